@@ -1,0 +1,1 @@
+//! A minimal, strict, sans-IO HTTP/1.1 parser.
