@@ -1,0 +1,240 @@
+//! What a server counts, in memory that processes can share.
+//!
+//! Every loop (or worker) has one [`Counters`] slot in a [`SharedTable`] and is the only one to write to
+//! it, so an increment is a plain load, add and store: no locked instruction, no cache line fought
+//! over. Whoever wants a total (the status page, the metrics) adds the slots up and may see them a
+//! moment apart from each other.
+//!
+//! ```text
+//! slot 0 (loop 0)   slot 1 (loop 1)   …        one writer each
+//! [requests …   ]   [requests …   ]
+//!        \_______________/
+//!               sum                            any reader, in any process
+//! ```
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use reactor::shared::{SharedTable, Zeroable};
+
+/// One number that a single writer moves and anyone may read.
+#[derive(Default)]
+#[repr(transparent)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. For the slot's one writer only: two writers would lose counts.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// Takes `n` away, for gauges.
+    #[inline]
+    pub fn sub(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
+    }
+
+    /// Sets a gauge.
+    #[inline]
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
+    /// Raises a high-water mark.
+    #[inline]
+    pub fn raise_to(&self, n: u64) {
+        if n > self.0.load(Relaxed) {
+            self.0.store(n, Relaxed);
+        }
+    }
+
+    /// The present value.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// How a number behaves over time, in Prometheus's terms.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Only ever rises.
+    Counter,
+    /// Rises and falls; slots are added up.
+    Gauge,
+    /// A high-water mark; of the slots the highest counts.
+    Max,
+}
+
+/// A counter's name, kind and meaning, for the metrics page.
+pub struct Description {
+    /// Prometheus-style name without the `stampede_` prefix.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: Kind,
+    /// One sentence.
+    pub help: &'static str,
+}
+
+macro_rules! counters {
+    ($($(#[doc = $help:literal])+ $kind:ident $name:ident,)*) => {
+        /// One slot: the numbers of one loop. Two cache lines' alignment keeps slots apart.
+        #[derive(Default)]
+        #[repr(C, align(128))]
+        pub struct Counters { $($(#[doc = $help])+ pub $name: Counter,)* }
+
+        impl Counters {
+            /// The numbers' descriptions, in the order of [`Counters::values`].
+            pub const DESCRIPTIONS: &'static [Description] = &[$(Description {
+                name: stringify!($name), kind: Kind::$kind, help: concat!($($help),+),
+            },)*];
+
+            /// All values, in the order of [`Counters::DESCRIPTIONS`].
+            pub fn values(&self) -> [u64; Self::DESCRIPTIONS.len()] {
+                [$(self.$name.get(),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted.
+    Counter connections_accepted,
+    /// Connections open now.
+    Gauge connections_open,
+    /// Connections refused or closed because a limit was reached.
+    Counter connections_refused,
+    /// Connections that the peer reset.
+    Counter connections_reset,
+    /// Times that accepting was paused because the system had run out of descriptors or memory.
+    Counter accept_pauses,
+    /// Requests whose head was read.
+    Counter requests,
+    /// Responses with a 1xx or 2xx status.
+    Counter responses_2xx,
+    /// Responses with a 3xx status.
+    Counter responses_3xx,
+    /// Responses with a 4xx status.
+    Counter responses_4xx,
+    /// Responses with a 5xx status.
+    Counter responses_5xx,
+    /// Bytes received.
+    Counter bytes_received,
+    /// Bytes sent.
+    Counter bytes_sent,
+    /// Requests refused because they were not HTTP/1.1 or ambiguous.
+    Counter requests_malformed,
+    /// Heads that did not arrive in time.
+    Counter timeouts_head,
+    /// Bodies that stalled or came too slowly.
+    Counter timeouts_body,
+    /// Idle connections closed.
+    Counter timeouts_idle,
+    /// Clients that stopped reading their response.
+    Counter timeouts_write,
+    /// Requests that took longer than a whole request may.
+    Counter timeouts_request,
+    /// Responses cut short: the file shrank, or its generator failed.
+    Counter responses_aborted,
+    /// Requests waiting for a time, as another service's answer.
+    Gauge waits,
+    /// Requests whose work ran.
+    Counter works,
+    /// Microseconds spent in work.
+    Counter work_us,
+    /// Turns of the event loop.
+    Counter loop_turns,
+    /// Events that the poller reported.
+    Counter loop_events,
+    /// Most events in one turn.
+    Max loop_events_turn_max,
+    /// Events dropped because their source was gone.
+    Counter loop_events_stale,
+    /// Timers that fired.
+    Counter loop_timers,
+    /// Small buffers in use.
+    Gauge buffers_small_used,
+    /// Large buffers in use.
+    Gauge buffers_large_used,
+    /// Times that a connection had to wait for a buffer.
+    Counter buffers_starved,
+    /// Bytes of request bodies held outside the buffers.
+    Gauge body_bytes_held,
+    /// Files answered from memory.
+    Counter file_cache_hits,
+    /// Files that had to be opened or looked at again.
+    Counter file_cache_misses,
+    /// Access log lines dropped because their reader was too slow.
+    Counter log_lines_dropped,
+}
+
+// SAFETY: `Counters` is `repr(C)` and holds nothing but `AtomicU64`, for which all bytes zero is a
+// valid value, in whatever process the memory is seen.
+unsafe impl Zeroable for Counters {}
+
+/// All slots of a server, and since when they count.
+#[derive(Clone)]
+pub struct Census {
+    slots: SharedTable<Counters>,
+    started: std::time::Instant,
+}
+
+impl Census {
+    /// Zeroed slots for `loops` loops.
+    ///
+    /// # Errors
+    /// The mapping's, see `mmap(2)`.
+    pub fn new(loops: usize) -> std::io::Result<Self> {
+        Ok(Census { slots: SharedTable::new(loops)?, started: std::time::Instant::now() })
+    }
+
+    /// Slot `index`; `None` when there are fewer.
+    pub fn slot(&self, index: usize) -> Option<&Counters> {
+        self.slots.get(index)
+    }
+
+    /// The slots added up (of a [`Kind::Max`] the highest), in the order of
+    /// [`Counters::DESCRIPTIONS`].
+    pub fn sum(&self) -> [u64; Counters::DESCRIPTIONS.len()] {
+        let mut sum = [0u64; Counters::DESCRIPTIONS.len()];
+        for slot in self.slots.iter() {
+            for (i, value) in slot.values().into_iter().enumerate() {
+                sum[i] = match Counters::DESCRIPTIONS[i].kind {
+                    Kind::Max => sum[i].max(value),
+                    Kind::Counter | Kind::Gauge => sum[i].wrapping_add(value),
+                };
+            }
+        }
+        sum
+    }
+
+    /// How many slots there are.
+    pub fn loops(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How long the server has been counting.
+    pub fn uptime(&self) -> std::time::Duration {
+        self.started.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_added_up_and_high_water_marks_are_not() {
+        let census = Census::new(2).unwrap();
+        let (a, b) = (census.slot(0).unwrap(), census.slot(1).unwrap());
+        a.requests.add(3);
+        b.requests.add(4);
+        a.loop_events_turn_max.raise_to(9);
+        b.loop_events_turn_max.raise_to(5);
+        let sum = census.sum();
+        let of = |name| Counters::DESCRIPTIONS.iter().position(|d| d.name == name).unwrap();
+        assert_eq!(sum[of("requests")], 7);
+        assert_eq!(sum[of("loop_events_turn_max")], 9);
+        assert!(census.slot(2).is_none());
+    }
+}

@@ -1,0 +1,456 @@
+//! A response on its way into the output buffer.
+//!
+//! The head is written straight into the buffer that the next `send` takes, in the order in which it
+//! goes out; small bodies follow it there, so that a whole pipelined batch is one `send`. What is large or
+//! not yet known stays behind as [`Piece`]s, which the driver sends when the socket has room:
+//!
+//! ```text
+//! out buffer  [head₁ body₁][head₂ body₂][head₃ ]   ──► one send
+//! pieces                                      └─► Bytes | File range | generator
+//! ```
+//!
+//! Framing (RFC 9112, section 6) is decided here, once: a known length becomes `Content-Length`; an
+//! unknown one becomes chunked, or for a client of HTTP/1.0 the end of the connection.
+
+use std::fmt::Write as _;
+use std::mem;
+
+use bytes::{BufMut, Bytes};
+use http::response as wire;
+use http::{Method, Status, Version};
+use reactor::Buffer;
+
+use crate::app::{Generator, SharedFile};
+use crate::clock::Clock;
+
+/// Bodies up to this many bytes are copied behind their head; larger ones are sent from where they
+/// are (measured: a copy of 4 KiB costs less than a second `iovec`).
+pub const COPY_BYTES_MAX: usize = 4096;
+
+/// Pieces a response may consist of. What needs more is a generator.
+pub const PIECES_MAX: usize = 3;
+
+/// A part of a body that is not in the output buffer.
+pub enum Piece {
+    /// Bytes in shared memory.
+    Bytes(Bytes),
+    /// A range of an open file.
+    File {
+        /// The file.
+        file: SharedFile,
+        /// Where the range begins.
+        offset: u64,
+        /// Where it ends (exclusive).
+        end: u64,
+    },
+    /// Bytes made when there is room for them.
+    Generate {
+        /// Their source.
+        source: Generator,
+        /// How many must come, when that was announced.
+        left: Option<u64>,
+        /// Whether each filling is framed as a chunk.
+        chunked: bool,
+    },
+}
+
+impl Piece {
+    /// The piece's length in bytes, when it is known.
+    pub fn len(&self) -> Option<u64> {
+        match self {
+            Piece::Bytes(bytes) => Some(bytes.len() as u64),
+            Piece::File { offset, end, .. } => Some(end.saturating_sub(*offset)),
+            Piece::Generate { left, .. } => *left,
+        }
+    }
+
+    /// Whether nothing is left of it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+}
+
+/// The pieces of one response, in order.
+#[derive(Default)]
+pub struct Pieces {
+    list: [Option<Piece>; PIECES_MAX],
+}
+
+impl Pieces {
+    /// No pieces.
+    pub const fn new() -> Self {
+        Pieces { list: [const { None }; PIECES_MAX] }
+    }
+
+    /// The piece to send next.
+    pub fn front(&mut self) -> Option<&mut Piece> {
+        self.list[0].as_mut()
+    }
+
+    /// Whether nothing is left to send.
+    pub fn is_empty(&self) -> bool {
+        self.list[0].is_none()
+    }
+
+    /// Drops the first piece; the others move up.
+    pub fn pop_front(&mut self) {
+        self.list[0] = None;
+        self.list.rotate_left(1);
+    }
+
+    /// Drops all pieces.
+    pub fn clear(&mut self) {
+        self.list = [const { None }; PIECES_MAX];
+    }
+
+    /// Appends a piece; hands it back when there is no room.
+    fn push(&mut self, piece: Piece) -> Result<(), Piece> {
+        match self.list.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => {
+                *slot = Some(piece);
+                Ok(())
+            }
+            None => Err(piece),
+        }
+    }
+}
+
+/// A response whose head never changes but for `Date` and `Connection`: prepared once, copied often.
+pub struct Prepared {
+    status: Status,
+    /// Status line and field lines, without `Date`, `Connection` and the blank line.
+    head: Box<[u8]>,
+    body: Bytes,
+}
+
+impl Prepared {
+    /// Prepares a response with `Content-Length`, or without when the status allows no content.
+    ///
+    /// # Errors
+    /// A field name that is no token, or a value with CR, LF or NUL.
+    pub fn new(
+        status: Status,
+        fields: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Self, wire::InvalidField> {
+        let body = body.into();
+        let mut head = Vec::with_capacity(256);
+        wire::status_line(&mut head, status);
+        for (name, value) in fields {
+            wire::field(&mut head, name.as_bytes(), value.as_bytes())?;
+        }
+        if wire::body_allowed(status, Method::Get) {
+            wire::content_length(&mut head, body.len() as u64);
+        }
+        Ok(Prepared { status, head: head.into_boxed_slice(), body })
+    }
+
+    /// Its status.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Its body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Bytes of memory it holds, for a bounded cache.
+    pub fn cost(&self) -> usize {
+        self.head.len() + self.body.len() + mem::size_of::<Self>()
+    }
+}
+
+/// What a finished response was, for the log and the counters.
+#[derive(Copy, Clone, Debug)]
+pub struct Finished {
+    /// Its status.
+    pub status: Status,
+    /// The body's length, when it was known beforehand (0 for HEAD).
+    pub body_len: Option<u64>,
+    /// The connection ends after it.
+    pub close: bool,
+}
+
+/// What of the request shapes the response's framing.
+#[derive(Copy, Clone, Debug)]
+pub struct Frame {
+    /// The request's method: HEAD gets no body.
+    pub method: Method,
+    /// Its version: 1.0 gets no chunks.
+    pub version: Version,
+    /// `""`, `"Connection: close\r\n"` or `"Connection: keep-alive\r\n"`.
+    pub connection_line: &'static [u8],
+}
+
+/// The response to one request. Answer by [`Response::start`], [`Response::prepared`] or
+/// [`Response::error`]; what is never answered becomes a 500.
+pub struct Response<'a> {
+    out: &'a mut Buffer,
+    pieces: &'a mut Pieces,
+    clock: &'a Clock,
+    frame: Frame,
+    /// Length of `out` before this response: whither a failed one is rolled back.
+    begin: usize,
+    close: bool,
+    finished: Option<Finished>,
+}
+
+/// The line that announces the end of the connection.
+const CLOSE_LINE: &[u8] = b"Connection: close\r\n";
+
+impl<'a> Response<'a> {
+    /// A response that is appended to `out`, which should have room for a head.
+    #[inline]
+    pub fn new(
+        out: &'a mut Buffer,
+        pieces: &'a mut Pieces,
+        clock: &'a Clock,
+        frame: Frame,
+    ) -> Self {
+        let begin = out.len();
+        Response { out, pieces, clock, frame, begin, close: false, finished: None }
+    }
+
+    /// What time it is.
+    pub fn clock(&self) -> &'a Clock {
+        self.clock
+    }
+
+    /// Ends the connection after this response.
+    pub fn close(&mut self) {
+        self.close = true;
+    }
+
+    /// Whether it has been answered.
+    pub fn is_finished(&self) -> bool {
+        self.finished.is_some()
+    }
+
+    /// Answers with a response prepared earlier.
+    #[inline]
+    pub fn prepared(&mut self, prepared: &Prepared) {
+        let line = self.connection_line();
+        let tail = self.clock.date_tail();
+        let copied = prepared.body.len() <= COPY_BYTES_MAX && self.frame.method != Method::Head;
+        let body: &[u8] = if copied { &prepared.body } else { &[] };
+        let size = prepared.head.len() + line.len() + tail.len() + body.len();
+        if self.finished.is_some() || self.out.remaining_mut() < size {
+            return self.prepared_out_of_room(prepared);
+        }
+        self.out.put_slice(&prepared.head);
+        if !line.is_empty() {
+            self.out.put_slice(line);
+        }
+        self.out.put_slice(tail);
+        self.out.put_slice(body);
+        let body_len = self.body_length(prepared.body.len() as u64);
+        if !copied && body_len > 0 {
+            self.push(Piece::Bytes(prepared.body.clone()));
+        }
+        self.finish(prepared.status, Some(body_len));
+    }
+
+    /// The head fits, the small body does not: it goes as a piece.
+    #[cold]
+    fn prepared_out_of_room(&mut self, prepared: &Prepared) {
+        if self.finished.is_some() {
+            return;
+        }
+        let line = self.connection_line();
+        let tail = self.clock.date_tail();
+        if self.out.remaining_mut() < prepared.head.len() + line.len() + tail.len() {
+            return self.fail();
+        }
+        self.out.put_slice(&prepared.head);
+        self.out.put_slice(line);
+        self.out.put_slice(tail);
+        let body_len = self.body_length(prepared.body.len() as u64);
+        if body_len > 0 {
+            self.push(Piece::Bytes(prepared.body.clone()));
+        }
+        self.finish(prepared.status, Some(body_len));
+    }
+
+    /// Begins a response: fields and a body follow.
+    pub fn start(&mut self, status: Status) -> Head<'_, 'a> {
+        // Whoever starts twice means the second: an error found while the first was being built.
+        self.roll_back();
+        let fits = self.out.remaining_mut() >= status.line().len();
+        if fits {
+            wire::status_line(&mut *self.out, status);
+        }
+        Head { response: self, status, overflow: !fits }
+    }
+
+    /// Answers with a short page that names the status.
+    pub fn error(&mut self, status: Status) {
+        let mut page = String::with_capacity(64);
+        let _ = write!(page, "{} {}\n", status.code(), status.reason());
+        self.start(status)
+            .field("Content-Type", "text/plain; charset=utf-8")
+            .bytes(page.as_bytes());
+    }
+
+    /// What was answered; a 500 when nothing was.
+    pub fn into_finished(mut self) -> Finished {
+        if self.finished.is_none() {
+            self.fail();
+        }
+        self.finished.unwrap_or(Finished {
+            status: Status::INTERNAL_SERVER_ERROR,
+            body_len: Some(0),
+            close: true,
+        })
+    }
+
+    fn connection_line(&self) -> &'static [u8] {
+        if self.close { CLOSE_LINE } else { self.frame.connection_line }
+    }
+
+    fn body_length(&self, len: u64) -> u64 {
+        if self.frame.method == Method::Head { 0 } else { len }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        if self.pieces.push(piece).is_err() {
+            self.fail();
+        }
+    }
+
+    fn roll_back(&mut self) {
+        self.out.truncate(self.begin);
+        self.pieces.clear();
+        self.finished = None;
+    }
+
+    /// Takes back what was written and answers 500, closing.
+    #[cold]
+    fn fail(&mut self) {
+        const ANSWER: &[u8] = b"HTTP/1.1 500 Internal Server Error\r\n\
+            Content-Length: 0\r\nConnection: close\r\n";
+        self.roll_back();
+        self.close = true;
+        let tail = self.clock.date_tail();
+        if self.out.remaining_mut() >= ANSWER.len() + tail.len() {
+            self.out.put_slice(ANSWER);
+            self.out.put_slice(tail);
+        }
+        self.finish(Status::INTERNAL_SERVER_ERROR, Some(0));
+    }
+
+    #[inline]
+    fn finish(&mut self, status: Status, body_len: Option<u64>) {
+        self.finished = Some(Finished { status, body_len, close: self.close });
+    }
+}
+
+/// A response head that is still open: add fields, then end it with a body.
+pub struct Head<'r, 'a> {
+    response: &'r mut Response<'a>,
+    status: Status,
+    /// The head did not fit or a field was invalid: it becomes a 500.
+    overflow: bool,
+}
+
+impl<'a> Head<'_, 'a> {
+    /// Adds a field line. A name that is no token or a value that could end the line makes the
+    /// response a 500: it never goes out (RFC 9110, section 5.5).
+    pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        let value = value.as_ref();
+        let room = self.response.out.remaining_mut();
+        if self.overflow || room < name.len() + value.len() + 4 {
+            self.overflow = true;
+        } else if wire::field(&mut *self.response.out, name.as_bytes(), value).is_err() {
+            self.overflow = true;
+        }
+        self
+    }
+
+    /// No body: `Content-Length: 0`, or nothing where the status allows no content.
+    pub fn empty(self) {
+        self.end(Some(0), |_| Ok(()));
+    }
+
+    /// A body that is copied.
+    pub fn bytes(self, body: &[u8]) {
+        self.end(Some(body.len() as u64), |response| {
+            if body.len() <= response.out.remaining_mut() {
+                response.out.put_slice(body);
+                return Ok(());
+            }
+            response.pieces.push(Piece::Bytes(Bytes::copy_from_slice(body)))
+        });
+    }
+
+    /// A body in shared memory; copied when it is small.
+    pub fn shared(self, body: Bytes) {
+        if body.len() <= COPY_BYTES_MAX {
+            return self.bytes(&body);
+        }
+        self.pieces([Piece::Bytes(body)]);
+    }
+
+    /// `len` bytes of a file from `offset` on.
+    pub fn file(self, file: SharedFile, offset: u64, len: u64) {
+        self.pieces([Piece::File { file, offset, end: offset.saturating_add(len) }]);
+    }
+
+    /// A body made when there is room: `len` bytes, or as many as come.
+    pub fn generate(self, len: Option<u64>, source: Generator) {
+        self.pieces([Piece::Generate { source, left: len, chunked: false }]);
+    }
+
+    /// A body of several pieces (at most [`PIECES_MAX`]).
+    pub fn pieces<const N: usize>(self, pieces: [Piece; N]) {
+        const { assert!(N <= PIECES_MAX) };
+        let total = pieces.iter().try_fold(0u64, |sum, piece| Some(sum + piece.len()?));
+        let chunked = total.is_none() && self.response.frame.version == Version::Http11;
+        self.end(total, |response| {
+            for mut piece in pieces {
+                if let Piece::Generate { chunked: framed, .. } = &mut piece {
+                    *framed = chunked;
+                }
+                if !piece.is_empty() {
+                    response.pieces.push(piece)?;
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// Ends the head with its framing, `Connection` and `Date`; `body` adds what follows.
+    fn end(
+        mut self,
+        len: Option<u64>,
+        body: impl FnOnce(&mut Response<'a>) -> Result<(), Piece>,
+    ) {
+        // Content-Length or Transfer-Encoding, Connection, Date, blank line: at most this long.
+        const END_MAX: usize = 48 + 24 + 40;
+        if self.overflow || self.response.out.remaining_mut() < END_MAX {
+            return self.response.fail();
+        }
+        self.end_head(len);
+        let response = self.response;
+        let sends_body = wire::body_allowed(self.status, response.frame.method);
+        if sends_body && body(response).is_err() {
+            return response.fail();
+        }
+        response.finish(self.status, if sends_body { len } else { Some(0) });
+    }
+
+    fn end_head(&mut self, len: Option<u64>) {
+        let response = &mut *self.response;
+        // A 204 or 304 has no length (RFC 9110, section 8.6); HEAD has the one that GET would have.
+        if wire::body_allowed(self.status, Method::Get) {
+            match (len, response.frame.version) {
+                (Some(len), _) => wire::content_length(&mut *response.out, len),
+                (None, Version::Http11) => wire::chunked(&mut *response.out),
+                (None, Version::Http10) => response.close = true,
+            }
+        }
+        let line = response.connection_line();
+        response.out.put_slice(line);
+        response.out.put_slice(response.clock.date_tail());
+    }
+}
