@@ -1,0 +1,1 @@
+//! What the server's own pages have in common: their shell, their policy, their escaping.
