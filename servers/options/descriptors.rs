@@ -1,0 +1,77 @@
+//! How many descriptors this process may have, and so how many connections.
+//!
+//! The soft limit is by tradition 1,024, for the sake of programs that use `select(2)`; a program that
+//! does not may raise it to the hard limit, and is meant to.
+
+use std::io;
+
+/// Descriptors kept for everything that is not a connection, as a sum:
+/// 256 cached open files, 128 files that responses in flight hold beyond the cache, 128 for listeners,
+/// pollers, logs, signals and whatever the C library opens in passing.
+const RESERVE: u64 = 256 + 128 + 128;
+
+/// The default stops here however many descriptors there may be: containers are often given a billion,
+/// and a table for all of them is memory that nobody asked for. `--max-connections` may say more.
+const CONNECTIONS_DEFAULT_MAX: u64 = 100_000;
+
+/// The limit to reckon with where the system names none: macOS says "infinity" and means `OPEN_MAX`.
+const UNLIMITED: u64 = 10_240;
+
+/// How many connections the hard limit allows beside everything else; at least half of it.
+pub fn connections_max() -> u32 {
+    let hard = limits().map_or(1024, |limit| known(limit.rlim_max));
+    let connections = hard.saturating_sub(RESERVE).max(hard / 2);
+    u32::try_from(connections.min(CONNECTIONS_DEFAULT_MAX)).unwrap_or(u32::MAX)
+}
+
+/// Raises the soft limit to the hard limit; returns how many descriptors there may be now.
+///
+/// # Errors
+/// See `setrlimit(2)`.
+pub fn raise_limit() -> io::Result<u64> {
+    let mut limit = limits()?;
+    let (soft, hard) = (known(limit.rlim_cur), known(limit.rlim_max));
+    if soft >= hard {
+        return Ok(soft);
+    }
+    limit.rlim_cur = limit.rlim_max.min(hard as libc::rlim_t);
+    // SAFETY: `limit` is a valid `rlimit` that the call only reads.
+    match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } {
+        0 => Ok(hard),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn limits() -> io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid `rlimit` that the call writes.
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } {
+        0 => Ok(limit),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The limit as a number; `rlim_t` is signed on some systems.
+fn known(limit: libc::rlim_t) -> u64 {
+    if limit == libc::RLIM_INFINITY { UNLIMITED } else { u64::try_from(limit).unwrap_or(UNLIMITED) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_leaves_descriptors_for_everything_else() {
+        let hard = known(limits().unwrap().rlim_max);
+        let connections = u64::from(connections_max());
+        assert!(connections > 0 && connections <= CONNECTIONS_DEFAULT_MAX);
+        assert!(connections < hard);
+    }
+
+    #[test]
+    fn raising_reaches_the_hard_limit_and_may_be_repeated() {
+        let hard = known(limits().unwrap().rlim_max);
+        assert!(raise_limit().unwrap() >= hard);
+        assert_eq!(raise_limit().unwrap(), known(limits().unwrap().rlim_cur));
+    }
+}
