@@ -11,6 +11,8 @@ pub mod timer;
 pub mod token;
 pub mod waker;
 
+mod mapping;
+
 pub use buffer::{Buffer, BufferPool};
 pub use event_loop::{EventLoop, Handler};
 pub use poller::{Event, Events, Interest, Poller, Readiness, Trigger};
