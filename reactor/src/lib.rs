@@ -8,6 +8,7 @@ pub mod shared;
 pub mod signal;
 pub mod table;
 pub mod timer;
+mod sys;
 pub mod token;
 pub mod waker;
 

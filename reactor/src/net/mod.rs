@@ -1,0 +1,1 @@
+//! Sockets of the trade: listeners and streams, non-blocking.

@@ -1,0 +1,252 @@
+//! Signals as events of the loop, instead of handlers that interrupt it anywhere.
+//!
+//! ```text
+//!  kill(2) --> blocked, waits in the kernel --> signalfd / EVFILT_SIGNAL is readable --> next()
+//! ```
+//!
+//! A signal that is to be read must be **blocked**, or else it is delivered. [`Signals::new`] blocks
+//! for the calling thread alone, which means:
+//!
+//! - Threads started later inherit the mask; threads that ran before do not, and a signal sent to
+//!   the process is delivered to any thread that lets it in. So make `Signals` before any thread.
+//! - Children inherit the mask too, through `fork(2)` and `execve(2)`. A forked worker makes
+//!   `Signals` of its own (what it inherits still reports the parent's signals to its poller); who
+//!   starts another program restores the mask in the child first.
+//! - Signals of one number that arrive before the first is read are one, as always. Where a count
+//!   matters (`CHLD`), look for all that there is to do.
+//!
+//! Dropping `Signals` restores the mask; a signal that was sent and never read is delivered then.
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::ptr;
+
+use libc::{c_int, sigset_t};
+
+use crate::poller::{Interest, Poller, Trigger, backend};
+use crate::sys::check;
+use crate::token::Token;
+
+/// A signal by its number.
+#[derive(Copy, Clone, PartialEq, Eq, Hash)]
+pub struct Signal(c_int);
+
+impl Signal {
+    /// Please finish: what `kill` and service managers send.
+    pub const TERM: Signal = Signal(libc::SIGTERM);
+    /// Ctrl-C.
+    pub const INT: Signal = Signal(libc::SIGINT);
+    /// The terminal is gone; by custom: read your files anew.
+    pub const HUP: Signal = Signal(libc::SIGHUP);
+    /// Free for use.
+    pub const USR1: Signal = Signal(libc::SIGUSR1);
+    /// Free for use.
+    pub const USR2: Signal = Signal(libc::SIGUSR2);
+    /// Ctrl-\; by custom: finish at once.
+    pub const QUIT: Signal = Signal(libc::SIGQUIT);
+    /// A child has ended or stopped.
+    pub const CHLD: Signal = Signal(libc::SIGCHLD);
+    /// A write to a pipe or socket that nobody reads.
+    pub const PIPE: Signal = Signal(libc::SIGPIPE);
+
+    /// The system's number.
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+
+    fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Signal::TERM => "SIGTERM",
+            Signal::INT => "SIGINT",
+            Signal::HUP => "SIGHUP",
+            Signal::USR1 => "SIGUSR1",
+            Signal::USR2 => "SIGUSR2",
+            Signal::QUIT => "SIGQUIT",
+            Signal::CHLD => "SIGCHLD",
+            Signal::PIPE => "SIGPIPE",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "signal {}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Signals that are read instead of delivered. See the module for threads and children.
+///
+/// Stays on the thread that made it, whose mask it restores.
+pub struct Signals {
+    queue: backend::SignalQueue,
+    mask_before: sigset_t,
+    _this_thread: PhantomData<*const ()>,
+}
+
+impl Signals {
+    /// Blocks `signals` in this thread; from now on they wait to be read.
+    pub fn new(signals: &[Signal]) -> io::Result<Signals> {
+        let set = set_of(signals)?;
+        let mask_before = change_mask(libc::SIG_BLOCK, &set)?;
+        let numbers: Vec<c_int> = signals.iter().map(|signal| signal.0).collect();
+        match backend::SignalQueue::new(&numbers, &set) {
+            Ok(queue) => Ok(Signals {
+                queue,
+                mask_before,
+                _this_thread: PhantomData,
+            }),
+            Err(error) => {
+                change_mask(libc::SIG_SETMASK, &mask_before)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Watches for signals, by level: every wait reports `token` while a signal is unread.
+    pub fn register(&self, poller: &Poller, token: Token) -> io::Result<()> {
+        poller.add(self, token, Interest::READABLE, Trigger::Level)
+    }
+
+    /// The next signal; `None` when all are read.
+    pub fn next(&mut self) -> io::Result<Option<Signal>> {
+        Ok(self.queue.next()?.map(Signal))
+    }
+}
+
+/// Readable while a signal waits.
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        // Fails for a mask that is not one; this one came from the kernel.
+        let _ = change_mask(libc::SIG_SETMASK, &self.mask_before);
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signals").finish_non_exhaustive()
+    }
+}
+
+/// Makes a write that nobody will read an error (`EPIPE`) instead of the end of the process.
+///
+/// For the whole process, and inherited by the programs it starts. Rust's own start-up does this
+/// for a `main` in Rust; sockets of [`net`](crate::net) do not need it.
+pub fn ignore_sigpipe() -> io::Result<()> {
+    // SAFETY: SIG_IGN runs no code of ours.
+    if unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set it is given.
+    let mut set = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        set.assume_init()
+    };
+    for signal in signals {
+        // SAFETY: `set` is initialised; a number that is no signal is refused.
+        check(unsafe { libc::sigaddset(&mut set, signal.0) })?;
+    }
+    Ok(set)
+}
+
+/// Changes this thread's mask and returns what it was before.
+fn change_mask(how: c_int, set: &sigset_t) -> io::Result<sigset_t> {
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: `set` is read and `before` written during the call.
+    let error = unsafe { libc::pthread_sigmask(how, ptr::from_ref(set), before.as_mut_ptr()) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error)); // it does not use errno
+    }
+    // SAFETY: the call succeeded and so filled `before` in.
+    Ok(unsafe { before.assume_init() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::poller::Events;
+
+    /// To this thread only: the test runner's other threads do not block the signal.
+    fn raise(signal: Signal) {
+        // SAFETY: takes no pointer; the signal is blocked in this thread by the tests below.
+        unsafe { libc::raise(signal.number()) };
+    }
+
+    fn is_blocked(signal: Signal) -> bool {
+        let mask = change_mask(libc::SIG_BLOCK, &set_of(&[]).unwrap()).unwrap();
+        // SAFETY: `mask` is initialised.
+        unsafe { libc::sigismember(&mask, signal.number()) == 1 }
+    }
+
+    #[test]
+    fn a_signal_is_an_event_and_is_read_once() {
+        let mut signals = Signals::new(&[Signal::USR1, Signal::HUP]).unwrap();
+        let poller = Poller::new().unwrap();
+        let token = Token::new(1, 1);
+        signals.register(&poller, token).unwrap();
+        let mut events = Events::with_capacity(4);
+        assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0);
+
+        raise(Signal::HUP);
+        assert_eq!(poller.wait(&mut events, None).unwrap(), 1);
+        assert_eq!(events.get(0).unwrap().token, token);
+        assert!(events.get(0).unwrap().readiness.is_readable());
+        assert_eq!(signals.next().unwrap(), Some(Signal::HUP));
+        assert_eq!(signals.next().unwrap(), None);
+        assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0);
+    }
+
+    #[test]
+    fn the_same_signal_twice_before_it_is_read_is_one() {
+        let mut signals = Signals::new(&[Signal::USR2]).unwrap();
+        raise(Signal::USR2);
+        raise(Signal::USR2);
+        assert_eq!(signals.next().unwrap(), Some(Signal::USR2));
+        assert_eq!(signals.next().unwrap(), None);
+    }
+
+    #[test]
+    fn the_mask_is_restored_on_drop() {
+        assert!(!is_blocked(Signal::QUIT));
+        let signals = Signals::new(&[Signal::QUIT]).unwrap();
+        assert!(is_blocked(Signal::QUIT));
+        drop(signals);
+        assert!(!is_blocked(Signal::QUIT));
+    }
+
+    #[test]
+    fn a_number_that_is_no_signal_is_refused() {
+        assert!(Signals::new(&[Signal(12_345)]).is_err());
+    }
+
+    #[test]
+    fn signals_have_names() {
+        assert_eq!(Signal::TERM.to_string(), "SIGTERM");
+        assert_eq!(format!("{:?}", Signal(64)), "signal 64");
+    }
+}
