@@ -12,13 +12,24 @@
 //! What is *not* checked here: whether an address can be bound or a log file written. Whoever opens
 //! it knows better, and says so.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub mod descriptors;
+mod error;
+mod help;
+mod parse;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use error::OptionsError;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -182,7 +193,10 @@ pub enum Parsed {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            listen: vec![ListenAddr::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))],
+            listen: vec![ListenAddr::Tcp(SocketAddr::from((
+                Ipv4Addr::LOCALHOST,
+                8080,
+            )))],
             root: None,
             demo: true,
             status: true,
@@ -234,7 +248,10 @@ impl Default for Timeouts {
 
 impl Default for Buffers {
     fn default() -> Self {
-        Buffers { count: 1024, size: 32 * KIB }
+        Buffers {
+            count: 1024,
+            size: 32 * KIB,
+        }
     }
 }
 
@@ -252,7 +269,10 @@ impl Default for TcpOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        LogOptions { format: LogFormat::Off, target: LogTarget::Stdout }
+        LogOptions {
+            format: LogFormat::Off,
+            target: LogTarget::Stdout,
+        }
     }
 }
 
@@ -265,4 +285,17 @@ impl fmt::Display for ListenAddr {
             ListenAddr::Fd(fd) => write!(f, "fd:{fd}"),
         }
     }
+}
+
+/// The first descriptor that systemd passes; see `sd_listen_fds(3)`.
+const LISTEN_FDS_START: RawFd = 3;
+/// More sockets than anybody passes: what says otherwise is not a count.
+const LISTEN_FDS_MAX: RawFd = 1024;
+
+/// The descriptors of systemd's socket activation, when they are meant for this process.
+fn listen_fds(env: &impl Fn(&str) -> Option<OsString>) -> Range<RawFd> {
+    let number = |name| env(name)?.to_str()?.parse::<RawFd>().ok();
+    let ours = number("LISTEN_PID").is_some_and(|pid| u32::try_from(pid) == Ok(std::process::id()));
+    let count = number("LISTEN_FDS").filter(|count| ours && (0..=LISTEN_FDS_MAX).contains(count));
+    LISTEN_FDS_START..LISTEN_FDS_START + count.unwrap_or(0)
 }

@@ -1,0 +1,278 @@
+//! The text of a value: sizes `16K`, times `500ms`, addresses `[::1]:8080`, switches `on`.
+//!
+//! Each kind is read by one function and written by another, so that what `--help` shows as a default
+//! can be given back as it stands.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::ListenAddr;
+use super::error::Fault;
+
+/// Multiples of a byte: a K is 1,024, whoever writes it.
+const SIZE_UNITS: [(&str, u64); 3] = [("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)];
+
+/// Units of time in microseconds, the largest first.
+const TIME_UNITS: [(&str, u64); 5] = [
+    ("h", 3_600_000_000),
+    ("m", 60_000_000),
+    ("s", 1_000_000),
+    ("ms", 1_000),
+    ("us", 1),
+];
+
+const SIZE_MEND: &str = "Write a number of bytes, or one followed by K, M or G: 16K, 1M, 64KiB";
+const TIME_MEND: &str = "Write a number and its unit: 500ms, 10s, 2m, 1h; or off";
+const LISTEN_MEND: &str =
+    "Write IP:PORT, [IPv6]:PORT, :PORT for every address, unix:PATH or fd:NUMBER";
+
+/// Splits `16KiB` into 16 and `KiB`.
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    Some((number.parse().ok()?, unit))
+}
+
+/// `16K`, `16k`, `16KB`, `16KiB` and `16384` are the same.
+pub(super) fn size(text: &str) -> Result<u64, Fault> {
+    let fault = |cause: &str| Fault::new(cause, SIZE_MEND);
+    let (number, unit) = number_and_unit(text).ok_or_else(|| fault("this is no size"))?;
+    let unit = unit.to_ascii_uppercase();
+    let letter = unit
+        .strip_suffix("IB")
+        .or(unit.strip_suffix('B'))
+        .unwrap_or(&unit);
+    let factor = match SIZE_UNITS.iter().find(|(name, _)| *name == letter) {
+        Some((_, factor)) => *factor,
+        None if letter.is_empty() && unit != "IB" => 1,
+        None => return Err(fault("this is no unit of size")),
+    };
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| fault("this is more bytes than can be counted"))
+}
+
+/// The shortest text that [`size`] reads as `bytes`.
+pub(super) fn show_size(bytes: u64) -> String {
+    let unit = SIZE_UNITS
+        .iter()
+        .rev()
+        .find(|(_, factor)| bytes > 0 && bytes.is_multiple_of(*factor));
+    match unit {
+        Some((name, factor)) => format!("{}{name}", bytes / factor),
+        None => bytes.to_string(),
+    }
+}
+
+/// A plain number.
+pub(super) fn count(text: &str) -> Result<u64, Fault> {
+    text.parse()
+        .map_err(|_| Fault::new("this is no number", "Write digits only: 100"))
+}
+
+/// `500ms`, `10s`; `off` is `None`. A bare number is refused, but for 0: it could mean anything.
+pub(super) fn time(text: &str) -> Result<Option<Duration>, Fault> {
+    let fault = |cause: String| Fault::new(cause, TIME_MEND);
+    if matches!(text, "off" | "none") {
+        return Ok(None);
+    }
+    let (number, unit) = number_and_unit(text).ok_or_else(|| fault("this is no time".into()))?;
+    let factor = match TIME_UNITS.iter().find(|(name, _)| *name == unit) {
+        Some((_, factor)) => *factor,
+        None if number == 0 && unit.is_empty() => 1,
+        None if unit.is_empty() => return Err(fault("its unit is missing".into())),
+        None => return Err(fault(format!("{unit:?} is no unit of time"))),
+    };
+    let us = number
+        .checked_mul(factor)
+        .ok_or_else(|| fault("this is too long".into()))?;
+    Ok(Some(Duration::from_micros(us)))
+}
+
+/// The shortest text that [`time`] reads as `time` (to the microsecond).
+pub(super) fn show_time(time: Option<Duration>) -> String {
+    let Some(time) = time else {
+        return "off".to_owned();
+    };
+    let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let unit = TIME_UNITS
+        .iter()
+        .find(|(_, factor)| us > 0 && us.is_multiple_of(*factor));
+    match unit {
+        // "60s" is read faster than "1m", and is what most people write.
+        Some(("m", _)) if us == 60_000_000 => "60s".to_owned(),
+        Some((name, factor)) => format!("{}{name}", us / factor),
+        None => "0".to_owned(),
+    }
+}
+
+/// `on`, `off` and what else people write.
+pub(super) fn switch(text: &str) -> Result<bool, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "yes" | "true" | "1" => Ok(true),
+        "off" | "no" | "false" | "0" => Ok(false),
+        _ => Err(Fault::new("this is neither on nor off", "Write on or off")),
+    }
+}
+
+/// An address to listen on.
+pub(super) fn listen(text: &str) -> Result<ListenAddr, Fault> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path);
+    }
+    if let Some(number) = text.strip_prefix("fd:") {
+        return match number.parse() {
+            Ok(fd) if fd >= 0 => Ok(ListenAddr::Fd(fd)),
+            _ => Err(Fault::new(
+                "this is no descriptor's number",
+                "Write it like fd:3",
+            )),
+        };
+    }
+    tcp(text).map(ListenAddr::Tcp)
+}
+
+fn unix(path: &str) -> Result<ListenAddr, Fault> {
+    if path.is_empty() || path.contains('\0') {
+        return Err(Fault::new(
+            "the path is missing",
+            "Write it like unix:/run/stampede.sock",
+        ));
+    }
+    Ok(ListenAddr::Unix(PathBuf::from(path)))
+}
+
+fn tcp(text: &str) -> Result<SocketAddr, Fault> {
+    let fault = |cause: &str| Fault::new(cause, LISTEN_MEND);
+    if let Ok(addr) = text.parse() {
+        return Ok(addr);
+    }
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        let mend = format!("Add it: {}", SocketAddr::new(ip, 8080));
+        return Err(Fault::new("the port is missing", mend));
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or(("localhost", text));
+    let Ok(port) = port.parse::<u16>() else {
+        return Err(fault("this is no address with a port from 0 to 65535"));
+    };
+    let ip: IpAddr = match host {
+        "" | "*" => Ipv6Addr::UNSPECIFIED.into(),
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        _ => return Err(fault("the part before the port is no IP address")),
+    };
+    Ok(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_in_every_common_spelling() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("16384", 16384),
+            ("16K", 16384),
+            ("16k", 16384),
+            ("16KB", 16384),
+            ("64KiB", 65536),
+            ("1M", 1 << 20),
+            ("2g", 2 << 30),
+            ("7B", 7),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "K",
+            "-1",
+            "1.5M",
+            "1T",
+            "1 K",
+            "16iB",
+            "99999999999G",
+            "+1",
+        ] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_need_a_unit_unless_they_are_nothing() {
+        let ms = |ms| Ok(Some(Duration::from_millis(ms)));
+        for (text, expected) in [
+            ("500ms", ms(500)),
+            ("10s", ms(10_000)),
+            ("2m", ms(120_000)),
+            ("1h", ms(3_600_000)),
+            ("0", ms(0)),
+            ("0s", ms(0)),
+            ("off", Ok(None)),
+        ] {
+            assert_eq!(time(text), expected, "{text}");
+        }
+        for text in [
+            "",
+            "10",
+            "10x",
+            "s",
+            "-1s",
+            "1.5s",
+            "1e9s",
+            "99999999999999999h",
+        ] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_in_every_form() {
+        for (text, shown) in [
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("[::1]:80", "[::1]:80"),
+            (":80", "[::]:80"),
+            ("*:80", "[::]:80"),
+            ("8080", "127.0.0.1:8080"),
+            ("localhost:1", "127.0.0.1:1"),
+            ("unix:/a b", "unix:/a b"),
+            ("fd:3", "fd:3"),
+        ] {
+            assert_eq!(
+                listen(text).map(|a| a.to_string()),
+                Ok(shown.to_owned()),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            ":",
+            "1.2.3.4",
+            "::1",
+            "example.org:80",
+            "1.2.3.4:65536",
+            "fd:-1",
+            "fd:x",
+        ] {
+            assert!(listen(text).is_err(), "{text}");
+        }
+        let missing = listen("::1").unwrap_err();
+        assert_eq!(missing.mend, "Add it: [::1]:8080");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_back(bytes: u64, us in 0u64..1 << 50) {
+            prop_assert_eq!(size(&show_size(bytes)), Ok(bytes));
+            let shown = show_time(Some(Duration::from_micros(us)));
+            prop_assert_eq!(time(&shown), Ok(Some(Duration::from_micros(us))));
+        }
+
+        #[test]
+        fn no_text_makes_a_reader_panic(text in "\\PC*") {
+            let _ = (size(&text), time(&text), listen(&text), switch(&text), count(&text));
+        }
+    }
+}
