@@ -168,6 +168,19 @@ counters! {
     Counter log_lines_dropped,
 }
 
+impl Counters {
+    /// Counts a response by its status.
+    #[inline]
+    pub fn response(&self, status: u16) {
+        match status {
+            100..300 => self.responses_2xx.add(1),
+            300..400 => self.responses_3xx.add(1),
+            400..500 => self.responses_4xx.add(1),
+            _ => self.responses_5xx.add(1),
+        }
+    }
+}
+
 // SAFETY: `Counters` is `repr(C)` and holds nothing but `AtomicU64`, for which all bytes zero is a
 // valid value, in whatever process the memory is seen.
 unsafe impl Zeroable for Counters {}
@@ -216,6 +229,29 @@ impl Census {
     /// How long the server has been counting.
     pub fn uptime(&self) -> std::time::Duration {
         self.started.elapsed()
+    }
+}
+
+/// One loop's hold on its slot: derefs to [`Counters`].
+pub struct Tally {
+    slots: SharedTable<Counters>,
+    index: usize,
+}
+
+impl Tally {
+    /// The hold of loop `index`; `None` when the census has no such slot.
+    pub fn new(census: &Census, index: usize) -> Option<Self> {
+        census.slot(index)?;
+        Some(Tally { slots: census.slots.clone(), index })
+    }
+}
+
+impl std::ops::Deref for Tally {
+    type Target = Counters;
+
+    #[inline]
+    fn deref(&self) -> &Counters {
+        self.slots.get(self.index).expect("checked when the tally was made")
     }
 }
 

@@ -1,8 +1,26 @@
 //! The server about itself: `/status` (a page), `/status.json`, `/metrics` (Prometheus).
+//!
+//! ```text
+//! slots of counters ──sum──► Numbers ──► page      complete without a script; with one, it polls
+//!                                   ├──► json ◄─── this, once a second
+//!                                   └──► metrics   text format 0.0.4
+//! ```
+//!
+//! The three are made anew for every request and never cached. What is *not* guaranteed: that the
+//! numbers belong to one moment (each loop writes its own, whenever it likes), nor that the request
+//! that asks is already among them.
 
-use std::io;
+mod json;
+mod metrics;
+mod numbers;
+mod page;
 
-use crate::app::{Request, Response};
+use http::Status;
+
+use self::numbers::Numbers;
+use super::demo::refuse_method;
+use super::pages::{HTML, NO_STORE, NOSNIFF};
+use crate::app::{Request, Response, reads};
 use crate::counters::Census;
 use crate::models::Card;
 
@@ -32,17 +50,83 @@ pub fn route(path: &[u8]) -> Option<Route> {
 pub struct StatusPages {
     census: Census,
     card: &'static Card,
+    /// The page's `Content-Security-Policy`.
+    policy: String,
 }
 
 impl StatusPages {
     /// Pages about the numbers in `census` of the model on `card`.
     pub fn new(census: Census, card: &'static Card) -> Self {
-        StatusPages { census, card }
+        StatusPages {
+            census,
+            card,
+            policy: page::policy(),
+        }
     }
 
     /// Answers, at once.
-    pub fn handle(&self, _route: Route, _request: &Request<'_>, response: &mut Response<'_>) {
-        let _ = (&self.census, self.card);
-        response.error(http::Status::NOT_IMPLEMENTED);
+    pub fn handle(&self, route: Route, request: &Request<'_>, response: &mut Response<'_>) {
+        if !reads(request.method()) {
+            return refuse_method(request, response);
+        }
+        let numbers = Numbers::of(&self.census);
+        let (kind, text) = match route {
+            Route::Page => (HTML, page::page(self.card, &numbers)),
+            Route::Json => (
+                ("Content-Type", "application/json"),
+                json::json(self.card, &numbers),
+            ),
+            Route::Metrics => (metrics::TYPE, metrics::metrics(self.card, &numbers)),
+        };
+        let mut head = response.start(Status::OK);
+        for (name, value) in [kind, NO_STORE, NOSNIFF] {
+            head = head.field(name, value);
+        }
+        if route == Route::Page {
+            head = head
+                .field("Content-Security-Policy", &self.policy)
+                .field("Referrer-Policy", "no-referrer");
+        }
+        head.bytes(text.as_bytes());
+    }
+}
+
+/// What the tests of the three forms share.
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A card whose texts would break every format that does not escape them.
+    pub(super) const CARD: Card = Card {
+        name: "sp<e>d",
+        title: "Single \"Process\" & \\co",
+        lesson: "a\nlesson",
+        task1: "the loop",
+        task2: "the 'loop'",
+        task3: "</script><script>alert(1)</script>",
+        in_flight: "many",
+        picture: "<-- o -->",
+    };
+
+    /// Numbers that are all different.
+    pub(super) fn numbers() -> Numbers {
+        let mut numbers = Numbers {
+            values: [0; _],
+            loops: 2,
+            uptime: Duration::from_millis(12_345),
+        };
+        for (i, value) in numbers.values.iter_mut().enumerate() {
+            *value = 1_000 + i as u64;
+        }
+        numbers
+    }
+
+    #[test]
+    fn paths_are_taken_literally() {
+        assert_eq!(route(b"/status"), Some(Route::Page));
+        assert_eq!(route(b"/status/"), None);
+        assert_eq!(route(b"/STATUS"), None);
     }
 }

@@ -4,8 +4,8 @@
 //! piece of it sees where it belongs.
 //!
 //! ```text
-//! 000000000000 abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY\n
-//! 000000000064 abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY\n
+//! 000000000000 abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX\n
+//! 000000000064 abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX\n
 //! ```
 
 use std::io;
@@ -19,7 +19,7 @@ const LINE: usize = 64;
 /// Digits of the offset that a line begins with.
 const DIGITS: usize = 12;
 /// The line of offset 0.
-const FIRST: &[u8; LINE] = b"000000000000 abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY\n";
+const FIRST: &[u8; LINE] = b"000000000000 abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX\n";
 
 /// Answers with `n` bytes of the pattern.
 pub(super) fn answer(n: u64, response: &mut Response<'_>) {

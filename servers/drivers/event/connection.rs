@@ -1,0 +1,196 @@
+//! What the driver keeps of a connection, split by how long it is needed.
+//!
+//! ```text
+//! Connection   as long as the descriptor is open          at most 80 bytes, no buffer when idle
+//!   └ input    while a head or a pipelined tail waits      a pool buffer
+//!   └ exchange while a request is between read and sent    an Exchange, from a slab
+//! ```
+//!
+//! A request that is read, answered and sent within one turn never needs an [`Exchange`].
+
+use http::Connection as Http;
+use reactor::{Buffer, Token};
+use reactor::net::{Peer, Stream};
+
+use crate::access_log::HeldRecord;
+use crate::app::Sink;
+use crate::response::Pieces;
+
+/// What a connection is busy with; names what its next event does.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// Reads a head, or waits for one to begin.
+    Head,
+    /// Reads a body.
+    Body,
+    /// Sends what a full socket did not take.
+    Send,
+    /// Waits for a time that the application named.
+    Wait,
+    /// Has sent everything and FIN; reads until the client has, too (RFC 9112, section 9.6).
+    Linger,
+}
+
+/// Bits of [`Connection::flags`].
+pub(super) mod flag {
+    /// An edge said that there is something to read, and it has not all been read.
+    pub const READABLE: u8 = 1;
+    /// The peer has sent FIN: read on until the end, a short read means nothing.
+    pub const PEER_FIN: u8 = 1 << 1;
+    /// The held input may contain whole requests: serve it before receiving more.
+    pub const PENDING: u8 = 1 << 2;
+    /// The deadline is that of a whole head and must not move.
+    pub const HEAD_TIMED: u8 = 1 << 3;
+    /// The poller watches the descriptor.
+    pub const WATCHED: u8 = 1 << 4;
+    /// The connection ends once its output is sent.
+    pub const LAST: u8 = 1 << 5;
+    /// It ends with unread input: linger, or the reset would overtake the answer.
+    pub const UNREAD: u8 = 1 << 6;
+    /// It waits for a buffer.
+    pub const STARVED: u8 = 1 << 7;
+}
+
+/// A connection.
+pub(super) struct Connection {
+    pub stream: Stream,
+    pub phase: Phase,
+    pub flags: u8,
+    /// The request's (or the connection's) start, for its duration: low bits of `now_ms`.
+    pub started_ms: u32,
+    /// The loop's token, to find it again by slot alone.
+    pub token: Token,
+    /// Index into the exchanges, or [`NO_EXCHANGE`].
+    pub exchange: u32,
+    pub http: Http,
+    /// Bytes received and not yet consumed.
+    pub input: Option<Buffer>,
+}
+
+/// No exchange.
+pub(super) const NO_EXCHANGE: u32 = u32::MAX;
+
+impl Connection {
+    pub fn new(stream: Stream, token: Token, now_ms: u64) -> Self {
+        Connection {
+            token,
+            stream,
+            phase: Phase::Head,
+            flags: flag::READABLE | flag::HEAD_TIMED,
+            started_ms: now_ms as u32,
+            exchange: NO_EXCHANGE,
+            http: Http::new(),
+            input: None,
+        }
+    }
+
+    #[inline]
+    pub fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    #[inline]
+    pub fn set(&mut self, flag: u8) {
+        self.flags |= flag;
+    }
+
+    #[inline]
+    pub fn unset(&mut self, flag: u8) {
+        self.flags &= !flag;
+    }
+
+    /// Nothing is in hand: no byte of a request, no response under way.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::Head && self.input.is_none() && self.exchange == NO_EXCHANGE
+    }
+}
+
+/// What becomes of the body that is being read.
+pub(super) enum Body {
+    /// None is.
+    None,
+    /// It is read and forgotten; the response is already on its way.
+    Discard,
+    /// It is appended to the held request, up to a limit in bytes.
+    Collect(u64),
+    /// It goes to the application piece by piece.
+    Sink(Box<dyn Sink>),
+}
+
+/// The bytes of a request whose buffer has moved on: its head and, if collected, its body.
+#[derive(Default)]
+pub(super) struct Held {
+    pub bytes: Vec<u8>,
+    pub head_len: usize,
+}
+
+impl Held {
+    pub fn new(head: &[u8]) -> Self {
+        Held { bytes: head.to_vec(), head_len: head.len() }
+    }
+
+    pub fn head(&self) -> &[u8] {
+        &self.bytes[..self.head_len]
+    }
+
+    pub fn body(&self) -> &[u8] {
+        &self.bytes[self.head_len..]
+    }
+}
+
+/// A request between being read and its response being sent, when that takes more than a turn.
+pub(super) struct Exchange {
+    /// Head bytes and small bodies that the socket did not take.
+    pub output: Option<Buffer>,
+    pub pieces: Pieces,
+    pub body: Body,
+    pub held: Held,
+    pub log: Option<Box<HeldRecord>>,
+    /// When the application's wait is over; 0: no wait.
+    pub wait_until_ms: u64,
+    /// Bytes of the response's body sent so far, for the log; begins below zero by what was in the
+    /// buffer before it.
+    pub sent: i64,
+    /// When a byte last moved, low bits of `now_ms`.
+    pub moved_ms: u32,
+    /// The present window over which the body's rate is measured: its start and its bytes.
+    pub window_ms: u32,
+    pub window_bytes: u32,
+}
+
+impl Exchange {
+    pub fn new(now_ms: u64) -> Self {
+        Exchange {
+            output: None,
+            pieces: Pieces::new(),
+            body: Body::None,
+            held: Held::default(),
+            log: None,
+            wait_until_ms: 0,
+            sent: 0,
+            moved_ms: now_ms as u32,
+            window_ms: now_ms as u32,
+            window_bytes: 0,
+        }
+    }
+}
+
+/// Where a connection comes from, kept aside only when the log wants it.
+#[derive(Copy, Clone)]
+pub(super) struct From(pub Option<Peer>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The loop's own share is asserted in the reactor: at most 48 bytes a source.
+    #[test]
+    fn an_idle_connection_owns_at_most_80_bytes() {
+        assert!(size_of::<Option<Connection>>() <= 80, "{}", size_of::<Option<Connection>>());
+    }
+
+    #[test]
+    fn an_exchange_stays_below_300_bytes() {
+        assert!(size_of::<Exchange>() <= 300, "{}", size_of::<Exchange>());
+    }
+}

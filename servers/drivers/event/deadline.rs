@@ -1,0 +1,194 @@
+//! What may take how long: one deadline per connection, of whichever thing it is waiting for.
+//!
+//! | phase | deadline | when it passes |
+//! |---|---|---|
+//! | `Head`, nothing yet | idle time (a new connection: head time) | closed |
+//! | `Head`, begun | the head's start + head time; it does not move | 408 |
+//! | `Body` | last piece + body time, or the end of a rate window | 408, or the next window |
+//! | `Send` | last bytes taken + write time | reset |
+//! | `Wait` | what the application said | the request goes on |
+//! | `Linger` | [`super::closing::LINGER_MS`] after FIN | closed |
+//!
+//! The loop re-arms a deadline that moves later only when it fires, so keeping a connection alive
+//! costs a compare and a store per request. The body's rate is measured over windows of
+//! [`RATE_WINDOW_MS`] that follow each other, not over every interval of that length: a client can be
+//! slow across a border of two for at most twice that time.
+
+use std::time::Duration;
+
+use http::Status;
+use reactor::{EventLoop, Token};
+
+use super::Driver;
+use super::connection::{Connection, Exchange, Phase, flag};
+use crate::app::App;
+use crate::options::Timeouts;
+
+/// The time over which a body's rate is measured.
+const RATE_WINDOW_MS: u64 = 10_000;
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+/// [`Timeouts`] in milliseconds; what is switched off is [`NEVER`].
+pub(super) struct TimeoutsMs {
+    head: u64,
+    body: u64,
+    /// Bytes a body must bring in a window; 0: no such rule.
+    body_window_bytes: u64,
+    idle: u64,
+    write: u64,
+    request: u64,
+}
+
+impl TimeoutsMs {
+    pub fn new(timeouts: &Timeouts) -> Self {
+        let ms = |time: Duration| if time.is_zero() { NEVER } else { time.as_millis() as u64 };
+        TimeoutsMs {
+            head: ms(timeouts.head),
+            body: ms(timeouts.body),
+            body_window_bytes: timeouts.body_rate * RATE_WINDOW_MS / 1000,
+            idle: ms(timeouts.idle),
+            write: ms(timeouts.write),
+            request: timeouts.request.map_or(NEVER, ms),
+        }
+    }
+}
+
+/// The full time of which only the low bits were kept; right for 49 days back.
+#[inline]
+fn full(now_ms: u64, low: u32) -> u64 {
+    now_ms - u64::from((now_ms as u32).wrapping_sub(low))
+}
+
+/// When something that runs for `time` from `from` is over.
+#[inline]
+fn after(from: u64, time: u64) -> u64 {
+    from.saturating_add(time)
+}
+
+impl<A: App> Driver<A> {
+    /// Sets the deadline of the phase that the connection is in.
+    #[inline]
+    pub(super) fn arm(&mut self, ev: &mut EventLoop, token: Token) {
+        let now_ms = ev.now_ms();
+        let Some(connection) = self.connections[token.slot() as usize].as_ref() else { return };
+        let at = match connection.phase {
+            Phase::Head if !connection.is(flag::HEAD_TIMED) => after(now_ms, self.timeouts.idle),
+            // It was set when lingering began, and stays.
+            Phase::Linger => return,
+            _ => self.deadline(connection, now_ms),
+        };
+        if at == NEVER {
+            ev.clear_deadline(token);
+        } else {
+            ev.set_deadline(token, at);
+        }
+    }
+
+    fn deadline(&self, connection: &Connection, now_ms: u64) -> u64 {
+        let times = &self.timeouts;
+        let started = full(now_ms, connection.started_ms);
+        let exchange = self.exchanges.get(connection.exchange as usize);
+        let moved = exchange.map_or(now_ms, |exchange| full(now_ms, exchange.moved_ms));
+        let own = match connection.phase {
+            Phase::Head => return after(started, times.head),
+            Phase::Body => after(moved, times.body).min(self.window_end(exchange, now_ms)),
+            Phase::Send => after(moved, times.write),
+            Phase::Wait => exchange.map_or(now_ms, |exchange| exchange.wait_until_ms),
+            Phase::Linger => NEVER,
+        };
+        own.min(after(started, times.request))
+    }
+
+    fn window_end(&self, exchange: Option<&Exchange>, now_ms: u64) -> u64 {
+        match exchange {
+            Some(exchange) if self.timeouts.body_window_bytes > 0 => {
+                after(full(now_ms, exchange.window_ms), RATE_WINDOW_MS)
+            }
+            _ => NEVER,
+        }
+    }
+
+    /// A connection's deadline has passed.
+    pub(super) fn expired(&mut self, ev: &mut EventLoop, token: Token) {
+        let now_ms = ev.now_ms();
+        let Some(connection) = self.connections[token.slot() as usize].as_ref() else { return };
+        let started = full(now_ms, connection.started_ms);
+        let overdue = connection.phase != Phase::Head
+            && connection.phase != Phase::Linger
+            && now_ms >= after(started, self.timeouts.request);
+        if overdue {
+            self.tally.timeouts_request.add(1);
+            return self.give_up(ev, token);
+        }
+        match connection.phase {
+            Phase::Wait => self.end_wait(ev, token),
+            Phase::Linger => self.close(ev, token),
+            Phase::Head if !connection.is(flag::HEAD_TIMED) => {
+                self.tally.timeouts_idle.add(1);
+                self.close(ev, token);
+            }
+            Phase::Head if connection.input.is_none() => {
+                self.tally.timeouts_head.add(1);
+                self.close(ev, token);
+            }
+            Phase::Head => {
+                self.tally.timeouts_head.add(1);
+                self.give_up(ev, token);
+            }
+            Phase::Body => self.body_expired(ev, token),
+            Phase::Send => {
+                self.tally.timeouts_write.add(1);
+                self.close_hard(ev, token);
+            }
+        }
+    }
+
+    /// Either nothing has come for too long, or a window ends: was it enough?
+    fn body_expired(&mut self, ev: &mut EventLoop, token: Token) {
+        let now_ms = ev.now_ms();
+        let times = &self.timeouts;
+        let (body, window_bytes) = (times.body, times.body_window_bytes);
+        let exchange = self.exchange(token, now_ms);
+        let stalled = now_ms >= after(full(now_ms, exchange.moved_ms), body);
+        let window_over = now_ms >= full(now_ms, exchange.window_ms) + RATE_WINDOW_MS;
+        let slow = window_over && u64::from(exchange.window_bytes) < window_bytes;
+        if stalled || (slow && window_bytes > 0) {
+            self.tally.timeouts_body.add(1);
+            return self.give_up(ev, token);
+        }
+        if window_over {
+            exchange.window_ms = now_ms as u32;
+            exchange.window_bytes = 0;
+        }
+        self.arm(ev, token);
+    }
+
+    /// 408 when nothing has been answered yet, else the end of the connection.
+    fn give_up(&mut self, ev: &mut EventLoop, token: Token) {
+        let Some(connection) = self.connection(token) else { return };
+        let answered = connection.phase == Phase::Send;
+        if answered {
+            return self.close_hard(ev, token);
+        }
+        if !self.has_buffers() {
+            return self.close(ev, token);
+        }
+        self.refuse(ev, token, Status::REQUEST_TIMEOUT, None);
+        self.go_on(ev, token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn low_bits_give_the_full_time_back_across_their_wrap() {
+        for then in [0u64, 5, u32::MAX as u64 - 3, u32::MAX as u64 + 7, 9_000_000_000] {
+            for passed in [0u64, 1, 10_000, 86_400_000] {
+                assert_eq!(full(then + passed, then as u32), then);
+            }
+        }
+    }
+}

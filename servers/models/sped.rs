@@ -1,0 +1,60 @@
+//! SPED: Single Process Event-Driven.
+//!
+//! ```text
+//!            ┌──────────────── one thread ────────────────┐
+//!  clients ──┤ accept ─► read ─► parse ─► work ─► write   ├──► clients
+//!            └──────────▲─────────────────────────┬───────┘
+//!                       └────── epoll_wait ◄──────┘
+//! ```
+//!
+//! One loop does all three tasks for all clients. It never waits for a client, so ten thousand idle or
+//! slow ones cost it nothing; but while it works for one, all others wait. That is the lesson: try
+//! `/work?us=1000000` and `/plaintext` at the same time.
+//!
+//! Pai, Druschel and Zwaenepoel, "Flash: An Efficient and Portable Web Server", USENIX 1999, section 3.3.
+
+use std::io;
+use std::sync::Arc;
+
+use reactor::event_loop::Config;
+use reactor::{EventLoop, Signal};
+
+use super::Card;
+use crate::app::App;
+use crate::drivers::event::Driver;
+use crate::options::Options;
+use crate::server::Server;
+
+/// What SPED decides.
+pub static CARD: Card = Card {
+    name: "sped",
+    title: "Single Process Event-Driven",
+    lesson: "One event loop does everything: no client waits for another's network, \
+             every client waits for another's work.",
+    task1: "the loop",
+    task2: "the loop, non-blocking",
+    task3: "inline in the loop",
+    in_flight: "connections that the descriptor limit allows",
+    picture: "\
+            +--------------- one thread ---------------+
+ clients -->| accept -> read -> parse -> work -> write |--> clients
+            +--------^-----------------------+---------+
+                     +------ epoll_wait <----+",
+};
+
+/// Sources of a loop that are not connections: listeners, housekeeping.
+const SOURCES_BESIDE_CONNECTIONS: u32 = 64;
+
+/// Runs `app` in one loop on the calling thread until a signal stops it.
+///
+/// # Errors
+/// What the system refuses at the start (poller, buffers), or a failing poller later.
+pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
+    let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
+    let mut event_loop = EventLoop::new(Config { sources_max, ..Config::default() })?;
+    event_loop.handle_signals(&[Signal::TERM, Signal::INT, Signal::HUP])?;
+    let app = Arc::new(app);
+    let census = &server.census;
+    let mut driver = Driver::new(&mut event_loop, app, options, server.listeners, census, 0)?;
+    event_loop.run(&mut driver)
+}

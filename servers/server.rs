@@ -1,0 +1,74 @@
+//! From the command line to a running model: what all binaries do first.
+//!
+//! ```text
+//! arguments, environment ─► Options ─► listeners ─► application ─► Model::run ─► exit status
+//! ```
+//!
+//! Whatever is wrong is said in one line on standard error that names the thing, the cause and the mend.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use crate::app::App;
+use crate::counters::Census;
+use crate::listen::Bound;
+use crate::models::{self, Card};
+use crate::options::{Options, Parsed};
+
+/// What a model is given to run an application with.
+pub struct Server {
+    /// The sockets to accept from.
+    pub listeners: Vec<Bound>,
+    /// The counters: a slot for each loop.
+    pub census: Census,
+}
+
+/// A `main` for the model called `model` and the application that `make` builds.
+pub fn main<A: App>(
+    model: &str,
+    make: impl FnOnce(&Options, Census, &'static Card) -> io::Result<A>,
+) -> ExitCode {
+    main_after(model, 1, make)
+}
+
+/// The same, with the first `skip` arguments (the program's name among them) left to the caller.
+pub fn main_after<A: App>(
+    model: &str,
+    skip: usize,
+    make: impl FnOnce(&Options, Census, &'static Card) -> io::Result<A>,
+) -> ExitCode {
+    match start(model, std::env::args_os().skip(skip), make) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{model}: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start<A: App>(
+    name: &str,
+    arguments: impl Iterator<Item = OsString>,
+    make: impl FnOnce(&Options, Census, &'static Card) -> io::Result<A>,
+) -> Result<(), String> {
+    let model = models::by_name::<A>(name)
+        .ok_or_else(|| format!("no model is called {name:?}; there is: sped"))?;
+    let parsed = Options::from_env_and_args(name, arguments, std::env::vars_os())
+        .map_err(|error| error.to_string())?;
+    let options = match parsed {
+        Parsed::Run(options) => options,
+        Parsed::Help(text) | Parsed::Version(text) => {
+            print!("{text}");
+            return Ok(());
+        }
+    };
+    let listeners = crate::listen::open_all(&options).map_err(|error| error.to_string())?;
+    let census = Census::new(1).map_err(|error| format!("no memory for the counters: {error}"))?;
+    let app = make(&options, census.clone(), model.card).map_err(|error| error.to_string())?;
+    for bound in &listeners {
+        eprintln!("{name}: listening on {bound}");
+    }
+    let server = Server { listeners, census };
+    (model.run)(app, &options, server).map_err(|error| error.to_string())
+}

@@ -1,0 +1,174 @@
+//! Opening files beneath the root, and nowhere else.
+//!
+//! Two openers with the same answers. Where the kernel has openat2(2) it does the checking itself, in
+//! one system call and without a race: `RESOLVE_BENEATH` refuses whatever would step out (an absolute
+//! symlink, too many `..`), `RESOLVE_NO_MAGICLINKS` refuses the links of /proc. Elsewhere [`walk`] opens
+//! component by component and resolves symlinks by hand.
+//!
+//! ```text
+//! open("a/b.html") ──► openat2(root, "a/b.html", BENEATH|NO_MAGICLINKS)       kernel
+//!                 └──► openat(root, "a") ► openat(a, "b.html", NOFOLLOW)      walk
+//! ```
+//!
+//! A FIFO, a device or a socket is never waited for (`O_NONBLOCK`), never becomes the controlling
+//! terminal (`O_NOCTTY`), and is refused once fstat(2) has told what it is. Symlinks that stay beneath
+//! the root are followed, wherever they lead: to hide something behind one is its owner's business.
+//! Mount points are crossed. Hard links are files like any other.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use super::walk;
+
+/// What every open asks for.
+pub(super) const FLAGS: libc::c_int =
+    libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+
+/// How the checking is done.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// By the kernel: openat2(2).
+    Kernel,
+    /// By hand, component by component.
+    Walk,
+}
+
+/// What can go wrong, as far as the answer differs.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// Nothing there that may be served: also what is outside, and what is no file.
+    NotFound,
+    /// There, but not for this process: 403.
+    Forbidden,
+    /// Out of descriptors or memory, or a lease is being broken: 503, and worth another try.
+    Busy,
+    /// The disk fails, or the like: 500.
+    Failed,
+}
+
+impl OpenError {
+    /// Sorts an error of open(2) and its relatives.
+    pub(super) fn of(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EACCES | libc::EPERM) => OpenError::Forbidden,
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN | libc::EINTR) => {
+                OpenError::Busy
+            }
+            Some(libc::EIO | libc::ESTALE | libc::EOVERFLOW) => OpenError::Failed,
+            // ENOENT, ENOTDIR, ELOOP, EXDEV (left the root), ENAMETOOLONG, ENXIO (a socket) …
+            _ => OpenError::NotFound,
+        }
+    }
+}
+
+/// The root directory and the way to open what is beneath it.
+pub struct Opener {
+    root: OwnedFd,
+    method: Method,
+}
+
+impl Opener {
+    /// Opens the root, and finds out what the kernel can do.
+    ///
+    /// # Errors
+    /// The root is not there, is no directory or may not be read.
+    pub fn new(root: &Path) -> io::Result<Self> {
+        let directory = File::open(root)?;
+        if !directory.metadata()?.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::NotADirectory));
+        }
+        let root = OwnedFd::from(directory);
+        // An old kernel says ENOSYS, a container's seccomp filter often EPERM.
+        let kernel = open_beneath(root.as_fd(), c".").is_ok();
+        let method = if kernel { Method::Kernel } else { Method::Walk };
+        Ok(Opener { root, method })
+    }
+
+    /// The same root with another method, for tests of both.
+    #[cfg(test)]
+    pub fn with_method(root: &Path, method: Method) -> io::Result<Self> {
+        Ok(Opener { method, ..Opener::new(root)? })
+    }
+
+    /// How it checks.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Opens `path`, relative to the root (empty: the root itself), for reading.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. What is opened may still be a directory, a FIFO or a device.
+    pub fn open(&self, path: &[u8]) -> Result<File, OpenError> {
+        let path = if path.is_empty() { b"." } else { path };
+        let opened = match self.method {
+            Method::Kernel => self.open_by_kernel(path),
+            Method::Walk => walk::open(self.root.as_fd(), path),
+        };
+        opened.map(File::from).map_err(|error| OpenError::of(&error))
+    }
+
+    fn open_by_kernel(&self, path: &[u8]) -> io::Result<OwnedFd> {
+        // "The caller should try again" when a `..` in a symlink met a rename; it cannot go on for ever.
+        const TRIES: u32 = 8;
+        let path = CString::new(path)?;
+        let mut last = io::ErrorKind::NotFound.into();
+        for _ in 0..TRIES {
+            match open_beneath(self.root.as_fd(), &path) {
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {
+                    last = error;
+                }
+                done => return done,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// openat2(2) with the checks of this module.
+#[cfg(target_os = "linux")]
+fn open_beneath(root: BorrowedFd<'_>, path: &std::ffi::CStr) -> io::Result<OwnedFd> {
+    use std::os::fd::AsRawFd;
+
+    /// `struct open_how`, first version.
+    #[repr(C)]
+    struct OpenHow {
+        flags: u64,
+        mode: u64,
+        resolve: u64,
+    }
+    let how = OpenHow {
+        flags: FLAGS as u64,
+        mode: 0,
+        resolve: libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS,
+    };
+    // SAFETY: the path ends in NUL, `how` is a `struct open_how` of the size given, and both outlive
+    // the call.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            root.as_raw_fd(),
+            path.as_ptr(),
+            &raw const how,
+            size_of::<OpenHow>(),
+        )
+    };
+    owned(fd as RawFd)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_beneath(_root: BorrowedFd<'_>, _path: &std::ffi::CStr) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Takes over the descriptor that an open returned, or its error.
+pub(super) fn owned(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: an open has just returned it, so that nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -1,0 +1,143 @@
+//! What a file was when it was looked at, and the validators made from it.
+//!
+//! A strong entity tag promises that equal tags mean equal bytes (RFC 9110, section 8.8.1). It is made of
+//! size, modification and change time to the nanosecond. The change time cannot be set by hand, so
+//! that even a file written in place and given its old date again gets another tag. But the kernel takes
+//! these times from a clock that ticks a few hundred times a second (on some file systems, every second
+//! or two): two writes within one tick look like one. So a file that changed less than [`YOUNG_NS`] ago
+//! has a weak tag, until it has been looked at again when older.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::encoding::Coding;
+
+/// Younger than this is too young for a strong promise: the coarsest clock of a file system in use
+/// (FAT's) ticks every 2 s.
+const YOUNG_NS: i128 = 2_000_000_000;
+
+const NS_PER_S: i128 = 1_000_000_000;
+
+/// Identity and state of a file: two equal stamps, unless young, are the same bytes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    /// Length in bytes.
+    pub size: u64,
+    /// Last modification, in nanoseconds since 1970.
+    modified_ns: i128,
+    /// Last change of data or inode.
+    changed_ns: i128,
+}
+
+impl Stamp {
+    /// The stamp in what fstat(2) said.
+    pub fn of(metadata: &Metadata) -> Self {
+        Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified_ns: i128::from(metadata.mtime()) * NS_PER_S + i128::from(metadata.mtime_nsec()),
+            changed_ns: i128::from(metadata.ctime()) * NS_PER_S + i128::from(metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether a change just now might leave the stamp as it is. A change time in the future means
+    /// that the clock was set back: nothing is sure then. (A modification time in the future is just
+    /// somebody's choice.)
+    pub fn is_young(&self, now: SystemTime) -> bool {
+        let now_ns = nanoseconds(now);
+        let age_ns = now_ns - self.changed_ns;
+        age_ns < YOUNG_NS || (0..YOUNG_NS).contains(&(now_ns - self.modified_ns))
+    }
+
+    /// Last-Modified in seconds since 1970: not before that (the formatter would panic), and not
+    /// after now (section 8.8.2.1).
+    pub fn modified_s(&self, now: SystemTime) -> u64 {
+        let seconds = self.modified_ns.min(nanoseconds(now)).div_euclid(NS_PER_S);
+        u64::try_from(seconds).unwrap_or(0)
+    }
+
+    /// Whether this file, as a compressed sibling, is at least as new as `original`. Whole seconds
+    /// count: tools that keep dates do not all keep the fraction.
+    pub fn is_as_new_as(&self, original: &Stamp) -> bool {
+        self.modified_ns.div_euclid(NS_PER_S) >= original.modified_ns.div_euclid(NS_PER_S)
+    }
+
+    /// The entity tag, quotes and all; another one for each coding (section 8.8.3.3).
+    pub fn etag(&self, coding: Coding, weak: bool) -> String {
+        let prefix = if weak { "W/" } else { "" };
+        let (dash, coding) = match coding {
+            Coding::Identity => ("", ""),
+            other => ("-", other.name()),
+        };
+        format!(
+            "{prefix}\"{:x}-{:x}-{:x}{dash}{coding}\"",
+            self.size, self.modified_ns, self.changed_ns
+        )
+    }
+}
+
+fn nanoseconds(time: SystemTime) -> i128 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_nanos() as i128,
+        Err(before) => -(before.duration().as_nanos() as i128),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn stamp(modified_s: i64, changed_s: i64) -> Stamp {
+        Stamp {
+            device: 1,
+            inode: 2,
+            size: 3,
+            modified_ns: i128::from(modified_s) * NS_PER_S,
+            changed_ns: i128::from(changed_s) * NS_PER_S,
+        }
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_file_is_young_for_two_seconds_after_its_last_change() {
+        assert!(stamp(100, 100).is_young(at(100)));
+        assert!(stamp(10, 100).is_young(at(101)));
+        assert!(!stamp(100, 100).is_young(at(102)));
+    }
+
+    #[test]
+    fn only_a_change_in_the_future_makes_it_doubtful() {
+        assert!(stamp(100, 900).is_young(at(200)));
+        assert!(!stamp(900, 100).is_young(at(200)));
+    }
+
+    #[test]
+    fn last_modified_is_neither_before_1970_nor_in_the_future() {
+        assert_eq!(stamp(-5, 100).modified_s(at(200)), 0);
+        assert_eq!(stamp(900, 100).modified_s(at(200)), 200);
+        assert_eq!(stamp(150, 100).modified_s(at(200)), 150);
+    }
+
+    #[test]
+    fn tags_differ_by_size_times_and_coding() {
+        let base = stamp(100, 100);
+        let others = [
+            Stamp { size: 4, ..base },
+            Stamp { modified_ns: base.modified_ns + 1, ..base },
+            Stamp { changed_ns: base.changed_ns + 1, ..base },
+        ];
+        let tag = base.etag(Coding::Identity, false);
+        assert!(others.iter().all(|other| other.etag(Coding::Identity, false) != tag));
+        assert_ne!(base.etag(Coding::Gzip, false), tag);
+        assert_ne!(base.etag(Coding::Gzip, false), base.etag(Coding::Brotli, false));
+        assert_eq!(base.etag(Coding::Identity, true), format!("W/{tag}"));
+    }
+}

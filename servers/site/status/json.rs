@@ -1,0 +1,105 @@
+//! `/status.json`: the model's card and every number, by name.
+
+use std::fmt::{self, Write as _};
+
+use super::numbers::Numbers;
+use crate::counters::Counters;
+use crate::models::Card;
+
+/// One JSON object. Numbers are as large as they are: beyond 2⁵³ a reader may lose their last digits.
+pub(super) fn json(card: &Card, numbers: &Numbers) -> String {
+    let mut text = String::with_capacity(2048);
+    let _ = write!(text, "{{\"model\":{{\"name\":{}", quote(card.name));
+    for (name, value) in [
+        ("title", card.title),
+        ("lesson", card.lesson),
+        ("task1", card.task1),
+        ("task2", card.task2),
+        ("task3", card.task3),
+        ("in_flight", card.in_flight),
+    ] {
+        let _ = write!(text, ",\"{name}\":{}", quote(value));
+    }
+    let _ = write!(
+        text,
+        "}},\"uptime_ms\":{},\"loops\":{},\"counters\":{{",
+        numbers.uptime.as_millis(),
+        numbers.loops
+    );
+    for (i, (counter, value)) in Counters::DESCRIPTIONS
+        .iter()
+        .zip(numbers.values)
+        .enumerate()
+    {
+        let comma = if i == 0 { "" } else { "," };
+        let _ = write!(text, "{comma}\"{}\":{value}", counter.name);
+    }
+    text.push_str("}}\n");
+    text
+}
+
+/// `text` as a JSON string (RFC 8259, section 7).
+fn quote(text: &str) -> Quoted<'_> {
+    Quoted(text)
+}
+
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                '\n' => f.write_str("\\n")?,
+                c if c < ' ' => write!(f, "\\u{:04x}", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{CARD, numbers};
+    use super::*;
+
+    #[test]
+    fn strings_are_quoted() {
+        assert_eq!(
+            quote("a\"b\\c\nd\u{1}é").to_string(),
+            r#""a\"b\\c\nd\u0001é""#
+        );
+    }
+
+    #[test]
+    fn every_counter_is_there_once() {
+        let text = json(&CARD, &numbers());
+        for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers().values) {
+            assert_eq!(
+                text.matches(&format!("\"{}\":{value}", counter.name))
+                    .count(),
+                1
+            );
+        }
+        assert!(text.contains("\"uptime_ms\":12345,\"loops\":2,"));
+        assert!(text.contains(r#""title":"Single \"Process\" & \\co""#));
+    }
+
+    #[test]
+    fn braces_and_quotes_match() {
+        let text = json(&CARD, &numbers());
+        let (mut depth, mut quoted, mut chars) = (0, false, text.trim_end().chars());
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' if quoted => drop(chars.next()),
+                '"' => quoted = !quoted,
+                '{' if !quoted => depth += 1,
+                '}' if !quoted => depth -= 1,
+                c => assert!(c >= ' '),
+            }
+        }
+        assert_eq!((depth, quoted), (0, false));
+    }
+}

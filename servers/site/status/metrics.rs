@@ -1,0 +1,181 @@
+//! `/metrics`: the numbers in Prometheus's text format, version 0.0.4.
+//!
+//! Names follow its customs: a prefix, base units (seconds, not microseconds), `_total` for what only
+//! rises.
+
+use std::fmt::Write as _;
+
+use super::numbers::Numbers;
+use crate::counters::{Counters, Description, Kind};
+use crate::models::Card;
+
+/// The format's media type.
+pub(super) const TYPE: (&str, &str) = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+
+/// Every number, with what it means.
+pub(super) fn metrics(card: &Card, numbers: &Numbers) -> String {
+    let mut text = String::with_capacity(8192);
+    let labels = format!(
+        "{{model=\"{}\",version=\"{}\"}}",
+        label(card.name),
+        label(env!("CARGO_PKG_VERSION"))
+    );
+    let uptime = numbers.uptime.as_secs_f64();
+    let general = [
+        (
+            "stampede_info",
+            labels,
+            "Which model this is; always 1.",
+            "1".to_owned(),
+        ),
+        (
+            "stampede_loops",
+            String::new(),
+            "Loops or workers.",
+            numbers.loops.to_string(),
+        ),
+        (
+            "stampede_uptime_seconds",
+            String::new(),
+            "Time since start.",
+            format!("{uptime:.3}"),
+        ),
+    ];
+    for (name, labels, help, value) in general {
+        let _ = write!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} gauge\n{name}{labels} {value}\n"
+        );
+    }
+    for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers.values) {
+        sample(&mut text, counter, value);
+    }
+    text
+}
+
+/// One counter: two lines about it and its value.
+fn sample(text: &mut String, counter: &Description, value: u64) {
+    let (base, in_us) = match counter.name.strip_suffix("_us") {
+        Some(base) => (base, true),
+        None => (counter.name, false),
+    };
+    let unit = if in_us { "_seconds" } else { "" };
+    let (total, kind) = match counter.kind {
+        Kind::Counter => ("_total", "counter"),
+        Kind::Gauge | Kind::Max => ("", "gauge"),
+    };
+    let name = format!("stampede_{base}{unit}{total}");
+    let help = counter.help.trim();
+    let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} ");
+    let _ = match in_us {
+        true => writeln!(text, "{}.{:06}", value / 1_000_000, value % 1_000_000),
+        false => writeln!(text, "{value}"),
+    };
+}
+
+/// A label's value: backslash, quote and line end escaped.
+fn label(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use super::super::tests::{CARD, numbers};
+    use super::*;
+
+    /// Reads the format as strictly as its description allows: HELP, then TYPE, then the samples of
+    /// one name, each name once. Returns type and value by name.
+    fn read(text: &str) -> HashMap<String, (String, f64)> {
+        assert!(text.ends_with('\n'), "the last line must end");
+        let (mut helped, mut typed, mut samples) = (HashSet::new(), HashMap::new(), HashMap::new());
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                let (name, help) = rest.split_once(' ').expect(line);
+                assert!(is_name(name) && !help.is_empty(), "{line}");
+                assert!(helped.insert(name.to_owned()), "described twice: {name}");
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').expect(line);
+                assert!(helped.contains(name), "not described: {name}");
+                assert!(["counter", "gauge"].contains(&kind), "{line}");
+                let before = typed.insert(name.to_owned(), kind.to_owned());
+                assert!(before.is_none(), "typed twice: {name}");
+            } else {
+                let (name, value) = read_sample(line);
+                let kind = typed.get(name).expect("a type before the sample").clone();
+                let before = samples.insert(name.to_owned(), (kind, value));
+                assert!(before.is_none(), "sampled twice: {name}");
+            }
+        }
+        assert_eq!(samples.len(), helped.len());
+        samples
+    }
+
+    /// `name{label="value",…} number`
+    fn read_sample(line: &str) -> (&str, f64) {
+        let end = line.find(['{', ' ']).expect(line);
+        let (name, mut rest) = line.split_at(end);
+        assert!(is_name(name), "{line}");
+        if let Some(labels) = rest.strip_prefix('{') {
+            rest = read_labels(labels);
+        }
+        let value = rest.strip_prefix(' ').expect(line);
+        (name, value.parse().expect(line))
+    }
+
+    /// Reads up to behind the closing brace; returns what follows.
+    fn read_labels(mut rest: &str) -> &str {
+        loop {
+            let (name, value) = rest.split_once("=\"").expect(rest);
+            assert!(is_name(name) && !name.contains(':'), "{name}");
+            let mut escaped = false;
+            let end = value.find(|c| {
+                let ends = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            });
+            let after = &value[end.expect("a closing quote") + 1..];
+            if let Some(after) = after.strip_prefix('}') {
+                return after;
+            }
+            rest = after.strip_prefix(',').expect(after);
+        }
+    }
+
+    fn is_name(name: &str) -> bool {
+        let letter = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
+        name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
+    }
+
+    #[test]
+    fn the_format_is_valid_and_every_name_is_there_once() {
+        let samples = read(&metrics(&CARD, &numbers()));
+        assert_eq!(samples.len(), Counters::DESCRIPTIONS.len() + 3);
+        for (name, (kind, _)) in &samples {
+            assert!(name.starts_with("stampede_"), "{name}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_are_the_numbers_in_base_units() {
+        let (numbers, samples) = (numbers(), read(&metrics(&CARD, &numbers())));
+        assert_eq!(
+            samples["stampede_requests_total"].1,
+            numbers.get("requests") as f64
+        );
+        assert_eq!(samples["stampede_loops"].1, 2.0);
+        assert_eq!(samples["stampede_uptime_seconds"].1, 12.345);
+        let us = numbers.get("work_us") as f64;
+        assert_eq!(samples["stampede_work_seconds_total"].1, us / 1e6);
+    }
+
+    #[test]
+    fn labels_are_escaped() {
+        assert_eq!(label("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+    }
+}

@@ -1,0 +1,42 @@
+//! The numbers of one moment, as the three forms show them.
+
+use std::time::Duration;
+
+use crate::counters::{Census, Counters};
+
+/// All slots added up, and since when they count.
+pub(super) struct Numbers {
+    /// In the order of [`Counters::DESCRIPTIONS`].
+    pub values: [u64; Counters::DESCRIPTIONS.len()],
+    /// How many loops (or workers) count.
+    pub loops: usize,
+    /// How long they have been counting.
+    pub uptime: Duration,
+}
+
+impl Numbers {
+    /// The numbers of now.
+    pub fn of(census: &Census) -> Self {
+        Numbers {
+            values: census.sum(),
+            loops: census.loops(),
+            uptime: census.uptime(),
+        }
+    }
+
+    /// The number called `name`. The names here are ours: one that is none is found by the tests.
+    pub fn get(&self, name: &str) -> u64 {
+        let index = Counters::DESCRIPTIONS
+            .iter()
+            .position(|counter| counter.name == name);
+        debug_assert!(index.is_some(), "no counter is called {name}");
+        index.map_or(0, |index| self.values[index])
+    }
+
+    /// The sum of several.
+    pub fn sum(&self, names: &[&str]) -> u64 {
+        names
+            .iter()
+            .fold(0, |sum, name| sum.wrapping_add(self.get(name)))
+    }
+}

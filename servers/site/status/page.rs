@@ -1,0 +1,295 @@
+//! `/status`: the page.
+//!
+//! It is complete as it comes, with rates averaged since the start, and without a script it loads
+//! itself again. With one (`pages/status.js`), the numbers are polled each second and rates are
+//! taken between two polls. The script finds what to change by `data-tile` and `data-counter`.
+
+use std::fmt::Write as _;
+
+use super::numbers::Numbers;
+use crate::counters::Counters;
+use crate::models::Card;
+use crate::site::pages::text::{escape, grouped, rate, size, span};
+use crate::site::pages::{self, Page, picture};
+
+/// What keeps the numbers moving.
+const SCRIPT: &str = include_str!("../pages/status.js");
+
+/// For browsers without one: the whole page again, every two seconds.
+const REFRESH: &str = "<noscript><meta http-equiv=\"refresh\" content=\"2\"></noscript>\n";
+
+/// Responses that tell of a mistake, the client's or the server's.
+const ERRORS: [&str; 2] = ["responses_4xx", "responses_5xx"];
+/// Buffers of both sizes.
+const BUFFERS: [&str; 2] = ["buffers_small_used", "buffers_large_used"];
+/// Deadlines that passed. An idle connection that is closed is not one: that is housekeeping.
+const TIMEOUTS: [&str; 4] = [
+    "timeouts_head",
+    "timeouts_body",
+    "timeouts_write",
+    "timeouts_request",
+];
+
+/// The page's `Content-Security-Policy`.
+pub(super) fn policy() -> String {
+    pages::policy(Some(SCRIPT))
+}
+
+/// The document.
+pub(super) fn page(card: &Card, numbers: &Numbers) -> String {
+    let mut body = String::with_capacity(16 * 1024);
+    header(&mut body, card);
+    body.push_str("<section class=\"tiles\" aria-label=\"Numbers\">\n");
+    for tile in tiles(numbers) {
+        tile.write(&mut body);
+    }
+    body.push_str("</section>\n");
+    facts(&mut body, card, numbers);
+    counters(&mut body, numbers);
+    let title = format!("{} · status · Stampede", card.name);
+    Page {
+        title: &title,
+        head: REFRESH,
+        body: &body,
+        script: Some(SCRIPT),
+    }
+    .document()
+}
+
+fn header(body: &mut String, card: &Card) {
+    let _ = write!(
+        body,
+        "<header>\n<div class=\"top\"><a class=\"brand\" href=\"./\">Stampede</a>\
+         <span class=\"pulse\" id=\"pulse\" role=\"status\">as of this moment</span></div>\n\
+         <h1>{}</h1>\n<p>{}</p>\n</header>\n<main>\n",
+        escape(card.name),
+        escape(card.title)
+    );
+}
+
+/// A number in large, with a note below.
+struct Tile {
+    /// The script's name for it.
+    id: &'static str,
+    name: &'static str,
+    value: String,
+    note: String,
+}
+
+impl Tile {
+    fn write(&self, body: &mut String) {
+        let Tile {
+            id,
+            name,
+            value,
+            note,
+        } = self;
+        let (wide, curve) = match *id {
+            "rate" => (" wide", CURVE),
+            _ => ("", ""),
+        };
+        let _ = writeln!(
+            body,
+            "<div class=\"tile{wide}\" data-tile=\"{id}\"><div class=\"name\">{name}</div>\
+             <div class=\"value\">{value}</div><div class=\"note\">{note}</div>{curve}</div>",
+        );
+    }
+}
+
+/// Room for the rate of the last minute, which only a script can know.
+const CURVE: &str = "<svg viewBox=\"0 0 120 40\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
+                     <polyline id=\"curve\" points=\"\"/></svg>";
+
+/// The numbers that a person looks at first. `status.js` computes the same.
+fn tiles(numbers: &Numbers) -> Vec<Tile> {
+    let n = |name| numbers.get(name);
+    let count = |name| grouped(n(name));
+    let seconds = numbers.uptime.as_secs_f64();
+    let turns = n("loop_turns") as f64;
+    let tile = |id, name, value, note| Tile {
+        id,
+        name,
+        value,
+        note,
+    };
+    vec![
+        tile(
+            "rate",
+            "requests a second",
+            rate(n("requests"), seconds),
+            "on average since the start".to_owned(),
+        ),
+        tile(
+            "connections",
+            "connections open",
+            count("connections_open"),
+            format!("{} accepted", count("connections_accepted")),
+        ),
+        tile(
+            "requests",
+            "requests",
+            count("requests"),
+            format!("{} with success", count("responses_2xx")),
+        ),
+        tile(
+            "sent",
+            "bytes sent",
+            size(n("bytes_sent")),
+            format!(
+                "{}/s",
+                size((n("bytes_sent") as f64 / seconds.max(0.001)) as u64)
+            ),
+        ),
+        tile(
+            "received",
+            "bytes received",
+            size(n("bytes_received")),
+            format!(
+                "{}/s",
+                size((n("bytes_received") as f64 / seconds.max(0.001)) as u64)
+            ),
+        ),
+        tile(
+            "errors",
+            "errors",
+            grouped(numbers.sum(&ERRORS)),
+            format!(
+                "4xx {} · 5xx {}",
+                count("responses_4xx"),
+                count("responses_5xx")
+            ),
+        ),
+        tile(
+            "timeouts",
+            "timeouts",
+            grouped(numbers.sum(&TIMEOUTS)),
+            format!("{} idle closed", count("timeouts_idle")),
+        ),
+        tile(
+            "turns",
+            "loop turns",
+            count("loop_turns"),
+            format!("{}/s", rate(n("loop_turns"), seconds)),
+        ),
+        tile(
+            "events",
+            "events per turn",
+            rate(n("loop_events"), turns),
+            format!("{} at most", count("loop_events_turn_max")),
+        ),
+        tile(
+            "buffers",
+            "buffers in use",
+            grouped(numbers.sum(&BUFFERS)),
+            format!(
+                "small {} · large {}",
+                count("buffers_small_used"),
+                count("buffers_large_used")
+            ),
+        ),
+        tile(
+            "work",
+            "work done",
+            count("works"),
+            format!("{} waiting", count("waits")),
+        ),
+        tile(
+            "uptime",
+            "running for",
+            span(numbers.uptime),
+            loops(numbers.loops),
+        ),
+    ]
+}
+
+fn loops(loops: usize) -> String {
+    format!("{loops} loop{}", if loops == 1 { "" } else { "s" })
+}
+
+/// The model: what is on its card.
+fn facts(body: &mut String, card: &Card, numbers: &Numbers) {
+    let _ = write!(
+        body,
+        "<h2>Who does which task</h2>\n<figure class=\"panel\">\n{}</figure>\n\
+         <h2>The model</h2>\n<dl class=\"facts panel\">\n",
+        picture::picture(card)
+    );
+    for (name, fact) in [
+        ("Task 1, connections", card.task1),
+        ("Task 2, network I/O", card.task2),
+        ("Task 3, work", card.task3),
+        ("In flight at most", card.in_flight),
+        ("What it teaches", card.lesson),
+        ("Runs", &loops(numbers.loops)),
+    ] {
+        let _ = writeln!(body, "<dt>{name}</dt><dd>{}</dd>", escape(fact));
+    }
+    body.push_str("</dl>\n");
+}
+
+/// Every counter with its meaning.
+fn counters(body: &mut String, numbers: &Numbers) {
+    body.push_str("<h2>Every counter</h2>\n<div class=\"panel\"><table>\n");
+    for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers.values) {
+        let _ = writeln!(
+            body,
+            "<tr><th scope=\"row\"><code>{0}</code></th>\
+             <td class=\"number\" data-counter=\"{0}\">{1}</td><td class=\"help\">{2}</td></tr>",
+            counter.name,
+            grouped(value),
+            escape(counter.help.trim())
+        );
+    }
+    body.push_str(
+        "</table></div>\n</main>\n<footer>The same as <a href=\"status.json\">JSON</a> and as \
+         <a href=\"metrics\">Prometheus metrics</a>.\
+         </footer>\n",
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{CARD, numbers};
+    use super::*;
+
+    #[test]
+    fn the_page_is_complete_without_a_script() {
+        let text = page(&CARD, &numbers());
+        for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers().values) {
+            let cell = format!("data-counter=\"{}\">{}</td>", counter.name, grouped(value));
+            assert_eq!(text.matches(&cell).count(), 1, "{cell}");
+        }
+        assert!(text.contains("http-equiv=\"refresh\""));
+        assert!(text.contains("12 s"));
+    }
+
+    #[test]
+    fn the_card_cannot_add_markup() {
+        let text = page(&CARD, &numbers());
+        assert_eq!(text.matches("<script>").count(), 1);
+        assert_eq!(text.matches("</script>").count(), 1);
+        assert!(text.contains("sp&lt;e&gt;d"));
+    }
+
+    #[test]
+    fn no_element_carries_a_style_or_a_handler_of_its_own() {
+        let text = page(&CARD, &numbers());
+        assert!(!text.contains(" style=") && !text.contains(" onclick="));
+    }
+
+    #[test]
+    fn the_script_knows_every_tile_and_only_real_counters() {
+        for tile in tiles(&numbers()) {
+            assert!(SCRIPT.contains(&format!("  {}: ", tile.id)), "{}", tile.id);
+        }
+        let uses = |object| SCRIPT.split(object).skip(1);
+        for rest in ["(c.", "(d.", " c.", " d."].into_iter().flat_map(uses) {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let name = &rest[..end.unwrap_or(rest.len())];
+            assert!(
+                Counters::DESCRIPTIONS.iter().any(|d| d.name == name),
+                "{name}"
+            );
+        }
+    }
+}
