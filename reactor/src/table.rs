@@ -75,6 +75,15 @@ impl<T> Table<T> {
         self.slots.get_mut(slot)
     }
 
+    /// The token of the slot's present tenant.
+    #[inline]
+    pub fn token_at(&self, slot: u32) -> Option<Token> {
+        let generation = *self.generations.get(slot as usize)?;
+        self.slots
+            .contains(slot as usize)
+            .then(|| Token::new(slot, generation))
+    }
+
     /// Takes the value out. From here on every copy of `token` is dead.
     pub fn remove(&mut self, token: Token) -> Option<T> {
         if !self.contains(token) {
@@ -158,6 +167,8 @@ mod tests {
         let again = table.insert("d");
         let seen: Vec<_> = table.iter().map(|(token, name)| (token, *name)).collect();
         assert_eq!(seen, [(tokens[0], "a"), (again, "d"), (tokens[2], "c")]);
+        assert_eq!(table.token_at(again.slot()), Some(again));
+        assert_eq!(table.token_at(3), None);
         table.iter_mut().for_each(|(_, name)| *name = "x");
         assert_eq!(table.get(again), Some(&"x"));
     }

@@ -1,0 +1,497 @@
+//! The reactor pattern: wait for events, tell the handler of each source, repeat.
+//!
+//! ```text
+//!           ┌──────────────────────────── one turn ───────────────────────────┐
+//!           │ wait ─► clock ─► events ─► ready list ─► timers ─► woken,       │
+//!           │  ▲                                                 signals  ─►  │ turn_ended
+//!           └──│──────────────────────────────────────────────────────────────┘
+//!              └ not at all, if the ready list is not empty; else until the next deadline
+//! ```
+//!
+//! The loop knows *sources*: a slot with a generation (the [`Token`]), perhaps watched by the
+//! [`Poller`], perhaps with a deadline, perhaps on the ready list. It owns no descriptor, and it does
+//! not know what a source is: a [`Handler`] keeps that in tables of its own, by [`Token::slot`].
+//!
+//! * [`reserve`](EventLoop::reserve) makes a source without a system call. A connection that is
+//!   answered at once and closed is never registered with the kernel at all.
+//! * An event reaches only the source it was meant for. When a handler closes another source whose
+//!   event is still in the batch, and slot and descriptor number are taken again at once, the old
+//!   event has the old generation and is dropped (counted in [`LoopStats::stale_events`]).
+//! * A handler that has spent its share calls [`defer`](EventLoop::defer) and is called again next
+//!   turn. With edge triggering the kernel would not repeat the event. Until then everybody
+//!   else gets a turn: what is deferred during a turn is not served in it.
+//! * One deadline per source; moving it later costs a compare and a store.
+//! * The clock is read once a turn, after waiting. [`EventLoop::now_ms`] lags behind by what the
+//!   handlers of this turn have taken; after long work call [`EventLoop::refresh_clock`].
+//!
+//! Not guaranteed: that a readiness is true (it is a hint: the read may say `WouldBlock`), that
+//! events come in any order, or that a deadline is met to the millisecond: never early, late by the
+//! length of a turn at most.
+//!
+//! Per source the loop itself keeps 44 bytes. Nothing is allocated after [`EventLoop::new`].
+
+mod source;
+#[cfg(test)]
+mod tests;
+
+use crate::poller::{Event, Events, Interest, Poller, Readiness, Trigger};
+use crate::signal::{Signal, Signals};
+use crate::token::Token;
+use crate::waker::Waker;
+use source::{Side, Sources};
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// The token of the loop's waker. No source has it: slots are counted from 0 and stay below.
+const WAKER: Token = Token::new(u32::MAX, 0);
+/// The token of the loop's signals.
+const SIGNALS: Token = Token::new(u32::MAX - 1, 0);
+/// The slots above are the loop's own.
+const SOURCES_LIMIT: u32 = u32::MAX - 1;
+
+/// What a loop is made for.
+#[derive(Copy, Clone, Debug)]
+pub struct Config {
+    /// How many sources there can be at a time. Costs address space, and memory as they are used.
+    pub sources_max: u32,
+    /// How many events one wait fetches. What does not fit comes with the next turn, so this bounds
+    /// how long timers and the ready list wait; and 12 bytes each stay in the cache.
+    pub events_per_turn: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            sources_max: 16 * 1024,
+            events_per_turn: 256,
+        }
+    }
+}
+
+/// What happens, told to whoever runs the loop.
+///
+/// Every method may reserve, watch, defer and release any source, its own included; and none may
+/// call [`EventLoop::turn`].
+pub trait Handler {
+    /// The source is ready, or was deferred with this readiness.
+    fn ready(&mut self, ev: &mut EventLoop, token: Token, readiness: Readiness);
+
+    /// The source's deadline has come. It has none now.
+    fn timeout(&mut self, ev: &mut EventLoop, token: Token);
+
+    /// A [`Waker`] of this loop was used, once or more often.
+    fn woken(&mut self, _ev: &mut EventLoop) {}
+
+    /// One of the signals given to [`EventLoop::handle_signals`] arrived.
+    fn signal(&mut self, _ev: &mut EventLoop, _signal: Signal) {}
+
+    /// All of this turn is done; the next thing is to wait. The place to flush what was batched.
+    fn turn_ended(&mut self, _ev: &mut EventLoop) {}
+}
+
+/// Counts since the start of the loop.
+#[derive(Copy, Clone, Default, PartialEq, Eq, Debug)]
+pub struct LoopStats {
+    /// Rounds of waiting and dispatching.
+    pub turns: u64,
+    /// Events of sources, the stale ones not counted.
+    pub events: u64,
+    /// Events fetched by the last wait.
+    pub events_last_turn: u32,
+    /// The most that one wait has fetched.
+    pub events_turn_max: u32,
+    /// Events that came too late: their source had been released.
+    pub stale_events: u64,
+    /// Deadlines that came.
+    pub timeouts: u64,
+    /// Calls from the ready list.
+    pub deferred: u64,
+    /// How often the loop was woken by a waker.
+    pub wakeups: u64,
+    /// Entries on the ready list at present.
+    pub ready_len: usize,
+    /// Sources at present.
+    pub sources: usize,
+}
+
+/// Sources, the poller that watches them, the clock. Stays on one thread, as its signals do.
+pub struct EventLoop {
+    sources: Sources,
+    clock: Clock,
+    stats: LoopStats,
+    events: Events,
+    poller: Poller,
+    waker: Option<Waker>,
+    signals: Option<Signals>,
+    /// The waker was heard in this turn.
+    woken: bool,
+    /// The signals' descriptor was reported in this turn.
+    signalled: bool,
+    stopping: bool,
+}
+
+impl EventLoop {
+    /// A loop without sources.
+    pub fn new(config: Config) -> io::Result<Self> {
+        let sources_max = config.sources_max.min(SOURCES_LIMIT);
+        Ok(EventLoop {
+            sources: Sources::new(sources_max),
+            clock: Clock::new(),
+            stats: LoopStats::default(),
+            events: Events::with_capacity(config.events_per_turn as usize),
+            poller: Poller::new()?,
+            waker: None,
+            signals: None,
+            woken: false,
+            signalled: false,
+            stopping: false,
+        })
+    }
+
+    // Sources
+
+    /// A new source, which is not watched yet. `None` when there are `sources_max` of them.
+    pub fn reserve(&mut self) -> Option<Token> {
+        self.sources.reserve()
+    }
+
+    /// Asks the kernel to report when `fd` is ready. Until it is [unwatched](EventLoop::unwatch) or
+    /// closed, events for it come as `token`'s.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the token's source was released; otherwise what [`Poller::add`] says.
+    pub fn watch(
+        &mut self,
+        token: Token,
+        fd: impl AsFd,
+        interest: Interest,
+        trigger: Trigger,
+    ) -> io::Result<()> {
+        self.must_exist(token)?;
+        self.poller.add(fd, token, interest, trigger)?;
+        self.sources.set_watched(token, true);
+        Ok(())
+    }
+
+    /// Changes what is reported for a source that is watched.
+    ///
+    /// # Errors
+    ///
+    /// As for [`EventLoop::watch`].
+    pub fn rewatch(
+        &mut self,
+        token: Token,
+        fd: impl AsFd,
+        interest: Interest,
+        trigger: Trigger,
+    ) -> io::Result<()> {
+        self.must_exist(token)?;
+        self.poller.modify(fd, token, interest, trigger)
+    }
+
+    /// Ends the reports for `fd`; the source remains, with its deadline. An event of the present
+    /// batch may still come.
+    pub fn unwatch(&mut self, token: Token, fd: impl AsFd) -> io::Result<()> {
+        self.must_exist(token)?;
+        self.poller.delete(fd)?;
+        self.sources.set_watched(token, false);
+        Ok(())
+    }
+
+    /// The end of a source: no event, no timeout and no deferred call comes for `token` any more.
+    /// A token that is dead already is ignored.
+    ///
+    /// No system call is made: its descriptor is about to be closed, and a closed descriptor is
+    /// watched no more. That is not so if somebody else has the descriptor open (a duplicate, a
+    /// forked child): then [unwatch](EventLoop::unwatch) it first.
+    pub fn release(&mut self, token: Token) {
+        self.sources.release(token);
+    }
+
+    /// Whether the source is there and the kernel was asked to watch it.
+    #[inline]
+    pub fn is_watched(&self, token: Token) -> bool {
+        self.sources.is_watched(token)
+    }
+
+    /// How many sources there are.
+    pub fn sources(&self) -> usize {
+        self.sources.len()
+    }
+
+    fn must_exist(&self, token: Token) -> io::Result<()> {
+        match self.sources.contains(token) {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the source was released",
+            )),
+        }
+    }
+
+    // Deadlines and deferred calls
+
+    /// The handler's `timeout` is called once [`EventLoop::now_ms`] has reached `deadline_ms`. A
+    /// source has one deadline; this replaces it.
+    ///
+    /// Moving it later costs a compare and a store. Moving it earlier than its timer is armed for
+    /// costs a change of the timing wheel: some nanoseconds more, and no system call either.
+    #[inline]
+    pub fn set_deadline(&mut self, token: Token, deadline_ms: u64) {
+        self.sources.set_deadline(token, deadline_ms);
+    }
+
+    /// The source has no deadline any more.
+    #[inline]
+    pub fn clear_deadline(&mut self, token: Token) {
+        self.sources.clear_deadline(token);
+    }
+
+    /// The source's deadline, if it has one.
+    pub fn deadline(&self, token: Token) -> Option<u64> {
+        self.sources.deadline(token)
+    }
+
+    /// Has the source called again in the next turn, with this readiness (or more, if an event for
+    /// it comes as well: both are told in one call). The loop does not wait before that.
+    pub fn defer(&mut self, token: Token, readiness: Readiness) {
+        self.sources.defer(token, readiness);
+    }
+
+    // The clock
+
+    /// The time at which the last wait ended.
+    #[inline]
+    pub fn now(&self) -> Instant {
+        self.clock.now
+    }
+
+    /// The same in milliseconds since the loop was made: the clock of deadlines.
+    #[inline]
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms
+    }
+
+    /// Reads the clock, for a handler that has worked for long.
+    pub fn refresh_clock(&mut self) {
+        self.clock.read();
+    }
+
+    // Wakers, signals, the poller
+
+    /// A handle by which other threads make the loop call [`Handler::woken`].
+    pub fn waker(&mut self) -> io::Result<Waker> {
+        if let Some(waker) = &self.waker {
+            return Ok(waker.clone());
+        }
+        let waker = Waker::new(&self.poller, WAKER)?;
+        Ok(self.waker.insert(waker).clone())
+    }
+
+    /// From now on these signals come as calls of [`Handler::signal`], until the loop is dropped.
+    /// See [`Signals::new`] for what this does to the signal mask of the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` when it was called before: between two sets there would be a moment at which
+    /// signals are delivered.
+    pub fn handle_signals(&mut self, signals: &[Signal]) -> io::Result<()> {
+        if self.signals.is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let signals = Signals::new(signals)?;
+        signals.register(&self.poller, SIGNALS)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// The poller below, to be watched by another one, or for sources with tokens of one's own
+    /// making (whose events are counted as stale: the loop does not know them).
+    pub fn poller(&self) -> &Poller {
+        &self.poller
+    }
+
+    /// What the loop has counted.
+    pub fn stats(&self) -> LoopStats {
+        LoopStats {
+            ready_len: self.sources.ready_len(),
+            sources: self.sources.len(),
+            ..self.stats
+        }
+    }
+
+    // Running
+
+    /// Takes turns until [`EventLoop::stop`] is called, or waiting fails.
+    pub fn run(&mut self, handler: &mut impl Handler) -> io::Result<()> {
+        while !self.stopping {
+            self.turn(handler, None)?;
+        }
+        self.stopping = false;
+        Ok(())
+    }
+
+    /// [`EventLoop::run`] returns when the present turn is over.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// One turn: waits for events until something is due, but no longer than `max_wait`, and
+    /// dispatches them. Returns the number of events.
+    pub fn turn(
+        &mut self,
+        handler: &mut impl Handler,
+        max_wait: Option<Duration>,
+    ) -> io::Result<usize> {
+        let timeout = self.time_to_wait(max_wait);
+        let count = self.poller.wait(&mut self.events, timeout)?;
+        self.clock.read();
+        self.count_turn(count);
+        let serving = self.sources.flip_ready();
+        self.dispatch_events(handler, serving);
+        self.dispatch_deferred(handler, serving);
+        self.dispatch_timeouts(handler);
+        if self.woken || self.signalled {
+            self.dispatch_outside(handler)?;
+        }
+        handler.turn_ended(self);
+        Ok(count)
+    }
+
+    fn time_to_wait(&self, max_wait: Option<Duration>) -> Option<Duration> {
+        if self.sources.ready_len() > 0 {
+            return Some(Duration::ZERO);
+        }
+        let until_timer = self.sources.next_timer().map(|deadline_ms| {
+            Duration::from_millis(deadline_ms.saturating_sub(self.clock.now_ms))
+        });
+        match (until_timer, max_wait) {
+            (Some(timer), Some(max)) => Some(timer.min(max)),
+            (timer, max) => timer.or(max),
+        }
+    }
+
+    fn count_turn(&mut self, count: usize) {
+        self.stats.turns += 1;
+        self.stats.events += count as u64;
+        self.stats.events_last_turn = count as u32;
+        self.stats.events_turn_max = self.stats.events_turn_max.max(count as u32);
+    }
+
+    #[inline]
+    fn dispatch_events(&mut self, handler: &mut impl Handler, serving: Side) {
+        let any_deferred = self.sources.ready_at(serving, 0).is_some();
+        let mut index = 0;
+        // By index: the handler gets the whole loop.
+        while let Some(Event {
+            token,
+            mut readiness,
+        }) = self.events.get(index)
+        {
+            index += 1;
+            if !self.sources.contains(token) {
+                self.no_source(token);
+                continue;
+            }
+            if any_deferred && let Some(more) = self.sources.take_deferred(token, serving) {
+                readiness = readiness | more;
+            }
+            handler.ready(self, token, readiness);
+        }
+    }
+
+    /// An event for one of the loop's own, or for a source that is no more.
+    #[cold]
+    fn no_source(&mut self, token: Token) {
+        self.stats.events -= 1;
+        match token {
+            WAKER => self.woken = true,
+            SIGNALS => self.signalled = true,
+            _ => self.stats.stale_events += 1,
+        }
+    }
+
+    #[inline]
+    fn dispatch_deferred(&mut self, handler: &mut impl Handler, serving: Side) {
+        let mut index = 0;
+        while let Some(token) = self.sources.ready_at(serving, index) {
+            index += 1;
+            // None: the source is gone, or an event for it came first.
+            if let Some(readiness) = self.sources.take_deferred(token, serving) {
+                self.stats.deferred += 1;
+                handler.ready(self, token, readiness);
+            }
+        }
+        self.sources.clear_ready(serving);
+    }
+
+    #[inline]
+    fn dispatch_timeouts(&mut self, handler: &mut impl Handler) {
+        // One reading for the whole round, even if a handler refreshes the clock: it ends.
+        let now_ms = self.clock.now_ms;
+        while let Some(token) = self.sources.pop_expired(now_ms) {
+            self.stats.timeouts += 1;
+            handler.timeout(self, token);
+        }
+    }
+
+    /// What comes from outside of the loop's sources: other threads, and signals.
+    #[cold]
+    fn dispatch_outside(&mut self, handler: &mut impl Handler) -> io::Result<()> {
+        if std::mem::take(&mut self.woken) {
+            self.stats.wakeups += 1;
+            // First, so that a wake-up during the call is not lost.
+            if let Some(waker) = &self.waker {
+                waker.acknowledge();
+            }
+            handler.woken(self);
+        }
+        if std::mem::take(&mut self.signalled) {
+            while let Some(signal) = self.next_signal()? {
+                handler.signal(self, signal);
+            }
+        }
+        Ok(())
+    }
+
+    fn next_signal(&mut self) -> io::Result<Option<Signal>> {
+        self.signals.as_mut().map_or(Ok(None), Signals::next)
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Two readings of one clock: `CLOCK_MONOTONIC`, 25 ns through the vDSO. (The coarse clock is read
+/// in 5, but lags by up to 4 ms, and every deadline would.)
+struct Clock {
+    start: Instant,
+    now: Instant,
+    now_ms: u64,
+}
+
+impl Clock {
+    fn new() -> Self {
+        let start = Instant::now();
+        Clock {
+            start,
+            now: start,
+            now_ms: 0,
+        }
+    }
+
+    #[inline]
+    fn read(&mut self) {
+        self.now = Instant::now();
+        let running = self.now.duration_since(self.start);
+        self.now_ms = running.as_secs() * 1000 + u64::from(running.subsec_millis());
+    }
+}
