@@ -1,0 +1,392 @@
+//! One connection's state, without the connection: bytes in, events out.
+//!
+//! ```text
+//!                 ┌────────────── no body ──────────────┐
+//!                 ▼                                     │
+//!   ──► between requests ──► head ── Event::Head ───────┤
+//!                 ▲                                     │ body
+//!                 └──── Event::End ◄── Event::Data* ◄───┘
+//! ```
+//!
+//! The caller owns the buffer and the clock. It feeds what it has not yet consumed; after
+//! [`Event::NeedMore`] it reads more and feeds the rest again with the new bytes behind it. Pipelined requests
+//! are simply what is left after one is complete.
+//!
+//! However the bytes are cut into calls, the events, the kind of an error and its byte are the same. Data may
+//! come in other pieces, of course.
+//!
+//! What is *not* guaranteed: that two requests are answered in order (the caller's part: RFC 9112, section
+//! 9.3.2), and that a slow head is ever complete (the caller has the clock).
+//!
+//! RFC 9112, sections 2.2, 6, 8 and 9.
+
+use crate::chunked::{Chunked, Found};
+use crate::error::{Error, ErrorKind};
+use crate::framing::{self, Exchange};
+use crate::head::{Framing, Head, Version};
+use crate::limits::Limits;
+use crate::parse;
+use crate::skim::Skim;
+
+/// What came out of a step.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing: more bytes are needed.
+    NeedMore,
+    /// A head is complete and in the [`Head`]. Its bytes are the first `consumed` of the input.
+    Head,
+    /// Body data, at this place of the input. Never empty.
+    Data {
+        /// Its first byte within the input.
+        start: usize,
+        /// Its length.
+        len: usize,
+    },
+    /// The body is complete. Comes after every head that a body follows, also an empty chunked one.
+    End,
+}
+
+/// A step through the input.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes of the input that are done with; the next input begins behind them.
+    pub consumed: usize,
+    /// What was found in them.
+    pub event: Event,
+}
+
+/// What the next byte belongs to.
+#[derive(Copy, Clone, Debug)]
+enum Phase {
+    /// A head, or the empty lines before it. `read` bytes of it have been skimmed.
+    Head { skim: Skim, read: u16 },
+    /// A body of known length, with so many bytes to come.
+    Length(u64),
+    /// A chunked body.
+    Chunked(Chunked),
+    /// Nothing: after an error.
+    Failed,
+}
+
+impl Phase {
+    const FRESH: Phase = Phase::Head {
+        skim: Skim::HEAD,
+        read: 0,
+    };
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct Connection {
+    phase: Phase,
+    requests: u32,
+    /// Empty lines since the last request.
+    empty_lines: u8,
+    version: Version,
+    persists: bool,
+    expects_continue: bool,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Connection {
+    /// A connection on which nothing has been received.
+    pub const fn new() -> Self {
+        Connection {
+            phase: Phase::FRESH,
+            requests: 0,
+            empty_lines: 0,
+            version: Version::Http11,
+            persists: true,
+            expects_continue: false,
+        }
+    }
+
+    /// Takes the next step through `input`, which begins where the last step's `consumed` ended.
+    ///
+    /// What follows the last request of a connection that does not persist, or an error, is consumed and ignored.
+    ///
+    /// # Errors
+    /// The request is refused. When its head is well formed (and only what it says is wrong), `head` holds
+    /// it all the same: see [`Head::is_complete`]. The connection no longer persists.
+    #[inline]
+    pub fn next(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
+        let step = match self.phase {
+            Phase::Head { skim, read } if self.persists => {
+                self.head(input, head, limits, skim, read as usize)
+            }
+            _ => self.after_head(input, limits),
+        };
+        if step.is_err() {
+            self.fail();
+        }
+        step
+    }
+
+    #[cold]
+    fn fail(&mut self) {
+        self.phase = Phase::Failed;
+        self.persists = false;
+        self.expects_continue = false;
+    }
+
+    /// The fast way first; when the head is not all there, or not well formed, the other one.
+    #[inline]
+    fn head(
+        &mut self,
+        input: &[u8],
+        head: &mut Head,
+        limits: &Limits,
+        skim: Skim,
+        read: usize,
+    ) -> Result<Step, Error> {
+        let starts_plainly = self.empty_lines == 0 && input.first().is_some_and(|&b| b != b'\r');
+        if read == 0 && starts_plainly {
+            let window = &input[..input.len().min(limits.head())];
+            if parse::parse(window, head, limits).is_some() {
+                head.start = 0;
+                return self.begin(input, head, limits);
+            }
+        }
+        self.skim_head(input, head, limits, skim, read)
+    }
+
+    /// Reads on byte by byte; parses when the blank line has come.
+    #[cold]
+    fn skim_head(
+        &mut self,
+        input: &[u8],
+        head: &mut Head,
+        limits: &Limits,
+        mut skim: Skim,
+        read: usize,
+    ) -> Result<Step, Error> {
+        head.clear();
+        let (start, lines) = self.empty_lines(input)?;
+        let line = &input[start..];
+        let more = Step {
+            consumed: 0,
+            event: Event::NeedMore,
+        };
+        if line.is_empty() || line == b"\r" {
+            // Nothing but empty lines: done with, so that an idle connection holds no byte.
+            self.empty_lines = lines;
+            return Ok(Step {
+                consumed: start,
+                ..more
+            });
+        }
+        let window = &line[..line.len().min(limits.head())];
+        let end = skim
+            .run(window, read, limits)
+            .map_err(|error| behind(error, start))?;
+        let Some(end) = end else {
+            if window.len() == limits.head() {
+                return Err(Error::new(ErrorKind::HeadTooLarge, start + window.len()));
+            }
+            self.phase = Phase::Head {
+                skim,
+                read: window.len() as u16,
+            };
+            return Ok(more);
+        };
+        let parsed = parse::parse(&line[..end], head, limits);
+        debug_assert!(parsed.is_some(), "skim accepts what parse refuses");
+        if parsed.is_none() {
+            return Err(Error::new(ErrorKind::FieldName, start));
+        }
+        head.start = start as u8;
+        self.begin(line, head, limits)
+            .map_err(|error| behind(error, start))
+    }
+
+    /// The bytes of empty lines that `input` begins with, and how many there have been in all. A request may follow
+    /// a few: clients used to send one behind a body (RFC 9112, section 2.2).
+    fn empty_lines(&self, input: &[u8]) -> Result<(usize, u8), Error> {
+        let (mut at, mut lines) = (0, self.empty_lines);
+        while input.get(at) == Some(&b'\r') {
+            if lines == Limits::EMPTY_LINES_MAX {
+                return Err(Error::new(ErrorKind::EmptyLines, at));
+            }
+            match input.get(at + 1) {
+                Some(b'\n') => at += 2,
+                Some(_) => return Err(Error::new(ErrorKind::LineEnd, at + 1)),
+                None => break,
+            }
+            lines += 1;
+        }
+        Ok((at, lines))
+    }
+
+    /// A head is there: the exchange begins. `line` begins at the request line.
+    #[inline]
+    fn begin(&mut self, line: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
+        self.requests = self.requests.saturating_add(1);
+        self.version = head.version;
+        self.empty_lines = 0;
+        let Exchange {
+            persists,
+            expects_continue,
+        } = framing::settle(head, line, limits)?;
+        self.persists = persists;
+        self.expects_continue = expects_continue;
+        self.phase = match head.framing {
+            Framing::None | Framing::Length(0) => Phase::FRESH,
+            Framing::Length(len) => Phase::Length(len),
+            Framing::Chunked => Phase::Chunked(Chunked::new(limits)),
+        };
+        Ok(Step {
+            consumed: head.len(),
+            event: Event::Head,
+        })
+    }
+
+    fn after_head(&mut self, input: &[u8], limits: &Limits) -> Result<Step, Error> {
+        if !input.is_empty() {
+            // The client did not wait, or has waited long enough.
+            self.expects_continue = false;
+        }
+        match &mut self.phase {
+            Phase::Length(left) => {
+                let len = (*left).min(input.len() as u64);
+                *left -= len;
+                Ok(self.sized(len as usize))
+            }
+            Phase::Chunked(chunked) => {
+                let found = chunked.next(input, limits)?;
+                Ok(self.found(found, input.len()))
+            }
+            Phase::Head { .. } | Phase::Failed => Ok(Step {
+                consumed: input.len(),
+                event: Event::NeedMore,
+            }),
+        }
+    }
+
+    fn sized(&mut self, len: usize) -> Step {
+        let event = match self.phase {
+            _ if len > 0 => Event::Data { start: 0, len },
+            Phase::Length(0) => {
+                self.phase = Phase::FRESH;
+                Event::End
+            }
+            _ => Event::NeedMore,
+        };
+        Step {
+            consumed: len,
+            event,
+        }
+    }
+
+    fn found(&mut self, found: Found, available: usize) -> Step {
+        match found {
+            Found::More => Step {
+                consumed: available,
+                event: Event::NeedMore,
+            },
+            Found::Data(start, end) => Step {
+                consumed: end,
+                event: Event::Data {
+                    start,
+                    len: end - start,
+                },
+            },
+            Found::End(end) => {
+                self.phase = Phase::FRESH;
+                Step {
+                    consumed: end,
+                    event: Event::End,
+                }
+            }
+        }
+    }
+
+    /// After [`Event::Head`]: whether a body follows, which [`Event::End`] will end. When not, the
+    /// request is complete.
+    #[inline]
+    pub fn body_follows(&self) -> bool {
+        matches!(self.phase, Phase::Length(_) | Phase::Chunked(_))
+    }
+
+    /// The peer has finished sending, and everything it sent has been fed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Incomplete`] in the middle of a request, which must then not be acted upon (RFC 9112,
+    /// section 8).
+    pub fn eof(&self) -> Result<(), Error> {
+        let offset = match self.phase {
+            Phase::Head { read: 0, .. } | Phase::Length(0) | Phase::Failed => return Ok(()),
+            Phase::Head { read, .. } => read as usize,
+            Phase::Length(_) | Phase::Chunked(_) => 0,
+        };
+        Err(Error::new(ErrorKind::Incomplete, offset))
+    }
+
+    /// Whether another request may follow this exchange.
+    #[inline]
+    pub fn persists(&self) -> bool {
+        self.persists
+    }
+
+    /// Makes this exchange the last one. Its body is read still; what follows is ignored.
+    pub fn close(&mut self) {
+        self.persists = false;
+    }
+
+    /// Whether the client waits for a 100 (RFC 9110, section 10.1.1): it asked for one, none was sent, a body is
+    /// expected and none of it has been seen.
+    #[inline]
+    pub fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// The 100 has been sent.
+    pub fn continue_sent(&mut self) {
+        self.expects_continue = false;
+    }
+
+    /// Whether no byte of a request line has been seen since the last request was complete.
+    #[inline]
+    pub fn is_between_requests(&self) -> bool {
+        matches!(self.phase, Phase::Head { read: 0, .. })
+    }
+
+    /// The field line that the response to this exchange needs: that the connection ends, or that it persists although
+    /// the client speaks 1.0, or nothing.
+    #[inline]
+    pub fn connection_line(&self) -> &'static [u8] {
+        match (self.persists, self.version) {
+            (true, Version::Http11) => b"",
+            (true, Version::Http10) => b"Connection: keep-alive\r\n",
+            (false, _) => b"Connection: close\r\n",
+        }
+    }
+
+    /// Requests so far whose head was complete.
+    #[inline]
+    pub fn requests(&self) -> u32 {
+        self.requests
+    }
+}
+
+/// The same error counted from `start` bytes earlier.
+fn behind(error: Error, start: usize) -> Error {
+    Error {
+        offset: error.offset + start,
+        ..error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_at_most_32_bytes() {
+        assert!(size_of::<Connection>() <= 32, "{}", size_of::<Connection>());
+    }
+}

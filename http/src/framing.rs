@@ -1,0 +1,191 @@
+//! What a complete head means for the connection: which body follows, whether the connection persists,
+//! which host is meant. Everything that is refused for what it *says* is refused here, in one order.
+//!
+//! A request that two implementations could read in two ways is refused (RFC 9112, section 11.2): that is how
+//! requests are smuggled past a proxy. RFC 9112, sections 2.3, 3.2, 6.1 to 6.3 and 9.3; RFC 9110, section 10.1.1.
+
+use crate::error::{Error, ErrorKind};
+use crate::head::{Framing, Head, Span, Version};
+use crate::known::{Known, KnownSet};
+use crate::{Limits, list, target};
+
+/// What a head decides for its exchange.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Exchange {
+    pub(crate) persists: bool,
+    pub(crate) expects_continue: bool,
+}
+
+/// Fields without which a request of HTTP/1.1 has no body, persists, and expects nothing.
+const SPECIAL: KnownSet = KnownSet::of(&[
+    Known::ContentLength,
+    Known::TransferEncoding,
+    Known::Connection,
+    Known::Expect,
+]);
+
+/// Fills in framing, host, form and path. Offsets of errors count from the request line.
+#[inline]
+pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, Error> {
+    if head.major != b'1' {
+        return Err(Error::new(
+            ErrorKind::UnsupportedVersion,
+            head.target.end() + 6,
+        ));
+    }
+    host(head, bytes)?;
+    target::settle(head, bytes)?;
+    if head.version == Version::Http11 && !head.has_any(SPECIAL) {
+        return Ok(Exchange {
+            persists: true,
+            expects_continue: false,
+        });
+    }
+    special(head, bytes, limits)
+}
+
+/// The rest, for the requests that need it.
+#[cold]
+fn special(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, Error> {
+    head.framing = framing(head, bytes)?;
+    let expects_continue = expectation(head, bytes)?;
+    if let Framing::Length(len) = head.framing
+        && len > limits.body()
+    {
+        return Err(refuse(head, Known::ContentLength, ErrorKind::BodyTooLarge));
+    }
+    Ok(Exchange {
+        persists: persists(head, bytes),
+        expects_continue,
+    })
+}
+
+/// An error at the value of the first field of that name.
+fn refuse(head: &Head, name: Known, kind: ErrorKind) -> Error {
+    Error::new(
+        kind,
+        head.first(name).map_or(0, |field| field.value.start()),
+    )
+}
+
+/// The one `Host`, which only HTTP/1.0 may lack. Empty is refused: every URI that reaches an origin server has
+/// an authority, and that of an http URI is never empty (RFC 9110, section 4.2.1).
+#[inline]
+fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
+    let Some(field) = head.first(Known::Host) else {
+        if head.version == Version::Http11 {
+            return Err(Error::new(ErrorKind::MissingHost, head.len as usize));
+        }
+        head.host = Span::default();
+        return Ok(());
+    };
+    let value = field.value;
+    if head.repeated.contains(Known::Host) {
+        return Err(refuse(head, Known::Host, ErrorKind::RepeatedHost));
+    }
+    if !target::is_authority(value.of(bytes)) {
+        return Err(refuse(head, Known::Host, ErrorKind::InvalidHost));
+    }
+    head.host = value;
+    Ok(())
+}
+
+/// RFC 9112, section 6.3.
+fn framing(head: &Head, bytes: &[u8]) -> Result<Framing, Error> {
+    let (coded, sized) = (
+        head.has(Known::TransferEncoding),
+        head.has(Known::ContentLength),
+    );
+    if coded && sized {
+        return Err(refuse(
+            head,
+            Known::ContentLength,
+            ErrorKind::AmbiguousLength,
+        ));
+    }
+    if coded {
+        if head.version == Version::Http10 {
+            return Err(refuse(
+                head,
+                Known::TransferEncoding,
+                ErrorKind::TransferEncoding,
+            ));
+        }
+        return match coding(head, bytes) {
+            Ok(()) => Ok(Framing::Chunked),
+            Err(kind) => Err(refuse(head, Known::TransferEncoding, kind)),
+        };
+    }
+    let Some(field) = head.first(Known::ContentLength) else {
+        return Ok(Framing::None);
+    };
+    match content_length(field.value.of(bytes)) {
+        Some(len) if !head.repeated.contains(Known::ContentLength) => Ok(Framing::Length(len)),
+        _ => Err(refuse(head, Known::ContentLength, ErrorKind::ContentLength)),
+    }
+}
+
+/// `1*DIGIT` below 2^64; nothing else, no list of equal numbers either.
+fn content_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |sum, &byte| {
+        let digit = byte.is_ascii_digit().then(|| (byte - b'0') as u64)?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// All `Transfer-Encoding` fields together must name `chunked`, once and last. Other codings before it are well
+/// framed but not decoded here: 501. Without the final `chunked` nobody knows where the body ends: 400.
+fn coding(head: &Head, bytes: &[u8]) -> Result<(), ErrorKind> {
+    let values = head
+        .request_from_line(bytes)
+        .fields_known(Known::TransferEncoding);
+    let (mut others, mut ended) = (false, false);
+    for element in values.flat_map(list::elements) {
+        if ended || !crate::scan::is_token(element) {
+            return Err(ErrorKind::TransferEncoding);
+        }
+        if element.eq_ignore_ascii_case(b"chunked") {
+            ended = true;
+        } else {
+            others = true;
+        }
+    }
+    match (ended, others) {
+        (true, false) => Ok(()),
+        (true, true) => Err(ErrorKind::UnsupportedCoding),
+        (false, _) => Err(ErrorKind::TransferEncoding),
+    }
+}
+
+/// Whether a 100 is wanted. An expectation in HTTP/1.0 means nothing.
+fn expectation(head: &Head, bytes: &[u8]) -> Result<bool, Error> {
+    if head.version == Version::Http10 || !head.has(Known::Expect) {
+        return Ok(false);
+    }
+    let values = head.request_from_line(bytes).fields_known(Known::Expect);
+    let mut wanted = false;
+    for element in values.flat_map(list::elements) {
+        if !element.eq_ignore_ascii_case(b"100-continue") {
+            return Err(refuse(head, Known::Expect, ErrorKind::Expectation));
+        }
+        wanted = true;
+    }
+    Ok(wanted && !matches!(head.framing, Framing::None | Framing::Length(0)))
+}
+
+/// RFC 9112, section 9.3.
+fn persists(head: &Head, bytes: &[u8]) -> bool {
+    let request = head.request_from_line(bytes);
+    let has = |token| {
+        request
+            .fields_known(Known::Connection)
+            .any(|value| list::has_token(value, token))
+    };
+    match head.version {
+        Version::Http11 => !has(b"close"),
+        Version::Http10 => has(b"keep-alive") && !has(b"close"),
+    }
+}

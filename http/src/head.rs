@@ -1,0 +1,356 @@
+//! A parsed request head: offsets, no borrows.
+//!
+//! A [`Head`] says where in a buffer everything is, in 16-bit offsets from the first byte of the request
+//! line. It borrows nothing, so it moves together with its buffer to another thread; with the
+//! bytes beside it, it becomes a [`Request`] that can be read. One `Head` serves request after request: its
+//! list of fields is cleared, not freed.
+//!
+//! ```text
+//! bytes   GET /a?b HTTP/1.1␍␊Host: c␍␊␍␊
+//! spans   ─── ────           ────  ─
+//! ```
+//!
+//! What is *not* guaranteed: that the bytes given to [`Head::request`] are those that were parsed. With
+//! other bytes the spans show nonsense, or nothing where they do not fit, but never panic.
+
+use crate::known::{Known, KnownSet};
+use crate::{Limits, Request};
+
+/// A place in a head: offset and length, 4 bytes.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    start: u16,
+    len: u16,
+}
+
+impl Span {
+    /// From `start` to `end`, both within the head limit, which is what fits 16 bits.
+    #[inline]
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        debug_assert!(start <= end && end <= Limits::HEAD_BYTES_MAX);
+        Span {
+            start: start as u16,
+            len: (end - start) as u16,
+        }
+    }
+
+    /// The bytes of this span; `bytes` begins at the request line. Empty where the span does not fit.
+    #[inline]
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start()..self.end()).unwrap_or(&[])
+    }
+
+    /// Its first byte.
+    #[inline]
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// One past its last byte.
+    #[inline]
+    pub fn end(self) -> usize {
+        self.start as usize + self.len as usize
+    }
+
+    /// Its length in bytes.
+    #[inline]
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether it is empty.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// A request method (RFC 9110, section 9). Methods are case-sensitive: `get` is [`Method::Other`].
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "a name says it all")]
+pub enum Method {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Options,
+    Trace,
+    Connect,
+    Patch,
+    /// A method without meaning here: the application answers 501. Its text is in the request.
+    Other,
+}
+
+impl Method {
+    /// The method of a token.
+    pub fn of(text: &[u8]) -> Method {
+        match text {
+            b"GET" => Method::Get,
+            b"HEAD" => Method::Head,
+            b"POST" => Method::Post,
+            b"PUT" => Method::Put,
+            b"DELETE" => Method::Delete,
+            b"OPTIONS" => Method::Options,
+            b"TRACE" => Method::Trace,
+            b"CONNECT" => Method::Connect,
+            b"PATCH" => Method::Patch,
+            _ => Method::Other,
+        }
+    }
+
+    /// The method's name; empty for [`Method::Other`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Trace => "TRACE",
+            Method::Connect => "CONNECT",
+            Method::Patch => "PATCH",
+            Method::Other => "",
+        }
+    }
+}
+
+/// The version that a request is treated as (RFC 9110, section 2.5).
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1, and every higher minor version.
+    #[default]
+    Http11,
+}
+
+/// The form of a request target (RFC 9112, section 3.2).
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// `/path?query`
+    #[default]
+    Origin,
+    /// `http://host/path?query`
+    Absolute,
+    /// `host:port`, with CONNECT
+    Authority,
+    /// `*`, with OPTIONS
+    Asterisk,
+}
+
+/// Which body follows a head (RFC 9112, section 6.3).
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// None.
+    #[default]
+    None,
+    /// So many bytes.
+    Length(u64),
+    /// Chunks.
+    Chunked,
+}
+
+/// One field line.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The name as received.
+    pub name: Span,
+    /// The value without the white space around it.
+    pub value: Span,
+    /// Which of the known names it is.
+    pub known: Known,
+}
+
+/// A parsed head. Made once per connection or loop, filled again and again by
+/// [`Connection::next`](crate::Connection::next).
+#[derive(Debug)]
+pub struct Head {
+    pub(crate) fields: Vec<Field>,
+    /// Which names the fields have.
+    pub(crate) seen: KnownSet,
+    /// Which of them came more than once.
+    pub(crate) repeated: KnownSet,
+    pub(crate) framing: Framing,
+    /// Bytes of empty lines before the request line.
+    pub(crate) start: u8,
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    pub(crate) form: Form,
+    /// As received: `HTTP/`**`major`**`.minor`, an ASCII digit.
+    pub(crate) major: u8,
+    pub(crate) has_query: bool,
+    /// Bytes from the request line to the blank line; 0: nothing parsed.
+    pub(crate) len: u16,
+    pub(crate) method_len: u8,
+    pub(crate) target: Span,
+    pub(crate) path: Span,
+    pub(crate) query: Span,
+    pub(crate) host: Span,
+}
+
+/// Fields for which room is made at the start; a client that sends more makes the list grow once.
+const FIELDS_AT_START: usize = 64;
+
+impl Head {
+    /// An empty head, with room for the usual number of fields.
+    pub fn new(limits: &Limits) -> Self {
+        Head {
+            fields: Vec::with_capacity(limits.fields().min(FIELDS_AT_START)),
+            seen: KnownSet::EMPTY,
+            repeated: KnownSet::EMPTY,
+            framing: Framing::None,
+            start: 0,
+            method: Method::Get,
+            version: Version::Http11,
+            form: Form::Origin,
+            major: b'1',
+            has_query: false,
+            len: 0,
+            method_len: 0,
+            target: Span::default(),
+            path: Span::default(),
+            query: Span::default(),
+            host: Span::default(),
+        }
+    }
+
+    /// Forgets the request, keeps the memory.
+    pub fn clear(&mut self) {
+        self.fields.clear();
+        self.seen = KnownSet::EMPTY;
+        self.repeated = KnownSet::EMPTY;
+        self.framing = Framing::None;
+        self.len = 0;
+        self.method_len = 0;
+        self.has_query = false;
+        (self.target, self.path) = (Span::default(), Span::default());
+        (self.query, self.host) = (Span::default(), Span::default());
+    }
+
+    /// Whether a whole head is in here. Also after an error in what the head *says* (framing, host, version): then
+    /// there is a request to log; after an error in its grammar there is none.
+    pub fn is_complete(&self) -> bool {
+        self.len != 0
+    }
+
+    /// Bytes up to and including the blank line, empty lines before the request line included.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.start as usize + self.len as usize
+    }
+
+    /// Whether nothing is in here.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The method.
+    #[inline]
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The version.
+    #[inline]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The form of the target.
+    #[inline]
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Which body follows.
+    #[inline]
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// The fields in order. Their spans count from the request line: see [`Request::head_bytes`].
+    #[inline]
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The names among the fields.
+    #[inline]
+    pub fn known(&self) -> KnownSet {
+        self.seen
+    }
+
+    /// Whether there is such a field.
+    #[inline]
+    pub fn has(&self, name: Known) -> bool {
+        self.seen.contains(name)
+    }
+
+    /// Whether there is a field with any of these names: one AND.
+    #[inline]
+    pub fn has_any(&self, names: KnownSet) -> bool {
+        self.seen.intersects(names)
+    }
+
+    /// The head with its bytes: those that were given to the call that filled it.
+    #[inline]
+    pub fn request<'a>(&'a self, bytes: &'a [u8]) -> Request<'a> {
+        Request::new(self, bytes)
+    }
+
+    /// The view of a head whose bytes begin at the request line.
+    pub(crate) fn request_from_line<'a>(&'a self, bytes: &'a [u8]) -> Request<'a> {
+        Request::from_line(self, bytes)
+    }
+
+    /// Appends a field and keeps the sets.
+    #[inline]
+    pub(crate) fn push(&mut self, name: Span, value: Span, known: Known) {
+        let bit = KnownSet::EMPTY.with(known);
+        if self.seen.intersects(bit) {
+            self.repeated = self.repeated.union(bit);
+        }
+        self.seen = self.seen.union(bit);
+        self.fields.push(Field { name, value, known });
+    }
+
+    /// The first field of that name.
+    #[inline]
+    pub(crate) fn first(&self, name: Known) -> Option<&Field> {
+        if !self.has(name) {
+            return None;
+        }
+        self.fields.iter().find(|field| field.known == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_four_bytes_and_a_field_ten() {
+        assert_eq!(size_of::<Span>(), 4);
+        assert_eq!(size_of::<Field>(), 10);
+    }
+
+    #[test]
+    fn a_span_that_does_not_fit_is_empty() {
+        assert_eq!(Span::new(2, 4).of(b"abc"), b"");
+        assert_eq!(Span::new(1, 3).of(b"abc"), b"bc");
+    }
+
+    #[test]
+    fn methods_are_case_sensitive() {
+        for method in [Method::Get, Method::Options, Method::Patch, Method::Connect] {
+            assert_eq!(Method::of(method.name().as_bytes()), method);
+            assert_eq!(
+                Method::of(method.name().to_lowercase().as_bytes()),
+                Method::Other
+            );
+        }
+    }
+}

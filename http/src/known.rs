@@ -1,0 +1,300 @@
+//! Field names that are known beforehand (RFC 9110, section 16.3 has the registry).
+//!
+//! A name is looked up once, while it is parsed, by whole words: eight bytes at a time, letters
+//! folded to lower case by one OR. From then on a field is asked for by number, and a head knows the set
+//! of what it holds as one 64-bit word:
+//!
+//! ```text
+//! "User-Agent" ─► first 8 bytes, folded ─► × constant ─► 7 bits ─► one candidate ─► compare words
+//! ```
+//!
+//! The constant makes the 128 slots free of collisions; that is asserted when this is compiled.
+
+use crate::scan::{low_bytes, word};
+
+macro_rules! known {
+    ($($name:ident $text:literal,)*) => {
+        /// A field name known beforehand.
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[allow(missing_docs, reason = "a name says it all")]
+        pub enum Known {
+            /// Every other name.
+            Other = 0,
+            $($name,)*
+        }
+
+        impl Known {
+            /// All of them, [`Known::Other`] first.
+            pub const ALL: &'static [Known] = &[Known::Other, $(Known::$name),*];
+
+            /// The name in lower case; empty for [`Known::Other`].
+            pub const fn name(self) -> &'static str {
+                match self {
+                    Known::Other => "",
+                    $(Known::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+known! {
+    Host "host",
+    Connection "connection",
+    ContentLength "content-length",
+    TransferEncoding "transfer-encoding",
+    Expect "expect",
+    Te "te",
+    Trailer "trailer",
+    Upgrade "upgrade",
+    KeepAlive "keep-alive",
+    AcceptEncoding "accept-encoding",
+    Range "range",
+    IfRange "if-range",
+    IfMatch "if-match",
+    IfNoneMatch "if-none-match",
+    IfModifiedSince "if-modified-since",
+    IfUnmodifiedSince "if-unmodified-since",
+    UserAgent "user-agent",
+    Referer "referer",
+    Accept "accept",
+    AcceptLanguage "accept-language",
+    AcceptCharset "accept-charset",
+    Cookie "cookie",
+    ContentType "content-type",
+    ContentEncoding "content-encoding",
+    ContentRange "content-range",
+    Authorization "authorization",
+    ProxyAuthorization "proxy-authorization",
+    CacheControl "cache-control",
+    Pragma "pragma",
+    Origin "origin",
+    Date "date",
+    From "from",
+    MaxForwards "max-forwards",
+    Via "via",
+    Forwarded "forwarded",
+    XForwardedFor "x-forwarded-for",
+    XForwardedHost "x-forwarded-host",
+    XForwardedProto "x-forwarded-proto",
+    XRealIp "x-real-ip",
+    XRequestId "x-request-id",
+    UpgradeInsecureRequests "upgrade-insecure-requests",
+    Dnt "dnt",
+    Priority "priority",
+}
+
+/// A set of known names, one bit each. [`Known::Other`] is a member like the others.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownSet(u64);
+
+impl KnownSet {
+    /// The empty set.
+    pub const EMPTY: KnownSet = KnownSet(0);
+
+    /// The set of these names.
+    pub const fn of(names: &[Known]) -> Self {
+        let mut set = Self::EMPTY;
+        let mut at = 0;
+        while at < names.len() {
+            set = set.with(names[at]);
+            at += 1;
+        }
+        set
+    }
+
+    /// This set and one name more.
+    #[must_use]
+    #[inline]
+    pub const fn with(self, name: Known) -> Self {
+        KnownSet(self.0 | 1 << name as u8)
+    }
+
+    /// What is in either set.
+    #[must_use]
+    #[inline]
+    pub const fn union(self, other: KnownSet) -> Self {
+        KnownSet(self.0 | other.0)
+    }
+
+    /// Whether `name` is in it.
+    #[inline]
+    pub const fn contains(self, name: Known) -> bool {
+        self.0 >> name as u8 & 1 != 0
+    }
+
+    /// Whether the sets have a name in common.
+    #[inline]
+    pub const fn intersects(self, other: KnownSet) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether nothing is in it.
+    #[inline]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Words that a known name has at most; the longest has 25 bytes.
+const NAME_WORDS: usize = 4;
+
+/// A name prepared for comparison: `(word | fold) == text` for each of its words.
+struct Entry {
+    known: Known,
+    len: u8,
+    text: [u64; NAME_WORDS],
+    /// 0x20 where the text has a letter, 0 where it has a hyphen: CR folds into a hyphen and must not match.
+    fold: [u64; NAME_WORDS],
+}
+
+const SLOT_BITS: u32 = 7;
+/// Found by trial: the first random odd number that gives each name a slot of its own.
+const SPREAD: u64 = 0x92c9_357d_34ac_cd79;
+
+/// The slot of a name of `len` bytes whose first (at most) eight are `first`, the rest zero.
+#[inline]
+const fn slot(first: u64, len: usize) -> usize {
+    let folded = first | 0x2020_2020_2020_2020;
+    ((folded ^ len as u64).wrapping_mul(SPREAD) >> (64 - SLOT_BITS)) as usize
+}
+
+const fn entry(known: Known) -> Entry {
+    let name = known.name().as_bytes();
+    let mut entry = Entry {
+        known,
+        len: name.len() as u8,
+        text: [0; NAME_WORDS],
+        fold: [0; NAME_WORDS],
+    };
+    let mut at = 0;
+    while at < name.len() {
+        let shift = at % 8 * 8;
+        entry.text[at / 8] |= (name[at] as u64) << shift;
+        if name[at].is_ascii_lowercase() {
+            entry.fold[at / 8] |= 0x20 << shift;
+        } else {
+            assert!(
+                name[at] == b'-',
+                "a known name is lower case letters and hyphens"
+            );
+        }
+        at += 1;
+    }
+    entry
+}
+
+static ENTRIES: [Entry; 1 << SLOT_BITS] = {
+    let mut entries = [const { entry(Known::Other) }; 1 << SLOT_BITS];
+    let mut at = 1;
+    while at < Known::ALL.len() {
+        let entry = entry(Known::ALL[at]);
+        let slot = slot(entry.text[0], entry.len as usize);
+        assert!(
+            entries[slot].len == 0,
+            "two known names share a slot: find another SPREAD"
+        );
+        entries[slot] = entry;
+        at += 1;
+    }
+    entries
+};
+
+const _: () = assert!(Known::ALL.len() <= 64, "a set of known names is 64 bits");
+
+impl Known {
+    /// The number of a field name, in any case of letters.
+    pub fn of(name: &[u8]) -> Known {
+        let mut padded = [0u8; NAME_WORDS * 8];
+        match padded.get_mut(..name.len()) {
+            Some(space) => space.copy_from_slice(name),
+            None => return Known::Other,
+        }
+        Self::find(&padded, 0, name.len())
+    }
+
+    /// The number of the name at `start`, whose bytes need not have been checked. `bytes` must go on
+    /// for at least 8 bytes behind each of the name's words; where it does not, see [`Known::of`].
+    #[inline]
+    pub(crate) fn find(bytes: &[u8], start: usize, len: usize) -> Known {
+        let Some(first) = word(bytes, start) else {
+            return Known::Other;
+        };
+        let first = first & low_bytes(len);
+        let entry = &ENTRIES[slot(first, len)];
+        if entry.len as usize != len || first | entry.fold[0] != entry.text[0] {
+            return Known::Other;
+        }
+        if len <= 8 || Self::rest_matches(bytes, start, entry) {
+            entry.known
+        } else {
+            Known::Other
+        }
+    }
+
+    #[inline]
+    fn rest_matches(bytes: &[u8], start: usize, entry: &Entry) -> bool {
+        let len = entry.len as usize;
+        let mut at = 8;
+        for (text, fold) in entry.text[1..].iter().zip(&entry.fold[1..]) {
+            let Some(next) = word(bytes, start + at) else {
+                return false;
+            };
+            if (next & low_bytes(len - at)) | fold != *text {
+                return false;
+            }
+            at += 8;
+            if at >= len {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_is_found_in_any_case() {
+        for &known in &Known::ALL[1..] {
+            let name = known.name();
+            assert_eq!(Known::of(name.as_bytes()), known);
+            assert_eq!(Known::of(name.to_ascii_uppercase().as_bytes()), known);
+            assert!(KnownSet::of(&[known]).contains(known));
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_found() {
+        for &known in &Known::ALL[1..] {
+            let name = known.name().as_bytes();
+            for at in 0..name.len() {
+                for byte in 0..=255u8 {
+                    let mut other = name.to_vec();
+                    other[at] = byte;
+                    let same = other.eq_ignore_ascii_case(name);
+                    let found = Known::of(&other);
+                    assert!(same == (found == known), "{}", other.escape_ascii());
+                    assert!(
+                        found.name().as_bytes().eq_ignore_ascii_case(&other)
+                            || found == Known::Other
+                    );
+                }
+            }
+            assert_eq!(Known::of(&[name, b"x"].concat()), Known::Other);
+        }
+        assert_eq!(Known::of(b""), Known::Other);
+        assert_eq!(Known::of(&[b'a'; 40]), Known::Other);
+    }
+
+    #[test]
+    fn sets_meet_in_one_and() {
+        let set = KnownSet::of(&[Known::Range, Known::IfRange]);
+        assert!(set.intersects(KnownSet::of(&[Known::IfRange])));
+        assert!(!set.intersects(KnownSet::of(&[Known::Host, Known::Other])));
+        assert!(KnownSet::EMPTY.is_empty());
+    }
+}

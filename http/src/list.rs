@@ -1,0 +1,32 @@
+//! Comma-separated lists in field values (RFC 9110, section 5.6.1).
+//!
+//! Elements are split at every comma: right for lists of tokens, which is what framing and persistence depend
+//! on, and wrong for elements that may quote a comma.
+
+use crate::scan;
+
+/// The elements without the white space around them; empty ones are skipped.
+pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value
+        .split(|&byte| byte == b',')
+        .map(scan::trim)
+        .filter(|element| !element.is_empty())
+}
+
+/// Whether `token` is among the elements, in any case of letters.
+pub(crate) fn has_token(value: &[u8], token: &[u8]) -> bool {
+    elements(value).any(|element| element.eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_elements_and_white_space_are_skipped() {
+        let list: Vec<_> = elements(b" , a,,\tb ,c d,").collect();
+        assert_eq!(list, [&b"a"[..], b"b", b"c d"]);
+        assert!(has_token(b"foo , CLOSE", b"close"));
+        assert!(!has_token(b"closed", b"close"));
+    }
+}

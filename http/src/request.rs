@@ -1,0 +1,145 @@
+//! A request that can be read: a head together with its bytes.
+
+use crate::known::{Known, KnownSet};
+use crate::{Form, Framing, Head, Method, Version};
+
+/// A view of a parsed head and the bytes it was parsed from. Two words: pass it by value.
+#[derive(Copy, Clone, Debug)]
+pub struct Request<'a> {
+    head: &'a Head,
+    /// From the request line on.
+    bytes: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    #[inline]
+    pub(crate) fn new(head: &'a Head, bytes: &'a [u8]) -> Self {
+        Request {
+            head,
+            bytes: bytes.get(head.start as usize..).unwrap_or(&[]),
+        }
+    }
+
+    pub(crate) fn from_line(head: &'a Head, bytes: &'a [u8]) -> Self {
+        Request { head, bytes }
+    }
+
+    /// The offsets behind this view.
+    #[inline]
+    pub fn head(&self) -> &'a Head {
+        self.head
+    }
+
+    /// The method.
+    #[inline]
+    pub fn method(&self) -> Method {
+        self.head.method
+    }
+
+    /// The method as received, also when it is none of the known ones.
+    pub fn method_text(&self) -> &'a [u8] {
+        self.bytes
+            .get(..self.head.method_len as usize)
+            .unwrap_or(&[])
+    }
+
+    /// The target as received.
+    pub fn target(&self) -> &'a [u8] {
+        self.head.target.of(self.bytes)
+    }
+
+    /// The path as received, percent-encoded still: see [`decode_path`](crate::target::decode_path).
+    /// `*` for the asterisk-form, `/` for an absolute-form without a path, nothing for CONNECT.
+    #[inline]
+    pub fn path(&self) -> &'a [u8] {
+        if self.head.path.is_empty() && self.head.form == Form::Absolute {
+            return b"/";
+        }
+        self.head.path.of(self.bytes)
+    }
+
+    /// What follows the first `?`, encoded still; `None` without a `?`.
+    #[inline]
+    pub fn query(&self) -> Option<&'a [u8]> {
+        self.head.has_query.then(|| self.head.query.of(self.bytes))
+    }
+
+    /// Host and port: the authority of an absolute target, or `Host` (RFC 9112, section 3.2.2). Empty only when HTTP/1.0
+    /// came without one.
+    pub fn host(&self) -> &'a [u8] {
+        self.head.host.of(self.bytes)
+    }
+
+    /// The version.
+    #[inline]
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// The form of the target.
+    #[inline]
+    pub fn form(&self) -> Form {
+        self.head.form
+    }
+
+    /// Which body follows.
+    #[inline]
+    pub fn framing(&self) -> Framing {
+        self.head.framing
+    }
+
+    /// Whether there is such a field.
+    #[inline]
+    pub fn has(&self, name: Known) -> bool {
+        self.head.has(name)
+    }
+
+    /// Whether there is a field with any of these names: one AND.
+    #[inline]
+    pub fn has_any(&self, names: KnownSet) -> bool {
+        self.head.has_any(names)
+    }
+
+    /// The value of the first field of that name.
+    #[inline]
+    pub fn field(&self, name: Known) -> Option<&'a [u8]> {
+        Some(self.head.first(name)?.value.of(self.bytes))
+    }
+
+    /// The values of all fields of that name, in order.
+    pub fn fields_known(&self, name: Known) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let bytes = self.bytes;
+        let fields = if self.head.has(name) {
+            &self.head.fields[..]
+        } else {
+            &[]
+        };
+        fields
+            .iter()
+            .filter(move |field| field.known == name)
+            .map(|field| field.value.of(bytes))
+    }
+
+    /// The value of the first field of that name, in any case of letters. For names that are not in
+    /// [`Known`].
+    pub fn field_named(&self, name: &str) -> Option<&'a [u8]> {
+        let (_, value) = self
+            .fields()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))?;
+        Some(value)
+    }
+
+    /// Names and values of all fields, in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let bytes = self.bytes;
+        self.head
+            .fields
+            .iter()
+            .map(move |field| (field.name.of(bytes), field.value.of(bytes)))
+    }
+
+    /// The head as it came, from the request line to the blank line.
+    pub fn head_bytes(&self) -> &'a [u8] {
+        self.bytes.get(..self.head.len as usize).unwrap_or(&[])
+    }
+}

@@ -1,0 +1,180 @@
+//! Writes a response head into a [`BufMut`] (RFC 9112, sections 4 and 5).
+//!
+//! ```text
+//! status_line · field* · content_length | chunked · blank line (end) · body | chunk* last_chunk
+//! ```
+//!
+//! What is *not* checked: that the parts come in this order, and that the buffer has room (a `BufMut`
+//! of fixed size panics when it has not: ask `remaining_mut` first, the lengths are known). What is: a
+//! field can never end its own line, so no value from a request can add a field or a second response
+//! (RFC 9110, section 5.5; RFC 9112, section 11.1).
+
+use std::fmt;
+
+use bytes::BufMut;
+
+use crate::scan;
+use crate::{Method, Status};
+
+/// A field name that is no token, or a value with a CR, LF, NUL or another control character but HTAB.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct InvalidField;
+
+impl fmt::Display for InvalidField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the field name is not a token or the value holds a control character")
+    }
+}
+
+impl std::error::Error for InvalidField {}
+
+/// Writes the status line.
+#[inline]
+pub fn status_line(out: &mut (impl BufMut + ?Sized), status: Status) {
+    out.put_slice(status.line());
+}
+
+/// Writes one field line.
+///
+/// # Errors
+/// The field is invalid; nothing has been written.
+#[inline]
+pub fn field(
+    out: &mut (impl BufMut + ?Sized),
+    name: &[u8],
+    value: &[u8],
+) -> Result<(), InvalidField> {
+    if !scan::is_token(name) || scan::value_end(value, 0) != value.len() {
+        return Err(InvalidField);
+    }
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+    Ok(())
+}
+
+/// Writes `Content-Length`.
+#[inline]
+pub fn content_length(out: &mut (impl BufMut + ?Sized), len: u64) {
+    out.put_slice(b"Content-Length: ");
+    decimal(out, len);
+    out.put_slice(b"\r\n");
+}
+
+/// Announces a chunked body. Never to a client of HTTP/1.0 (RFC 9112, section 6.1).
+#[inline]
+pub fn chunked(out: &mut (impl BufMut + ?Sized)) {
+    out.put_slice(b"Transfer-Encoding: chunked\r\n");
+}
+
+/// Writes the blank line that ends the head.
+#[inline]
+pub fn end(out: &mut (impl BufMut + ?Sized)) {
+    out.put_slice(b"\r\n");
+}
+
+/// The most that a chunk of one piece adds to it: sixteen digits and two line ends.
+pub const CHUNK_OVERHEAD_BYTES_MAX: usize = 16 + 2 + 2;
+
+/// Writes what goes before a chunk's data. `len` must not be 0: that would be the last chunk.
+pub fn chunk_head(out: &mut (impl BufMut + ?Sized), len: u64) {
+    debug_assert!(len != 0, "an empty chunk ends the body");
+    let digits = (67 - (len | 1).leading_zeros()) / 4;
+    for digit in (0..digits).rev() {
+        out.put_u8(b"0123456789abcdef"[(len >> (digit * 4)) as usize & 15]);
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// Writes what goes behind a chunk's data.
+pub fn chunk_end(out: &mut (impl BufMut + ?Sized)) {
+    out.put_slice(b"\r\n");
+}
+
+/// Ends a chunked body, without trailers.
+pub fn last_chunk(out: &mut (impl BufMut + ?Sized)) {
+    out.put_slice(b"0\r\n\r\n");
+}
+
+/// Writes a number in decimal.
+#[inline]
+pub fn decimal(out: &mut (impl BufMut + ?Sized), mut number: u64) {
+    // 2^64 - 1 has twenty digits.
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 || at == 0 {
+            break;
+        }
+    }
+    out.put_slice(&digits[at..]);
+}
+
+/// Whether content may follow a head with this status to a request with this method (RFC 9112,
+/// section 6.3, rules 1 and 2).
+#[inline]
+pub const fn body_allowed(status: Status, method: Method) -> bool {
+    !(status.is_informational()
+        || matches!(status, Status::NO_CONTENT | Status::NOT_MODIFIED)
+        || matches!(method, Method::Head)
+        || matches!(method, Method::Connect) && status.is_success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_standard_library_does() {
+        for shift in 0..64 {
+            for number in [1u64 << shift, (1 << shift) - 1, u64::MAX >> shift] {
+                assert_eq!(written(|out| decimal(out, number)), number.to_string());
+                if number != 0 {
+                    let head = written(|out| chunk_head(out, number));
+                    assert_eq!(head, format!("{number:x}\r\n"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_cannot_end_its_own_line() {
+        for (name, value) in [
+            (&b"X"[..], &b"a\r\nSet-Cookie: b"[..]),
+            (b"X", b"a\n"),
+            (b"X", b"a\0"),
+            (b"X", b"a\x7f"),
+            (b"X\r\nY", b"a"),
+            (b"X:", b"a"),
+            (b"X ", b"a"),
+            (b"", b"a"),
+        ] {
+            let mut out = Vec::new();
+            assert_eq!(field(&mut out, name, value), Err(InvalidField));
+            assert!(out.is_empty());
+        }
+        let line = written(|out| field(out, b"X-A", b"b\tc \xc3\xa9").unwrap());
+        assert_eq!(line, "X-A: b\tc \u{e9}\r\n");
+    }
+
+    #[test]
+    fn content_follows_only_where_it_may() {
+        assert!(body_allowed(Status::OK, Method::Get));
+        assert!(body_allowed(Status::NOT_FOUND, Method::Connect));
+        assert!(!body_allowed(Status::OK, Method::Head));
+        assert!(!body_allowed(Status::NO_CONTENT, Method::Get));
+        assert!(!body_allowed(Status::NOT_MODIFIED, Method::Get));
+        assert!(!body_allowed(Status::CONTINUE, Method::Get));
+        assert!(!body_allowed(Status::OK, Method::Connect));
+    }
+}

@@ -1,0 +1,211 @@
+//! The byte-by-byte reader of heads and trailer sections: it can stop at any byte and go on later.
+//!
+//! It only validates. What it keeps between two calls is a state and a few counters, and it finds every error of
+//! the grammar at its byte, as soon as that byte is there, however the bytes were cut: a TLS
+//! greeting on a clear port is refused at its first byte, not waited for. When the blank line has come, the head is
+//! parsed once by [`parse`](crate::parse).
+//!
+//! ```text
+//! Method ─SP─► Target ─SP─► Version ──► LineCr ─CR─► LineLf ─LF─┐
+//!                                  ┌──────────────────────────────────────────────────┘
+//!                                  ▼
+//!          ┌─LF─ ValueLf ◄─CR─ Value ◄─:─ Name ◄──┐
+//!          └─────────────────► LineStart ─────────┘
+//!                                  └─CR─► EndLf ─LF─► done
+//! ```
+//!
+//! Grammar: RFC 9112, sections 3, 5 and 7.1.2.
+
+use crate::error::{Error, ErrorKind};
+use crate::limits::Limits;
+use crate::scan::{self, TARGET, TOKEN};
+
+/// What the next byte belongs to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Method,
+    Target,
+    Version,
+    LineCr,
+    LineLf,
+    LineStart,
+    Name,
+    Value,
+    ValueLf,
+    EndLf,
+}
+
+/// A reader between two bytes.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Skim {
+    state: State,
+    /// Bytes of the current element (method, target or version) so far.
+    element: u16,
+    fields: u16,
+}
+
+impl Skim {
+    /// Before the first byte of a request line.
+    pub(crate) const HEAD: Skim = Skim {
+        state: State::Method,
+        element: 0,
+        fields: 0,
+    };
+
+    /// Before the first byte of a trailer section.
+    pub(crate) const TRAILER: Skim = Skim {
+        state: State::LineStart,
+        element: 0,
+        fields: 0,
+    };
+
+    /// Reads `bytes` from `at` on. Gives the place behind the blank line, or `None` when it has not come.
+    /// The caller sees to it that all bytes of one head or trailer section are at most 65,535.
+    pub(crate) fn run(
+        &mut self,
+        bytes: &[u8],
+        mut at: usize,
+        limits: &Limits,
+    ) -> Result<Option<usize>, Error> {
+        while at < bytes.len() {
+            if self.state == State::EndLf {
+                expect(bytes[at], b'\n', ErrorKind::LineEnd, at)?;
+                return Ok(Some(at + 1));
+            }
+            at = self.step(bytes, at, limits)?;
+        }
+        Ok(None)
+    }
+
+    /// Reads at least one byte, or a whole run of one class.
+    fn step(&mut self, bytes: &[u8], at: usize, limits: &Limits) -> Result<usize, Error> {
+        let byte = bytes[at];
+        match self.state {
+            State::Method => return self.method(bytes, at),
+            State::Target => return self.target(bytes, at, limits),
+            State::Version => self.version(byte, at)?,
+            State::LineCr => {
+                expect(byte, b'\r', ErrorKind::LineEnd, at)?;
+                self.state = State::LineLf;
+            }
+            State::LineLf | State::ValueLf => {
+                expect(byte, b'\n', ErrorKind::LineEnd, at)?;
+                self.state = State::LineStart;
+            }
+            State::LineStart => self.line_start(byte, at, limits)?,
+            State::Name => return self.name(bytes, at),
+            State::Value => return self.value(bytes, at),
+            State::EndLf => {}
+        }
+        Ok(at + 1)
+    }
+
+    fn method(&mut self, bytes: &[u8], at: usize) -> Result<usize, Error> {
+        let end = self.element_end(bytes, at, TOKEN);
+        if self.element as usize > Limits::METHOD_BYTES_MAX {
+            let over = self.element as usize - Limits::METHOD_BYTES_MAX;
+            return Err(Error::new(ErrorKind::MethodTooLong, end - over));
+        }
+        match bytes.get(end) {
+            None => Ok(end),
+            Some(b' ') if self.element > 0 => {
+                self.element = 0;
+                self.state = State::Target;
+                Ok(end + 1)
+            }
+            Some(_) => Err(Error::new(ErrorKind::Method, end)),
+        }
+    }
+
+    fn target(&mut self, bytes: &[u8], at: usize, limits: &Limits) -> Result<usize, Error> {
+        let end = self.element_end(bytes, at, TARGET);
+        if self.element as usize > limits.target() {
+            let over = self.element as usize - limits.target();
+            return Err(Error::new(ErrorKind::TargetTooLong, end - over));
+        }
+        match bytes.get(end) {
+            None => Ok(end),
+            Some(b' ') if self.element > 0 => {
+                self.element = 0;
+                self.state = State::Version;
+                Ok(end + 1)
+            }
+            Some(_) => Err(Error::new(ErrorKind::Target, end)),
+        }
+    }
+
+    /// Where the run of `class` ends; counts its bytes.
+    fn element_end(&mut self, bytes: &[u8], at: usize, class: u8) -> usize {
+        let end = scan::class_end(bytes, at, class);
+        self.element += (end - at) as u16;
+        end
+    }
+
+    fn version(&mut self, byte: u8, at: usize) -> Result<(), Error> {
+        const PATTERN: &[u8; 8] = b"HTTP/d.d";
+        let expected = PATTERN[self.element as usize % PATTERN.len()];
+        let fits = if expected == b'd' {
+            byte.is_ascii_digit()
+        } else {
+            byte == expected
+        };
+        if !fits {
+            return Err(Error::new(ErrorKind::Version, at));
+        }
+        self.element += 1;
+        if self.element as usize == PATTERN.len() {
+            self.state = State::LineCr;
+        }
+        Ok(())
+    }
+
+    fn line_start(&mut self, byte: u8, at: usize, limits: &Limits) -> Result<(), Error> {
+        match byte {
+            b'\r' => self.state = State::EndLf,
+            b' ' | b'\t' => return Err(Error::new(ErrorKind::Fold, at)),
+            b'\n' => return Err(Error::new(ErrorKind::LineEnd, at)),
+            _ if !scan::is(byte, TOKEN) => return Err(Error::new(ErrorKind::FieldName, at)),
+            _ if self.fields as usize >= limits.fields() => {
+                return Err(Error::new(ErrorKind::TooManyFields, at));
+            }
+            _ => {
+                self.fields += 1;
+                self.state = State::Name;
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, bytes: &[u8], at: usize) -> Result<usize, Error> {
+        let end = scan::class_end(bytes, at, TOKEN);
+        match bytes.get(end) {
+            None => Ok(end),
+            Some(b':') => {
+                self.state = State::Value;
+                Ok(end + 1)
+            }
+            Some(_) => Err(Error::new(ErrorKind::FieldName, end)),
+        }
+    }
+
+    fn value(&mut self, bytes: &[u8], at: usize) -> Result<usize, Error> {
+        let end = scan::value_end(bytes, at);
+        match bytes.get(end) {
+            None => Ok(end),
+            Some(b'\r') => {
+                self.state = State::ValueLf;
+                Ok(end + 1)
+            }
+            Some(b'\n') => Err(Error::new(ErrorKind::LineEnd, end)),
+            Some(_) => Err(Error::new(ErrorKind::FieldValue, end)),
+        }
+    }
+}
+
+fn expect(byte: u8, expected: u8, kind: ErrorKind, at: usize) -> Result<(), Error> {
+    if byte == expected {
+        Ok(())
+    } else {
+        Err(Error::new(kind, at))
+    }
+}
