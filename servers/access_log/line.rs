@@ -1,0 +1,236 @@
+//! One line of the log, in pieces: what is known at once, the measures, what follows them.
+//!
+//! ```text
+//! common    PEER - - [DAY/MONTH/YEAR:TIME +0000] "METHOD TARGET HTTP/1.1" STATUS BYTES
+//! combined  the same, then "REFERRER" "USER AGENT"
+//! json      {"time":…,"peer":…,"method":…,"target":…,…,"status":…,"body_bytes":…,"duration_us":…}
+//! ```
+//!
+//! Whatever a client sends, it cannot forge a line, a field or a terminal's escape sequence: a line
+//! consists of printable ASCII. The common formats write every other byte, the quote and the backslash
+//! as `\xHH`; JSON has its own escapes, and what is not UTF-8 becomes U+FFFD there.
+
+use std::io::Write as _;
+
+use http::{Known, Version};
+
+use super::Record;
+use super::stamp::Stamp;
+use crate::options::LogFormat;
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// The part that is known when the response begins.
+pub(super) fn before(out: &mut Vec<u8>, format: LogFormat, record: &Record<'_>, stamp: Stamp<'_>) {
+    match format {
+        LogFormat::Off => {}
+        LogFormat::Common | LogFormat::Combined => common(out, record, stamp),
+        LogFormat::Json => json(out, record, stamp),
+    }
+}
+
+/// The length and the duration, which may be known only at the end.
+pub(super) fn measures(out: &mut Vec<u8>, format: LogFormat, body_bytes: u64, duration_us: u64) {
+    number(out, body_bytes);
+    if format == LogFormat::Json {
+        out.extend_from_slice(b",\"duration_us\":");
+        number(out, duration_us);
+        out.push(b'}');
+    }
+}
+
+/// The part that follows the measures.
+pub(super) fn after(out: &mut Vec<u8>, format: LogFormat, record: &Record<'_>) {
+    if format != LogFormat::Combined {
+        return;
+    }
+    for name in [Known::Referer, Known::UserAgent] {
+        out.extend_from_slice(b" \"");
+        let value = record.request.and_then(|request| request.field(name));
+        escape_common(out, value.unwrap_or(b"-"));
+        out.push(b'"');
+    }
+}
+
+fn common(out: &mut Vec<u8>, record: &Record<'_>, stamp: Stamp<'_>) {
+    peer(out, record);
+    out.extend_from_slice(b" - - [");
+    out.extend_from_slice(stamp.common);
+    out.extend_from_slice(b"] \"");
+    match record.request {
+        Some(request) => {
+            escape_common(out, request.method_text());
+            out.push(b' ');
+            escape_common(out, request.target());
+            out.push(b' ');
+            out.extend_from_slice(protocol(request.version()));
+        }
+        None => out.push(b'-'),
+    }
+    out.extend_from_slice(b"\" ");
+    number(out, record.status.into());
+    out.push(b' ');
+}
+
+fn json(out: &mut Vec<u8>, record: &Record<'_>, stamp: Stamp<'_>) {
+    out.extend_from_slice(b"{\"time\":\"");
+    out.extend_from_slice(stamp.iso_second);
+    let _ = write!(out, ".{:03}Z\",\"peer\":", stamp.millis);
+    match record.peer {
+        Some(_) => {
+            out.push(b'"');
+            peer(out, record);
+            out.push(b'"');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+    if let Some(request) = record.request {
+        string(out, "method", Some(request.method_text()));
+        string(out, "target", Some(request.target()));
+        string(out, "protocol", Some(protocol(request.version())));
+        string(out, "host", request.field(Known::Host));
+        string(out, "referer", request.field(Known::Referer));
+        string(out, "user_agent", request.field(Known::UserAgent));
+    }
+    out.extend_from_slice(b",\"status\":");
+    number(out, record.status.into());
+    out.extend_from_slice(b",\"body_bytes\":");
+}
+
+/// A member of the object; nothing when there is no value.
+fn string(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
+    let Some(value) = value else { return };
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":\"");
+    escape_json(out, value);
+    out.push(b'"');
+}
+
+fn peer(out: &mut Vec<u8>, record: &Record<'_>) {
+    match record.peer {
+        // An IPv4 client of a socket that takes both is shown as what it is.
+        Some(peer) => drop(write!(out, "{}", peer.to_canonical())),
+        None => out.push(b'-'),
+    }
+}
+
+fn protocol(version: Version) -> &'static [u8] {
+    match version {
+        Version::Http10 => b"HTTP/1.0",
+        Version::Http11 => b"HTTP/1.1",
+    }
+}
+
+fn number(out: &mut Vec<u8>, n: u64) {
+    http::response::decimal(out, n);
+}
+
+/// Whether a byte stands for itself in every format.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+/// Copies the plain bytes at the beginning of `text`; returns the rest.
+fn plain_run<'a>(out: &mut Vec<u8>, text: &'a [u8]) -> &'a [u8] {
+    let run = text
+        .iter()
+        .position(|&byte| !is_plain(byte))
+        .unwrap_or(text.len());
+    out.extend_from_slice(&text[..run]);
+    &text[run..]
+}
+
+fn escape_common(out: &mut Vec<u8>, mut text: &[u8]) {
+    loop {
+        text = plain_run(out, text);
+        let Some((&byte, rest)) = text.split_first() else {
+            return;
+        };
+        out.extend_from_slice(&[
+            b'\\',
+            b'x',
+            HEX[usize::from(byte >> 4)],
+            HEX[usize::from(byte & 15)],
+        ]);
+        text = rest;
+    }
+}
+
+fn escape_json(out: &mut Vec<u8>, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            escape_char(out, c);
+        }
+        if !chunk.invalid().is_empty() {
+            escape_char(out, char::REPLACEMENT_CHARACTER);
+        }
+    }
+}
+
+/// A character in JSON, in ASCII (RFC 8259, section 7): what is beyond 16 bits needs two escapes.
+fn escape_char(out: &mut Vec<u8>, c: char) {
+    match u8::try_from(c) {
+        Ok(byte) if is_plain(byte) => out.push(byte),
+        Ok(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', byte]),
+        _ => {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn common_text(text: &[u8]) -> String {
+        let mut out = Vec::new();
+        escape_common(&mut out, text);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn json_text(text: &[u8]) -> String {
+        let mut out = Vec::new();
+        escape_json(&mut out, text);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn quotes_backslashes_and_control_bytes_are_escaped() {
+        assert_eq!(
+            common_text(b"a\"b\\c\r\n\x1b[2J\x7f\xff"),
+            r"a\x22b\x5cc\x0d\x0a\x1b[2J\x7f\xff"
+        );
+        assert_eq!(
+            json_text(b"a\"b\\c\r\n\x1b\x7f"),
+            r#"a\"b\\c\u000d\u000a\u001b\u007f"#
+        );
+    }
+
+    #[test]
+    fn json_keeps_every_character_and_marks_what_is_none() {
+        assert_eq!(
+            json_text("é\u{2028}𝄞".as_bytes()),
+            r"\u00e9\u2028\ud834\udd1e"
+        );
+        assert_eq!(json_text(b"a\xff\xc3"), r"a\ufffd\ufffd");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_printable_ascii_comes_out_and_no_quote_stands_alone(
+            text in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let common = common_text(&text);
+            prop_assert!(common.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"'));
+            let json = json_text(&text);
+            prop_assert!(json.bytes().all(|b| matches!(b, b' '..=b'~')));
+            let unescaped = json.replace(r"\\", "").replace(r#"\""#, "");
+            prop_assert!(!unescaped.contains('"'));
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Where the lines go, without ever waiting there.
+//!
+//! A file of our own is opened non-blocking, which a regular file ignores and a named pipe needs. Standard
+//! output is not ours alone: `O_NONBLOCK` set on it would also hold for the shell that shares the
+//! open file description. So it is asked by `poll(2)`, and then given at most `PIPE_BUF` bytes, which a pipe
+//! that is writable takes whole (pipe(7)); cut at a line's end, they also arrive in one piece beside
+//! the lines of other processes.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::options::LogTarget;
+
+/// The least that POSIX lets PIPE_BUF be is 512; what systems have is at least that.
+const PIPE_BYTES: usize = libc::PIPE_BUF;
+
+/// An open output.
+#[derive(Debug)]
+pub(super) struct Output {
+    file: File,
+    /// Its name, when it can be opened again.
+    path: Option<PathBuf>,
+    /// A write might wait: ask before it.
+    may_wait: bool,
+}
+
+impl Output {
+    /// Opens the target.
+    pub fn open(target: &LogTarget) -> io::Result<Self> {
+        match target {
+            LogTarget::Stdout => {
+                let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+                Ok(Output::over(file))
+            }
+            LogTarget::File(path) => {
+                let file = open_file(path)?;
+                // A terminal or a device by its name: O_NONBLOCK holds for our description alone.
+                Ok(Output {
+                    file,
+                    path: Some(path.clone()),
+                    may_wait: false,
+                })
+            }
+        }
+    }
+
+    /// An output that others may share.
+    pub fn over(file: File) -> Self {
+        // A regular file never makes a writer wait for a reader.
+        let may_wait = !file.metadata().is_ok_and(|found| found.is_file());
+        Output {
+            file,
+            path: None,
+            may_wait,
+        }
+    }
+
+    #[cfg(test)]
+    pub fn file_for_tests(&self) -> &File {
+        &self.file
+    }
+
+    /// Opens the file under its name anew; whether there was one to open.
+    pub fn reopen(&mut self) -> io::Result<bool> {
+        let Some(path) = &self.path else {
+            return Ok(false);
+        };
+        self.file = open_file(path)?;
+        Ok(true)
+    }
+
+    /// Writes as much as there is room for; returns how much. What cannot be written now (no room, a
+    /// full disk, a reader that went away) may be later.
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        let mut written = 0;
+        while written < bytes.len() {
+            if self.may_wait && !self.has_room(Duration::ZERO) {
+                break;
+            }
+            match self.file.write(self.portion(&bytes[written..])) {
+                Ok(0) => break,
+                Ok(n) => written += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        written
+    }
+
+    /// The same, waiting for room up to `patience` altogether.
+    pub fn write_patiently(&mut self, bytes: &[u8], patience: Duration) {
+        let end = Instant::now() + patience;
+        let mut written = self.write(bytes);
+        while written < bytes.len() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.has_room(left) {
+                return;
+            }
+            match self.write(&bytes[written..]) {
+                0 => return,
+                n => written += n,
+            }
+        }
+    }
+
+    /// What one write may take.
+    fn portion<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        if !self.may_wait || bytes.len() <= PIPE_BYTES {
+            return bytes;
+        }
+        let fitting = &bytes[..PIPE_BYTES];
+        let lines = fitting.iter().rposition(|&byte| byte == b'\n');
+        lines.map_or(fitting, |end| &fitting[..=end])
+    }
+
+    /// Whether the output takes bytes now, or within `patience`. An error counts as room: the write
+    /// that follows reports it.
+    fn has_room(&self, patience: Duration) -> bool {
+        let mut poll = libc::pollfd {
+            fd: self.file.as_raw_fd(),
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        let timeout_ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: `poll` is one valid `pollfd`, and the call is told that it is one.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };
+        ready > 0
+    }
+}
+
+/// Opens a log file for appending, making it when there is none.
+fn open_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640) // addresses and user agents are nobody else's business
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path);
+    let named = |error: io::Error| {
+        let hint = match (error.raw_os_error(), std::fs::metadata(path)) {
+            (Some(libc::ENXIO), Ok(found)) if found.file_type().is_fifo() => {
+                " (a named pipe needs a reader first)"
+            }
+            _ => "",
+        };
+        let text = format!("cannot open the log file {}: {error}{hint}", path.display());
+        io::Error::new(error.kind(), text)
+    };
+    file.map_err(named)
+}
