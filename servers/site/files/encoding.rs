@@ -108,8 +108,12 @@ impl Weights {
 
 /// `q=0.5` in thousandths; what is not a weight is as good as a refusal.
 fn weight(parameter: &[u8]) -> u16 {
-    let Some((b'q' | b'Q', value)) = parameter.split_first() else { return 0 };
-    let Some((b'=', value)) = value.split_first() else { return 0 };
+    let Some((b'q' | b'Q', value)) = parameter.split_first() else {
+        return 0;
+    };
+    let Some((b'=', value)) = value.split_first() else {
+        return 0;
+    };
     let (whole, fraction) = match value {
         [whole] | [whole, b'.'] => (*whole, &[][..]),
         [whole, b'.', fraction @ ..] if fraction.len() <= 3 => (*whole, fraction),
@@ -153,19 +157,35 @@ mod tests {
 
     #[test]
     fn refusal_and_nonsense_leave_the_file_as_it_is() {
-        for line in ["", "identity", "gzip;q=0", "deflate", "br;q=2", "br;q=0.1234", "br;level=5",
-            "*;q=0", "identity;q=0", ";;,,", "gzip;q="]
-        {
+        for line in [
+            "",
+            "identity",
+            "gzip;q=0",
+            "deflate",
+            "br;q=2",
+            "br;q=0.1234",
+            "br;level=5",
+            "*;q=0",
+            "identity;q=0",
+            ";;,,",
+            "gzip;q=",
+        ] {
             assert_eq!(chosen(line), Coding::Identity, "{line}");
         }
-        assert_eq!(Weights::of([].into_iter()).choose(|_| true), Coding::Identity);
+        assert_eq!(
+            Weights::of([].into_iter()).choose(|_| true),
+            Coding::Identity
+        );
     }
 
     #[test]
     fn only_what_is_there_is_chosen() {
         let lines = [&b"gzip"[..], b"br"];
         let weights = Weights::of(lines.into_iter());
-        assert_eq!(weights.choose(|coding| coding == Coding::Gzip), Coding::Gzip);
+        assert_eq!(
+            weights.choose(|coding| coding == Coding::Gzip),
+            Coding::Gzip
+        );
         assert_eq!(weights.choose(|_| false), Coding::Identity);
     }
 

@@ -29,7 +29,9 @@ pub enum Wanted {
 
 /// Reads a `Range` field's value against a representation of `size` bytes.
 pub fn parse(value: &[u8], size: u64) -> Wanted {
-    let Some(set) = bytes_set(value) else { return Wanted::Whole };
+    let Some(set) = bytes_set(value) else {
+        return Wanted::Whole;
+    };
     let mut found: [Range<u64>; RANGES_MAX] = [const { 0..0 }; RANGES_MAX];
     let (mut count, mut specs) = (0, 0);
     for spec in set.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
@@ -50,7 +52,9 @@ pub fn parse(value: &[u8], size: u64) -> Wanted {
 }
 
 fn conclude(found: &[Range<u64>], specs: usize, size: u64) -> Wanted {
-    let total = found.iter().fold(0u64, |sum, part| sum.saturating_add(part.end - part.start));
+    let total = found
+        .iter()
+        .fold(0u64, |sum, part| sum.saturating_add(part.end - part.start));
     match found {
         [] if specs == 0 => Wanted::Whole,
         [] => Wanted::Nothing,
@@ -89,7 +93,9 @@ enum Spec {
 }
 
 fn resolve(spec: &[u8], size: u64) -> Spec {
-    let Some(dash) = spec.iter().position(|&byte| byte == b'-') else { return Spec::Invalid };
+    let Some(dash) = spec.iter().position(|&byte| byte == b'-') else {
+        return Spec::Invalid;
+    };
     let (first, last) = (&spec[..dash], &spec[dash + 1..]);
     match (first.is_empty(), last.is_empty()) {
         (true, true) => Spec::Invalid,
@@ -99,7 +105,11 @@ fn resolve(spec: &[u8], size: u64) -> Spec {
             Some(suffix) => Spec::Part(size.saturating_sub(suffix)..size),
         },
         (false, _) => {
-            let last = if last.is_empty() { Some(u64::MAX) } else { number(last) };
+            let last = if last.is_empty() {
+                Some(u64::MAX)
+            } else {
+                number(last)
+            };
             match (number(first), last) {
                 (Some(first), Some(last)) if first > last => Spec::Invalid,
                 (Some(first), Some(_)) if first >= size => Spec::Unsatisfiable,
@@ -131,18 +141,27 @@ mod tests {
         assert_eq!(parse(b"bytes=45-", 50), Wanted::One(45..50));
         assert_eq!(parse(b"bytes=0-999", 50), Wanted::One(0..50));
         assert_eq!(parse(b"BYTES= 7-7 ,", 50), Wanted::One(7..8));
-        assert_eq!(parse(b"bytes=0-99999999999999999999999", 50), Wanted::One(0..50));
+        assert_eq!(
+            parse(b"bytes=0-99999999999999999999999", 50),
+            Wanted::One(0..50)
+        );
     }
 
     #[test]
     fn what_is_not_there_is_unsatisfiable() {
-        for value in
-            [&b"bytes=50-"[..], b"bytes=-0", b"bytes=99999999999999999999-", b"bytes=60-70,-0"]
-        {
+        for value in [
+            &b"bytes=50-"[..],
+            b"bytes=-0",
+            b"bytes=99999999999999999999-",
+            b"bytes=60-70,-0",
+        ] {
             assert_eq!(parse(value, 50), Wanted::Nothing);
         }
         assert_eq!(parse(b"bytes=0-", 0), Wanted::Nothing);
-        assert_eq!(parse(b"bytes=18446744073709551615-", u64::MAX), Wanted::Nothing);
+        assert_eq!(
+            parse(b"bytes=18446744073709551615-", u64::MAX),
+            Wanted::Nothing
+        );
     }
 
     #[test]
@@ -183,7 +202,9 @@ mod tests {
             let specs: Vec<_> = (0..count).map(|i| format!("{0}-{0}", i * 2)).collect();
             format!("bytes={}", specs.join(","))
         };
-        assert!(matches!(parse(many(16).as_bytes(), 500), Wanted::Many(parts) if parts.len() == 16));
+        assert!(
+            matches!(parse(many(16).as_bytes(), 500), Wanted::Many(parts) if parts.len() == 16)
+        );
         assert_eq!(parse(many(17).as_bytes(), 500), Wanted::Whole);
     }
 

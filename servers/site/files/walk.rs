@@ -37,7 +37,12 @@ const DIRECTORY_FLAGS: libc::c_int = FLAGS | libc::O_DIRECTORY | libc::O_NOFOLLO
 
 /// Opens `path` beneath `root`.
 pub(super) fn open(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
-    let mut walk = Walk { root, inner: Vec::new(), pending: Vec::new(), links: 0 };
+    let mut walk = Walk {
+        root,
+        inner: Vec::new(),
+        pending: Vec::new(),
+        links: 0,
+    };
     walk.push(path)?;
     walk.run()
 }
@@ -72,7 +77,11 @@ impl Walk<'_> {
     fn step(&mut self, name: &[u8]) -> io::Result<Option<OwnedFd>> {
         let name = CString::new(name)?;
         let last = self.pending.is_empty();
-        let flags = if last { FLAGS | libc::O_NOFOLLOW } else { DIRECTORY_FLAGS };
+        let flags = if last {
+            FLAGS | libc::O_NOFOLLOW
+        } else {
+            DIRECTORY_FLAGS
+        };
         match open_at(self.here(), &name, flags) {
             Ok(file) if last => Ok(Some(file)),
             Ok(_) if self.inner.len() >= DEPTH_MAX => Err(errno(libc::ENAMETOOLONG)),
@@ -109,7 +118,10 @@ impl Walk<'_> {
         if path.ends_with(b"/") {
             self.pending.push(b".".to_vec());
         }
-        let names = path.split(|&byte| byte == b'/').rev().filter(|name| !name.is_empty());
+        let names = path
+            .split(|&byte| byte == b'/')
+            .rev()
+            .filter(|name| !name.is_empty());
         self.pending.extend(names.map(<[u8]>::to_vec));
         Ok(())
     }
@@ -126,7 +138,10 @@ fn may_be_link(error: &io::Error) -> bool {
     if error.raw_os_error() == Some(libc::EFTYPE) {
         return true;
     }
-    matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EMLINK | libc::ENOTDIR))
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ELOOP | libc::EMLINK | libc::ENOTDIR)
+    )
 }
 
 fn errno(code: libc::c_int) -> io::Error {

@@ -1,0 +1,151 @@
+//! From a resource and a request to a response: which coding, which conditions, which part.
+//!
+//! ```text
+//! Accept-Encoding ──► variant ──► conditions ──► Range ──► 200 | 206 | 304 | 412 | 416
+//! ```
+//!
+//! Conditions and ranges are about the variant that was chosen: each coding is a representation with an
+//! entity tag and a length of its own (RFC 9110, section 8.8.3.3).
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::{Known, KnownSet, Method, Status};
+
+use super::conditional::{self, Verdict};
+use super::encoding::Weights;
+use super::multipart::{Multipart, Source};
+use super::range::{self, Wanted};
+use super::resource::{Content, Resource, Variant};
+use crate::app::{Request, Response};
+use crate::response::Head;
+
+/// The fields that make a GET more than a GET.
+const CONDITIONS: KnownSet = KnownSet::of(&[
+    Known::IfMatch,
+    Known::IfUnmodifiedSince,
+    Known::IfNoneMatch,
+    Known::IfModifiedSince,
+]);
+
+/// The variant that the client likes best.
+#[inline]
+pub fn choose<'r>(resource: &'r Resource, request: &Request<'_>) -> &'r Variant {
+    if resource.varies() && request.has(Known::AcceptEncoding) {
+        let weights = Weights::of(request.fields_known(Known::AcceptEncoding));
+        let coding = weights.choose(|coding| resource.variant(coding).is_some());
+        return resource.variant(coding).unwrap_or(resource.original());
+    }
+    resource.original()
+}
+
+/// Answers a GET or HEAD with `variant`.
+#[inline]
+pub fn answer(variant: &Variant, request: &Request<'_>, response: &mut Response<'_>) {
+    if request.has_any(CONDITIONS.with(Known::Range)) {
+        return answer_specially(variant, request, response);
+    }
+    whole(variant, response);
+}
+
+fn answer_specially(variant: &Variant, request: &Request<'_>, response: &mut Response<'_>) {
+    match verdict(variant, request) {
+        Verdict::NotModified => variant.start_not_modified(response).empty(),
+        Verdict::Failed => response.error(Status::PRECONDITION_FAILED),
+        Verdict::Proceed => match wanted(variant, request) {
+            Wanted::Whole => whole(variant, response),
+            Wanted::Nothing => unsatisfiable(variant, response),
+            Wanted::One(part) => one_part(variant, part, response),
+            Wanted::Many(parts) => many_parts(variant, &parts, response),
+        },
+    }
+}
+
+fn verdict(variant: &Variant, request: &Request<'_>) -> Verdict {
+    conditional::evaluate(
+        variant.validators(),
+        request.fields_known(Known::IfMatch),
+        request.field(Known::IfUnmodifiedSince),
+        request.fields_known(Known::IfNoneMatch),
+        request.field(Known::IfModifiedSince),
+    )
+}
+
+/// Which part is asked for. Range is defined for GET only (section 14.2), and lines of it cannot be
+/// joined: several are ignored.
+fn wanted(variant: &Variant, request: &Request<'_>) -> Wanted {
+    let mut lines = request.fields_known(Known::Range);
+    let (Some(range), None, Method::Get) = (lines.next(), lines.next(), request.method()) else {
+        return Wanted::Whole;
+    };
+    match request.field(Known::IfRange) {
+        Some(value) if !conditional::if_range_holds(variant.validators(), value) => Wanted::Whole,
+        _ => range::parse(range, variant.size()),
+    }
+}
+
+#[inline]
+fn whole(variant: &Variant, response: &mut Response<'_>) {
+    match variant.content() {
+        Content::Prepared(prepared) => response.prepared(prepared),
+        Content::File(_) => {
+            let head = variant.start(response, Status::OK);
+            send(head, variant, 0..variant.size());
+        }
+    }
+}
+
+/// The page of an error, in full whatever was asked for.
+pub fn error_page(variant: &Variant, status: Status, response: &mut Response<'_>) {
+    let head = variant.start_error(response, status);
+    send(head, variant, 0..variant.size());
+}
+
+fn one_part(variant: &Variant, part: Range<u64>, response: &mut Response<'_>) {
+    let (first, last, size) = (part.start, part.end.saturating_sub(1), variant.size());
+    let head = variant
+        .start(response, Status::PARTIAL_CONTENT)
+        .field("Content-Range", format!("bytes {first}-{last}/{size}"));
+    send(head, variant, part);
+}
+
+fn many_parts(variant: &Variant, parts: &[Range<u64>], response: &mut Response<'_>) {
+    let source = match variant.content() {
+        Content::Prepared(prepared) => Source::Bytes(prepared.body().clone()),
+        Content::File(file) => Source::File(file.clone()),
+    };
+    let boundary = boundary();
+    let body = Multipart::new(source, parts, variant.media(), variant.size(), &boundary);
+    let media = format!("multipart/byteranges; boundary={boundary}");
+    variant
+        .start_as(response, Status::PARTIAL_CONTENT, &media)
+        .generate(Some(body.len()), Box::new(body));
+}
+
+fn unsatisfiable(variant: &Variant, response: &mut Response<'_>) {
+    response
+        .start(Status::RANGE_NOT_SATISFIABLE)
+        .field("Content-Range", format!("bytes */{}", variant.size()))
+        .field("Content-Type", "text/plain; charset=utf-8")
+        .bytes(b"416 Range Not Satisfiable\n");
+}
+
+fn send(head: Head<'_, '_>, variant: &Variant, part: Range<u64>) {
+    match variant.content() {
+        Content::Prepared(prepared) => head.shared(slice(prepared.body(), part)),
+        Content::File(file) => head.file(file.clone(), part.start, part.end - part.start),
+    }
+}
+
+/// A part of contents that are held in memory, so that its bounds fit.
+fn slice(contents: &Bytes, part: Range<u64>) -> Bytes {
+    let bound = |position: u64| (position as usize).min(contents.len());
+    contents.slice(bound(part.start)..bound(part.end))
+}
+
+/// A text that occurs in no file: 128 bits that nobody could foresee.
+fn boundary() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}

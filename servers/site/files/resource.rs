@@ -1,0 +1,425 @@
+//! What a path stands for: a file, its compressed siblings, and the heads prepared for them.
+//!
+//! Loading has two steps, so that looking again is cheap when nothing has changed:
+//!
+//! ```text
+//! find: open + fstat the file and its siblings ──► Found
+//!                                   same stamps as the cached Resource? keep it
+//! load: read what is small, prepare the heads  ──► Resource
+//! ```
+//!
+//! A small file is read whole, between two fstat(2) that must agree; when they never do, somebody is
+//! writing to it, and what was read goes out with a weak tag. A large file stays open and is sent from
+//! there.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::Status;
+
+use super::conditional::{self, Validators};
+use super::encoding::Coding;
+use super::media;
+use super::open::{OpenError, Opener};
+use super::stamp::Stamp;
+use crate::app::{Prepared, Response, SharedFile};
+use crate::response::Head;
+
+/// Files up to this size are kept as contents: reading one costs a copy, sending it one `send`.
+pub const CONTENTS_BYTES_MAX: u64 = 64 * 1024;
+
+/// A file that is open and has been looked at.
+pub struct Opened {
+    file: File,
+    stamp: Stamp,
+}
+
+/// What is at a path.
+pub enum Place {
+    /// A regular file.
+    File(Opened),
+    /// A directory.
+    Directory,
+}
+
+/// Opens what is at `path` and looks at it. Neither file nor directory: not found.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn look(opener: &Opener, path: &[u8]) -> Result<Place, OpenError> {
+    let file = opener.open(path)?;
+    let metadata = file.metadata().map_err(|error| OpenError::of(&error))?;
+    if metadata.is_dir() {
+        Ok(Place::Directory)
+    } else if metadata.is_file() {
+        Ok(Place::File(Opened {
+            stamp: Stamp::of(&metadata),
+            file,
+        }))
+    } else {
+        Err(OpenError::NotFound)
+    }
+}
+
+/// A file and those of its siblings that may stand for it.
+pub struct Found {
+    media: &'static str,
+    original: Opened,
+    siblings: Vec<(Coding, Opened)>,
+}
+
+impl Found {
+    /// The file that was opened at `path`, and, if asked for, its siblings.
+    pub fn new(opener: &Opener, path: &[u8], original: Opened, precompressed: bool) -> Self {
+        let media = media::of_name(path);
+        let mut siblings = Vec::new();
+        for coding in Coding::COMPRESSED.into_iter().filter(|_| precompressed) {
+            let name = [path, coding.suffix().as_bytes()].concat();
+            // A sibling older than the file was made from other bytes.
+            if let Ok(Place::File(sibling)) = look(opener, &name)
+                && sibling.stamp.is_as_new_as(&original.stamp)
+            {
+                siblings.push((coding, sibling));
+            }
+        }
+        Found {
+            media,
+            original,
+            siblings,
+        }
+    }
+
+    /// Reads and prepares.
+    ///
+    /// # Errors
+    /// Reading's, see `pread(2)`.
+    pub fn load(self, now: SystemTime) -> io::Result<Resource> {
+        let vary = !self.siblings.is_empty();
+        let media = self.media;
+        let variant = |coding, opened| Variant::load(coding, opened, media, vary, now);
+        let original = variant(Coding::Identity, self.original)?;
+        let siblings = self
+            .siblings
+            .into_iter()
+            .map(|(coding, opened)| variant(coding, opened));
+        Ok(Resource {
+            original,
+            siblings: siblings.collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+/// A file as it can be answered with.
+pub struct Resource {
+    original: Variant,
+    siblings: Box<[Variant]>,
+}
+
+impl Resource {
+    /// Whether what was found now is what this was made from, for certain: a young file is not.
+    pub fn is_same_as(&self, found: &Found) -> bool {
+        self.original.is_made_from(&found.original)
+            && self.original.media == found.media
+            && self.siblings.len() == found.siblings.len()
+            && self
+                .siblings
+                .iter()
+                .zip(&found.siblings)
+                .all(|(variant, (coding, opened))| {
+                    variant.coding == *coding && variant.is_made_from(opened)
+                })
+    }
+
+    /// The file as it is.
+    #[inline]
+    pub fn original(&self) -> &Variant {
+        &self.original
+    }
+
+    /// Whether the answer depends on `Accept-Encoding`.
+    #[inline]
+    pub fn varies(&self) -> bool {
+        !self.siblings.is_empty()
+    }
+
+    /// The variant in this coding, when there is one.
+    pub fn variant(&self, coding: Coding) -> Option<&Variant> {
+        self.variants().find(|variant| variant.coding == coding)
+    }
+
+    fn variants(&self) -> impl Iterator<Item = &Variant> {
+        std::iter::once(&self.original).chain(&self.siblings)
+    }
+
+    /// Bytes of memory it holds, beside itself.
+    pub fn memory(&self) -> usize {
+        size_of_val(&*self.siblings) + self.variants().map(Variant::memory).sum::<usize>()
+    }
+
+    /// Files it keeps open.
+    pub fn files(&self) -> usize {
+        self.variants()
+            .filter(|variant| matches!(variant.content, Content::File(_)))
+            .count()
+    }
+}
+
+/// Where a variant's bytes are.
+pub enum Content {
+    /// In memory, behind a prepared head.
+    Prepared(Prepared),
+    /// In an open file.
+    File(SharedFile),
+}
+
+/// A file in one coding.
+pub struct Variant {
+    coding: Coding,
+    media: &'static str,
+    /// Whether there are others.
+    vary: bool,
+    stamp: Stamp,
+    /// Whether the stamp tells for certain which bytes these are.
+    strong: bool,
+    etag: String,
+    modified_s: u64,
+    modified: String,
+    content: Content,
+}
+
+impl Variant {
+    fn load(
+        coding: Coding,
+        opened: Opened,
+        media: &'static str,
+        vary: bool,
+        now: SystemTime,
+    ) -> io::Result<Self> {
+        let Read {
+            contents,
+            file,
+            stamp,
+            settled,
+        } = read(opened)?;
+        let strong = settled && !stamp.is_young(now);
+        let modified_s = stamp.modified_s(now);
+        let mut variant = Variant {
+            coding,
+            media,
+            vary,
+            stamp,
+            strong,
+            etag: stamp.etag(coding, !strong),
+            modified_s,
+            modified: conditional::date_text(modified_s),
+            content: Content::File(Arc::new(file)),
+        };
+        if let Some(contents) = contents {
+            variant.content = Content::Prepared(variant.prepare(contents)?);
+        }
+        Ok(variant)
+    }
+
+    fn prepare(&self, contents: Bytes) -> io::Result<Prepared> {
+        let fields: Vec<_> = self.fields().collect();
+        Prepared::new(Status::OK, &fields, contents)
+            .map_err(|_| io::Error::other("a file's own field is not valid"))
+    }
+
+    /// The fields of a 200.
+    fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.description()
+            .into_iter()
+            .chain(self.promises().map(Some))
+            .flatten()
+    }
+
+    /// The fields that say what these bytes are; the type comes first.
+    fn description(&self) -> [Option<(&str, &str)>; 4] {
+        let compressed = self.coding != Coding::Identity;
+        [
+            Some(("Content-Type", self.media)),
+            // Types come from names; without this, a text that looks like a page would be run as one.
+            Some(("X-Content-Type-Options", "nosniff")),
+            compressed.then(|| ("Content-Encoding", self.coding.name())),
+            self.vary(),
+        ]
+    }
+
+    /// The fields by which a client comes back for these bytes.
+    fn promises(&self) -> [(&str, &str); 3] {
+        [
+            ("Last-Modified", &self.modified),
+            ("ETag", &self.etag),
+            ("Accept-Ranges", "bytes"),
+        ]
+    }
+
+    fn vary(&self) -> Option<(&'static str, &'static str)> {
+        self.vary.then_some(("Vary", "Accept-Encoding"))
+    }
+
+    fn is_made_from(&self, opened: &Opened) -> bool {
+        self.strong && self.stamp == opened.stamp
+    }
+
+    fn memory(&self) -> usize {
+        let text = self.etag.capacity() + self.modified.capacity();
+        text + match &self.content {
+            Content::Prepared(prepared) => prepared.cost(),
+            Content::File(_) => 64,
+        }
+    }
+
+    /// Whether its bytes are still those of its tag. An open file may have been written to since it
+    /// was looked at, within the time to live; asking costs little beside sending it.
+    pub fn is_current(&self) -> bool {
+        match &self.content {
+            Content::Prepared(_) => true,
+            Content::File(file) => file
+                .metadata()
+                .is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp),
+        }
+    }
+
+    /// Length in bytes.
+    pub fn size(&self) -> u64 {
+        match &self.content {
+            Content::Prepared(prepared) => prepared.body().len() as u64,
+            Content::File(_) => self.stamp.size,
+        }
+    }
+
+    /// Its media type.
+    pub fn media(&self) -> &'static str {
+        self.media
+    }
+
+    /// Its bytes.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// What conditions are weighed against.
+    pub fn validators(&self) -> Validators<'_> {
+        Validators {
+            etag: self.etag.as_bytes(),
+            modified_s: self.modified_s,
+            strong: self.strong,
+        }
+    }
+
+    /// Starts an answer with these bytes.
+    pub fn start<'r, 'a>(&self, response: &'r mut Response<'a>, status: Status) -> Head<'r, 'a> {
+        add(response.start(status), self.fields())
+    }
+
+    /// The same, with another type: that of a body which has these bytes as parts.
+    pub fn start_as<'r, 'a>(
+        &self,
+        response: &'r mut Response<'a>,
+        status: Status,
+        media: &str,
+    ) -> Head<'r, 'a> {
+        add(
+            response.start(status).field("Content-Type", media),
+            self.fields().skip(1),
+        )
+    }
+
+    /// Starts an error whose page these bytes are: no validators, no ranges.
+    pub fn start_error<'r, 'a>(
+        &self,
+        response: &'r mut Response<'a>,
+        status: Status,
+    ) -> Head<'r, 'a> {
+        add(
+            response.start(status),
+            self.description().into_iter().flatten(),
+        )
+    }
+
+    /// Starts a 304: of the 200's fields those that RFC 9110, section 15.4.5 wants.
+    pub fn start_not_modified<'r, 'a>(&self, response: &'r mut Response<'a>) -> Head<'r, 'a> {
+        add(
+            response
+                .start(Status::NOT_MODIFIED)
+                .field("ETag", &self.etag),
+            self.vary().into_iter(),
+        )
+    }
+}
+
+fn add<'r, 'a, 'f>(
+    head: Head<'r, 'a>,
+    fields: impl Iterator<Item = (&'f str, &'f str)>,
+) -> Head<'r, 'a> {
+    fields.fold(head, |head, (name, value)| head.field(name, value))
+}
+
+/// A file after the attempt to read it.
+struct Read {
+    /// Nothing when it is large.
+    contents: Option<Bytes>,
+    file: File,
+    stamp: Stamp,
+    /// Whether the stamp was the same before and after.
+    settled: bool,
+}
+
+fn read(opened: Opened) -> io::Result<Read> {
+    const TRIES: u32 = 3;
+    let Opened { file, mut stamp } = opened;
+    let mut last = None;
+    for _ in 0..TRIES {
+        if stamp.size > CONTENTS_BYTES_MAX {
+            return Ok(Read {
+                contents: None,
+                file,
+                stamp,
+                settled: true,
+            });
+        }
+        let contents = Some(Bytes::from(read_up_to(&file, stamp.size as usize)?));
+        let after = Stamp::of(&file.metadata()?);
+        let whole = contents
+            .as_ref()
+            .is_some_and(|bytes| bytes.len() as u64 == stamp.size);
+        if after == stamp && whole {
+            return Ok(Read {
+                contents,
+                file,
+                stamp,
+                settled: true,
+            });
+        }
+        stamp = after;
+        last = contents;
+    }
+    Ok(Read {
+        contents: last,
+        file,
+        stamp,
+        settled: false,
+    })
+}
+
+/// The file's first `len` bytes, or all there are.
+fn read_up_to(file: &File, len: usize) -> io::Result<Vec<u8>> {
+    let mut contents = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        match file.read_at(&mut contents[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    contents.truncate(filled);
+    Ok(contents)
+}

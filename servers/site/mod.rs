@@ -1,0 +1,183 @@
+//! The application that the binaries ship.
+//!
+//! | on | what | where |
+//! |---|---|---|
+//! | without a root, or with `--demo` | the demonstration routes | [`demo`] |
+//! | unless `--no-status` | the status page and the metrics | [`status`] |
+//! | with a root | its files | [`files`] |
+//! | without one | the welcome page, at `/` | [`welcome`] |
+//!
+//! Looked for in that order; the routes are exact, so that a file hides behind one only if it has its
+//! very name. Methods that nobody knows are 501, and those that open a tunnel or tell the client what it
+//! sent are 405 everywhere (RFC 9110, sections 9.3.6 and 9.3.8).
+
+pub mod demo;
+pub mod files;
+mod pages;
+pub mod status;
+pub mod welcome;
+
+use std::io;
+
+use http::{Form, Method, Status};
+
+use self::demo::Demo;
+use self::files::Files;
+use self::status::StatusPages;
+use self::welcome::Welcome;
+use crate::app::{ALLOW_READ, Action, App, BodyPlan, Request, Response};
+use crate::counters::Census;
+use crate::models::Card;
+use crate::options::Options;
+
+/// What some resource or other answers, for `OPTIONS *`: the demonstration's `/echo` takes them all.
+const ALLOW_SOMEWHERE: &str = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
+
+/// The application: demonstration, status, files, welcome.
+pub struct Site {
+    demo: Option<Demo>,
+    status: Option<StatusPages>,
+    files: Option<Files>,
+    welcome: Welcome,
+}
+
+/// One loop's part.
+pub struct SiteLocal {
+    files: Option<files::Local>,
+}
+
+/// Whose request it is.
+enum Place<'s> {
+    Demo(&'s Demo, demo::Route),
+    Status(&'s StatusPages, status::Route),
+    Files(&'s Files),
+    Welcome,
+    Nowhere,
+}
+
+impl Site {
+    /// Prepares what the options ask for.
+    ///
+    /// # Errors
+    /// The root cannot be opened.
+    pub fn new(options: &Options, census: Census, card: &'static Card) -> io::Result<Self> {
+        let (body_max, memory_max) = (options.limits.body, options.limits.body_memory);
+        let demo = options.demo.then(|| Demo::new(body_max, memory_max)).transpose()?;
+        let status = options.status.then(|| StatusPages::new(census.clone(), card));
+        Ok(Site {
+            demo,
+            status,
+            files: Files::new(options, census)?,
+            welcome: Welcome::new(card, options.demo, options.status)?,
+        })
+    }
+
+    #[inline]
+    fn place(&self, path: &[u8]) -> Place<'_> {
+        if let Some(demo) = &self.demo
+            && let Some(route) = demo::route(path)
+        {
+            return Place::Demo(demo, route);
+        }
+        if let Some(status) = &self.status
+            && let Some(route) = status::route(path)
+        {
+            return Place::Status(status, route);
+        }
+        match &self.files {
+            Some(files) => Place::Files(files),
+            None if path == b"/" => Place::Welcome,
+            None => Place::Nowhere,
+        }
+    }
+
+    /// A method that no resource of ours has, or a request about the server as a whole.
+    #[cold]
+    fn handle_unusual(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        let allow = if self.demo.is_some() { ALLOW_SOMEWHERE } else { ALLOW_READ };
+        match request.method() {
+            Method::Other => response.error(Status::NOT_IMPLEMENTED),
+            Method::Options => {
+                response.start(Status::NO_CONTENT).field("Allow", allow).empty();
+            }
+            _ => response
+                .start(Status::METHOD_NOT_ALLOWED)
+                .field("Allow", ALLOW_READ)
+                .field("Content-Type", "text/plain; charset=utf-8")
+                .bytes(b"405 Method Not Allowed\n"),
+        }
+    }
+}
+
+/// Whether a request is about no resource, or none could answer it.
+#[inline]
+fn is_unusual(request: &Request<'_>) -> bool {
+    matches!(request.method(), Method::Other | Method::Trace | Method::Connect)
+        || request.form() == Form::Asterisk
+}
+
+impl App for Site {
+    type Local = SiteLocal;
+
+    fn local(&self, index: usize) -> SiteLocal {
+        SiteLocal { files: self.files.as_ref().map(|files| files.local(index)) }
+    }
+
+    fn body(&self, _local: &mut SiteLocal, request: &Request<'_>) -> BodyPlan {
+        if is_unusual(request) {
+            return BodyPlan::Discard;
+        }
+        match self.place(request.path()) {
+            Place::Demo(demo, route) => demo.body(route),
+            _ => BodyPlan::Discard,
+        }
+    }
+
+    #[inline]
+    fn handle(
+        &self,
+        local: &mut SiteLocal,
+        request: &Request<'_>,
+        response: &mut Response<'_>,
+    ) -> Action {
+        if is_unusual(request) {
+            self.handle_unusual(request, response);
+            return Action::Done;
+        }
+        match self.place(request.path()) {
+            Place::Demo(demo, route) => return demo.handle(route, request, response),
+            Place::Status(status, route) => status.handle(route, request, response),
+            Place::Files(files) => {
+                if let Some(local) = &mut local.files {
+                    return files.handle(local, request, response);
+                }
+            }
+            Place::Welcome => self.welcome.handle(request, response),
+            Place::Nowhere => response.error(Status::NOT_FOUND),
+        }
+        Action::Done
+    }
+
+    fn work(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        match self.place(request.path()) {
+            Place::Demo(demo, _) => demo.work(request, response),
+            Place::Files(files) => files.work(request, response),
+            _ => response.error(Status::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    fn resume(
+        &self,
+        _local: &mut SiteLocal,
+        request: &Request<'_>,
+        response: &mut Response<'_>,
+    ) -> Action {
+        match self.place(request.path()) {
+            Place::Demo(demo, _) => demo.resume(request, response),
+            _ => {
+                response.error(Status::INTERNAL_SERVER_ERROR);
+                Action::Done
+            }
+        }
+    }
+}
