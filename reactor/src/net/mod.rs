@@ -1,1 +1,40 @@
-//! Sockets of the trade: listeners and streams, non-blocking.
+//! Sockets of the trade: listeners and streams, non-blocking, for a loop that is told when to act.
+//!
+//! ```text
+//!   Listener::bind / bind_unix          accept()            Stream (4 bytes: a descriptor)
+//!   socket, options, bind, listen  --------------->  recv, send, write_vectored, sendfile, ...
+//!                                       | Empty      wait for the next event
+//!                                       | Aborted    one client gone: go on
+//!                                       | Exhausted  no descriptor, no memory: pause
+//! ```
+//!
+//! [`ListenOptions`] has the options that servers set; a system that lacks one refuses it
+//! (`Unsupported`) instead of looking away. [`Peer`] is who is at the other end.
+//!
+//! Reads and writes are `recv(2)` and `send(2)` themselves (a `read(2)` that finds nothing costs a
+//! fifth more), repeated when a signal interrupts them, never raising `SIGPIPE`; `WouldBlock` is an
+//! [`ErrorKind`](std::io::ErrorKind) as in std. Sockets of std come and go by `From`.
+//!
+//! Where the systems differ, `os/` has one file for each, the same functions in the same order.
+
+mod address;
+mod listener;
+mod options;
+mod os;
+mod stream;
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+pub use self::address::{Address, Peer};
+pub use self::listener::{Accept, Listener};
+pub use self::options::ListenOptions;
+pub use self::stream::Stream;
+
+/// One call where `fcntl(2)` would need two, and the same everywhere.
+fn set_nonblocking(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    let on = libc::c_int::from(on);
+    // SAFETY: FIONBIO reads one number, which lives until the call returns.
+    crate::sys::check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONBIO, &on) })?;
+    Ok(())
+}

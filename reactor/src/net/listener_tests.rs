@@ -1,0 +1,302 @@
+//! Listeners over real sockets: what they inherit, refuse and report.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::net::options::get_number;
+use crate::poller::{Events, Interest, Poller, Trigger};
+use crate::token::Token;
+
+const LOCALHOST: &str = "127.0.0.1:0";
+
+fn listen(options: &ListenOptions) -> (Listener, SocketAddr) {
+    let listener = Listener::bind(LOCALHOST.parse().unwrap(), options).unwrap();
+    let addr = listener.local_addr().unwrap().socket_addr().unwrap();
+    (listener, addr)
+}
+
+/// Accepts the connection that is sure to come.
+fn accept_soon(listener: &Listener) -> (Stream, Peer) {
+    let poller = Poller::new().unwrap();
+    poller
+        .add(
+            listener,
+            Token::new(0, 0),
+            Interest::READABLE,
+            Trigger::Level,
+        )
+        .unwrap();
+    let ready = poller
+        .wait(&mut Events::with_capacity(1), Some(Duration::from_secs(10)))
+        .unwrap();
+    assert_eq!(ready, 1, "no connection came");
+    match listener.accept().unwrap() {
+        Accept::Stream(stream, peer) => (stream, peer),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn is_set(socket: impl AsFd, level: c_int, name: c_int) -> bool {
+    get_number(socket.as_fd(), level, name).unwrap() != 0
+}
+
+fn descriptor_flags(socket: impl AsFd) -> (bool, bool) {
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: neither call takes a pointer.
+    let (on_exec, status) = unsafe {
+        (
+            libc::fcntl(fd, libc::F_GETFD),
+            libc::fcntl(fd, libc::F_GETFL),
+        )
+    };
+    (
+        on_exec & libc::FD_CLOEXEC != 0,
+        status & libc::O_NONBLOCK != 0,
+    )
+}
+
+#[test]
+fn nobody_waiting_is_empty_and_a_client_is_accepted_with_its_address() {
+    let (listener, addr) = listen(&ListenOptions::default());
+    assert!(matches!(listener.accept().unwrap(), Accept::Empty));
+    let client = TcpStream::connect(addr).unwrap();
+    let (stream, peer) = accept_soon(&listener);
+    assert_eq!(
+        Option::<SocketAddr>::from(peer),
+        Some(client.local_addr().unwrap())
+    );
+    assert_eq!(
+        descriptor_flags(&stream),
+        (true, true),
+        "closed on exec, non-blocking"
+    );
+    assert_eq!(descriptor_flags(&listener), (true, true));
+}
+
+#[test]
+fn accepted_streams_inherit_nodelay_and_lingering() {
+    for nodelay in [false, true] {
+        let options = ListenOptions {
+            nodelay,
+            linger: Some(Duration::from_secs(3)),
+            ..Default::default()
+        };
+        let (listener, addr) = listen(&options);
+        let _client = TcpStream::connect(addr).unwrap();
+        let (stream, _) = accept_soon(&listener);
+        assert_eq!(
+            is_set(&stream, libc::IPPROTO_TCP, libc::TCP_NODELAY),
+            nodelay
+        );
+        // The first number of the struct: on or off.
+        assert!(is_set(&stream, libc::SOL_SOCKET, os::LINGER));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn accepted_streams_inherit_the_congestion_algorithm() {
+    // The one that every Linux has, and that is seldom the default.
+    let congestion = Some("reno".to_string());
+    let (listener, addr) = listen(&ListenOptions {
+        congestion,
+        ..Default::default()
+    });
+    let _client = TcpStream::connect(addr).unwrap();
+    let (stream, _) = accept_soon(&listener);
+    let reno = i32::from_ne_bytes(*b"reno");
+    let found = get_number(stream.as_fd(), libc::IPPROTO_TCP, libc::TCP_CONGESTION).unwrap();
+    assert_eq!(found, reno);
+}
+
+#[test]
+fn an_unknown_congestion_algorithm_is_named_in_the_error() {
+    let options = ListenOptions {
+        congestion: Some("hope".into()),
+        ..Default::default()
+    };
+    let error = Listener::bind(LOCALHOST.parse().unwrap(), &options)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("127.0.0.1:0") && error.contains("hope"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_address_in_use_is_refused_with_its_name() {
+    let (_listener, addr) = listen(&ListenOptions::default());
+    let error = Listener::bind(addr, &ListenOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&addr.to_string()), "{error}");
+}
+
+#[test]
+fn a_listener_can_be_bound_again_while_old_connections_linger() {
+    let (listener, addr) = listen(&ListenOptions::default());
+    let client = TcpStream::connect(addr).unwrap();
+    drop(accept_soon(&listener)); // the server closes first: its side is in TIME_WAIT for a minute
+    drop((client, listener));
+    Listener::bind(addr, &ListenOptions::default()).unwrap();
+}
+
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+#[test]
+fn listeners_can_share_a_port() {
+    let options = ListenOptions {
+        reuse_port: true,
+        ..Default::default()
+    };
+    let (_first, addr) = listen(&options);
+    Listener::bind(addr, &options).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_deferred_connection_comes_with_its_data() {
+    let defer_accept = Some(Duration::from_secs(30));
+    let (listener, addr) = listen(&ListenOptions {
+        defer_accept,
+        ..Default::default()
+    });
+    let mut client = TcpStream::connect(addr).unwrap(); // connected, as the client sees it
+    assert!(matches!(listener.accept().unwrap(), Accept::Empty));
+    client.write_all(b"hello").unwrap();
+    let (stream, _) = accept_soon(&listener);
+    assert_eq!(
+        stream.recv(&mut [0; 16]).unwrap(),
+        5,
+        "at once, without waiting"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn fast_open_is_set_with_its_queue() {
+    let (listener, _) = listen(&ListenOptions {
+        fastopen: Some(16),
+        ..Default::default()
+    });
+    let queue = get_number(listener.as_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN).unwrap();
+    assert_eq!(queue, 16);
+}
+
+#[test]
+fn ipv6_is_apart_from_ipv4_unless_asked_otherwise() {
+    let both = ListenOptions {
+        v6only: false,
+        ..Default::default()
+    };
+    let listener = match Listener::bind("[::]:0".parse().unwrap(), &both) {
+        Ok(listener) => listener,
+        Err(error) => return eprintln!("skipped, no IPv6 here: {error}"),
+    };
+    let port = listener.local_addr().unwrap().socket_addr().unwrap().port();
+    let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    assert!(matches!(accept_soon(&listener).1, Peer::V6(..)));
+
+    let alone = Listener::bind("[::]:0".parse().unwrap(), &ListenOptions::default()).unwrap();
+    assert!(is_set(&alone, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY));
+}
+
+#[test]
+fn an_inherited_listener_can_be_tuned() {
+    let listener = Listener::from(TcpListener::bind(LOCALHOST).unwrap());
+    listener.set_nonblocking(true).unwrap();
+    assert!(matches!(listener.accept().unwrap(), Accept::Empty));
+    listener.tune(&ListenOptions::default()).unwrap();
+    assert!(is_set(&listener, libc::IPPROTO_TCP, libc::TCP_NODELAY));
+}
+
+#[test]
+fn a_client_that_reset_at_once_does_not_disturb_the_others() {
+    let (listener, addr) = listen(&ListenOptions::default());
+    let gone = Stream::from(TcpStream::connect(addr).unwrap());
+    gone.set_linger(Some(Duration::ZERO)).unwrap();
+    drop(gone);
+    let client = TcpStream::connect(addr).unwrap();
+    // Linux hands the dead connection out, others say Aborted or nothing: all lead to the next.
+    let start = Instant::now();
+    loop {
+        match listener.accept().unwrap() {
+            Accept::Stream(_, peer)
+                if peer.to_string() == client.local_addr().unwrap().to_string() =>
+            {
+                break;
+            }
+            other => assert!(start.elapsed() < Duration::from_secs(10), "{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn errors_of_accept_are_told_apart() {
+    let outcome = |number| classify(io::Error::from_raw_os_error(number));
+    assert!(matches!(outcome(libc::EAGAIN), Ok(Accept::Empty)));
+    assert!(matches!(outcome(libc::ECONNABORTED), Ok(Accept::Aborted)));
+    for number in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
+        assert!(matches!(outcome(number), Ok(Accept::Exhausted(_))));
+    }
+    for number in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK] {
+        assert!(outcome(number).is_err(), "the listener is no good");
+    }
+}
+
+#[test]
+fn what_does_not_listen_is_an_error() {
+    let (stream, _other) = UnixStream::pair().unwrap();
+    assert!(Listener::from(OwnedFd::from(stream)).accept().is_err());
+}
+
+#[test]
+fn a_unix_listener_accepts_and_knows_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.sock");
+    let listener = Listener::bind_unix(&path, 16).unwrap();
+    assert_eq!(
+        listener.local_addr().unwrap(),
+        Address::Unix(Some(path.clone()))
+    );
+    let mut client = UnixStream::connect(&path).unwrap();
+    client.write_all(b"hi").unwrap();
+    let (stream, peer) = accept_soon(&listener);
+    assert_eq!(peer, Peer::Unix);
+    assert_eq!(stream.recv(&mut [0; 8]).unwrap(), 2);
+}
+
+#[test]
+fn a_socket_left_by_a_dead_server_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.sock");
+    drop(Listener::bind_unix(&path, 16).unwrap());
+    assert!(path.exists(), "closing does not remove it");
+    let listener = Listener::bind_unix(&path, 16).unwrap();
+    let _client = UnixStream::connect(&path).unwrap();
+    accept_soon(&listener);
+}
+
+#[test]
+fn a_socket_in_use_and_a_file_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, file) = (
+        folder.path().join("server.sock"),
+        folder.path().join("file"),
+    );
+    let listener = Listener::bind_unix(&path, 16).unwrap();
+    std::fs::write(&file, "precious").unwrap();
+    for taken in [&path, &file] {
+        let error = Listener::bind_unix(taken, 16).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(
+            error.to_string().contains(taken.to_str().unwrap()),
+            "{error}"
+        );
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"precious");
+    let _client = UnixStream::connect(&path).unwrap();
+    accept_soon(&listener); // the probe, which is gone again; the listener is unharmed
+}

@@ -1,0 +1,187 @@
+//! Socket options: those a listener is made with, and the two calls that set and read any of them.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use libc::{c_int, socklen_t};
+
+use super::os;
+use crate::sys::check;
+
+/// How a TCP listener is made. Set on the listener, `nodelay`, `linger` and `congestion` hold for
+/// the connections it accepts, so that none of them costs a system call of its own.
+///
+/// ```
+/// use std::time::Duration;
+/// use reactor::net::{ListenOptions, Listener};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let options = ListenOptions { linger: Some(Duration::from_secs(5)), ..Default::default() };
+/// let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), &options)?;
+/// println!("listening on {}", listener.local_addr()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// How many connections may wait to be accepted; the system has an upper bound of its own.
+    pub backlog: u32,
+    /// Let other listeners share the port, the kernel spreading connections between them.
+    pub reuse_port: bool,
+    /// An IPv6 listener does not take IPv4 connections too.
+    pub v6only: bool,
+    /// Report a connection only once its first bytes are there, or after about this time.
+    pub defer_accept: Option<Duration>,
+    /// Accept data in the first packet (RFC 7413), with at most this many such half-made
+    /// connections (where the system lets one choose).
+    pub fastopen: Option<u32>,
+    /// Send small segments at once instead of waiting for an acknowledgement (RFC 896).
+    pub nodelay: bool,
+    /// What happens to unsent bytes on close: see [`Stream::set_linger`](super::Stream::set_linger).
+    pub linger: Option<Duration>,
+    /// The congestion control algorithm, by the system's name for it.
+    pub congestion: Option<String>,
+}
+
+/// 4,096 connections may wait (Linux's own bound since 5.4), `nodelay` and `v6only` are on: a
+/// server gathers its small writes itself, and `[::]` beside `0.0.0.0` should not collide.
+impl Default for ListenOptions {
+    fn default() -> Self {
+        ListenOptions {
+            backlog: 4_096,
+            reuse_port: false,
+            v6only: true,
+            defer_accept: None,
+            fastopen: None,
+            nodelay: true,
+            linger: None,
+            congestion: None,
+        }
+    }
+}
+
+/// What must be set before `bind(2)`.
+pub(super) fn before_bind(
+    socket: BorrowedFd<'_>,
+    is_v6: bool,
+    options: &ListenOptions,
+) -> io::Result<()> {
+    // Without it a restarted server waits a minute for its predecessor's connections to be forgotten.
+    named(
+        "SO_REUSEADDR",
+        set_flag(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, true),
+    )?;
+    if is_v6 {
+        let set = set_flag(
+            socket,
+            libc::IPPROTO_IPV6,
+            libc::IPV6_V6ONLY,
+            options.v6only,
+        );
+        named("IPV6_V6ONLY", set)?;
+    }
+    if options.reuse_port {
+        named("SO_REUSEPORT", os::set_reuse_port(socket))?;
+    }
+    Ok(())
+}
+
+/// What can be set on a socket that listens; accept filters can be set on no other.
+pub(super) fn after_listen(socket: BorrowedFd<'_>, options: &ListenOptions) -> io::Result<()> {
+    if options.nodelay {
+        named("TCP_NODELAY", set_nodelay(socket, true))?;
+    }
+    if options.linger.is_some() {
+        named("SO_LINGER", set_linger(socket, options.linger))?;
+    }
+    if let Some(algorithm) = &options.congestion {
+        let what = format!("TCP_CONGESTION ({algorithm})");
+        named(&what, os::set_congestion(socket, algorithm))?;
+    }
+    if let Some(queue) = options.fastopen {
+        named("TCP_FASTOPEN", os::set_fastopen(socket, queue))?;
+    }
+    if let Some(longest) = options.defer_accept {
+        named("deferred accept", os::set_defer_accept(socket, longest))?;
+    }
+    Ok(())
+}
+
+/// Says which option it was that failed.
+fn named(option: &str, result: io::Result<()>) -> io::Result<()> {
+    result.map_err(|error| io::Error::new(error.kind(), format!("{option}: {error}")))
+}
+
+/// For an option that this system lacks.
+#[allow(dead_code)] // Linux has them all
+pub(super) fn unsupported() -> io::Error {
+    let text = format!("{} does not have it", std::env::consts::OS);
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
+pub(super) fn set_nodelay(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    set_flag(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, on)
+}
+
+pub(super) fn set_linger(socket: BorrowedFd<'_>, time: Option<Duration>) -> io::Result<()> {
+    let linger = libc::linger {
+        l_onoff: time.is_some().into(),
+        l_linger: time.map_or(0, seconds_rounded_up),
+    };
+    set(socket, libc::SOL_SOCKET, os::LINGER, &linger)
+}
+
+/// Whole seconds, never fewer than asked for.
+pub(super) fn seconds_rounded_up(time: Duration) -> c_int {
+    let seconds = time
+        .as_secs()
+        .saturating_add((time.subsec_nanos() > 0).into());
+    seconds.min(c_int::MAX as u64) as c_int
+}
+
+pub(super) fn set_flag(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    on: bool,
+) -> io::Result<()> {
+    set(socket, level, name, &c_int::from(on))
+}
+
+/// Sets an option whose value is `T`: a C struct of plain numbers without gaps, or bytes.
+pub(super) fn set<T: ?Sized>(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: &T,
+) -> io::Result<()> {
+    let size = size_of_val(value) as socklen_t;
+    let value = (&raw const *value).cast();
+    // SAFETY: `value` points at `size` bytes that live until the call returns.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value, size) })?;
+    Ok(())
+}
+
+/// Reads an option whose value is a number.
+pub(super) fn get_number(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut size = size_of::<c_int>() as socklen_t;
+    let to = (&raw mut value).cast();
+    // SAFETY: `to` has room for `size` bytes.
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, to, &mut size) })?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_rounded_up_and_bounded() {
+        assert_eq!(seconds_rounded_up(Duration::ZERO), 0);
+        assert_eq!(seconds_rounded_up(Duration::from_millis(1)), 1);
+        assert_eq!(seconds_rounded_up(Duration::from_secs(3)), 3);
+        assert_eq!(seconds_rounded_up(Duration::MAX), c_int::MAX);
+    }
+}

@@ -1,0 +1,101 @@
+//! Sockets on FreeBSD: `socket(2)`, `accept(2)`, `setsockopt(2)`, `tcp(4)`, `sendfile(2)`.
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::time::Duration;
+
+use libc::{c_int, off_t};
+
+use crate::net::address::RawAddress;
+use crate::net::options::{set, set_flag};
+use crate::sys::{check, retry};
+
+pub const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
+pub const MORE: c_int = 0;
+pub const LINGER: c_int = libc::SO_LINGER;
+pub const CONNECTION_ERRORS: &[c_int] = &[libc::ECONNABORTED];
+
+pub fn socket(family: c_int) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: takes no pointer.
+    let fd = check(unsafe { libc::socket(family, kind, 0) })?;
+    // SAFETY: the kernel has just made it, for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+pub fn accept(listener: BorrowedFd<'_>, peer: &mut RawAddress) -> io::Result<OwnedFd> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    let fd = retry(|| {
+        let (to, len) = peer.as_mut_ptr();
+        // SAFETY: `to` has room for the `len` bytes it is said to have.
+        unsafe { libc::accept4(listener.as_raw_fd(), to, len, flags) as isize }
+    })?;
+    // SAFETY: the kernel has just made it, for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// SO_REUSEPORT exists too, but gives all connections to one of the listeners.
+pub fn set_reuse_port(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_flag(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT_LB, true)
+}
+
+/// `accf_data(9)`. It knows no time limit; and it is a module that may have to be loaded.
+pub fn set_defer_accept(socket: BorrowedFd<'_>, _longest: Duration) -> io::Result<()> {
+    // SAFETY: all zeros is a valid accept_filter_arg (characters).
+    let mut filter: libc::accept_filter_arg = unsafe { mem::zeroed() };
+    for (to, from) in filter.af_name.iter_mut().zip(b"dataready") {
+        *to = *from as libc::c_char;
+    }
+    set(socket, libc::SOL_SOCKET, libc::SO_ACCEPTFILTER, &filter).map_err(|error| {
+        let mend = "load it with `kldload accf_data`";
+        match error.kind() {
+            io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("{error}: {mend}")),
+            _ => error,
+        }
+    })
+}
+
+/// On or off; how many is the sysctl net.inet.tcp.fastopen's business.
+pub fn set_fastopen(socket: BorrowedFd<'_>, queue: u32) -> io::Result<()> {
+    set_flag(socket, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, queue > 0)
+}
+
+pub fn set_congestion(socket: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    set(
+        socket,
+        libc::IPPROTO_TCP,
+        libc::TCP_CONGESTION,
+        name.as_bytes(),
+    )
+}
+
+pub fn set_cork(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    set_flag(socket, libc::IPPROTO_TCP, libc::TCP_NOPUSH, on)
+}
+
+/// Reports an error and a number of bytes at once: what was sent counts, the error comes again.
+pub fn sendfile(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: usize,
+) -> io::Result<usize> {
+    let offset = off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let (file, socket) = (file.as_raw_fd(), socket.as_raw_fd());
+    if count == 0 {
+        return Ok(0); // to the kernel it means: to the end
+    }
+    retry(|| {
+        let mut sent: off_t = 0;
+        // SAFETY: `sent` is written during the call; there are no headers.
+        let result =
+            unsafe { libc::sendfile(file, socket, offset, count, ptr::null_mut(), &mut sent, 0) };
+        if result == 0 || sent > 0 {
+            sent as isize
+        } else {
+            -1
+        }
+    })
+}

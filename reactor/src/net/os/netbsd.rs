@@ -1,0 +1,64 @@
+//! Sockets on NetBSD: `socket(2)`, `accept(2)`, `setsockopt(2)`; it has no `sendfile(2)`.
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use libc::c_int;
+
+pub use super::copy::sendfile;
+use crate::net::address::RawAddress;
+use crate::net::options::{set, unsupported};
+use crate::sys::{check, retry};
+
+pub const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
+pub const MORE: c_int = 0;
+pub const LINGER: c_int = libc::SO_LINGER;
+pub const CONNECTION_ERRORS: &[c_int] = &[libc::ECONNABORTED];
+
+pub fn socket(family: c_int) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: takes no pointer.
+    let fd = check(unsafe { libc::socket(family, kind, 0) })?;
+    // SAFETY: the kernel has just made it, for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+pub fn accept(listener: BorrowedFd<'_>, peer: &mut RawAddress) -> io::Result<OwnedFd> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    let fd = retry(|| {
+        let (to, len) = peer.as_mut_ptr();
+        // SAFETY: `to` has room for the `len` bytes it is said to have.
+        unsafe { libc::accept4(listener.as_raw_fd(), to, len, flags) as isize }
+    })?;
+    // SAFETY: the kernel has just made it, for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// SO_REUSEPORT exists, but gives all connections to one of the listeners.
+pub fn set_reuse_port(_socket: BorrowedFd<'_>) -> io::Result<()> {
+    Err(unsupported())
+}
+
+/// `accept_filter(9)`; it knows no time limit.
+pub fn set_defer_accept(socket: BorrowedFd<'_>, _longest: Duration) -> io::Result<()> {
+    // SAFETY: all zeros is a valid accept_filter_arg (characters).
+    let mut filter: libc::accept_filter_arg = unsafe { mem::zeroed() };
+    for (to, from) in filter.af_name.iter_mut().zip(b"dataready") {
+        *to = *from as libc::c_char;
+    }
+    set(socket, libc::SOL_SOCKET, libc::SO_ACCEPTFILTER, &filter)
+}
+
+pub fn set_fastopen(_socket: BorrowedFd<'_>, _queue: u32) -> io::Result<()> {
+    Err(unsupported())
+}
+
+pub fn set_congestion(_socket: BorrowedFd<'_>, _name: &str) -> io::Result<()> {
+    Err(unsupported())
+}
+
+pub fn set_cork(_socket: BorrowedFd<'_>, _on: bool) -> io::Result<()> {
+    Err(unsupported())
+}
