@@ -140,7 +140,10 @@ fn model(body: &mut String, card: &Card) {
 }
 
 fn links(body: &mut String, title: &str, links: &[(&str, &str, &str)]) {
-    let _ = writeln!(body, "<h2>{title}</h2>\n<div class=\"panel\"><table>");
+    let _ = writeln!(
+        body,
+        "<h2>{title}</h2>\n<div class=\"panel\"><table class=\"links\">"
+    );
     for (target, shown, what) in links {
         let _ = writeln!(
             body,

@@ -20,7 +20,7 @@ const BOX_X: usize = 92;
 const BOX_WIDTH: usize = 176;
 const BOX_STEP: usize = 246;
 /// Characters that fit into a box at the size of the "who" line, and lines.
-const COLUMNS: usize = 24;
+const COLUMNS: usize = 22;
 const LINES_MAX: usize = 3;
 
 /// The picture as inline SVG. Colours come from the page's style, so it has a light and a dark form.
@@ -28,7 +28,7 @@ pub(crate) fn picture(card: &Card) -> String {
     let mut svg = String::with_capacity(4096);
     let _ = write!(
         svg,
-        "<svg class=\"picture\" viewBox=\"0 0 760 226\" role=\"img\" aria-labelledby=\"picture-title\">\n\
+        "<svg class=\"picture\" viewBox=\"-6 10 774 212\" role=\"img\" aria-labelledby=\"picture-title\">\n\
          <title id=\"picture-title\">{}: connections are the task of {}; network I/O of {}; \
          work of {}</title>\n",
         escape(card.name),

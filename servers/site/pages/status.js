@@ -42,7 +42,6 @@ const TILES = {
   buffers: (c) => [grouped(c.buffers_small_used + c.buffers_large_used),
     'small ' + grouped(c.buffers_small_used) + ' · large ' + grouped(c.buffers_large_used)],
   work: (c) => [grouped(c.works), grouped(c.waits) + ' waiting'],
-  uptime: (c, d, all) => [span(all.uptime_ms / 1000), all.loops + (all.loops === 1 ? ' loop' : ' loops')],
 };
 
 const rates = [];
@@ -69,6 +68,7 @@ function draw() {
 }
 
 function show(now) {
+  find('#uptime').textContent = span(now.uptime_ms / 1000);
   for (const name in now.counters) {
     const cell = find('[data-counter="' + name + '"]');
     if (cell) cell.textContent = grouped(now.counters[name]);
@@ -76,7 +76,7 @@ function show(now) {
   const rise = risen(now);
   if (!rise) return;
   for (const name in TILES) {
-    const [value, note] = TILES[name](now.counters, rise, now);
+    const [value, note] = TILES[name](now.counters, rise);
     find('[data-tile="' + name + '"] .value').textContent = value;
     find('[data-tile="' + name + '"] .note').textContent = note;
   }

@@ -38,7 +38,7 @@ pub(super) fn policy() -> String {
 /// The document.
 pub(super) fn page(card: &Card, numbers: &Numbers) -> String {
     let mut body = String::with_capacity(16 * 1024);
-    header(&mut body, card);
+    header(&mut body, card, numbers);
     body.push_str("<section class=\"tiles\" aria-label=\"Numbers\">\n");
     for tile in tiles(numbers) {
         tile.write(&mut body);
@@ -56,12 +56,14 @@ pub(super) fn page(card: &Card, numbers: &Numbers) -> String {
     .document()
 }
 
-fn header(body: &mut String, card: &Card) {
+fn header(body: &mut String, card: &Card, numbers: &Numbers) {
     let _ = write!(
         body,
         "<header>\n<div class=\"top\"><a class=\"brand\" href=\"./\">Stampede</a>\
-         <span class=\"pulse\" id=\"pulse\" role=\"status\">as of this moment</span></div>\n\
+         <span class=\"now\">running for <span id=\"uptime\">{}</span>\
+         <span class=\"pulse\" id=\"pulse\">as of this moment</span></span></div>\n\
          <h1>{}</h1>\n<p>{}</p>\n</header>\n<main>\n",
+        span(numbers.uptime),
         escape(card.name),
         escape(card.title)
     );
@@ -193,12 +195,6 @@ fn tiles(numbers: &Numbers) -> Vec<Tile> {
             count("works"),
             format!("{} waiting", count("waits")),
         ),
-        tile(
-            "uptime",
-            "running for",
-            span(numbers.uptime),
-            loops(numbers.loops),
-        ),
     ]
 }
 
@@ -229,7 +225,7 @@ fn facts(body: &mut String, card: &Card, numbers: &Numbers) {
 
 /// Every counter with its meaning.
 fn counters(body: &mut String, numbers: &Numbers) {
-    body.push_str("<h2>Every counter</h2>\n<div class=\"panel\"><table>\n");
+    body.push_str("<h2>Every counter</h2>\n<div class=\"panel\"><table class=\"counters\">\n");
     for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers.values) {
         let _ = writeln!(
             body,
