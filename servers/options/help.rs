@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::Options;
 use super::error::{Fault, OptionsError};
-use super::table::{Entry, GROUPS, Slot, entries};
+use super::list::GROUPS;
+use super::table::{Entry, Slot, entries};
 use crate::models::Card;
 
 /// Columns of a terminal that nobody has widened.

@@ -4,9 +4,9 @@
 //! (`STAMPEDE_HEAD_TIMEOUT=10s`); an argument wins over a variable, a variable over the default.
 //!
 //! ```text
-//! table.rs   flag, group, help, field      ──► parse.rs  arguments, environment → Options
-//! (one line per option, the only list)     ──► help.rs   --help
-//! value.rs   "16K", "500ms", "unix:PATH"       descriptors.rs  RLIMIT_NOFILE
+//! list.rs   the options: flag, help, field ──► parse.rs  arguments, environment → Options
+//! table.rs  what an option is              ──► help.rs   --help
+//! value.rs  "16K", "500ms", "unix:PATH"        descriptors.rs  RLIMIT_NOFILE
 //! ```
 //!
 //! What is *not* checked here: whether an address can be bound or a log file written. Whoever opens
@@ -23,6 +23,7 @@ use std::time::Duration;
 pub mod descriptors;
 mod error;
 mod help;
+mod list;
 mod parse;
 mod table;
 #[cfg(test)]

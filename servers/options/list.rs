@@ -1,0 +1,454 @@
+//! The list of options: the one that arguments, environment and `--help` are driven by.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::Fault;
+use super::table::{Entry, Group, Number, Slot, utf8};
+use super::{ListenAddr, LogFormat, LogTarget, Options, value};
+
+/// A number's slot: its range was checked before it is narrowed.
+macro_rules! number {
+    ($allowed:expr, $($field:ident).+ : $type:ty) => {
+        Number {
+            allowed: $allowed,
+            get: |options| options.$($field).+ as u64,
+            set: |options, n| options.$($field).+ = n as $type,
+        }
+    };
+}
+
+/// A time whose zero means "without limit", or "at once".
+macro_rules! time {
+    ($longest:expr, $($field:ident).+) => {
+        Slot::Time {
+            longest: $longest,
+            get: |options| Some(options.$($field).+),
+            set: |options, time| options.$($field).+ = time.unwrap_or_default(),
+        }
+    };
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// `SO_LINGER` counts seconds in 16 bits on the BSDs.
+const LINGER_LONGEST: Duration = Duration::from_secs(32_767);
+/// A count of connections, buffers or files beyond this is a slip of the finger.
+const COUNT_MAX: u64 = 10_000_000;
+const TIB: u64 = 1 << 40;
+/// `usize` of the smallest machine that this is built for.
+const MEMORY_MAX: u64 = if usize::BITS == 32 { 1 << 30 } else { TIB };
+/// Offsets into a head are 16 bits wide.
+const HEAD_MAX: u64 = u16::MAX as u64;
+
+pub(super) const GROUPS: &[Group] = &[
+    Group {
+        title: "What is served",
+        entries: SERVED,
+    },
+    Group {
+        title: "Where it listens",
+        entries: LISTENS,
+    },
+    Group {
+        title: "Limits",
+        entries: LIMITS,
+    },
+    Group {
+        title: "Timeouts (0 or off: without limit)",
+        entries: TIMEOUTS,
+    },
+    Group {
+        title: "Memory, per loop",
+        entries: MEMORY,
+    },
+    Group {
+        title: "Sockets",
+        entries: SOCKETS,
+    },
+    Group {
+        title: "Access log",
+        entries: LOG,
+    },
+];
+
+const SERVED: &[Entry] = &[
+    Entry {
+        flag: "root",
+        value: "DIR",
+        help: "serve the files of this directory, and nothing outside it",
+        slot: Slot::Other {
+            get: |options| path_or_none(options.root.as_ref()),
+            set: set_root,
+        },
+    },
+    Entry {
+        flag: "demo",
+        value: "",
+        help: "demonstration routes: /plaintext /json /echo /work /sleep /bytes \
+               (on by itself without --root)",
+        slot: Slot::Switch(|options| &mut options.demo),
+    },
+    Entry {
+        flag: "status",
+        value: "",
+        help: "no /status, /status.json and /metrics",
+        slot: Slot::Switch(|options| &mut options.status),
+    },
+    Entry {
+        flag: "index",
+        value: "NAME",
+        help: "file that stands for its directory; repeat it for a second choice",
+        slot: Slot::List {
+            get: |options| options.index.join(","),
+            clear: |options| options.index.clear(),
+            add: add_index,
+        },
+    },
+    Entry {
+        flag: "autoindex",
+        value: "",
+        help: "list directories that have no such file",
+        slot: Slot::Switch(|options| &mut options.autoindex),
+    },
+    Entry {
+        flag: "dotfiles",
+        value: "",
+        help: "serve files whose name begins with a dot",
+        slot: Slot::Switch(|options| &mut options.dotfiles),
+    },
+    Entry {
+        flag: "precompressed",
+        value: "",
+        help: "do not look for x.br, x.zst and x.gz beside x",
+        slot: Slot::Switch(|options| &mut options.precompressed),
+    },
+    Entry {
+        flag: "sendfile",
+        value: "",
+        help: "read and send large files instead of sendfile(2)",
+        slot: Slot::Switch(|options| &mut options.sendfile),
+    },
+    Entry {
+        flag: "cache-ttl",
+        value: "TIME",
+        help: "how long a cached file is believed unchanged",
+        slot: time!(DAY, cache_ttl),
+    },
+];
+
+const LISTENS: &[Entry] = &[
+    Entry {
+        flag: "listen",
+        value: "ADDR",
+        help: "IP:PORT, [IPv6]:PORT, PORT for this machine only, :PORT for every address, \
+               unix:PATH, or fd:N for an inherited socket; repeatable. Sockets passed by systemd \
+               (LISTEN_FDS) are used when it is not given",
+        slot: Slot::List {
+            get: |options| join(&options.listen),
+            clear: |options| options.listen.clear(),
+            add: |options, text| {
+                options.listen.push(value::listen(utf8(text)?)?);
+                Ok(())
+            },
+        },
+    },
+    Entry {
+        flag: "backlog",
+        value: "N",
+        help: "connections that wait in the kernel to be accepted",
+        slot: Slot::Count(number!(1..=65_535, backlog: u32)),
+    },
+];
+
+const LIMITS: &[Entry] = &[
+    Entry {
+        flag: "max-head",
+        value: "SIZE",
+        help: "a request's head",
+        slot: Slot::Size(number!(256..=HEAD_MAX, limits.head: usize)),
+    },
+    Entry {
+        flag: "max-fields",
+        value: "N",
+        help: "its fields",
+        slot: Slot::Count(number!(1..=10_000, limits.fields: usize)),
+    },
+    Entry {
+        flag: "max-target",
+        value: "SIZE",
+        help: "its target (the path and what follows)",
+        slot: Slot::Size(number!(64..=HEAD_MAX, limits.target: usize)),
+    },
+    Entry {
+        flag: "max-body",
+        value: "SIZE",
+        help: "a request's body",
+        slot: Slot::Size(number!(0..=TIB, limits.body: u64)),
+    },
+    Entry {
+        flag: "max-connections",
+        value: "N",
+        help: "connections open at once; by default what the limit on open files (ulimit -Hn) allows",
+        slot: Slot::Count(number!(1..=COUNT_MAX, limits.connections: u32)),
+    },
+    Entry {
+        flag: "max-requests",
+        value: "N",
+        help: "requests a connection may send; 0: any number",
+        slot: Slot::Count(number!(0..=u32::MAX as u64, limits.requests: u32)),
+    },
+];
+
+const TIMEOUTS: &[Entry] = &[
+    Entry {
+        flag: "head-timeout",
+        value: "TIME",
+        help: "from a head's first byte to its last",
+        slot: time!(DAY, timeouts.head),
+    },
+    Entry {
+        flag: "body-timeout",
+        value: "TIME",
+        help: "between two pieces of a body",
+        slot: time!(DAY, timeouts.body),
+    },
+    Entry {
+        flag: "body-rate",
+        value: "SIZE",
+        help: "bytes a second that a body must bring over any such time; 0: however slow",
+        slot: Slot::Size(number!(0..=1 << 30, timeouts.body_rate: u64)),
+    },
+    Entry {
+        flag: "idle-timeout",
+        value: "TIME",
+        help: "between two requests of a connection",
+        slot: time!(DAY, timeouts.idle),
+    },
+    Entry {
+        flag: "write-timeout",
+        value: "TIME",
+        help: "between two pieces of a response that the client takes",
+        slot: time!(DAY, timeouts.write),
+    },
+    Entry {
+        flag: "request-timeout",
+        value: "TIME",
+        help: "a whole request, from its first byte to the last of its response",
+        slot: Slot::Time {
+            longest: DAY,
+            get: |options| options.timeouts.request,
+            set: |options, time| options.timeouts.request = time.filter(|time| !time.is_zero()),
+        },
+    },
+    Entry {
+        flag: "drain-timeout",
+        value: "TIME",
+        help: "what a server that was told to stop gives its clients; 0: nothing",
+        slot: time!(DAY, drain_timeout),
+    },
+];
+
+const MEMORY: &[Entry] = &[
+    Entry {
+        flag: "buffers",
+        value: "N",
+        help: "buffers for requests and responses in hand; an idle connection has none",
+        slot: Slot::Count(number!(4..=COUNT_MAX, buffers.count: usize)),
+    },
+    Entry {
+        flag: "buffer-size",
+        value: "SIZE",
+        help: "size of each; untouched ones take no memory",
+        slot: Slot::Size(number!(1024..=16 << 20, buffers.size: usize)),
+    },
+    Entry {
+        flag: "body-memory",
+        value: "SIZE",
+        help: "bodies being collected, all together",
+        slot: Slot::Size(number!(0..=MEMORY_MAX, limits.body_memory: usize)),
+    },
+    Entry {
+        flag: "cache-size",
+        value: "SIZE",
+        help: "small files kept in memory",
+        slot: Slot::Size(number!(0..=MEMORY_MAX, cache_bytes: usize)),
+    },
+    Entry {
+        flag: "cache-files",
+        value: "N",
+        help: "larger files kept open",
+        slot: Slot::Count(number!(0..=1_000_000, cache_files: usize)),
+    },
+];
+
+const SOCKETS: &[Entry] = &[
+    Entry {
+        flag: "nodelay",
+        value: "",
+        help: "leave Nagle's algorithm on",
+        slot: Slot::Switch(|options| &mut options.tcp.nodelay),
+    },
+    Entry {
+        flag: "defer-accept",
+        value: "TIME",
+        help: "accept a connection when its request is there, or after this time",
+        slot: Slot::Time {
+            longest: Duration::from_secs(3600),
+            get: |options| options.tcp.defer_accept,
+            set: |options, time| options.tcp.defer_accept = time.filter(|time| !time.is_zero()),
+        },
+    },
+    Entry {
+        flag: "linger",
+        value: "TIME",
+        help: "SO_LINGER, in whole seconds; 0 resets a connection that is closed",
+        slot: Slot::Time {
+            longest: LINGER_LONGEST,
+            get: |options| options.tcp.linger,
+            set: |options, time| options.tcp.linger = time,
+        },
+    },
+    Entry {
+        flag: "fastopen",
+        value: "N",
+        help: "TCP Fast Open: connections that may bring data in their SYN",
+        slot: Slot::Other {
+            get: |options| {
+                options
+                    .tcp
+                    .fastopen
+                    .map_or("off".to_owned(), |n| n.to_string())
+            },
+            set: set_fastopen,
+        },
+    },
+    Entry {
+        flag: "congestion",
+        value: "NAME",
+        help: "congestion control, by the name that the kernel knows it by (bbr)",
+        slot: Slot::Other {
+            get: |options| {
+                options
+                    .tcp
+                    .congestion
+                    .clone()
+                    .unwrap_or("the system's".to_owned())
+            },
+            set: |options, text| {
+                options.tcp.congestion = Some(utf8(text)?.to_owned());
+                Ok(())
+            },
+        },
+    },
+];
+
+const LOG: &[Entry] = &[
+    Entry {
+        flag: "access-log",
+        value: "FORMAT",
+        help: "off, common, combined or json",
+        slot: Slot::Other {
+            get: |options| format_name(options.log.format).to_owned(),
+            set: set_format,
+        },
+    },
+    Entry {
+        flag: "log-file",
+        value: "FILE",
+        help: "where its lines go; SIGHUP opens it again",
+        slot: Slot::Other {
+            get: |options| match &options.log.target {
+                LogTarget::Stdout => "stdout".to_owned(),
+                LogTarget::File(path) => path.display().to_string(),
+            },
+            set: set_log_file,
+        },
+    },
+];
+
+const FORMATS: [(&str, LogFormat); 4] = [
+    ("off", LogFormat::Off),
+    ("common", LogFormat::Common),
+    ("combined", LogFormat::Combined),
+    ("json", LogFormat::Json),
+];
+
+fn format_name(format: LogFormat) -> &'static str {
+    FORMATS
+        .iter()
+        .find(|(_, known)| *known == format)
+        .map_or("off", |(name, _)| name)
+}
+
+fn set_format(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+    let known = FORMATS.iter().find(|(name, _)| text == *name);
+    let fault = || {
+        Fault::new(
+            "this is no log format",
+            "Write off, common, combined or json",
+        )
+    };
+    options.log.format = known.ok_or_else(fault)?.1;
+    Ok(())
+}
+
+fn set_log_file(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+    options.log.target = match text.to_str() {
+        Some("stdout" | "-") => LogTarget::Stdout,
+        Some("") => return Err(Fault::new("the name is missing", "Write a path, or stdout")),
+        _ => LogTarget::File(PathBuf::from(text)),
+    };
+    Ok(())
+}
+
+fn set_root(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+    let mend = "Name a directory that this user may read";
+    match fs::metadata(text) {
+        Ok(found) if found.is_dir() => options.root = Some(PathBuf::from(text)),
+        Ok(_) => return Err(Fault::new("this is no directory", mend)),
+        Err(error) => return Err(Fault::new(error.to_string(), mend)),
+    }
+    Ok(())
+}
+
+fn add_index(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+    let name = utf8(text)?;
+    if name.is_empty() || name.contains(['/', '\0']) || name == "." || name == ".." {
+        return Err(Fault::new(
+            "this is no file name",
+            "Write a name without a slash: index.html",
+        ));
+    }
+    options.index.push(name.to_owned());
+    Ok(())
+}
+
+fn set_fastopen(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+    options.tcp.fastopen = match utf8(text)? {
+        "off" | "0" => None,
+        text => match text.parse() {
+            Ok(queue) if queue <= 65_535 => Some(queue),
+            _ => {
+                return Err(Fault::new(
+                    "this is no such number",
+                    "Write 1 to 65535, or off",
+                ));
+            }
+        },
+    };
+    Ok(())
+}
+
+fn path_or_none(path: Option<&PathBuf>) -> String {
+    path.map_or("none".to_owned(), |path| path.display().to_string())
+}
+
+fn join(addrs: &[ListenAddr]) -> String {
+    addrs
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
+}
