@@ -293,11 +293,8 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_named() {
-        let taken = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let holder = TcpListener::bind(taken).unwrap();
+        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = holder.local_addr().unwrap();
         let text = refusal(vec![ListenAddr::Tcp(taken)]);
         assert!(text.contains(&taken.to_string()), "{text}");
     }
