@@ -12,14 +12,14 @@ use std::process::ExitCode;
 
 use crate::app::App;
 use crate::counters::Census;
-use crate::listen::Bound;
+use crate::listen::{self, Listening};
 use crate::models::{self, Card};
 use crate::options::{Options, Parsed};
 
 /// What a model is given to run an application with.
 pub struct Server {
     /// The sockets to accept from.
-    pub listeners: Vec<Bound>,
+    pub listeners: Vec<Listening>,
     /// The counters: a slot for each loop.
     pub census: Census,
 }
@@ -54,7 +54,7 @@ fn start<A: App>(
 ) -> Result<(), String> {
     let model = models::by_name::<A>(name)
         .ok_or_else(|| format!("no model is called {name:?}; there is: sped"))?;
-    let parsed = Options::from_env_and_args(name, arguments, std::env::vars_os())
+    let parsed = Options::from_env_and_args(model.card, arguments, |name| std::env::var_os(name))
         .map_err(|error| error.to_string())?;
     let options = match parsed {
         Parsed::Run(options) => options,
@@ -63,11 +63,11 @@ fn start<A: App>(
             return Ok(());
         }
     };
-    let listeners = crate::listen::open_all(&options).map_err(|error| error.to_string())?;
+    let listeners = listen::open(&options).map_err(|error| error.to_string())?;
     let census = Census::new(1).map_err(|error| format!("no memory for the counters: {error}"))?;
     let app = make(&options, census.clone(), model.card).map_err(|error| error.to_string())?;
-    for bound in &listeners {
-        eprintln!("{name}: listening on {bound}");
+    for listening in &listeners {
+        eprintln!("{name}: listening on {}", listening.url);
     }
     let server = Server { listeners, census };
     (model.run)(app, &options, server).map_err(|error| error.to_string())

@@ -16,7 +16,7 @@ use reactor::{EventLoop, Interest, Token, Trigger};
 use super::connection::{self, Connection, flag};
 use super::{Driver, Step};
 use crate::app::App;
-use crate::listen::Bound;
+use crate::listen::Listening;
 
 /// Connections accepted from one listener in one turn, at most.
 const ACCEPTS_PER_TURN_MAX: u32 = 64;
@@ -25,14 +25,14 @@ const PAUSE_MS: u64 = 100;
 
 /// A listener and how many connections the next turn should expect of it.
 pub(super) struct Acceptor {
-    pub bound: Bound,
+    pub bound: Listening,
     pub token: Token,
     budget: u32,
     pub paused: bool,
 }
 
 impl Acceptor {
-    pub fn register(ev: &mut EventLoop, bound: Bound) -> io::Result<Self> {
+    pub fn register(ev: &mut EventLoop, bound: Listening) -> io::Result<Self> {
         let token = ev.reserve().ok_or_else(|| io::Error::other("too many listeners"))?;
         ev.watch(token, &bound.listener, Interest::READABLE, Trigger::Level)?;
         Ok(Acceptor { bound, token, budget: 1, paused: false })

@@ -50,9 +50,7 @@ impl<A: App> Driver<A> {
         connection.set(flag::LAST | flag::UNREAD);
         connection.unset(flag::HEAD_TIMED);
         connection.input = None;
-        if connection.phase == Phase::Body {
-            connection.phase = Phase::Head;
-        }
+        connection.phase = Phase::Head;
         let service = &mut self.service;
         let Some(out) = service.out.as_mut().filter(|_| !answered) else { return };
         let frame = Frame {
@@ -185,7 +183,7 @@ impl<A: App> Driver<A> {
         if let Some(held) = exchange.log.take() {
             let age_ms = (ev.now_ms() as u32).wrapping_sub(connection.started_ms);
             let sent = exchange.sent.max(0) as u64;
-            self.service.log.record_held(*held, sent, u64::from(age_ms) * 1000);
+            self.service.log.record_held(&held, sent, u64::from(age_ms) * 1000);
         }
     }
 

@@ -38,7 +38,7 @@ use crate::access_log::AccessLog;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::counters::{Census, Tally};
-use crate::listen::Bound;
+use crate::listen::Listening;
 use crate::options::{Limits, Options};
 use crate::response::Pieces;
 
@@ -126,7 +126,7 @@ impl<A: App> Driver<A> {
         event_loop: &mut EventLoop,
         app: Arc<A>,
         options: &Options,
-        listeners: Vec<Bound>,
+        listeners: Vec<Listening>,
         census: &Census,
         slot: usize,
     ) -> io::Result<Self> {
@@ -332,9 +332,9 @@ impl<A: App> Driver<A> {
         let counters = &self.tally;
         counters.loop_turns.set(stats.turns);
         counters.loop_events.set(stats.events);
-        counters.loop_events_turn_max.set(stats.events_turn_max);
-        counters.loop_events_stale.set(stats.events_stale);
-        counters.loop_timers.set(stats.timers_fired);
+        counters.loop_events_turn_max.set(u64::from(stats.events_turn_max));
+        counters.loop_events_stale.set(stats.stale_events);
+        counters.loop_timers.set(stats.timeouts);
         counters.buffers_small_used.set(self.pool.in_use(class::SMALL) as u64);
         counters.buffers_large_used.set(self.pool.in_use(class::LARGE) as u64);
         counters.body_bytes_held.set(self.body_bytes_held as u64);

@@ -61,7 +61,7 @@ pub(super) fn send_all(
                 }
                 all
             }
-            Some(Piece::File { offset, end, .. }) if offset >= end => {
+            Some(piece) if piece.is_empty() => {
                 pieces.pop_front();
                 continue;
             }

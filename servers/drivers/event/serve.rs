@@ -77,10 +77,14 @@ impl<A: App> Driver<A> {
     /// Answers the requests in `input`; returns how many bytes of it are done with.
     pub(super) fn serve(&mut self, ev: &mut EventLoop, token: Token, input: &[u8]) -> usize {
         let mut at = 0;
-        while at < input.len() {
+        loop {
             let Some(connection) = self.connections[token.slot() as usize].as_mut() else {
                 return input.len();
             };
+            // The end of a body may take no byte of its own.
+            if at == input.len() && !connection.http.body_follows() {
+                return at;
+            }
             let service = &mut self.service;
             let step = match connection.http.next(&input[at..], &mut service.head, &service.limits) {
                 Ok(step) => step,
@@ -107,7 +111,6 @@ impl<A: App> Driver<A> {
                 return done;
             }
         }
-        at
     }
 
     /// Whether something must be sent before the input goes on; how much of it is then done with.
