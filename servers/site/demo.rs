@@ -18,6 +18,8 @@
 
 mod echo;
 mod pattern;
+#[cfg(test)]
+pub(super) mod tests;
 mod work;
 
 use std::fmt::Write as _;

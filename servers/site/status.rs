@@ -97,6 +97,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::site::demo::tests::{Answer, exchange};
 
     /// A card whose texts would break every format that does not escape them.
     pub(super) const CARD: Card = Card {
@@ -121,6 +122,54 @@ mod tests {
             *value = 1_000 + i as u64;
         }
         numbers
+    }
+
+    fn answer(line: &str, route: Route) -> Answer {
+        let pages = StatusPages::new(Census::new(1).unwrap(), &CARD);
+        let raw = format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n");
+        exchange(&raw, |request, response| {
+            pages.handle(route, request, response)
+        })
+        .1
+    }
+
+    #[test]
+    fn the_three_forms_are_never_cached_and_have_their_types() {
+        for (path, form, kind) in [
+            ("/status", Route::Page, "text/html; charset=utf-8"),
+            ("/status.json", Route::Json, "application/json"),
+            (
+                "/metrics",
+                Route::Metrics,
+                "text/plain; version=0.0.4; charset=utf-8",
+            ),
+        ] {
+            assert_eq!(route(path.as_bytes()), Some(form));
+            let get = answer(&format!("GET {path}"), form);
+            assert_eq!(
+                (get.status, get.field("Content-Type")),
+                (Status::OK, Some(kind))
+            );
+            assert_eq!(get.field("Cache-Control"), Some("no-store"));
+            assert_eq!(
+                get.field("Content-Length"),
+                Some(&*get.body.len().to_string())
+            );
+            assert!(answer(&format!("HEAD {path}"), form).body.is_empty());
+            let post = answer(&format!("POST {path}"), form);
+            assert_eq!(post.status, Status::METHOD_NOT_ALLOWED);
+            assert_eq!(post.field("Allow"), Some("GET, HEAD, OPTIONS"));
+        }
+    }
+
+    #[test]
+    fn the_page_names_what_it_may_run() {
+        let page = answer("GET /status", Route::Page);
+        let policy = page.field("Content-Security-Policy").unwrap();
+        assert!(
+            policy.contains("script-src 'sha256-") && !policy.contains("unsafe"),
+            "{policy}"
+        );
     }
 
     #[test]
