@@ -48,10 +48,7 @@ fn main() -> io::Result<()> {
         delays_ms = vec![30, 5, 500];
     }
     let sources_max = delays_ms.len() as u32 + 1;
-    let mut ev = EventLoop::new(Config {
-        sources_max,
-        ..Config::default()
-    })?;
+    let mut ev = EventLoop::new(Config::with_sources(sources_max))?;
     for delay_ms in &delays_ms {
         let token = ev.reserve().expect("room for all");
         ev.set_deadline(token, ev.now_ms() + delay_ms);

@@ -27,7 +27,7 @@
 //! use reactor::buffer::{BufferPool, Class};
 //! use bytes::{BufMut, Bytes};
 //!
-//! let pool = BufferPool::new(&[Class { size: 512, count: 100 }, Class { size: 16384, count: 8 }])?;
+//! let pool = BufferPool::new(&[Class::new(512, 100), Class::new(16384, 8)])?;
 //! let mut buffer = pool.take_at_least(1000).expect("eight large buffers");
 //! buffer.put_slice(b"HTTP/1.1 200 OK\r\n");
 //! assert_eq!(&buffer[..8], b"HTTP/1.1");
@@ -58,6 +58,13 @@ pub struct Class {
     pub size: usize,
     /// How many there are.
     pub count: usize,
+}
+
+impl Class {
+    /// `count` buffers of `size` bytes.
+    pub const fn new(size: usize, count: usize) -> Self {
+        Class { size, count }
+    }
 }
 
 /// The owner's end of a region of buffers. Stays on its thread.

@@ -61,12 +61,16 @@ pub struct Config {
     pub events_per_turn: u32,
 }
 
+impl Config {
+    /// For so many sources, and 256 events a turn.
+    pub const fn with_sources(sources_max: u32) -> Self {
+        Config { sources_max, events_per_turn: 256 }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
-        Config {
-            sources_max: 16 * 1024,
-            events_per_turn: 256,
-        }
+        Config::with_sources(16 * 1024)
     }
 }
 

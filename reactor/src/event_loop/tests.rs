@@ -67,11 +67,7 @@ impl<F: FnMut(&mut EventLoop, Call)> Handler for Script<F> {
 }
 
 fn new_loop(sources_max: u32) -> EventLoop {
-    EventLoop::new(Config {
-        sources_max,
-        ..Config::default()
-    })
-    .expect("a poller")
+    EventLoop::new(Config::with_sources(sources_max)).expect("a poller")
 }
 
 fn observer() -> Script<impl FnMut(&mut EventLoop, Call)> {
