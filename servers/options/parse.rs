@@ -66,15 +66,6 @@ impl Options {
         Ok(Parsed::Run(Box::new(options)))
     }
 
-    /// The same with this process's own arguments and environment.
-    ///
-    /// # Errors
-    /// As [`Options::from_env_and_args`].
-    pub fn from_process(card: &Card) -> Result<Parsed, OptionsError> {
-        let args = std::env::args_os().skip(1);
-        Self::from_env_and_args(card, args, |name| std::env::var_os(name))
-    }
-
     /// Checks what several options together must satisfy.
     ///
     /// # Errors
