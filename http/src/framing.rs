@@ -7,7 +7,7 @@
 use crate::error::{Error, ErrorKind};
 use crate::head::{Framing, Head, Span, Version};
 use crate::known::{Known, KnownSet};
-use crate::{Limits, list, target};
+use crate::{Limits, list, scan, target};
 
 /// What a head decides for its exchange.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,8 @@ fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     if head.repeated.contains(Known::Host) {
         return Err(refuse(head, Known::Host, ErrorKind::RepeatedHost));
     }
-    if !target::is_authority(value.of(bytes)) {
+    let plain = scan::is_plain_host(bytes, value.start(), value.len());
+    if !plain && !target::is_authority(value.of(bytes)) {
         return Err(refuse(head, Known::Host, ErrorKind::InvalidHost));
     }
     head.host = value;
@@ -144,7 +145,7 @@ fn coding(head: &Head, bytes: &[u8]) -> Result<(), ErrorKind> {
         .fields_known(Known::TransferEncoding);
     let (mut others, mut ended) = (false, false);
     for element in values.flat_map(list::elements) {
-        if ended || !crate::scan::is_token(element) {
+        if ended || !scan::is_token(element) {
             return Err(ErrorKind::TransferEncoding);
         }
         if element.eq_ignore_ascii_case(b"chunked") {

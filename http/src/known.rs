@@ -1,16 +1,16 @@
 //! Field names that are known beforehand (RFC 9110, section 16.3 has the registry).
 //!
-//! A name is looked up once, while it is parsed, by whole words: eight bytes at a time, letters
-//! folded to lower case by one OR. From then on a field is asked for by number, and a head knows the set
+//! A name is looked up once, while it is parsed, sixteen bytes at a time, letters folded to lower case
+//! by one OR. From then on a field is asked for by number, and a head knows the set
 //! of what it holds as one 64-bit word:
 //!
 //! ```text
-//! "User-Agent" ─► first 8 bytes, folded ─► × constant ─► 7 bits ─► one candidate ─► compare words
+//! "User-Agent" ─► first 8 bytes, folded ─► × constant ─► 7 bits ─► one candidate ─► compare
 //! ```
 //!
 //! The constant makes the 128 slots free of collisions; that is asserted when this is compiled.
 
-use crate::scan::{low_bytes, word};
+use crate::scan::{self, BLOCK_BYTES, Block};
 
 macro_rules! known {
     ($($name:ident $text:literal,)*) => {
@@ -137,43 +137,44 @@ impl KnownSet {
     }
 }
 
-/// Words that a known name has at most; the longest has 25 bytes.
-const NAME_WORDS: usize = 4;
+/// The longest known name has 25 bytes: two blocks.
+const NAME_BYTES_MAX: usize = 2 * BLOCK_BYTES;
 
-/// A name prepared for comparison: `(word | fold) == text` for each of its words.
+/// A name prepared for comparison: `byte | fold == text` for each of its bytes.
 struct Entry {
+    text: [Block; 2],
+    /// 0x20 where the text has a letter, 0 where it has a hyphen: CR folds into a hyphen and must not match.
+    fold: [Block; 2],
     known: Known,
     len: u8,
-    text: [u64; NAME_WORDS],
-    /// 0x20 where the text has a letter, 0 where it has a hyphen: CR folds into a hyphen and must not match.
-    fold: [u64; NAME_WORDS],
 }
 
 const SLOT_BITS: u32 = 7;
-/// Found by trial: the first random odd number that gives each name a slot of its own.
-const SPREAD: u64 = 0x92c9_357d_34ac_cd79;
+/// Found by trial: a random odd number that gives each name a slot of its own.
+const SPREAD: u64 = 0x7d0b_6da5_0b7b_0e03;
 
-/// The slot of a name of `len` bytes whose first (at most) eight are `first`, the rest zero.
+/// The slot of a name of `len` bytes whose first (at most) eight are the lowest of `first`.
 #[inline]
 const fn slot(first: u64, len: usize) -> usize {
-    let folded = first | 0x2020_2020_2020_2020;
-    ((folded ^ len as u64).wrapping_mul(SPREAD) >> (64 - SLOT_BITS)) as usize
+    let beyond = if len < 8 { 64 - len as u32 * 8 } else { 0 };
+    // Shifted to the top, so that what is no longer the name falls out; no name is empty.
+    let name = (first | 0x2020_2020_2020_2020) << (beyond & 63);
+    ((name ^ len as u64).wrapping_mul(SPREAD) >> (64 - SLOT_BITS)) as usize
 }
 
 const fn entry(known: Known) -> Entry {
     let name = known.name().as_bytes();
     let mut entry = Entry {
+        text: [[0; BLOCK_BYTES]; 2],
+        fold: [[0; BLOCK_BYTES]; 2],
         known,
         len: name.len() as u8,
-        text: [0; NAME_WORDS],
-        fold: [0; NAME_WORDS],
     };
     let mut at = 0;
     while at < name.len() {
-        let shift = at % 8 * 8;
-        entry.text[at / 8] |= (name[at] as u64) << shift;
+        entry.text[at / BLOCK_BYTES][at % BLOCK_BYTES] = name[at];
         if name[at].is_ascii_lowercase() {
-            entry.fold[at / 8] |= 0x20 << shift;
+            entry.fold[at / BLOCK_BYTES][at % BLOCK_BYTES] = 0x20;
         } else {
             assert!(
                 name[at] == b'-',
@@ -190,7 +191,11 @@ static ENTRIES: [Entry; 1 << SLOT_BITS] = {
     let mut at = 1;
     while at < Known::ALL.len() {
         let entry = entry(Known::ALL[at]);
-        let slot = slot(entry.text[0], entry.len as usize);
+        let first = match entry.text[0].first_chunk::<8>() {
+            Some(eight) => u64::from_le_bytes(*eight),
+            None => 0,
+        };
+        let slot = slot(first, entry.len as usize);
         assert!(
             entries[slot].len == 0,
             "two known names share a slot: find another SPREAD"
@@ -206,50 +211,40 @@ const _: () = assert!(Known::ALL.len() <= 64, "a set of known names is 64 bits")
 impl Known {
     /// The number of a field name, in any case of letters.
     pub fn of(name: &[u8]) -> Known {
-        let mut padded = [0u8; NAME_WORDS * 8];
+        let mut padded = [0u8; NAME_BYTES_MAX];
         match padded.get_mut(..name.len()) {
             Some(space) => space.copy_from_slice(name),
             None => return Known::Other,
         }
-        Self::find(&padded, 0, name.len())
-    }
-
-    /// The number of the name at `start`, whose bytes need not have been checked. `bytes` must go on
-    /// for at least 8 bytes behind each of the name's words; where it does not, see [`Known::of`].
-    #[inline]
-    pub(crate) fn find(bytes: &[u8], start: usize, len: usize) -> Known {
-        let Some(first) = word(bytes, start) else {
-            return Known::Other;
-        };
-        let first = first & low_bytes(len);
-        let entry = &ENTRIES[slot(first, len)];
-        if entry.len as usize != len || first | entry.fold[0] != entry.text[0] {
-            return Known::Other;
-        }
-        if len <= 8 || Self::rest_matches(bytes, start, entry) {
-            entry.known
-        } else {
-            Known::Other
+        match (padded.first_chunk(), padded.last_chunk()) {
+            (Some(first), second) => Self::find(first, second, name.len()),
+            _ => Known::Other,
         }
     }
 
+    /// The number of the name of `len` bytes that begins with the block `first` and goes on, when it is longer,
+    /// in `second`. What follows the name in its last block does not matter, and its bytes need not
+    /// have been checked.
     #[inline]
-    fn rest_matches(bytes: &[u8], start: usize, entry: &Entry) -> bool {
-        let len = entry.len as usize;
-        let mut at = 8;
-        for (text, fold) in entry.text[1..].iter().zip(&entry.fold[1..]) {
-            let Some(next) = word(bytes, start + at) else {
-                return false;
+    pub(crate) fn find(first: &Block, second: Option<&Block>, len: usize) -> Known {
+        let entry = &ENTRIES[slot(scan::first_word(first), len)];
+        if entry.len as usize != len || len == 0 {
+            return Known::Other;
+        }
+        let here = scan::low_bits(len.min(BLOCK_BYTES));
+        if scan::equal_folded(first, &entry.fold[0], &entry.text[0]) & here != here {
+            return Known::Other;
+        }
+        if len > BLOCK_BYTES {
+            let there = scan::low_bits(len - BLOCK_BYTES);
+            let Some(second) = second else {
+                return Known::Other;
             };
-            if (next & low_bytes(len - at)) | fold != *text {
-                return false;
-            }
-            at += 8;
-            if at >= len {
-                return true;
+            if scan::equal_folded(second, &entry.fold[1], &entry.text[1]) & there != there {
+                return Known::Other;
             }
         }
-        false
+        entry.known
     }
 }
 

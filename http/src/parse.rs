@@ -11,7 +11,7 @@
 use crate::Limits;
 use crate::head::{Head, Method, Span, Version};
 use crate::known::Known;
-use crate::scan::{self, PATH, TARGET, TOKEN};
+use crate::scan::{self, TARGET, TOKEN};
 
 /// Parses the head that begins `bytes`, which is at most as long as the head limit. `None`: not complete,
 /// or not well formed, or beyond a limit; `head` is then half filled.
@@ -38,7 +38,7 @@ fn request_line(bytes: &[u8], head: &mut Head, limits: &Limits) -> Option<usize>
     let method_len = method(bytes, head)?;
     head.method_len = method_len as u8;
     let start = method_len + 1;
-    let path_end = scan::class_end(bytes, start, PATH);
+    let path_end = scan::path_end(bytes, start);
     let mut end = path_end;
     if bytes.get(path_end) == Some(&b'?') {
         end = scan::class_end(bytes, path_end + 1, TARGET);
@@ -127,19 +127,22 @@ fn field_line(bytes: &[u8], at: usize, head: &mut Head) -> Option<usize> {
 /// A name of one byte at least, up to its colon: the colon's place, and which of the known names it is.
 #[inline]
 fn field_name(bytes: &[u8], at: usize) -> Option<(usize, Known)> {
-    let mut len = 0;
-    while let Some(word) = scan::word(bytes, at + len) {
-        let found = scan::find_in_word(word, b':');
-        len += found;
-        if found < 8 {
-            // A known name needs no check of its bytes.
-            let known = Known::find(bytes, at, len);
-            if known != Known::Other {
-                return Some((at + len, known));
-            }
-            break;
+    if let Some(block) = scan::block(bytes, at) {
+        let colons = scan::equal(block, b':');
+        let len = colons.trailing_zeros() as usize;
+        // A known name needs no check of its bytes.
+        if colons != 0
+            && let known = Known::find(block, None, len)
+            && known != Known::Other
+        {
+            return Some((at + len, known));
         }
     }
+    other_name(bytes, at)
+}
+
+/// A name that is not known, or long, or close to the end of the bytes.
+fn other_name(bytes: &[u8], at: usize) -> Option<(usize, Known)> {
     let colon = scan::class_end(bytes, at, TOKEN);
     if colon == at || *bytes.get(colon)? != b':' {
         return None;

@@ -1,14 +1,35 @@
 //! Byte classes, and how far a run of one class goes.
 //!
-//! Each class of RFC 9110 and RFC 3986 is one bit in a table of 256 bytes. Two runs are long enough to be
-//! worth more than a byte at a time: field values, and names up to their colon. They are read as words of
-//! eight bytes, with the arithmetic that finds a byte in a word without looking at each:
+//! Each class of RFC 9110 and RFC 3986 is one bit in a table of 256 bytes. Runs that are long in practice
+//! (targets, field values) or come with every request (names, the host) are read in blocks of sixteen bytes. A block
+//! becomes a mask with one bit a byte, and the first stop is the lowest bit:
 //!
 //! ```text
-//! zero byte in x?   (x - 0x01…01) & !x & 0x80…80      exact up to and including the first
+//! block   h  2  l  o  a  d  ␍  ␊  …
+//! mask    0  0  0  0  0  0  1  1        trailing zeros: 6
 //! ```
 //!
-//! Every function is checked against the naive loop in the tests below.
+//! The last, shorter block goes byte by byte. Each function on blocks exists twice, with the same names in the same
+//! order: for SSE2 and for every processor. Both are tested here against the table, every byte at every place.
+
+#[cfg_attr(
+    target_arch = "x86_64",
+    allow(dead_code, reason = "the other half of the tests")
+)]
+mod portable;
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+mod sse2;
+
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
+use portable as vector;
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+use sse2 as vector;
+
+pub(crate) use vector::{equal, equal_folded};
+
+/// What is looked at in one go.
+pub(crate) type Block = [u8; BLOCK_BYTES];
+pub(crate) const BLOCK_BYTES: usize = 16;
 
 /// A character of a token (RFC 9110, section 5.6.2): methods, field names.
 pub(crate) const TOKEN: u8 = 1;
@@ -111,55 +132,71 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-const ONES: u64 = u64::from_le_bytes([1; 8]);
-const HIGHS: u64 = ONES << 7;
-
-/// The eight bytes at `at`, the first lowest; `None` when there are fewer.
+/// The block at `at`; `None` when the bytes end before it does.
 #[inline]
-pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    let eight = bytes.get(at..)?.first_chunk::<8>()?;
-    Some(u64::from_le_bytes(*eight))
+pub(crate) fn block(bytes: &[u8], at: usize) -> Option<&Block> {
+    bytes.get(at..)?.first_chunk()
 }
 
-/// A mask of the lowest `count` bytes; of all for 8 and more.
-#[inline]
-pub(crate) const fn low_bytes(count: usize) -> u64 {
-    if count >= 8 {
-        u64::MAX
-    } else {
-        (1 << (count * 8)) - 1
+/// Where the first byte from `from` on stands that `stops` marks, block by block; the last block, and what the
+/// blocks leave, by class.
+#[inline(always)]
+fn run_end(bytes: &[u8], from: usize, class: u8, stops: impl Fn(&Block) -> u32) -> usize {
+    let mut at = from;
+    while let Some(block) = block(bytes, at) {
+        let stops = stops(block);
+        if stops != 0 {
+            return at + stops.trailing_zeros() as usize;
+        }
+        at += BLOCK_BYTES;
     }
+    class_end(bytes, at, class)
 }
 
-/// The place of the first `byte` in `word`, from 0; 8 when there is none.
-#[inline]
-pub(crate) fn find_in_word(word: u64, byte: u8) -> usize {
-    let differs = word ^ (ONES * byte as u64);
-    let zero = differs.wrapping_sub(ONES) & !differs & HIGHS;
-    zero.trailing_zeros() as usize / 8
-}
-
-/// Where the field content that begins at `from` ends: the first control character but HTAB, or
-/// the end of `bytes`.
+/// Where the field content that begins at `from` ends: the first control character but HTAB, or the end.
 #[inline]
 pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(word) = word(bytes, at) {
-        // The high bit of each byte below 0x20, and of 0x7f. HTAB is among them: looked at below.
-        let below = word.wrapping_sub(ONES * 0x20) & !word;
-        let delete = (word ^ (ONES * 0x7f)).wrapping_sub(ONES) & !word;
-        let stops = (below | delete) & HIGHS;
-        if stops == 0 {
-            at += 8;
-            continue;
-        }
-        at += stops.trailing_zeros() as usize / 8;
-        if bytes.get(at) != Some(&b'\t') {
-            return at;
-        }
-        at += 1;
+    run_end(bytes, from, VALUE, vector::not_value)
+}
+
+/// Where the path that begins at `from` ends.
+#[inline]
+pub(crate) fn path_end(bytes: &[u8], from: usize) -> usize {
+    run_end(bytes, from, PATH, vector::not_path)
+}
+
+/// Whether the `len` bytes at `start` are a host of letters, digits, dots and hyphens with an optional port: what nearly
+/// every `Host` is. `false` says nothing: look closer.
+#[inline]
+pub(crate) fn is_plain_host(bytes: &[u8], start: usize, len: usize) -> bool {
+    let Some(block) = block(bytes, start) else {
+        return false;
+    };
+    if len >= BLOCK_BYTES {
+        return false;
     }
-    class_end(bytes, at, VALUE)
+    let (odd, not_digits) = vector::not_plain_host(block);
+    // A stop behind the last byte, for a host without a port.
+    let name_len = (odd | 1 << len).trailing_zeros() as usize;
+    if name_len == len {
+        return len != 0;
+    }
+    let port = low_bits(len) & !low_bits(name_len + 1);
+    name_len != 0 && block[name_len] == b':' && not_digits & port == 0
+}
+
+/// The lowest `count` bits, fewer than 32.
+#[inline]
+pub(crate) fn low_bits(count: usize) -> u32 {
+    (1 << count) - 1
+}
+
+/// The first eight bytes of a block, the first lowest.
+#[inline]
+pub(crate) fn first_word(block: &Block) -> u64 {
+    block
+        .first_chunk::<8>()
+        .map_or(0, |eight| u64::from_le_bytes(*eight))
 }
 
 #[cfg(test)]
@@ -167,33 +204,57 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn each_byte_ends_a_value_or_not_at_every_place() {
-        for place in 0..24 {
+    /// All bytes at all places of a block that is otherwise `filler`.
+    fn each_byte_at_each_place(filler: u8, check: impl Fn(&Block)) {
+        for place in 0..BLOCK_BYTES {
             for byte in 0..=255u8 {
-                let mut bytes = [b'a'; 24];
-                bytes[place] = byte;
-                let expected = if is(byte, VALUE) { 24 } else { place };
-                assert_eq!(value_end(&bytes, 0), expected, "{byte:#x} at {place}");
+                let mut block = [filler; BLOCK_BYTES];
+                block[place] = byte;
+                check(&block);
             }
         }
     }
 
+    #[test]
+    fn both_kinds_of_blocks_say_the_same() {
+        each_byte_at_each_place(b'a', |block| {
+            assert_eq!(vector::not_value(block), portable::not_value(block));
+            assert_eq!(vector::not_path(block), portable::not_path(block));
+            assert_eq!(
+                vector::not_plain_host(block),
+                portable::not_plain_host(block)
+            );
+            assert_eq!(vector::equal(block, b':'), portable::equal(block, b':'));
+            let (fold, text) = ([0x20; 16], [b'a'; 16]);
+            assert_eq!(
+                vector::equal_folded(block, &fold, &text),
+                portable::equal_folded(block, &fold, &text)
+            );
+        });
+    }
+
     proptest! {
         #[test]
-        fn values_end_where_the_naive_loop_says(
+        fn runs_end_where_the_naive_loop_says(
             bytes in proptest::collection::vec(
-                prop_oneof![Just(b'\t'), Just(0x7f), Just(b'\r'), 0x1e..0x22u8, 0x7d..0x83u8, any::<u8>()], 0..40),
-            from in 0..40usize,
+                prop_oneof![4 => Just(b'a'), 1 => any::<u8>()], 0..80),
+            from in 0..80usize,
         ) {
             let from = from.min(bytes.len());
             prop_assert_eq!(value_end(&bytes, from), class_end(&bytes, from, VALUE));
+            prop_assert_eq!(path_end(&bytes, from), class_end(&bytes, from, PATH));
         }
 
         #[test]
-        fn a_byte_is_found_at_its_first_place(bytes: [u8; 8], byte: u8) {
-            let expected = bytes.iter().position(|&b| b == byte).unwrap_or(8);
-            prop_assert_eq!(find_in_word(u64::from_le_bytes(bytes), byte), expected);
+        fn a_plain_host_is_a_host(
+            bytes in proptest::collection::vec(
+                prop_oneof![4 => Just(b'a'), 4 => Just(b'1'), 1 => Just(b':'), 1 => any::<u8>()], 0..40),
+            len in 0..20usize,
+        ) {
+            let len = len.min(bytes.len());
+            if is_plain_host(&bytes, 0, len) {
+                prop_assert!(crate::target::is_authority(&bytes[..len]));
+            }
         }
     }
 }
