@@ -35,7 +35,7 @@ pub static CARD: Card = Card {
     task2: "the loop, non-blocking",
     task3: "inline in the loop",
     in_flight: "connections that the descriptor limit allows",
-    picture: "\
+    picture: "
             +--------------- one thread ---------------+
  clients -->| accept -> read -> parse -> work -> write |--> clients
             +--------^-----------------------+---------+

@@ -18,6 +18,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -64,9 +65,8 @@ class Server:
         while select.select([pipe], [], [], max(0, end - time.monotonic()))[0]:
             piece = os.read(pipe, 4096)
             text += piece
-            for line in text.split(b"\n")[:-1]:
-                if line.startswith(b"listening on http://"):
-                    return line.split()[-1].decode()
+            if found := re.search(rb"listening on (http://\S+)\n", text):
+                return found[1].decode()
             if not piece:
                 break
         self.process.kill()

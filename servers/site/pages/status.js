@@ -61,7 +61,7 @@ function risen(now) {
 }
 
 function draw() {
-  const top = Math.max(1, ...rates);
+  const top = 1.25 * Math.max(4, ...rates);
   find('#curve').setAttribute('points', rates.map((r, i) =>
     (120 - (rates.length - 1 - i) * 120 / (MEMORY - 1)).toFixed(1) + ',' +
     (38 - 36 * r / top).toFixed(1)).join(' '));

@@ -104,97 +104,91 @@ const CURVE: &str = "<svg viewBox=\"0 0 120 40\" preserveAspectRatio=\"none\" ar
 
 /// The numbers that a person looks at first. `status.js` computes the same.
 fn tiles(numbers: &Numbers) -> Vec<Tile> {
+    let mut tiles = tiles_of_traffic(numbers);
+    tiles.extend(tiles_of_the_inside(numbers));
+    tiles
+}
+
+/// What clients see.
+fn tiles_of_traffic(numbers: &Numbers) -> Vec<Tile> {
     let n = |name| numbers.get(name);
     let count = |name| grouped(n(name));
     let seconds = numbers.uptime.as_secs_f64();
-    let turns = n("loop_turns") as f64;
+    let a_second = |name| format!("{}/s", size((n(name) as f64 / seconds.max(0.001)) as u64));
     let tile = |id, name, value, note| Tile {
         id,
         name,
         value,
         note,
     };
+    let success = format!("{} with success", count("responses_2xx"));
+    let accepted = format!("{} accepted", count("connections_accepted"));
+    let average = "on average since the start".to_owned();
+    let (of_client, of_server) = (count("responses_4xx"), count("responses_5xx"));
+    let errors = format!("4xx {of_client} · 5xx {of_server}");
     vec![
         tile(
             "rate",
             "requests a second",
             rate(n("requests"), seconds),
-            "on average since the start".to_owned(),
+            average,
         ),
         tile(
             "connections",
             "connections open",
             count("connections_open"),
-            format!("{} accepted", count("connections_accepted")),
+            accepted,
         ),
-        tile(
-            "requests",
-            "requests",
-            count("requests"),
-            format!("{} with success", count("responses_2xx")),
-        ),
+        tile("requests", "requests", count("requests"), success),
         tile(
             "sent",
             "bytes sent",
             size(n("bytes_sent")),
-            format!(
-                "{}/s",
-                size((n("bytes_sent") as f64 / seconds.max(0.001)) as u64)
-            ),
+            a_second("bytes_sent"),
         ),
         tile(
             "received",
             "bytes received",
             size(n("bytes_received")),
-            format!(
-                "{}/s",
-                size((n("bytes_received") as f64 / seconds.max(0.001)) as u64)
-            ),
+            a_second("bytes_received"),
         ),
-        tile(
-            "errors",
-            "errors",
-            grouped(numbers.sum(&ERRORS)),
-            format!(
-                "4xx {} · 5xx {}",
-                count("responses_4xx"),
-                count("responses_5xx")
-            ),
-        ),
+        tile("errors", "errors", grouped(numbers.sum(&ERRORS)), errors),
+    ]
+}
+
+/// What only the server sees.
+fn tiles_of_the_inside(numbers: &Numbers) -> Vec<Tile> {
+    let n = |name| numbers.get(name);
+    let count = |name| grouped(n(name));
+    let tile = |id, name, value, note| Tile {
+        id,
+        name,
+        value,
+        note,
+    };
+    let idle = format!("{} idle closed", count("timeouts_idle"));
+    let turns = format!("{}/s", rate(n("loop_turns"), numbers.uptime.as_secs_f64()));
+    let events = rate(n("loop_events"), n("loop_turns") as f64);
+    let events_max = format!("{} at most", count("loop_events_turn_max"));
+    let (small, large) = (count("buffers_small_used"), count("buffers_large_used"));
+    let buffers = format!("small {small} · large {large}");
+    let waiting = format!("{} waiting", count("waits"));
+    vec![
         tile(
             "timeouts",
             "timeouts",
             grouped(numbers.sum(&TIMEOUTS)),
-            format!("{} idle closed", count("timeouts_idle")),
+            idle,
         ),
-        tile(
-            "turns",
-            "loop turns",
-            count("loop_turns"),
-            format!("{}/s", rate(n("loop_turns"), seconds)),
-        ),
-        tile(
-            "events",
-            "events per turn",
-            rate(n("loop_events"), turns),
-            format!("{} at most", count("loop_events_turn_max")),
-        ),
+        tile("turns", "loop turns", count("loop_turns"), turns),
+        tile("events", "events per turn", events, events_max),
         tile(
             "buffers",
             "buffers in use",
             grouped(numbers.sum(&BUFFERS)),
-            format!(
-                "small {} · large {}",
-                count("buffers_small_used"),
-                count("buffers_large_used")
-            ),
+            buffers,
         ),
-        tile(
-            "work",
-            "work done",
-            count("works"),
-            format!("{} waiting", count("waits")),
-        ),
+        tile("work", "work done", count("works"), waiting),
     ]
 }
 
