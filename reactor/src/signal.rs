@@ -120,7 +120,11 @@ impl Signals {
         poller.add(self, token, Interest::READABLE, Trigger::Level)
     }
 
-    /// The next signal; `None` when all are read.
+    /// The next signal; `None` when all are read, which does not mean that no more will come.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it can fail, and goes on after None"
+    )]
     pub fn next(&mut self) -> io::Result<Option<Signal>> {
         Ok(self.queue.next()?.map(Signal))
     }

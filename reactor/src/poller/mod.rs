@@ -21,6 +21,7 @@
 //! - Both directions of a source come as one event (epoll) or as two (kqueue).
 //! - A closed descriptor leaves the list by itself only if nobody else has it open (a duplicate, a
 //!   forked child): [`delete`](Poller::delete) it first where that may be.
+//! - A forked child shares its parent's list (epoll) or has none (kqueue): it makes its own.
 //!
 //! # What every backend must provide
 //!
@@ -36,10 +37,15 @@
 
 mod readiness;
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 pub(crate) mod epoll;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(any(test, not(target_os = "linux")))]
+pub(crate) mod kqueue; // its tests run on Linux too
+
+#[cfg(target_os = "linux")]
 pub(crate) use epoll as backend;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use kqueue::system as backend;
 
 use std::fmt;
 use std::io;

@@ -1,0 +1,363 @@
+//! The backend against the model: the names are those of `../tests.rs` where the behaviour is.
+
+use std::ptr;
+
+use super::model::Model;
+use super::*;
+
+const FD: RawFd = 5;
+const TOKEN: Token = Token::new(5, 0xffff_fff0); // all 64 bits have to come back
+
+fn setup() -> (Queue<Model>, Batch<Model>) {
+    let queue = Queue::<Model>::new().unwrap();
+    queue.kernel.open(FD as usize);
+    (queue, Batch::with_capacity(8))
+}
+
+/// All events of one wait.
+fn wait(queue: &Queue<Model>, batch: &mut Batch<Model>) -> Vec<(Token, Readiness)> {
+    let count = queue.wait(batch, NOW).unwrap();
+    assert_eq!(count, batch.len());
+    batch
+        .iter()
+        .map(|event| (event.token, event.readiness))
+        .collect()
+}
+
+fn errno<T>(result: io::Result<T>) -> Option<i32> {
+    result.err().and_then(|error| error.raw_os_error())
+}
+
+#[test]
+fn a_level_is_reported_until_the_source_is_read() {
+    let (queue, mut batch) = setup();
+    queue
+        .add(FD, TOKEN, Interest::READABLE, Trigger::Level)
+        .unwrap();
+    assert_eq!(wait(&queue, &mut batch), []);
+    queue.kernel.receive(5, 10);
+    for _ in 0..3 {
+        assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::READABLE)]);
+    }
+    queue.kernel.read(5, 10);
+    assert_eq!(wait(&queue, &mut batch), []);
+}
+
+#[test]
+fn an_edge_is_reported_once_and_again_when_more_arrives() {
+    let (queue, mut batch) = setup();
+    queue
+        .add(FD, TOKEN, Interest::READABLE, Trigger::Edge)
+        .unwrap();
+    queue.kernel.receive(5, 1);
+    queue.kernel.receive(5, 1);
+    assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::READABLE)]);
+    assert_eq!(wait(&queue, &mut batch), []);
+    queue.kernel.receive(5, 1);
+    assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::READABLE)]);
+    assert_eq!(wait(&queue, &mut batch), []);
+}
+
+#[test]
+fn what_was_ready_before_it_was_added_is_reported() {
+    for trigger in [Trigger::Level, Trigger::Edge] {
+        let (queue, mut batch) = setup();
+        queue.kernel.receive(5, 1);
+        queue.add(FD, TOKEN, Interest::BOTH, trigger).unwrap();
+        let both = [(TOKEN, Readiness::READABLE), (TOKEN, Readiness::WRITABLE)];
+        assert_eq!(wait(&queue, &mut batch), both);
+    }
+}
+
+#[test]
+fn room_to_write_is_an_edge_after_the_socket_was_full() {
+    let (queue, mut batch) = setup();
+    queue.add(FD, TOKEN, Interest::BOTH, Trigger::Edge).unwrap();
+    assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::WRITABLE)]);
+    queue.kernel.fill(5);
+    assert_eq!(wait(&queue, &mut batch), []);
+    queue.kernel.drain(5, 4_096);
+    assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::WRITABLE)]);
+}
+
+#[test]
+fn adding_watches_only_the_direction_asked_for() {
+    let (queue, mut batch) = setup();
+    queue
+        .add(FD, TOKEN, Interest::WRITABLE, Trigger::Level)
+        .unwrap();
+    queue.kernel.receive(5, 1);
+    assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::WRITABLE)]);
+    assert_eq!(queue.kernel.filters(), 1);
+}
+
+#[test]
+fn modify_changes_token_and_direction_and_reports_anew() {
+    let (queue, mut batch) = setup();
+    let new = Token::new(6, 1);
+    queue.kernel.receive(5, 1);
+    queue
+        .add(FD, TOKEN, Interest::READABLE, Trigger::Edge)
+        .unwrap();
+    assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::READABLE)]);
+    queue
+        .modify(FD, new, Interest::WRITABLE, Trigger::Edge)
+        .unwrap();
+    assert_eq!(wait(&queue, &mut batch), [(new, Readiness::WRITABLE)]);
+    queue
+        .modify(FD, new, Interest::READABLE, Trigger::Edge)
+        .unwrap();
+    assert_eq!(wait(&queue, &mut batch), [(new, Readiness::READABLE)]);
+    assert_eq!(queue.kernel.filters(), 1);
+}
+
+/// A second `EV_ADD` alone would not do: the filter would keep its `EV_CLEAR`.
+#[test]
+fn modify_changes_edges_into_levels_and_back() {
+    let (queue, mut batch) = setup();
+    let ready = [(TOKEN, Readiness::READABLE)];
+    queue.kernel.receive(5, 1);
+    queue
+        .add(FD, TOKEN, Interest::READABLE, Trigger::Edge)
+        .unwrap();
+    queue
+        .modify(FD, TOKEN, Interest::READABLE, Trigger::Level)
+        .unwrap();
+    assert_eq!(wait(&queue, &mut batch), ready);
+    assert_eq!(wait(&queue, &mut batch), ready);
+    queue
+        .modify(FD, TOKEN, Interest::READABLE, Trigger::Edge)
+        .unwrap();
+    assert_eq!(wait(&queue, &mut batch), ready);
+    assert_eq!(wait(&queue, &mut batch), []);
+}
+
+#[test]
+fn nothing_is_reported_after_delete_or_close() {
+    for interest in [Interest::READABLE, Interest::WRITABLE, Interest::BOTH] {
+        let (queue, mut batch) = setup();
+        queue.kernel.receive(5, 1);
+        queue.add(FD, TOKEN, interest, Trigger::Level).unwrap();
+        queue.delete(FD).unwrap();
+        assert_eq!(wait(&queue, &mut batch), []);
+
+        queue.add(FD, TOKEN, interest, Trigger::Level).unwrap();
+        queue.kernel.close(5);
+        assert_eq!(wait(&queue, &mut batch), []);
+        assert_eq!(queue.kernel.filters(), 0);
+    }
+}
+
+#[test]
+fn what_is_not_watched_is_not_found() {
+    let (queue, _) = setup();
+    assert_eq!(errno(queue.delete(FD)), Some(libc::ENOENT));
+    let modified = queue.modify(FD, TOKEN, Interest::BOTH, Trigger::Level);
+    assert_eq!(errno(modified), Some(libc::ENOENT));
+    assert_eq!(queue.kernel.filters(), 0, "and is not watched by the way");
+}
+
+#[test]
+fn a_descriptor_that_is_not_open_is_refused() {
+    let (queue, _) = setup();
+    let added = queue.add(77, TOKEN, Interest::BOTH, Trigger::Level);
+    assert_eq!(errno(added), Some(libc::EBADF));
+}
+
+#[test]
+fn a_direction_that_is_refused_takes_the_other_back() {
+    let (queue, _) = setup();
+    queue.kernel.open_refusing(9, Filter::Write, libc::EPIPE);
+    let added = queue.add(9, TOKEN, Interest::BOTH, Trigger::Level);
+    assert_eq!(errno(added), Some(libc::EPIPE));
+    assert_eq!(queue.kernel.filters(), 0);
+
+    queue
+        .add(9, TOKEN, Interest::READABLE, Trigger::Level)
+        .unwrap();
+    let modified = queue.modify(9, TOKEN, Interest::BOTH, Trigger::Level);
+    assert_eq!(errno(modified), Some(libc::EPIPE));
+}
+
+/// Receipts take all the room there is, so that a change takes no event out.
+#[test]
+fn changes_do_not_swallow_events() {
+    let (queue, mut batch) = setup();
+    queue.kernel.open(6);
+    queue
+        .add(FD, TOKEN, Interest::READABLE, Trigger::Edge)
+        .unwrap();
+    queue.kernel.receive(5, 1);
+    queue
+        .add(6, Token::new(6, 0), Interest::READABLE, Trigger::Level)
+        .unwrap();
+    queue
+        .modify(6, Token::new(6, 1), Interest::READABLE, Trigger::Edge)
+        .unwrap();
+    queue.delete(6).unwrap();
+    assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::READABLE)]);
+}
+
+#[test]
+fn a_peer_that_finished_is_reported_with_what_it_sent() {
+    let (queue, mut batch) = setup();
+    queue
+        .add(FD, TOKEN, Interest::READABLE, Trigger::Edge)
+        .unwrap();
+    queue.kernel.receive(5, 10);
+    queue.kernel.finish(5);
+    let found = Readiness::READABLE | Readiness::READ_CLOSED;
+    assert_eq!(wait(&queue, &mut batch), [(TOKEN, found)]);
+    assert!(!found.is_error() && !found.is_hangup());
+}
+
+#[test]
+fn a_broken_connection_is_an_error_in_both_directions() {
+    let (queue, mut batch) = setup();
+    queue.add(FD, TOKEN, Interest::BOTH, Trigger::Edge).unwrap();
+    wait(&queue, &mut batch);
+    queue.kernel.fail(5, libc::ECONNRESET);
+    let events = wait(&queue, &mut batch);
+    assert_eq!(events.len(), 2);
+    assert!(events.iter().all(|(_, readiness)| readiness.is_error()));
+    assert!(events[0].1.is_read_closed());
+}
+
+#[test]
+fn our_own_shutdown_does_not_look_like_the_peers() {
+    let (queue, mut batch) = setup();
+    queue.add(FD, TOKEN, Interest::BOTH, Trigger::Edge).unwrap();
+    wait(&queue, &mut batch);
+    queue.kernel.shutdown_write(5);
+    assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::WRITABLE)]);
+}
+
+#[test]
+fn more_sources_than_room_come_with_the_next_wait() {
+    let (queue, _) = setup();
+    let mut batch = Batch::with_capacity(2);
+    for ident in 10..15 {
+        queue.kernel.open(ident);
+        let token = Token::new(ident as u32, 0);
+        queue
+            .add(ident as RawFd, token, Interest::WRITABLE, Trigger::Level)
+            .unwrap();
+    }
+    let mut slots = Vec::new();
+    for _ in 0..5 {
+        let events = wait(&queue, &mut batch);
+        assert_eq!(events.len(), 2);
+        slots.extend(events.iter().map(|(token, _)| token.slot()));
+    }
+    let in_turns: Vec<u32> = (10..15).cycle().take(10).collect();
+    assert_eq!(slots, in_turns, "nobody is passed over");
+}
+
+#[test]
+fn the_events_are_those_of_the_last_wait() {
+    let (queue, mut batch) = setup();
+    queue
+        .add(FD, TOKEN, Interest::WRITABLE, Trigger::Edge)
+        .unwrap();
+    assert_eq!(wait(&queue, &mut batch).len(), 1);
+    assert_eq!(batch.get(0).unwrap().token, TOKEN);
+    assert_eq!(batch.get(1), None);
+    batch.clear();
+    assert_eq!(batch.get(0), None);
+    assert_eq!(wait(&queue, &mut batch), []);
+}
+
+#[test]
+fn the_timeout_is_passed_on() {
+    let (queue, mut batch) = setup();
+    for timeout in [None, NOW, Some(Duration::from_nanos(1_500))] {
+        queue.wait(&mut batch, timeout).unwrap();
+        assert_eq!(queue.kernel.last_timeout(), timeout);
+    }
+}
+
+#[test]
+fn many_wakes_are_one_event_and_it_wakes_again() {
+    let (queue, mut batch) = setup();
+    let wake = Wake::new(&queue, TOKEN).unwrap();
+    assert_eq!(wait(&queue, &mut batch), []);
+    for _ in 0..3 {
+        wake.wake().unwrap();
+        wake.wake().unwrap();
+        assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::READABLE)]);
+        assert_eq!(wait(&queue, &mut batch), []);
+    }
+}
+
+#[test]
+fn wakers_are_told_apart_and_leave_nothing_behind() {
+    let (queue, mut batch) = setup();
+    let other = Token::new(8, 0);
+    let (first, second) = (
+        Wake::new(&queue, TOKEN).unwrap(),
+        Wake::new(&queue, other).unwrap(),
+    );
+    second.wake().unwrap();
+    assert_eq!(wait(&queue, &mut batch), [(other, Readiness::READABLE)]);
+    drop(first);
+    second.wake().unwrap();
+    assert_eq!(wait(&queue, &mut batch), [(other, Readiness::READABLE)]);
+    drop(second);
+    assert_eq!(queue.kernel.filters(), 0);
+}
+
+/// A waker's number may be a descriptor's too: their filters are different ones.
+#[test]
+fn a_waker_and_a_descriptor_of_the_same_number_do_not_meet() {
+    let (queue, mut batch) = setup();
+    let token = Token::from_u64(FD as u64);
+    let wake = Wake::new(&queue, token).unwrap();
+    queue
+        .add(FD, TOKEN, Interest::READABLE, Trigger::Level)
+        .unwrap();
+    queue.delete(FD).unwrap();
+    queue.kernel.close(5);
+    wake.wake().unwrap();
+    assert_eq!(wait(&queue, &mut batch), [(token, Readiness::READABLE)]);
+}
+
+fn empty_set() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set it is given.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        set.assume_init()
+    }
+}
+
+#[test]
+fn a_signal_is_read_once_however_often_it_came() {
+    let signals = [libc::SIGUSR1, libc::SIGCHLD];
+    let mut signals = SignalQueue::<Model>::new(&signals, &empty_set()).unwrap();
+    assert_eq!(signals.next().unwrap(), None);
+    signals.queue.kernel.raise(libc::SIGCHLD as usize, 3);
+    signals.queue.kernel.raise(libc::SIGUSR1 as usize, 1);
+    signals.queue.kernel.raise(libc::SIGHUP as usize, 1); // nobody asked for it
+    assert_eq!(signals.next().unwrap(), Some(libc::SIGCHLD));
+    assert_eq!(signals.next().unwrap(), Some(libc::SIGUSR1));
+    assert_eq!(signals.next().unwrap(), None);
+    signals.queue.kernel.raise(libc::SIGUSR1 as usize, 1);
+    assert_eq!(signals.next().unwrap(), Some(libc::SIGUSR1));
+}
+
+/// With the real signal, blocked in this thread: it must not strike when the mask is restored.
+#[test]
+fn a_signal_that_was_read_is_not_delivered_later() {
+    let (mut set, mut before) = (empty_set(), empty_set());
+    // SAFETY: the sets are initialised; the signal is blocked before it is raised.
+    unsafe {
+        libc::sigaddset(&mut set, libc::SIGUSR2);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, &mut before);
+        libc::raise(libc::SIGUSR2);
+    }
+    let mut signals = SignalQueue::<Model>::new(&[libc::SIGUSR2], &set).unwrap();
+    signals.queue.kernel.raise(libc::SIGUSR2 as usize, 1);
+    assert_eq!(signals.next().unwrap(), Some(libc::SIGUSR2));
+    // SAFETY: `before` is the mask of a moment ago. Unread, SIGUSR2 would end the process here.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
+}
