@@ -1,0 +1,119 @@
+//! Looking at a server from outside: what it holds, what it costs, what it asks of the kernel.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{Server, os, until};
+
+/// How many descriptors a process has open.
+pub fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("the server's descriptors")
+        .count()
+}
+
+/// A process's share of memory in bytes: its own pages, and its part of shared ones (`proc(5)`).
+pub fn pss_bytes(pid: u32) -> u64 {
+    let text =
+        fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("the server's memory");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Pss:"))
+        .expect("a line Pss");
+    let kib: u64 = line
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .expect("a number of KiB");
+    kib * 1024
+}
+
+/// Seconds of CPU time that a process has used, user and system.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server's state");
+    // The second field is the command's name in parentheses, and may hold anything.
+    let fields = &text[text.rfind(')').expect("a closing parenthesis") + 2..];
+    let ticks: u64 = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(|n| n.parse::<u64>().unwrap())
+        .sum();
+    ticks as f64 / os::ticks_per_second()
+}
+
+/// Whether system calls can be traced here. Says so when they cannot: the test is then skipped.
+pub fn can_trace(test: &str) -> bool {
+    let tried = Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    let works = tried.is_ok_and(|status| status.success());
+    if !works {
+        println!("skipped: {test} (strace is missing or may not trace)");
+    }
+    works
+}
+
+/// A server whose system calls are written down.
+pub struct Traced {
+    pub server: Server,
+    file: PathBuf,
+}
+
+impl Traced {
+    /// Starts a traced server. `folder` takes the trace.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let file = folder.join("trace");
+        let mut command = Command::new("strace");
+        // -D: the server is our own child, the tracer its grandchild; so signals and the exit
+        // status are the server's.
+        command.args(["-D", "-f", "-s", "120", "-o"]).arg(&file);
+        command.arg(env!("CARGO_BIN_EXE_sped"));
+        command
+            .args(["--listen", "127.0.0.1:0", "--demo"])
+            .args(arguments);
+        Traced {
+            server: Server::spawn(command),
+            file,
+        }
+    }
+
+    /// Stops the server; returns its system calls, one a line, without process numbers.
+    pub fn finish(mut self) -> Vec<String> {
+        assert!(self.server.stop().success());
+        let read = || fs::read_to_string(&self.file).unwrap_or_default();
+        until("the end of the trace", || {
+            read().contains("+++ exited with")
+        });
+        let text = read();
+        text.lines()
+            .map(|line| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' '))
+            .filter(|line| !line.starts_with("+++") && !line.starts_with("---"))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// The calls after the one that received the mark `begin`, up to the one that received `end`.
+pub fn between<'a>(calls: &'a [String], begin: &str, end: &str) -> &'a [String] {
+    let at = |mark: &str| {
+        let found = calls
+            .iter()
+            .position(|call| call.starts_with("recv") && call.contains(mark));
+        found.unwrap_or_else(|| panic!("{mark} is not in the trace"))
+    };
+    &calls[at(begin) + 1..at(end)]
+}
+
+/// A call's name.
+pub fn name(call: &str) -> &str {
+    call.split('(').next().unwrap_or(call)
+}
+
+/// How many of the calls have a name that `is` says yes to.
+pub fn count(calls: &[String], is: impl Fn(&str) -> bool) -> usize {
+    calls.iter().filter(|call| is(name(call))).count()
+}

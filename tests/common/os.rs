@@ -1,0 +1,154 @@
+//! The few system calls that the standard library has no name for.
+
+use std::io;
+use std::mem;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd as _, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// Sends a signal to a process.
+pub fn signal(pid: u32, signal: i32) {
+    let pid = i32::try_from(pid).expect("a process id");
+    // SAFETY: `kill` takes two integers and touches no memory of ours.
+    let result = unsafe { libc::kill(pid, signal) };
+    assert_eq!(result, 0, "kill: {}", io::Error::last_os_error());
+}
+
+/// Sets a socket option whose value is plain data.
+fn set_option<T>(socket: impl AsFd, level: i32, name: i32, value: T) -> io::Result<()> {
+    let len = mem::size_of::<T>() as libc::socklen_t;
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: `value` lives through the call and is `len` bytes long.
+    let result = unsafe { libc::setsockopt(socket, level, name, (&raw const value).cast(), len) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// `SO_LINGER` of zero: closing the socket sends RST instead of FIN.
+pub fn reset_on_close(socket: impl AsFd) {
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    set_option(socket, libc::SOL_SOCKET, libc::SO_LINGER, linger).expect("SO_LINGER");
+}
+
+/// Connects with a receive buffer of about `receive_bytes`: the kernel takes little on our behalf. It
+/// must be set before connecting, because the window is announced then.
+pub fn connect_with_window(to: SocketAddr, receive_bytes: i32) -> io::Result<TcpStream> {
+    let SocketAddr::V4(to) = to else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    let socket = tcp_socket()?;
+    set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, receive_bytes)?;
+    connect(&socket, to)?;
+    Ok(TcpStream::from(socket))
+}
+
+fn tcp_socket() -> io::Result<OwnedFd> {
+    // SAFETY: `socket` takes integers only.
+    let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    set_close_on_exec(&socket, true)?;
+    Ok(socket)
+}
+
+fn connect(socket: &OwnedFd, to: SocketAddrV4) -> io::Result<()> {
+    // SAFETY: all bytes zero is a valid `sockaddr_in`.
+    let mut address: libc::sockaddr_in = unsafe { mem::zeroed() };
+    address.sin_family = libc::AF_INET as libc::sa_family_t;
+    address.sin_port = to.port().to_be();
+    address.sin_addr.s_addr = u32::from_ne_bytes(Ipv4Addr::octets(to.ip()));
+    let len = mem::size_of_val(&address) as libc::socklen_t;
+    // SAFETY: `address` lives through the call and is `len` bytes long.
+    let result = unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), len) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Whether a descriptor is closed when another program takes this process over.
+pub fn set_close_on_exec(fd: impl AsFd, on: bool) -> io::Result<()> {
+    let flags = if on { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: `fcntl` with F_SETFD takes integers only.
+    let result = unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_SETFD, flags) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Makes `target` a copy of `fd` that survives `exec`. For use between fork and exec.
+pub fn duplicate_to(fd: RawFd, target: RawFd) -> io::Result<()> {
+    if fd == target {
+        // SAFETY: `fcntl` with F_SETFD takes integers only.
+        let result = unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
+        return if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        };
+    }
+    // SAFETY: `dup2` takes integers only; in the forked child nobody else uses `target`.
+    let result = unsafe { libc::dup2(fd, target) };
+    if result == target {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Makes a named pipe.
+pub fn make_fifo(path: &std::path::Path) {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).expect("a path without NUL");
+    // SAFETY: `path` is a C string that lives through the call.
+    let result = unsafe { libc::mkfifo(path.as_ptr(), 0o644) };
+    assert_eq!(result, 0, "mkfifo: {}", io::Error::last_os_error());
+}
+
+/// Raises this process's limit on open descriptors as far as it goes; returns it.
+pub fn raise_descriptor_limit() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid place for the answer.
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    assert_eq!(got, 0, "getrlimit: {}", io::Error::last_os_error());
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` is a valid limit that lives through the call.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    assert_eq!(set, 0, "setrlimit: {}", io::Error::last_os_error());
+    limit.rlim_cur
+}
+
+/// Clock ticks a second, the unit of CPU times in /proc.
+pub fn ticks_per_second() -> f64 {
+    // SAFETY: `sysconf` takes an integer only.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    ticks as f64
+}
+
+/// Whether something can be read within `time`: data, the end, or an error.
+pub fn readable_within(fd: impl AsFd, time: Duration) -> bool {
+    let mut poll = libc::pollfd {
+        fd: fd.as_fd().as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let timeout_ms = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: `poll` is one valid `pollfd`, and the call is told that it is one.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };
+    ready > 0
+}

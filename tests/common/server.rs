@@ -1,0 +1,213 @@
+//! The server under test: the binary as it ships, a process of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Instant;
+
+use super::{Client, PATIENCE, Response, client, os, until};
+
+/// A running server; it is killed when dropped.
+pub struct Server {
+    child: Child,
+    /// What it listens on, as it says.
+    addresses: Vec<String>,
+    stderr: Arc<Mutex<String>>,
+}
+
+/// The binary, with no setting inherited from whoever runs the tests.
+pub fn sped() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sped"));
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"STAMPEDE_") {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
+    command
+}
+
+impl Server {
+    /// Starts `sped` with these arguments on a port that the system chooses.
+    #[track_caller]
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = sped();
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+        Server::spawn(command)
+    }
+
+    /// With the demonstration routes.
+    #[track_caller]
+    pub fn demo() -> Self {
+        Server::start(&["--demo"])
+    }
+
+    /// Serving a directory, beside the demonstration routes.
+    #[track_caller]
+    pub fn root(root: &std::path::Path, arguments: &[&str]) -> Self {
+        let root = root.to_str().expect("a path of UTF-8 text");
+        Server::start(&[&["--root", root, "--demo"], arguments].concat())
+    }
+
+    /// Runs a command that becomes a server, and waits until it says that it listens.
+    #[track_caller]
+    pub fn spawn(command: Command) -> Self {
+        Server::spawn_listening(command, 1)
+    }
+
+    /// The same for a server with so many listeners.
+    #[track_caller]
+    pub fn spawn_listening(mut command: Command, listeners: usize) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starting the server");
+        let lines = BufReader::new(child.stderr.take().expect("standard error is a pipe"));
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let (said, listening) = mpsc::channel();
+        let text = Arc::clone(&stderr);
+        // Reads on until the server ends: a full pipe would stop it.
+        thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                if let Some((_, address)) = line.split_once("listening on ") {
+                    let _ = said.send(address.to_owned());
+                }
+                let mut text = text.lock().expect("no panic while it is held");
+                text.push_str(&line);
+                text.push('\n');
+            }
+        });
+        let mut server = Server {
+            child,
+            addresses: Vec::new(),
+            stderr,
+        };
+        let end = Instant::now() + PATIENCE;
+        while server.addresses.len() < listeners {
+            match listening.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(address) => server.addresses.push(address),
+                Err(_) => panic!("the server does not listen; it says: {}", server.stderr()),
+            }
+        }
+        server
+    }
+
+    /// What it listens on, as it says.
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// Its (first) TCP address.
+    pub fn address(&self) -> SocketAddr {
+        let address = &self.addresses[0];
+        let address = address.strip_prefix("http://").expect("an http address");
+        address
+            .trim_end_matches('/')
+            .parse()
+            .expect("an IP address and a port")
+    }
+
+    /// Connects to it.
+    #[track_caller]
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// A GET on a connection of its own.
+    #[track_caller]
+    pub fn get(&self, target: &str) -> Response {
+        self.connect().get(target)
+    }
+
+    /// Sends bytes on a connection of its own, and reads the answer.
+    #[track_caller]
+    pub fn exchange(&self, request: &[u8]) -> Response {
+        self.connect().exchange(request)
+    }
+
+    /// Everything that comes back for `bytes` until the server closes, with dates blotted out.
+    #[track_caller]
+    pub fn conversation(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut client = self.connect();
+        client.send(bytes);
+        client::undated(&client.read_to_end().expect("an answer, then FIN"))
+    }
+
+    /// A number of the metrics page, by its name without `stampede_`.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = self.get("/metrics");
+        let name = format!("stampede_{name} ");
+        let line = page
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("no metric {name}"))
+            .parse()
+            .expect("a whole number")
+    }
+
+    /// Waits until a number of the metrics page is `value`.
+    #[track_caller]
+    pub fn until_metric(&self, name: &str, value: u64) {
+        until(&format!("{name} = {value}"), || self.metric(name) == value);
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its standard output, when the command made it a pipe.
+    pub fn take_stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().expect("standard output is a pipe")
+    }
+
+    /// What it has said on standard error.
+    pub fn stderr(&self) -> String {
+        self.stderr
+            .lock()
+            .expect("no panic while it is held")
+            .clone()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
+        os::signal(self.pid(), signal);
+    }
+
+    /// Whether it is still there.
+    pub fn is_running(&mut self) -> bool {
+        self.child
+            .try_wait()
+            .expect("the state of our child")
+            .is_none()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        until("the server's end", || !self.is_running());
+        self.child.wait().expect("the state of our child")
+    }
+
+    /// Asks it to stop, and waits for its end.
+    #[track_caller]
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(libc::SIGTERM);
+        self.wait()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the server said: {}", self.stderr());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
