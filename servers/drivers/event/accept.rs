@@ -13,8 +13,8 @@ use std::io;
 use reactor::net::{Accept, Peer, Stream};
 use reactor::{EventLoop, Interest, Token, Trigger};
 
-use super::connection::{self, Connection, flag};
-use super::{Driver, Step};
+use super::connection::Connection;
+use super::{Driver, missing};
 use crate::app::App;
 use crate::listen::Listening;
 
@@ -25,17 +25,36 @@ const PAUSE_MS: u64 = 100;
 
 /// A listener and how many connections the next turn should expect of it.
 pub(super) struct Acceptor {
-    pub bound: Listening,
+    pub listening: Listening,
     pub token: Token,
     budget: u32,
     pub paused: bool,
 }
 
 impl Acceptor {
-    pub fn register(ev: &mut EventLoop, bound: Listening) -> io::Result<Self> {
-        let token = ev.reserve().ok_or_else(|| io::Error::other("too many listeners"))?;
-        ev.watch(token, &bound.listener, Interest::READABLE, Trigger::Level)?;
-        Ok(Acceptor { bound, token, budget: 1, paused: false })
+    pub fn register(ev: &mut EventLoop, listening: Listening) -> io::Result<Self> {
+        let token = ev.reserve().ok_or_else(|| missing("source"))?;
+        ev.watch(token, &listening.listener, Interest::READABLE, Trigger::Level)?;
+        Ok(Acceptor { listening, token, budget: 1, paused: false })
+    }
+
+    fn pause(&mut self, ev: &mut EventLoop) {
+        if !self.paused {
+            self.paused = true;
+            // A listener that could not be taken out is reported again: worse, not wrong.
+            let _ = ev.unwatch(self.token, &self.listening.listener);
+        }
+        ev.set_deadline(self.token, ev.now_ms() + PAUSE_MS);
+    }
+
+    fn resume(&mut self, ev: &mut EventLoop) {
+        let (readable, level) = (Interest::READABLE, Trigger::Level);
+        if ev.watch(self.token, &self.listening.listener, readable, level).is_ok() {
+            self.paused = false;
+            ev.clear_deadline(self.token);
+        } else {
+            ev.set_deadline(self.token, ev.now_ms() + PAUSE_MS);
+        }
     }
 }
 
@@ -69,7 +88,7 @@ impl<A: App> Driver<A> {
             if !self.has_place() {
                 return (taken, Enough::Exhausted);
             }
-            match self.acceptors[index].bound.listener.accept() {
+            match self.acceptors[index].listening.listener.accept() {
                 Ok(Accept::Stream(stream, peer)) => {
                     taken += 1;
                     self.admit(ev, stream, peer);
@@ -90,78 +109,60 @@ impl<A: App> Driver<A> {
     }
 
     fn has_place(&self) -> bool {
-        self.tally.connections_open.get() < u64::from(self.caps.connections)
+        self.engine.tally.connections_open.get() < u64::from(self.connections_max)
     }
 
     /// A new connection: read at once, for its request is often there already.
     fn admit(&mut self, ev: &mut EventLoop, stream: Stream, peer: Peer) {
         let Some(token) = ev.reserve() else {
-            self.tally.connections_refused.add(1);
+            self.engine.tally.connections_refused.add(1);
             return;
         };
-        if let Some(linger) = self.linger {
+        if self.linger.is_some() {
             // Best effort: a Unix socket has no such option.
-            let _ = stream.set_linger(Some(linger));
+            let _ = stream.set_linger(self.linger);
         }
-        self.tally.connections_accepted.add(1);
-        self.tally.connections_open.add(1);
-        self.last_arrival_ms = ev.now_ms();
+        self.engine.admitted(ev.now_ms(), token, peer);
         let slot = token.slot() as usize;
         if self.connections.len() <= slot {
             self.connections.resize_with(slot + 1, || None);
         }
         self.connections[slot] = Some(Connection::new(stream, token, ev.now_ms()));
-        if self.service.log.is_on() {
-            if self.peers.len() <= slot {
-                self.peers.resize(slot + 1, connection::From(None));
-            }
-            self.peers[slot] = connection::From(Some(peer));
-        }
         self.progress(ev, token);
-    }
-
-    /// Registers a connection that outlives its first turn, once and for both directions.
-    pub(super) fn watch(&mut self, ev: &mut EventLoop, token: Token) -> bool {
-        let Some(connection) = self.connection(token) else { return false };
-        connection.set(flag::WATCHED);
-        let both = Interest::READABLE | Interest::WRITABLE;
-        ev.watch(token, &connection.stream, both, Trigger::Edge).is_ok()
     }
 
     #[cold]
     fn pause_accepting(&mut self, ev: &mut EventLoop) {
-        self.tally.accept_pauses.add(1);
+        self.engine.tally.accept_pauses.add(1);
         for acceptor in &mut self.acceptors {
-            if !acceptor.paused {
-                acceptor.paused = true;
-                // A listener that could not be taken out is reported again: worse, not wrong.
-                let _ = ev.unwatch(acceptor.token, &acceptor.bound.listener);
-            }
-            ev.set_deadline(acceptor.token, ev.now_ms() + PAUSE_MS);
+            acceptor.pause(ev);
         }
     }
 
     /// Puts paused listeners back, unless there is still no place for a connection.
     pub(super) fn resume_accepting(&mut self, ev: &mut EventLoop) {
         let has_place = self.has_place();
-        for acceptor in &mut self.acceptors {
-            if !acceptor.paused {
-                continue;
-            }
-            let (readable, level) = (Interest::READABLE, Trigger::Level);
-            let back =
-                has_place && ev.watch(acceptor.token, &acceptor.bound.listener, readable, level).is_ok();
-            if back {
-                acceptor.paused = false;
-                ev.clear_deadline(acceptor.token);
+        for acceptor in self.acceptors.iter_mut().filter(|acceptor| acceptor.paused) {
+            if has_place {
+                acceptor.resume(ev);
             } else {
-                ev.set_deadline(acceptor.token, ev.now_ms() + PAUSE_MS);
+                acceptor.pause(ev);
             }
         }
     }
+}
 
-    /// A wait has no use for events but one: the client is gone.
-    pub(super) fn waiting(&mut self, _token: Token) -> Step {
-        Step::Blocked
+impl<A: App> super::Engine<A> {
+    fn admitted(&mut self, now_ms: u64, token: Token, peer: Peer) {
+        self.tally.connections_accepted.add(1);
+        self.tally.connections_open.add(1);
+        self.last_arrival_ms = now_ms;
+        if self.log.is_on() {
+            let slot = token.slot() as usize;
+            if self.peers.len() <= slot {
+                self.peers.resize(slot + 1, None);
+            }
+            self.peers[slot] = Some(peer);
+        }
     }
 }

@@ -4,52 +4,49 @@
 //! aside and the body gathered behind it, on the heap, because it may be larger than any buffer: each
 //! request's share is bounded by `--body-limit`, that of all together by `--body-memory` (503 above).
 
+use bytes::BufMut;
 use http::{Event, Framing, Status};
-use reactor::{EventLoop, Token};
+use reactor::EventLoop;
 
-use super::Driver;
-use super::connection::{Body, Held, NO_EXCHANGE, Phase, flag};
+use super::Engine;
+use super::connection::{Body, Connection, Held, NO_EXCHANGE, Phase, flag};
 use super::serve::Call;
-use crate::app::{App, BodyPlan, Request};
+use crate::app::{App, BodyPlan, Request, Sink};
 use crate::response::{Frame, Response};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-impl<A: App> Driver<A> {
+impl<A: App> Engine<A> {
     /// A head with a body behind it. `rest` is the input after the head; returns how much of it was
     /// used at once.
     pub(super) fn begin_body(
         &mut self,
         ev: &mut EventLoop,
-        token: Token,
+        connection: &mut Connection,
         head_bytes: &[u8],
         rest: &[u8],
     ) -> usize {
-        let service = &mut self.service;
-        let request = Request::new(service.head.request(head_bytes), &[], &service.clock);
-        match service.app.body(&mut service.local, &request) {
-            BodyPlan::Discard => self.discard(ev, token, head_bytes),
-            BodyPlan::Collect(limit) => return self.collect(ev, token, head_bytes, rest, limit),
+        let request = Request::new(self.head.request(head_bytes), &[], &self.clock);
+        match self.app.body(&mut self.local, &request) {
+            BodyPlan::Discard => self.discard(ev, connection, head_bytes),
+            BodyPlan::Collect(limit) => {
+                return self.collect(ev, connection, head_bytes, rest, limit);
+            }
             BodyPlan::Stream(sink) => {
-                self.put_aside(ev, token, head_bytes, Body::Sink(sink));
+                self.put_aside(ev, connection, head_bytes, Body::Sink(sink));
             }
         }
         0
     }
 
     /// The answer does not need the body: it goes out first.
-    fn discard(&mut self, ev: &mut EventLoop, token: Token, head_bytes: &[u8]) {
-        if let Some(connection) = self.connection(token)
-            && connection.http.expects_continue()
-        {
+    fn discard(&mut self, ev: &mut EventLoop, connection: &mut Connection, head_bytes: &[u8]) {
+        if connection.http.expects_continue() {
             // The final status takes the place of 100, and whether the body still comes is the client's
             // choice: the connection cannot be used again (RFC 9110, section 10.1.1).
             connection.http.close();
-            connection.set(flag::UNREAD);
         }
-        self.answer(ev, token, head_bytes, &[]);
-        let now_ms = ev.now_ms();
-        let Some(connection) = self.connection(token) else { return };
+        self.answer(ev, connection, head_bytes, &[]);
         if connection.is(flag::LAST) {
             connection.set(flag::UNREAD);
             return;
@@ -57,75 +54,83 @@ impl<A: App> Driver<A> {
         if connection.phase == Phase::Head {
             connection.phase = Phase::Body;
         }
-        self.exchange(token, now_ms).body = Body::Discard;
+        self.exchange(connection, ev.now_ms()).body = Body::Discard;
     }
 
     fn collect(
         &mut self,
         ev: &mut EventLoop,
-        token: Token,
+        connection: &mut Connection,
         head_bytes: &[u8],
         rest: &[u8],
         limit: u64,
     ) -> usize {
-        let service = &mut self.service;
-        let Some(connection) = self.connections[token.slot() as usize].as_mut() else { return 0 };
-        if let Framing::Length(length) = service.head.framing() {
+        if let Framing::Length(length) = self.head.framing() {
             if length > limit {
-                self.refuse(ev, token, Status::CONTENT_TOO_LARGE, Some(head_bytes));
+                self.refuse(ev, connection, Status::CONTENT_TOO_LARGE, Some(head_bytes));
                 return rest.len();
             }
             let length = length as usize;
             if rest.len() >= length {
                 // All there: walk the state machine over it and answer from where it lies.
-                let mut at = 0;
-                while let Ok(step) =
-                    connection.http.next(&rest[at..], &mut service.head, &service.limits)
-                {
-                    at += step.consumed;
-                    if matches!(step.event, Event::End | Event::NeedMore) {
-                        break;
-                    }
-                }
-                self.answer(ev, token, head_bytes, &rest[..length]);
-                return at;
+                let used = self.skip_body(connection, rest);
+                self.answer(ev, connection, head_bytes, &rest[..length]);
+                return used;
             }
         }
-        self.put_aside(ev, token, head_bytes, Body::Collect(limit));
+        self.put_aside(ev, connection, head_bytes, Body::Collect(limit));
         0
     }
 
+    fn skip_body(&mut self, connection: &mut Connection, rest: &[u8]) -> usize {
+        let mut at = 0;
+        while let Ok(step) = connection.http.next(&rest[at..], &mut self.head, &self.limits) {
+            at += step.consumed;
+            if matches!(step.event, Event::End | Event::NeedMore) {
+                break;
+            }
+        }
+        at
+    }
+
     /// The body is yet to come: keeps the head, and tells a client that waits for it to go ahead.
-    fn put_aside(&mut self, ev: &mut EventLoop, token: Token, head_bytes: &[u8], body: Body) {
-        let now_ms = ev.now_ms();
-        let Some(connection) = self.connection(token) else { return };
+    fn put_aside(
+        &mut self,
+        ev: &EventLoop,
+        connection: &mut Connection,
+        head_bytes: &[u8],
+        body: Body,
+    ) {
         connection.phase = Phase::Body;
         connection.unset(flag::HEAD_TIMED);
         if connection.http.expects_continue() {
             connection.http.continue_sent();
-            if let Some(out) = &mut self.service.out {
-                bytes::BufMut::put_slice(out, CONTINUE);
-            }
+            self.out.put_slice(CONTINUE);
         }
         self.body_bytes_held += head_bytes.len();
-        let exchange = self.exchange(token, now_ms);
+        let exchange = self.exchange(connection, ev.now_ms());
         exchange.held = Held::new(head_bytes);
         exchange.body = body;
     }
 
     /// A piece of the body has arrived.
-    pub(super) fn body_data(&mut self, ev: &mut EventLoop, token: Token, data: &[u8]) {
+    pub(super) fn body_data(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        data: &[u8],
+    ) {
         let now_ms = ev.now_ms();
-        let memory_left = self.caps.body_memory.saturating_sub(self.body_bytes_held);
-        let exchange = self.exchange(token, now_ms);
+        let memory_left = self.body_memory_max.saturating_sub(self.body_bytes_held);
+        let exchange = self.exchange(connection, now_ms);
         exchange.moved_ms = now_ms as u32;
         exchange.window_bytes = exchange.window_bytes.saturating_add(data.len() as u32);
         let refusal = match &mut exchange.body {
             Body::None | Body::Discard => None,
+            Body::Sink(sink) => sink.data(data).err(),
             Body::Collect(limit) => {
                 let held = &mut exchange.held;
-                let length = (held.bytes.len() - held.head_len + data.len()) as u64;
-                if length > *limit {
+                if (held.body().len() + data.len()) as u64 > *limit {
                     Some(Status::CONTENT_TOO_LARGE)
                 } else if data.len() > memory_left {
                     Some(Status::SERVICE_UNAVAILABLE)
@@ -135,34 +140,31 @@ impl<A: App> Driver<A> {
                     None
                 }
             }
-            Body::Sink(sink) => sink.data(data).err(),
         };
         if let Some(status) = refusal {
-            self.refuse(ev, token, status, None);
+            self.refuse(ev, connection, status, None);
         }
     }
 
     /// The body is complete.
-    pub(super) fn end_body(&mut self, ev: &mut EventLoop, token: Token) {
-        let now_ms = ev.now_ms();
-        let exchange = self.exchange(token, now_ms);
+    pub(super) fn end_body(&mut self, ev: &mut EventLoop, connection: &mut Connection) {
+        let exchange = self.exchange(connection, ev.now_ms());
         let body = std::mem::replace(&mut exchange.body, Body::None);
         let held = std::mem::take(&mut exchange.held);
         self.body_bytes_held -= held.bytes.len();
-        let Some(connection) = self.connection(token) else { return };
         if connection.phase == Phase::Body {
             connection.phase = Phase::Head;
         }
         match body {
             Body::None => {}
-            Body::Discard => self.drop_idle_exchange(token),
+            Body::Discard => self.drop_idle_exchange(connection),
             Body::Collect(_) => {
                 self.tally.requests.add(1);
-                self.call_held(ev, token, Call::Handle, &held);
+                self.call_held(ev, connection, Call::Handle, &held);
             }
             Body::Sink(sink) => {
                 self.tally.requests.add(1);
-                self.finish_sink(ev, token, sink, &held);
+                self.finish_sink(ev, connection, sink, &held);
             }
         }
     }
@@ -170,38 +172,31 @@ impl<A: App> Driver<A> {
     fn finish_sink(
         &mut self,
         ev: &mut EventLoop,
-        token: Token,
-        sink: Box<dyn crate::app::Sink>,
+        connection: &mut Connection,
+        sink: Box<dyn Sink>,
         held: &Held,
     ) {
-        let service = &mut self.service;
-        let parsed = http::Connection::new().next(held.head(), &mut service.head, &service.limits);
-        let Some(connection) = self.connections[token.slot() as usize].as_mut() else { return };
-        let (Ok(_), Some(out)) = (parsed, service.out.as_mut()) else {
-            return self.refuse(ev, token, Status::INTERNAL_SERVER_ERROR, None);
-        };
-        if service.draining {
+        if !self.parse_again(held) {
+            return self.refuse(ev, connection, Status::INTERNAL_SERVER_ERROR, None);
+        }
+        if self.draining {
             connection.http.close();
         }
         let frame = Frame {
-            method: service.head.method(),
-            version: service.head.version(),
+            method: self.head.method(),
+            version: self.head.version(),
             connection_line: connection.http.connection_line(),
         };
-        let request = Request::new(service.head.request(held.head()), &[], &service.clock);
-        let mut response = Response::new(out, &mut service.pieces, &service.clock, frame);
+        let request = Request::new(self.head.request(held.head()), &[], &self.clock);
+        let mut response = Response::new(&mut self.out, &mut self.pieces, &self.clock, frame);
         sink.finish(&request, &mut response);
         let finished = response.into_finished();
-        self.finished(ev, token, finished, Some(held.head()));
+        self.finished(ev, connection, finished, Some(held.head()));
     }
 
     /// Gives an exchange back that nothing needs any more.
-    pub(super) fn drop_idle_exchange(&mut self, token: Token) {
-        let Some(connection) = self.connections[token.slot() as usize].as_mut() else { return };
-        if connection.exchange == NO_EXCHANGE {
-            return;
-        }
-        let exchange = &self.exchanges[connection.exchange as usize];
+    pub(super) fn drop_idle_exchange(&mut self, connection: &mut Connection) {
+        let Some(exchange) = self.exchanges.get(connection.exchange as usize) else { return };
         let idle = exchange.output.is_none()
             && exchange.pieces.is_empty()
             && exchange.wait_until_ms == 0

@@ -8,10 +8,13 @@
 //!
 //! A request that is read, answered and sent within one turn never needs an [`Exchange`].
 
-use http::Connection as Http;
-use reactor::{Buffer, Token};
-use reactor::net::{Peer, Stream};
+use std::time::Duration;
 
+use http::Connection as Http;
+use reactor::net::Stream;
+use reactor::{Buffer, EventLoop, Interest, Readiness, Token, Trigger};
+
+use super::Step;
 use crate::access_log::HeldRecord;
 use crate::app::Sink;
 use crate::response::Pieces;
@@ -99,6 +102,35 @@ impl Connection {
         self.flags &= !flag;
     }
 
+    /// Takes in what an event said.
+    #[inline]
+    pub fn note(&mut self, readiness: Readiness) {
+        if readiness.is_read_closed() || readiness.is_error() {
+            self.set(flag::READABLE | flag::PEER_FIN);
+        } else if readiness.is_readable() {
+            self.set(flag::READABLE);
+        }
+    }
+
+    /// Registers a connection that outlives its first turn, once and for both directions.
+    pub fn watch(&mut self, ev: &mut EventLoop) -> bool {
+        self.set(flag::WATCHED);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        ev.watch(self.token, &self.stream, both, Trigger::Edge).is_ok()
+    }
+
+    /// Has the close to come sent RST: what the client has not taken is not worth the kernel's memory.
+    pub fn reset_on_close(&self) {
+        // Best effort: a Unix socket has no such option.
+        let _ = self.stream.set_linger(Some(Duration::ZERO));
+    }
+
+    /// What to do next when there is nothing to send.
+    #[inline]
+    pub fn more_input(&self) -> Step {
+        if self.is(flag::READABLE | flag::PENDING) { Step::Again } else { Step::Blocked }
+    }
+
     /// Nothing is in hand: no byte of a request, no response under way.
     pub fn is_idle(&self) -> bool {
         self.phase == Phase::Head && self.input.is_none() && self.exchange == NO_EXCHANGE
@@ -174,10 +206,6 @@ impl Exchange {
         }
     }
 }
-
-/// Where a connection comes from, kept aside only when the log wants it.
-#[derive(Copy, Clone)]
-pub(super) struct From(pub Option<Peer>);
 
 #[cfg(test)]
 mod tests {

@@ -17,10 +17,10 @@
 use std::time::Duration;
 
 use http::Status;
-use reactor::{EventLoop, Token};
+use reactor::EventLoop;
 
-use super::Driver;
 use super::connection::{Connection, Exchange, Phase, flag};
+use super::{Engine, Step};
 use crate::app::App;
 use crate::options::Timeouts;
 
@@ -66,27 +66,25 @@ fn after(from: u64, time: u64) -> u64 {
     from.saturating_add(time)
 }
 
-impl<A: App> Driver<A> {
+impl<A: App> Engine<A> {
     /// Sets the deadline of the phase that the connection is in.
     #[inline]
-    pub(super) fn arm(&mut self, ev: &mut EventLoop, token: Token) {
-        let now_ms = ev.now_ms();
-        let Some(connection) = self.connections[token.slot() as usize].as_ref() else { return };
+    pub(super) fn arm(&mut self, ev: &mut EventLoop, connection: &Connection) {
         let at = match connection.phase {
-            Phase::Head if !connection.is(flag::HEAD_TIMED) => after(now_ms, self.timeouts.idle),
+            Phase::Head if !connection.is(flag::HEAD_TIMED) => after(ev.now_ms(), self.times.idle),
             // It was set when lingering began, and stays.
             Phase::Linger => return,
-            _ => self.deadline(connection, now_ms),
+            _ => self.deadline(connection, ev.now_ms()),
         };
         if at == NEVER {
-            ev.clear_deadline(token);
+            ev.clear_deadline(connection.token);
         } else {
-            ev.set_deadline(token, at);
+            ev.set_deadline(connection.token, at);
         }
     }
 
     fn deadline(&self, connection: &Connection, now_ms: u64) -> u64 {
-        let times = &self.timeouts;
+        let times = &self.times;
         let started = full(now_ms, connection.started_ms);
         let exchange = self.exchanges.get(connection.exchange as usize);
         let moved = exchange.map_or(now_ms, |exchange| full(now_ms, exchange.moved_ms));
@@ -102,80 +100,75 @@ impl<A: App> Driver<A> {
 
     fn window_end(&self, exchange: Option<&Exchange>, now_ms: u64) -> u64 {
         match exchange {
-            Some(exchange) if self.timeouts.body_window_bytes > 0 => {
+            Some(exchange) if self.times.body_window_bytes > 0 => {
                 after(full(now_ms, exchange.window_ms), RATE_WINDOW_MS)
             }
             _ => NEVER,
         }
     }
 
-    /// A connection's deadline has passed.
-    pub(super) fn expired(&mut self, ev: &mut EventLoop, token: Token) {
+    /// A connection's deadline has passed: `false` ends it, `true` goes on.
+    pub(super) fn expired(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> bool {
         let now_ms = ev.now_ms();
-        let Some(connection) = self.connections[token.slot() as usize].as_ref() else { return };
         let started = full(now_ms, connection.started_ms);
-        let overdue = connection.phase != Phase::Head
-            && connection.phase != Phase::Linger
-            && now_ms >= after(started, self.timeouts.request);
-        if overdue {
+        let in_request = !matches!(connection.phase, Phase::Head | Phase::Linger);
+        if in_request && now_ms >= after(started, self.times.request) {
             self.tally.timeouts_request.add(1);
-            return self.give_up(ev, token);
+            return self.give_up(ev, connection);
         }
         match connection.phase {
-            Phase::Wait => self.end_wait(ev, token),
-            Phase::Linger => self.close(ev, token),
+            Phase::Wait => {
+                self.end_wait(ev, connection) && self.flush(ev, connection) != Step::Close
+            }
+            Phase::Linger => false,
             Phase::Head if !connection.is(flag::HEAD_TIMED) => {
                 self.tally.timeouts_idle.add(1);
-                self.close(ev, token);
-            }
-            Phase::Head if connection.input.is_none() => {
-                self.tally.timeouts_head.add(1);
-                self.close(ev, token);
+                false
             }
             Phase::Head => {
                 self.tally.timeouts_head.add(1);
-                self.give_up(ev, token);
+                // Who has not sent a byte gets none.
+                connection.input.is_some() && self.give_up(ev, connection)
             }
-            Phase::Body => self.body_expired(ev, token),
+            Phase::Body => self.body_expired(ev, connection),
             Phase::Send => {
                 self.tally.timeouts_write.add(1);
-                self.close_hard(ev, token);
+                connection.reset_on_close();
+                false
             }
         }
     }
 
     /// Either nothing has come for too long, or a window ends: was it enough?
-    fn body_expired(&mut self, ev: &mut EventLoop, token: Token) {
+    fn body_expired(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> bool {
         let now_ms = ev.now_ms();
-        let times = &self.timeouts;
-        let (body, window_bytes) = (times.body, times.body_window_bytes);
-        let exchange = self.exchange(token, now_ms);
+        let (body, window_bytes) = (self.times.body, self.times.body_window_bytes);
+        let exchange = self.exchange(connection, now_ms);
         let stalled = now_ms >= after(full(now_ms, exchange.moved_ms), body);
-        let window_over = now_ms >= full(now_ms, exchange.window_ms) + RATE_WINDOW_MS;
+        let window_over = now_ms >= after(full(now_ms, exchange.window_ms), RATE_WINDOW_MS);
         let slow = window_over && u64::from(exchange.window_bytes) < window_bytes;
-        if stalled || (slow && window_bytes > 0) {
+        if stalled || slow {
             self.tally.timeouts_body.add(1);
-            return self.give_up(ev, token);
+            return self.give_up(ev, connection);
         }
         if window_over {
             exchange.window_ms = now_ms as u32;
             exchange.window_bytes = 0;
         }
-        self.arm(ev, token);
+        true
     }
 
     /// 408 when nothing has been answered yet, else the end of the connection.
-    fn give_up(&mut self, ev: &mut EventLoop, token: Token) {
-        let Some(connection) = self.connection(token) else { return };
-        let answered = connection.phase == Phase::Send;
-        if answered {
-            return self.close_hard(ev, token);
+    fn give_up(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> bool {
+        if connection.phase == Phase::Send {
+            connection.reset_on_close();
+            return false;
         }
         if !self.has_buffers() {
-            return self.close(ev, token);
+            return false;
         }
-        self.refuse(ev, token, Status::REQUEST_TIMEOUT, None);
-        self.go_on(ev, token);
+        self.refuse(ev, connection, Status::REQUEST_TIMEOUT, None);
+        self.flush(ev, connection) != Step::Close
     }
 }
 

@@ -15,83 +15,119 @@
 use std::io;
 
 use bytes::BufMut;
-use reactor::{Buffer, EventLoop, Token};
+use reactor::{Buffer, EventLoop};
 
-use super::connection::{Phase, flag};
-use super::{Driver, SMALL_BYTES, Step, class};
+use super::connection::{Connection, Phase, flag};
+use super::{Engine, SMALL_BYTES, Step, class};
 use crate::app::App;
 
-impl<A: App> Driver<A> {
+impl<A: App> Engine<A> {
     /// Receives once and serves what came.
     #[inline]
-    pub(super) fn read(&mut self, ev: &mut EventLoop, token: Token) -> Step {
-        let Some(connection) = self.connection(token) else { return Step::Blocked };
+    pub(super) fn read(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        scratch: &mut Buffer,
+    ) -> Step {
         if !connection.is(flag::READABLE | flag::PENDING) {
             return Step::Blocked;
         }
         if !self.has_buffers() {
-            self.starve(token);
-            return Step::Blocked;
+            return self.starve(connection);
         }
-        let Some(mut scratch) = self.service.scratch.take() else { return Step::Blocked };
-        let step = self.read_into(ev, token, &mut scratch);
         scratch.clear();
-        self.service.scratch = Some(scratch);
-        step
+        if connection.input.is_some() {
+            return self.read_on(ev, connection, scratch);
+        }
+        if !connection.is(flag::HEAD_TIMED) {
+            connection.started_ms = ev.now_ms() as u32;
+        }
+        match self.receive(ev, connection, scratch) {
+            Some(step) => step,
+            None => self.serve_all(ev, connection, scratch, None),
+        }
     }
 
-    fn read_into(&mut self, ev: &mut EventLoop, token: Token, scratch: &mut Buffer) -> Step {
-        let Some(connection) = self.connections[token.slot() as usize].as_mut() else {
-            return Step::Blocked;
-        };
+    /// The same with bytes held over from an earlier receive.
+    fn read_on(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        scratch: &mut Buffer,
+    ) -> Step {
         let held = connection.input.take();
         if let Some(held) = &held {
             scratch.put_slice(held);
         }
         if connection.is(flag::PENDING) {
             connection.unset(flag::PENDING);
-        } else {
-            let room = scratch.spare_mut();
-            let room_len = room.len();
-            match connection.stream.recv(room) {
-                Ok(0) => {
-                    connection.input = held;
-                    return self.input_ended(ev, token);
-                }
-                Ok(received) => {
-                    scratch.filled(received);
-                    if received < room_len && !connection.is(flag::PEER_FIN) {
-                        connection.unset(flag::READABLE);
-                    }
-                    self.tally.bytes_received.add(received as u64);
-                    self.last_arrival_ms = ev.now_ms();
-                    if held.is_none() && !connection.is(flag::HEAD_TIMED) {
-                        connection.started_ms = ev.now_ms() as u32;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+        } else if let Some(step) = self.receive(ev, connection, scratch) {
+            // Unless the connection ended: then what it held is of no more use.
+            if !connection.is(flag::LAST) {
+                connection.input = held;
+            }
+            return step;
+        }
+        self.serve_all(ev, connection, scratch, held)
+    }
+
+    /// One `recv(2)`. `None`: there are new bytes in `scratch`.
+    #[inline]
+    fn receive(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        scratch: &mut Buffer,
+    ) -> Option<Step> {
+        let room = scratch.spare_mut();
+        let room_len = room.len();
+        match connection.stream.recv(room) {
+            Ok(received) if received > 0 => {
+                scratch.filled(received);
+                if received < room_len && !connection.is(flag::PEER_FIN) {
                     connection.unset(flag::READABLE);
-                    connection.input = held;
-                    return Step::Blocked;
                 }
-                Err(_) => {
-                    self.tally.connections_reset.add(1);
-                    return Step::Close;
-                }
+                self.tally.bytes_received.add(received as u64);
+                self.last_arrival_ms = ev.now_ms();
+                None
+            }
+            Ok(_) => Some(self.input_ended(ev, connection)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                connection.unset(flag::READABLE);
+                Some(Step::Blocked)
+            }
+            Err(_) => {
+                self.tally.connections_reset.add(1);
+                Some(Step::Close)
             }
         }
-        let consumed = self.serve(ev, token, scratch);
-        self.keep_rest(ev, token, &scratch[consumed..], held);
-        self.flush(ev, token)
+    }
+
+    /// Serves the input, keeps what is left of it, sends the answers.
+    #[inline]
+    fn serve_all(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        scratch: &Buffer,
+        held: Option<Buffer>,
+    ) -> Step {
+        let consumed = self.serve(ev, connection, scratch);
+        if consumed < scratch.len() {
+            self.keep_rest(ev, connection, &scratch[consumed..], held);
+        }
+        self.flush(ev, connection)
     }
 
     /// Moves what was not consumed into a buffer of the connection's own.
-    #[inline]
-    fn keep_rest(&mut self, ev: &EventLoop, token: Token, rest: &[u8], held: Option<Buffer>) {
-        if rest.is_empty() {
-            return;
-        }
-        let Some(connection) = self.connections[token.slot() as usize].as_mut() else { return };
+    fn keep_rest(
+        &mut self,
+        ev: &EventLoop,
+        connection: &mut Connection,
+        rest: &[u8],
+        held: Option<Buffer>,
+    ) {
         // A head has begun: from now on the time for the whole of it runs.
         if connection.phase == Phase::Head && !connection.is(flag::HEAD_TIMED) {
             connection.set(flag::HEAD_TIMED);
@@ -102,7 +138,7 @@ impl<A: App> Driver<A> {
             own = self.pool.take(class::SMALL);
         }
         // `has_buffers` has seen to it that there is one.
-        let Some(mut own) = own.or_else(|| self.pool.take(class::LARGE)) else {
+        let Some(mut own) = own.or_else(|| self.take_buffer(class::LARGE)) else {
             connection.set(flag::LAST | flag::UNREAD);
             return;
         };
@@ -112,20 +148,15 @@ impl<A: App> Driver<A> {
     }
 
     /// The peer has sent FIN and everything before it has been read.
-    fn input_ended(&mut self, ev: &mut EventLoop, token: Token) -> Step {
-        let Some(connection) = self.connection(token) else { return Step::Blocked };
+    #[cold]
+    fn input_ended(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
         connection.unset(flag::READABLE);
         connection.set(flag::LAST);
         match connection.http.eof() {
-            // Between requests, or before the first: a goodbye.
-            Ok(()) if connection.input.is_none() => Step::Close,
-            Ok(()) => {
-                connection.http.close();
-                self.flush(ev, token)
-            }
+            Ok(()) => self.flush(ev, connection),
             Err(error) => {
-                self.refuse(ev, token, error.status(), None);
-                self.flush(ev, token)
+                self.refuse(ev, connection, error.status(), None);
+                self.flush(ev, connection)
             }
         }
     }

@@ -12,14 +12,19 @@
 //! `send` of all their answers. What is left over (an unfinished head, an unsent answer) moves into a
 //! buffer of its own; an idle connection owns none.
 //!
-//! Files: `accept` (Task 1), `input` and `output` (Task 2), `serve` and `body` (between Task 2 and
-//! Task 3), `deadline` (what may take how long), `closing` (how a connection and a server end).
+//! A [`Driver`] is the table of connections, the listeners, and an [`Engine`]: everything that
+//! serving one connection needs. Engine methods take the connection they are about.
+//!
+//! Files: `accept` (Task 1), `input`, `output` and `send` (Task 2), `serve` and `body` (between Task
+//! 2 and Task 3), `deadline` (what may take how long), `closing` (how a connection ends), `drain`
+//! (how a server does).
 
 mod accept;
 mod body;
 mod closing;
 mod connection;
 mod deadline;
+mod drain;
 mod input;
 mod output;
 mod send;
@@ -31,6 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reactor::buffer::Class;
+use reactor::net::Peer;
 use reactor::{Buffer, BufferPool, EventLoop, Handler, Readiness, Signal, Token};
 use slab::Slab;
 
@@ -43,14 +49,15 @@ use crate::options::{Limits, Options};
 use crate::response::Pieces;
 
 use accept::Acceptor;
-use closing::Drain;
-use connection::{Connection, Exchange, flag};
+use connection::{Connection, Exchange, Phase, flag};
+use deadline::TimeoutsMs;
+use drain::Drain;
 
 /// Bytes of a small buffer: most unfinished heads fit.
 const SMALL_BYTES: usize = 512;
 /// Room that the output buffer has, beyond the longest target, before a response is begun: status
 /// line, fields, and the target once more as a `Location`.
-pub(crate) const HEAD_ROOM: usize = 4 * 1024;
+const HEAD_ROOM: usize = 4 * 1024;
 /// Reads or writes of one connection before others get their turn.
 const ROUNDS_PER_TURN: u32 = 16;
 
@@ -71,48 +78,53 @@ enum Step {
     Close,
 }
 
-/// What serving a request needs, apart from the connection itself.
-struct Service<A: App> {
-    app: Arc<A>,
-    local: A::Local,
-    head: http::Head,
-    clock: Clock,
-    limits: http::Limits,
-    log: AccessLog,
-    /// Where all connections' input is received, and their output composed. `None` only while the
-    /// pool is dry.
-    scratch: Option<Buffer>,
-    out: Option<Buffer>,
-    pieces: Pieces,
-    /// Room in `out` before a response is begun, in bytes.
-    response_room: usize,
-    requests_max: u32,
-    draining: bool,
-}
-
 /// The driver: the [`Handler`] of an [`EventLoop`].
 pub struct Driver<A: App> {
-    service: Service<A>,
     /// By the token's slot; the loop checks generations before it calls.
     connections: Vec<Option<Connection>>,
-    /// By slot, when the log is on: where a connection comes from.
-    peers: Vec<connection::From>,
-    exchanges: Slab<Exchange>,
     acceptors: Vec<Acceptor>,
-    pool: BufferPool,
-    starved: VecDeque<Token>,
     /// Housekeeping without a descriptor: its deadline is the loop's.
     chores: Token,
     drain: Option<Drain>,
-    last_arrival_ms: u64,
-    tally: Tally,
-    timeouts: deadline::TimeoutsMs,
-    caps: Limits,
-    use_sendfile: bool,
+    drain_ms: u64,
+    connections_max: u32,
     /// `SO_LINGER` for accepted connections, when the operator asks for it.
     linger: Option<Duration>,
-    drain_ms: u64,
+    /// Where all connections' input is received.
+    scratch: Buffer,
+    engine: Engine<A>,
+}
+
+/// What serving a connection needs besides the connection.
+struct Engine<A: App> {
+    app: Arc<A>,
+    local: A::Local,
+    head: http::Head,
+    limits: http::Limits,
+    clock: Clock,
+    tally: Tally,
+    log: AccessLog,
+    /// Where a connection comes from, by slot; kept only when the log is on.
+    peers: Vec<Option<Peer>>,
+    /// Where responses are composed. Empty between turns.
+    out: Buffer,
+    /// What of the last response is not in `out`. None between turns.
+    pieces: Pieces,
+    exchanges: Slab<Exchange>,
+    pool: BufferPool,
+    /// The pool holds enough for whatever one read or write can leave behind. Checked anew whenever
+    /// a buffer was taken.
+    stocked: bool,
+    starved: VecDeque<Token>,
+    times: TimeoutsMs,
+    /// Room in `out` before a response is begun, in bytes.
+    response_room: usize,
+    requests_max: u32,
+    body_memory_max: usize,
     body_bytes_held: usize,
+    use_sendfile: bool,
+    draining: bool,
+    last_arrival_ms: u64,
 }
 
 impl<A: App> Driver<A> {
@@ -123,99 +135,31 @@ impl<A: App> Driver<A> {
     /// # Errors
     /// The buffer pool's mapping, or the registration of a listener.
     pub fn new(
-        event_loop: &mut EventLoop,
+        ev: &mut EventLoop,
         app: Arc<A>,
         options: &Options,
         listeners: Vec<Listening>,
         census: &Census,
         slot: usize,
     ) -> io::Result<Self> {
-        let limits = http_limits(&options.limits)?;
-        let connections_max = options.limits.connections as usize;
         let pool = BufferPool::new(&pool_classes(options))?;
-        let out_of_slots = || io::Error::other("no slot left in the event loop");
-        let chores = event_loop.reserve().ok_or_else(out_of_slots)?;
-        let log = AccessLog::open(&options.log)?;
-        let tally = Tally::new(census, slot)
-            .ok_or_else(|| io::Error::other("the census has no slot for this loop"))?;
-        let service = Service {
-            local: app.local(slot),
-            app,
-            head: http::Head::new(&limits),
-            clock: Clock::new(event_loop.now_ms()),
-            limits,
-            log,
-            scratch: None,
-            out: None,
-            pieces: Pieces::new(),
-            response_room: options.limits.target + HEAD_ROOM,
-            requests_max: options.limits.requests,
-            draining: false,
-        };
+        let scratch = pool.take(class::LARGE).ok_or_else(|| missing("buffer"))?;
+        let connections_max = options.limits.connections;
         let mut driver = Driver {
-            service,
-            connections: Vec::with_capacity(connections_max),
-            peers: Vec::new(),
-            exchanges: Slab::with_capacity(connections_max),
+            connections: Vec::with_capacity(connections_max as usize),
             acceptors: Vec::new(),
-            pool,
-            starved: VecDeque::new(),
-            chores,
+            chores: ev.reserve().ok_or_else(|| missing("source"))?,
             drain: None,
-            last_arrival_ms: 0,
-            tally,
-            timeouts: deadline::TimeoutsMs::new(&options.timeouts),
-            caps: options.limits.clone(),
-            use_sendfile: options.sendfile,
-            linger: options.tcp.linger,
             drain_ms: options.drain_timeout.as_millis() as u64,
-            body_bytes_held: 0,
+            connections_max,
+            linger: options.tcp.linger,
+            scratch,
+            engine: Engine::new(ev, app, options, census, slot, pool)?,
         };
-        for listener in listeners {
-            let acceptor = Acceptor::register(event_loop, listener)?;
-            driver.acceptors.push(acceptor);
+        for listening in listeners {
+            driver.acceptors.push(Acceptor::register(ev, listening)?);
         }
         Ok(driver)
-    }
-
-    /// Both buffers of the loop are there, and enough in the pool for what one read can leave behind:
-    /// an unfinished input and an unsent output. So whoever passes here cannot run dry later.
-    #[inline]
-    fn has_buffers(&mut self) -> bool {
-        if self.service.scratch.is_none() {
-            self.service.scratch = self.pool.take(class::LARGE);
-        }
-        if self.service.out.is_none() {
-            self.service.out = self.pool.take(class::LARGE);
-        }
-        self.service.scratch.is_some()
-            && self.service.out.is_some()
-            && self.pool.available(class::LARGE) >= 2
-    }
-
-    /// Puts a connection on the list of those that wait for a buffer.
-    #[cold]
-    fn starve(&mut self, token: Token) {
-        let Some(connection) = self.connection(token) else { return };
-        if !connection.is(flag::STARVED) {
-            connection.set(flag::STARVED);
-            self.starved.push_back(token);
-            self.tally.buffers_starved.add(1);
-        }
-    }
-
-    /// Lets those go on for whom there are buffers again.
-    #[cold]
-    fn feed_starved(&mut self, ev: &mut EventLoop) {
-        let mut portions = self.pool.available(class::LARGE) / 2;
-        while portions > 0 && self.has_buffers() {
-            let Some(token) = self.starved.pop_front() else { return };
-            if let Some(connection) = self.connection(token) {
-                connection.unset(flag::STARVED);
-                ev.defer(token, Readiness::default());
-                portions -= 1;
-            }
-        }
     }
 
     #[inline]
@@ -224,34 +168,31 @@ impl<A: App> Driver<A> {
     }
 
     /// Goes on with a connection until it blocks, ends or has had its turn.
+    #[inline]
     fn progress(&mut self, ev: &mut EventLoop, token: Token) {
-        for _ in 0..ROUNDS_PER_TURN {
-            let Some(connection) = self.connection(token) else { return };
-            let step = match connection.phase {
-                connection::Phase::Head | connection::Phase::Body => self.read(ev, token),
-                connection::Phase::Send => self.send_rest(ev, token),
-                connection::Phase::Wait => self.waiting(token),
-                connection::Phase::Linger => self.linger(token),
-            };
-            match step {
-                Step::Again => {}
-                Step::Blocked => return self.settle(ev, token),
-                Step::Close => return self.close(ev, token),
-            }
+        let slot = token.slot() as usize;
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        if !self.engine.progress(ev, connection, &mut self.scratch) {
+            self.close(ev, token);
         }
-        ev.defer(token, Readiness::default());
-        self.settle(ev, token);
     }
 
-    /// A connection that stays: watched from now on, with the deadline that its phase has.
-    #[inline]
-    fn settle(&mut self, ev: &mut EventLoop, token: Token) {
-        let Some(connection) = self.connection(token) else { return };
-        if !connection.is(flag::WATCHED) && !self.watch(ev, token) {
-            return self.close(ev, token);
+    fn log_turn_ended(&mut self, ev: &mut EventLoop) {
+        let now_ms = ev.now_ms();
+        let log = &mut self.engine.log;
+        log.turn_ended(now_ms);
+        let next = log.next_flush_ms();
+        self.engine.tally.log_lines_dropped.add(log.take_dropped());
+        if let Some(at) = next
+            && self.drain.is_none()
+        {
+            ev.set_deadline(self.chores, at.max(now_ms + 1));
         }
-        self.arm(ev, token);
     }
+}
+
+fn missing(what: &str) -> io::Error {
+    io::Error::other(format!("no {what} left in the event loop"))
 }
 
 /// The parser's limits.
@@ -266,47 +207,183 @@ fn pool_classes(options: &Options) -> [Class; 2] {
         // Every connection may be in the middle of a head.
         Class { size: SMALL_BYTES, count: options.limits.connections as usize },
         // Unfinished inputs beyond a small buffer and unsent outputs, as many as the operator grants;
-        // the loop's two own; two in reserve, so that what a read leaves behind always finds a place.
+        // the loop's own two; two in reserve, so that what a turn leaves behind always finds a place.
         Class { size: options.buffers.size, count: options.buffers.count + 4 },
     ]
+}
+
+impl<A: App> Engine<A> {
+    fn new(
+        ev: &EventLoop,
+        app: Arc<A>,
+        options: &Options,
+        census: &Census,
+        slot: usize,
+        pool: BufferPool,
+    ) -> io::Result<Self> {
+        let limits = http_limits(&options.limits)?;
+        Ok(Engine {
+            local: app.local(slot),
+            app,
+            head: http::Head::new(&limits),
+            limits,
+            clock: Clock::new(ev.now_ms()),
+            tally: Tally::new(census, slot).ok_or_else(|| missing("slot of counters"))?,
+            log: AccessLog::open(&options.log)?,
+            peers: Vec::new(),
+            out: pool.take(class::LARGE).ok_or_else(|| missing("buffer"))?,
+            pieces: Pieces::new(),
+            exchanges: Slab::with_capacity(options.limits.connections as usize),
+            pool,
+            stocked: false,
+            starved: VecDeque::new(),
+            times: TimeoutsMs::new(&options.timeouts),
+            response_room: options.limits.target + HEAD_ROOM,
+            requests_max: options.limits.requests,
+            body_memory_max: options.limits.body_memory,
+            body_bytes_held: 0,
+            use_sendfile: options.sendfile,
+            draining: false,
+            last_arrival_ms: 0,
+        })
+    }
+
+    /// Goes on with a connection until it blocks or has had its turn; `false` when it has ended.
+    #[inline]
+    fn progress(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        scratch: &mut Buffer,
+    ) -> bool {
+        for _ in 0..ROUNDS_PER_TURN {
+            let step = match connection.phase {
+                Phase::Head | Phase::Body => self.read(ev, connection, scratch),
+                Phase::Send => self.send_rest(ev, connection),
+                Phase::Wait => Step::Blocked,
+                Phase::Linger => self.linger(connection, scratch),
+            };
+            match step {
+                Step::Again => {}
+                Step::Blocked => return self.settle(ev, connection),
+                Step::Close => return false,
+            }
+        }
+        ev.defer(connection.token, Readiness::default());
+        self.settle(ev, connection)
+    }
+
+    /// A connection that stays: watched from now on, with the deadline that its phase has.
+    #[inline]
+    fn settle(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> bool {
+        if !connection.is(flag::WATCHED) && !connection.watch(ev) {
+            return false;
+        }
+        self.arm(ev, connection);
+        true
+    }
+
+    /// Enough buffers for what one read or write can leave behind: an unfinished input and an unsent
+    /// output. So whoever passes here cannot run dry later.
+    #[inline]
+    fn has_buffers(&mut self) -> bool {
+        self.stocked || self.take_stock()
+    }
+
+    #[cold]
+    fn take_stock(&mut self) -> bool {
+        self.stocked = self.pool.available(class::LARGE) >= 2;
+        self.stocked
+    }
+
+    /// Takes a buffer from the pool, on the strength of [`Engine::has_buffers`].
+    fn take_buffer(&mut self, class: usize) -> Option<Buffer> {
+        self.stocked = false;
+        self.pool.take(class)
+    }
+
+    /// Puts a connection on the list of those that wait for a buffer.
+    #[cold]
+    fn starve(&mut self, connection: &mut Connection) -> Step {
+        if !connection.is(flag::STARVED) {
+            connection.set(flag::STARVED);
+            self.starved.push_back(connection.token);
+            self.tally.buffers_starved.add(1);
+        }
+        Step::Blocked
+    }
+
+    #[inline]
+    fn count_turn(&mut self, ev: &EventLoop) {
+        let stats = ev.stats();
+        let tally = &self.tally;
+        tally.loop_turns.set(stats.turns);
+        tally.loop_events.set(stats.events);
+        tally.loop_events_turn_max.set(u64::from(stats.events_turn_max));
+        tally.loop_events_stale.set(stats.stale_events);
+        tally.loop_timers.set(stats.timeouts);
+        tally.buffers_small_used.set(self.pool.in_use(class::SMALL) as u64);
+        tally.buffers_large_used.set(self.pool.in_use(class::LARGE) as u64);
+        tally.body_bytes_held.set(self.body_bytes_held as u64);
+    }
+}
+
+impl<A: App> Driver<A> {
+    /// Lets those go on for whom there are buffers again.
+    #[cold]
+    fn feed_starved(&mut self, ev: &mut EventLoop) {
+        let mut portions = self.engine.pool.available(class::LARGE) / 2;
+        while portions > 0 {
+            let Some(token) = self.engine.starved.pop_front() else { return };
+            if let Some(connection) = self.connection(token) {
+                connection.unset(flag::STARVED);
+                ev.defer(token, Readiness::default());
+                portions -= 1;
+            }
+        }
+    }
 }
 
 impl<A: App> Handler for Driver<A> {
     #[inline]
     fn ready(&mut self, ev: &mut EventLoop, token: Token, readiness: Readiness) {
-        self.service.clock.update(ev.now_ms());
-        let Some(connection) = self.connection(token) else {
+        self.engine.clock.update(ev.now_ms());
+        let slot = token.slot() as usize;
+        let Some(Some(connection)) = self.connections.get_mut(slot) else {
             return self.accept_ready(ev, token);
         };
-        if readiness.is_readable() || readiness.is_read_closed() || readiness.is_error() {
-            connection.set(flag::READABLE);
-            if readiness.is_read_closed() || readiness.is_error() {
-                connection.set(flag::PEER_FIN);
-            }
+        connection.note(readiness);
+        if readiness.is_error() && connection.phase != Phase::Head {
+            self.engine.tally.connections_reset.add(1);
+            return self.close(ev, token);
         }
-        if readiness.is_error() && connection.phase != connection::Phase::Head {
-            return self.reset_by_peer(ev, token);
+        if !self.engine.progress(ev, connection, &mut self.scratch) {
+            self.close(ev, token);
         }
-        self.progress(ev, token);
     }
 
     fn timeout(&mut self, ev: &mut EventLoop, token: Token) {
-        self.service.clock.update(ev.now_ms());
+        self.engine.clock.update(ev.now_ms());
+        let slot = token.slot() as usize;
         if token == self.chores {
             self.do_chores(ev);
-        } else if self.connection(token).is_some() {
-            self.expired(ev, token);
+        } else if let Some(Some(connection)) = self.connections.get_mut(slot) {
+            if self.engine.expired(ev, connection) {
+                self.progress(ev, token);
+            } else {
+                self.close(ev, token);
+            }
         } else {
             self.resume_accepting(ev);
         }
     }
 
     fn signal(&mut self, ev: &mut EventLoop, signal: Signal) {
-        self.service.clock.update(ev.now_ms());
+        self.engine.clock.update(ev.now_ms());
         match signal {
             Signal::TERM | Signal::INT => self.begin_drain(ev),
             Signal::HUP => {
-                if let Err(error) = self.service.log.reopen() {
+                if let Err(error) = self.engine.log.reopen() {
                     eprintln!("stampede: the access log could not be reopened: {error}");
                 }
             }
@@ -314,39 +391,14 @@ impl<A: App> Handler for Driver<A> {
         }
     }
 
+    #[inline]
     fn turn_ended(&mut self, ev: &mut EventLoop) {
-        if !self.starved.is_empty() {
+        if !self.engine.starved.is_empty() {
             self.feed_starved(ev);
         }
-        if self.service.log.is_on() {
+        if self.engine.log.is_on() {
             self.log_turn_ended(ev);
         }
-        self.count_turn(ev);
-    }
-}
-
-impl<A: App> Driver<A> {
-    #[inline]
-    fn count_turn(&mut self, ev: &EventLoop) {
-        let stats = ev.stats();
-        let counters = &self.tally;
-        counters.loop_turns.set(stats.turns);
-        counters.loop_events.set(stats.events);
-        counters.loop_events_turn_max.set(u64::from(stats.events_turn_max));
-        counters.loop_events_stale.set(stats.stale_events);
-        counters.loop_timers.set(stats.timeouts);
-        counters.buffers_small_used.set(self.pool.in_use(class::SMALL) as u64);
-        counters.buffers_large_used.set(self.pool.in_use(class::LARGE) as u64);
-        counters.body_bytes_held.set(self.body_bytes_held as u64);
-    }
-
-    fn log_turn_ended(&mut self, ev: &mut EventLoop) {
-        let now_ms = ev.now_ms();
-        self.service.log.turn_ended(now_ms);
-        let dropped = self.service.log.take_dropped();
-        self.tally.log_lines_dropped.add(dropped);
-        if let Some(at) = self.service.log.next_flush_ms() {
-            ev.set_deadline(self.chores, at.max(now_ms + 1));
-        }
+        self.engine.count_turn(ev);
     }
 }

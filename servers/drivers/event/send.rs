@@ -8,38 +8,33 @@
 
 use std::mem;
 
-use reactor::{EventLoop, Readiness, Token};
+use reactor::{EventLoop, Readiness};
 
-use super::connection::{Body, Exchange, NO_EXCHANGE, Phase, flag};
+use super::connection::{Body, Connection, NO_EXCHANGE, Phase, flag};
 use super::output::{Progress, send_all};
-use super::{Driver, Step, class};
+use super::{Engine, Step, class};
 use crate::app::App;
 
-impl<A: App> Driver<A> {
+impl<A: App> Engine<A> {
     /// Sends what the turn has put into the loop's output buffer.
     #[inline]
-    pub(super) fn flush(&mut self, ev: &mut EventLoop, token: Token) -> Step {
-        let Some(connection) = self.connections[token.slot() as usize].as_mut() else {
-            return Step::Blocked;
-        };
-        let service = &mut self.service;
-        let Some(out) = service.out.as_mut() else { return Step::Close };
-        if out.is_empty() && service.pieces.is_empty() {
-            return self.sent(ev, token);
+    pub(super) fn flush(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
+        if self.out.is_empty() && self.pieces.is_empty() {
+            return self.sent(ev, connection);
         }
-        let result = send_all(&connection.stream, out, &mut service.pieces, self.use_sendfile);
-        match result {
+        let stream = &connection.stream;
+        match send_all(stream, &mut self.out, &mut self.pieces, self.use_sendfile) {
             Ok((Progress::Done, sent)) => {
                 self.tally.bytes_sent.add(sent);
                 if connection.exchange != NO_EXCHANGE {
                     self.exchanges[connection.exchange as usize].sent += sent as i64;
                 }
-                self.sent(ev, token)
+                self.sent(ev, connection)
             }
             Ok((progress, sent)) => {
                 self.tally.bytes_sent.add(sent);
-                self.park_output(ev, token, sent);
-                self.unfinished(ev, token, progress)
+                self.park_output(ev, connection, sent);
+                self.unfinished(ev, connection, progress)
             }
             Err(_) => self.send_failed(),
         }
@@ -47,64 +42,67 @@ impl<A: App> Driver<A> {
 
     /// The loop's output becomes the connection's own.
     #[cold]
-    fn park_output(&mut self, ev: &EventLoop, token: Token, sent: u64) {
-        let out = self.service.out.take_if(|out| !out.is_empty());
-        if self.service.out.is_none() {
-            self.service.out = self.pool.take(class::LARGE);
-        }
-        let pieces = mem::take(&mut self.service.pieces);
-        let exchange = self.exchange(token, ev.now_ms());
+    fn park_output(&mut self, ev: &EventLoop, connection: &mut Connection, sent: u64) {
+        let out = if self.out.is_empty() {
+            None
+        } else {
+            // `has_buffers` has seen to it that there is one.
+            let fresh = self.take_buffer(class::LARGE);
+            fresh.map(|fresh| mem::replace(&mut self.out, fresh))
+        };
+        let pieces = mem::take(&mut self.pieces);
+        let exchange = self.exchange(connection, ev.now_ms());
         exchange.output = out;
         exchange.pieces = pieces;
         exchange.sent += sent as i64;
         exchange.moved_ms = ev.now_ms() as u32;
-        if let Some(connection) = self.connection(token) {
-            connection.phase = Phase::Send;
-        }
+        connection.phase = Phase::Send;
     }
 
     /// Goes on sending what a full socket did not take.
-    pub(super) fn send_rest(&mut self, ev: &mut EventLoop, token: Token) -> Step {
-        let Some(connection) = self.connections[token.slot() as usize].as_mut() else {
-            return Step::Blocked;
-        };
+    pub(super) fn send_rest(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
+        if !self.has_buffers() {
+            return self.starve(connection);
+        }
         let Some(exchange) = self.exchanges.get_mut(connection.exchange as usize) else {
             return Step::Close;
         };
-        let own = exchange.output.take();
         // Without output of its own it borrows the loop's buffer, which is empty between turns.
-        let borrowed = own.is_none();
-        let out = own.or_else(|| self.service.out.take()).or_else(|| self.pool.take(class::LARGE));
-        let Some(mut out) = out else {
-            self.starve(token);
-            return Step::Blocked;
-        };
-        let result =
-            send_all(&connection.stream, &mut out, &mut exchange.pieces, self.use_sendfile);
-        if let Ok((_, sent)) = &result
-            && *sent > 0
-        {
-            exchange.sent += *sent as i64;
+        let out = exchange.output.as_mut().unwrap_or(&mut self.out);
+        let stream = &connection.stream;
+        let (progress, sent) =
+            match send_all(stream, out, &mut exchange.pieces, self.use_sendfile) {
+                Ok(result) => result,
+                Err(_) => return self.send_failed(),
+            };
+        if sent > 0 {
+            exchange.sent += sent as i64;
             exchange.moved_ms = ev.now_ms() as u32;
-            self.tally.bytes_sent.add(*sent);
+            self.tally.bytes_sent.add(sent);
         }
-        if out.is_empty() && (borrowed || self.service.out.is_none()) {
-            self.service.out = Some(out);
-        } else if !out.is_empty() {
-            exchange.output = Some(out);
+        exchange.output = exchange.output.take().filter(|output| !output.is_empty());
+        if !self.out.is_empty() {
+            // What a generator made in the borrowed buffer and the socket did not take.
+            let fresh = self.take_buffer(class::LARGE);
+            let unsent = fresh.map(|fresh| mem::replace(&mut self.out, fresh));
+            self.exchange(connection, ev.now_ms()).output = unsent;
         }
-        match result {
-            Ok((Progress::Done, _)) => self.sent(ev, token),
-            Ok((progress, _)) => self.unfinished(ev, token, progress),
-            Err(_) => self.send_failed(),
+        match progress {
+            Progress::Done => self.sent(ev, connection),
+            _ => self.unfinished(ev, connection, progress),
         }
     }
 
-    fn unfinished(&mut self, ev: &mut EventLoop, token: Token, progress: Progress) -> Step {
+    fn unfinished(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        progress: Progress,
+    ) -> Step {
         match progress {
             Progress::Done | Progress::Full => Step::Blocked,
             Progress::Budget => {
-                ev.defer(token, Readiness::WRITABLE);
+                ev.defer(connection.token, Readiness::WRITABLE);
                 Step::Blocked
             }
             Progress::Broken => {
@@ -114,56 +112,43 @@ impl<A: App> Driver<A> {
         }
     }
 
+    /// Nothing of this connection's may stay in the loop's own buffer.
     #[cold]
     fn send_failed(&mut self) -> Step {
+        self.out.clear();
+        self.pieces.clear();
         self.tally.connections_reset.add(1);
         Step::Close
     }
 
     /// Everything is with the kernel: what comes next?
     #[inline]
-    pub(super) fn sent(&mut self, ev: &mut EventLoop, token: Token) -> Step {
-        let Some(connection) = self.connections[token.slot() as usize].as_mut() else {
-            return Step::Blocked;
-        };
+    fn sent(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
         if connection.exchange != NO_EXCHANGE {
-            return self.sent_exchange(ev, token);
+            return self.sent_exchange(ev, connection);
         }
         if connection.is(flag::LAST) {
-            return self.end(ev, token);
+            return self.end(ev, connection);
         }
-        if connection.is(flag::READABLE | flag::PENDING) { Step::Again } else { Step::Blocked }
+        connection.more_input()
     }
 
-    fn sent_exchange(&mut self, ev: &mut EventLoop, token: Token) -> Step {
-        self.log_held(ev, token);
-        let Some(connection) = self.connections[token.slot() as usize].as_mut() else {
-            return Step::Blocked;
-        };
-        let exchange: &mut Exchange = &mut self.exchanges[connection.exchange as usize];
+    fn sent_exchange(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
+        self.log_held(ev, connection);
+        let exchange = &self.exchanges[connection.exchange as usize];
         if exchange.wait_until_ms != 0 {
             connection.phase = Phase::Wait;
             return Step::Blocked;
         }
         if connection.is(flag::LAST) {
-            return self.end(ev, token);
+            return self.end(ev, connection);
         }
         if matches!(exchange.body, Body::None) {
             connection.phase = Phase::Head;
-            self.drop_idle_exchange(token);
+            self.drop_idle_exchange(connection);
         } else {
             connection.phase = Phase::Body;
         }
-        let Some(connection) = self.connection(token) else { return Step::Blocked };
-        if connection.is(flag::READABLE | flag::PENDING) { Step::Again } else { Step::Blocked }
-    }
-
-    /// Sends what a call outside of `read` has put into the output buffer, and goes on from there.
-    pub(super) fn go_on(&mut self, ev: &mut EventLoop, token: Token) {
-        match self.flush(ev, token) {
-            Step::Again => self.progress(ev, token),
-            Step::Blocked => self.settle(ev, token),
-            Step::Close => self.close(ev, token),
-        }
+        connection.more_input()
     }
 }
