@@ -116,10 +116,10 @@ impl Connection {
     #[inline]
     pub fn next(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         let step = match self.phase {
-            Phase::Head { skim, read } if self.persists => {
-                self.head(input, head, limits, skim, read as usize)
+            Phase::Head { read: 0, .. } if self.persists && self.empty_lines == 0 => {
+                self.fresh_head(input, head, limits)
             }
-            _ => self.after_head(input, limits),
+            _ => self.other(input, head, limits),
         };
         if step.is_err() {
             self.fail();
@@ -135,24 +135,29 @@ impl Connection {
     }
 
     /// The fast way first; when the head is not all there, or not well formed, the other one.
-    #[inline]
-    fn head(
+    #[inline(always)]
+    fn fresh_head(
         &mut self,
         input: &[u8],
         head: &mut Head,
         limits: &Limits,
-        skim: Skim,
-        read: usize,
     ) -> Result<Step, Error> {
-        let starts_plainly = self.empty_lines == 0 && input.first().is_some_and(|&b| b != b'\r');
-        if read == 0 && starts_plainly {
-            let window = &input[..input.len().min(limits.head())];
-            if parse::parse(window, head, limits).is_some() {
-                head.start = 0;
-                return self.begin(input, head, limits);
-            }
+        let window = &input[..input.len().min(limits.head())];
+        if parse::parse(window, head, limits).is_none() {
+            return self.skim_head(input, head, limits, Skim::HEAD, 0);
         }
-        self.skim_head(input, head, limits, skim, read)
+        head.start = 0;
+        self.begin(input, head, limits)
+    }
+
+    /// Everything but the fast way.
+    fn other(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
+        match self.phase {
+            Phase::Head { skim, read } if self.persists => {
+                self.skim_head(input, head, limits, skim, read as usize)
+            }
+            _ => self.body(input, limits),
+        }
     }
 
     /// Reads on byte by byte; parses when the blank line has come.
@@ -223,7 +228,7 @@ impl Connection {
     }
 
     /// A head is there: the exchange begins. `line` begins at the request line.
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, line: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         self.requests = self.requests.saturating_add(1);
         self.version = head.version;
@@ -245,7 +250,7 @@ impl Connection {
         })
     }
 
-    fn after_head(&mut self, input: &[u8], limits: &Limits) -> Result<Step, Error> {
+    fn body(&mut self, input: &[u8], limits: &Limits) -> Result<Step, Error> {
         if !input.is_empty() {
             // The client did not wait, or has waited long enough.
             self.expects_continue = false;

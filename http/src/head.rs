@@ -306,17 +306,6 @@ impl Head {
         Request::from_line(self, bytes)
     }
 
-    /// Appends a field and keeps the sets.
-    #[inline]
-    pub(crate) fn push(&mut self, name: Span, value: Span, known: Known) {
-        let bit = KnownSet::EMPTY.with(known);
-        if self.seen.intersects(bit) {
-            self.repeated = self.repeated.union(bit);
-        }
-        self.seen = self.seen.union(bit);
-        self.fields.push(Field { name, value, known });
-    }
-
     /// The first field of that name.
     #[inline]
     pub(crate) fn first(&self, name: Known) -> Option<&Field> {

@@ -5,7 +5,7 @@
 //! of what it holds as one 64-bit word:
 //!
 //! ```text
-//! "User-Agent" ─► first 8 bytes, folded ─► × constant ─► 7 bits ─► one candidate ─► compare
+//! "User-Agent" ─► first, last, length ─► × constant ─► 7 bits ─► one candidate ─► compare
 //! ```
 //!
 //! The constant makes the 128 slots free of collisions; that is asserted when this is compiled.
@@ -118,6 +118,13 @@ impl KnownSet {
         KnownSet(self.0 | other.0)
     }
 
+    /// What is in both sets.
+    #[must_use]
+    #[inline]
+    pub const fn intersection(self, other: KnownSet) -> Self {
+        KnownSet(self.0 & other.0)
+    }
+
     /// Whether `name` is in it.
     #[inline]
     pub const fn contains(self, name: Known) -> bool {
@@ -137,7 +144,7 @@ impl KnownSet {
     }
 }
 
-/// The longest known name has 25 bytes: two blocks.
+/// The longest known name has 25 bytes: two blocks, the second not quite full.
 const NAME_BYTES_MAX: usize = 2 * BLOCK_BYTES;
 
 /// A name prepared for comparison: `byte | fold == text` for each of its bytes.
@@ -151,15 +158,14 @@ struct Entry {
 
 const SLOT_BITS: u32 = 7;
 /// Found by trial: a random odd number that gives each name a slot of its own.
-const SPREAD: u64 = 0x7d0b_6da5_0b7b_0e03;
+const SPREAD: u32 = 0x63a029a5;
 
-/// The slot of a name of `len` bytes whose first (at most) eight are the lowest of `first`.
-#[inline]
-const fn slot(first: u64, len: usize) -> usize {
-    let beyond = if len < 8 { 64 - len as u32 * 8 } else { 0 };
-    // Shifted to the top, so that what is no longer the name falls out; no name is empty.
-    let name = (first | 0x2020_2020_2020_2020) << (beyond & 63);
-    ((name ^ len as u64).wrapping_mul(SPREAD) >> (64 - SLOT_BITS)) as usize
+/// The slot of a name with this first and last byte and so many bytes.
+#[inline(always)]
+const fn slot(first: u8, last: u8, len: usize) -> usize {
+    // Folds letters; what else it folds, the comparison tells apart.
+    let ends = (first as u32 | (last as u32) << 8) | 0x2020;
+    ((ends ^ (len as u32) << 16).wrapping_mul(SPREAD) >> (32 - SLOT_BITS)) as usize
 }
 
 const fn entry(known: Known) -> Entry {
@@ -191,11 +197,8 @@ static ENTRIES: [Entry; 1 << SLOT_BITS] = {
     let mut at = 1;
     while at < Known::ALL.len() {
         let entry = entry(Known::ALL[at]);
-        let first = match entry.text[0].first_chunk::<8>() {
-            Some(eight) => u64::from_le_bytes(*eight),
-            None => 0,
-        };
-        let slot = slot(first, entry.len as usize);
+        let name = entry.known.name().as_bytes();
+        let slot = slot(name[0], name[name.len() - 1], name.len());
         assert!(
             entries[slot].len == 0,
             "two known names share a slot: find another SPREAD"
@@ -216,35 +219,34 @@ impl Known {
             Some(space) => space.copy_from_slice(name),
             None => return Known::Other,
         }
-        match (padded.first_chunk(), padded.last_chunk()) {
-            (Some(first), second) => Self::find(first, second, name.len()),
-            _ => Known::Other,
-        }
+        let (Some(first), Some(second)) = (padded.first_chunk(), padded.last_chunk()) else {
+            return Known::Other;
+        };
+        let (Some(&start), Some(&end)) = (name.first(), name.last()) else {
+            return Known::Other;
+        };
+        let entry = &ENTRIES[slot(start, end, name.len())];
+        let same = entry.len as usize == name.len()
+            && Self::differing(first, entry, 0) & scan::low_bits(name.len().min(BLOCK_BYTES)) == 0
+            && Self::differing(second, entry, 1)
+                & scan::low_bits(name.len().saturating_sub(BLOCK_BYTES))
+                == 0;
+        if same { entry.known } else { Known::Other }
     }
 
-    /// The number of the name of `len` bytes that begins with the block `first` and goes on, when it is longer,
-    /// in `second`. What follows the name in its last block does not matter, and its bytes need not
-    /// have been checked.
-    #[inline]
-    pub(crate) fn find(first: &Block, second: Option<&Block>, len: usize) -> Known {
-        let entry = &ENTRIES[slot(scan::first_word(first), len)];
-        if entry.len as usize != len || len == 0 {
-            return Known::Other;
-        }
-        let here = scan::low_bits(len.min(BLOCK_BYTES));
-        if scan::equal_folded(first, &entry.fold[0], &entry.text[0]) & here != here {
-            return Known::Other;
-        }
-        if len > BLOCK_BYTES {
-            let there = scan::low_bits(len - BLOCK_BYTES);
-            let Some(second) = second else {
-                return Known::Other;
-            };
-            if scan::equal_folded(second, &entry.fold[1], &entry.text[1]) & there != there {
-                return Known::Other;
-            }
-        }
-        entry.known
+    /// The number of the name of `len` bytes, fewer than a block, that begins `block` and whose last byte is `last`.
+    /// What follows it there does not matter, and its bytes need not have been checked.
+    #[inline(always)]
+    pub(crate) fn find_short(block: &Block, last: u8, len: usize) -> Option<Known> {
+        let entry = &ENTRIES[slot(block[0], last, len)];
+        let same = entry.len as usize == len
+            && Self::differing(block, entry, 0) & scan::low_bits(len) == 0;
+        same.then_some(entry.known)
+    }
+
+    #[inline(always)]
+    fn differing(block: &Block, entry: &Entry, index: usize) -> u32 {
+        !scan::equal_folded(block, &entry.fold[index], &entry.text[index])
     }
 }
 

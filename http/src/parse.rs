@@ -9,42 +9,58 @@
 //! Grammar: RFC 9112, sections 3 and 5.
 
 use crate::Limits;
-use crate::head::{Head, Method, Span, Version};
-use crate::known::Known;
+use crate::head::{Field, Head, Method, Span, Version};
+use crate::known::{Known, KnownSet};
 use crate::scan::{self, TARGET, TOKEN};
 
-/// Parses the head that begins `bytes`, which is at most as long as the head limit. `None`: not complete,
-/// or not well formed, or beyond a limit; `head` is then half filled.
-#[inline]
+/// Parses the head that begins `bytes`, which is at most as long as the head limit. `None`: not complete, or
+/// not well formed, or beyond a limit; `head` is then of no use.
+///
+/// Not inlined: it needs the registers for itself.
+#[inline(never)]
 pub(crate) fn parse(bytes: &[u8], head: &mut Head, limits: &Limits) -> Option<()> {
-    head.clear();
+    head.fields.clear();
+    let mut names = Names::default();
     let mut at = request_line(bytes, head, limits)?;
     while *bytes.get(at)? != b'\r' {
         if head.fields.len() >= limits.fields() {
             return None;
         }
-        at = field_line(bytes, at, head)?;
+        at = field_line(bytes, at, head, &mut names)?;
     }
     if *bytes.get(at + 1)? != b'\n' {
         return None;
     }
+    (head.seen, head.repeated) = (names.seen, names.repeated);
     head.len = (at + 2) as u16;
     Some(())
 }
 
+/// The names of the fields so far.
+#[derive(Default)]
+struct Names {
+    seen: KnownSet,
+    repeated: KnownSet,
+}
+
 /// `method SP target SP HTTP/d.d CRLF`. Gives the place of the first field line.
-#[inline]
+#[inline(always)]
 fn request_line(bytes: &[u8], head: &mut Head, limits: &Limits) -> Option<usize> {
-    let method_len = method(bytes, head)?;
+    let method_len = if bytes.starts_with(b"GET ") {
+        head.method = Method::Get;
+        3
+    } else {
+        method(bytes, head)?
+    };
     head.method_len = method_len as u8;
     let start = method_len + 1;
     let path_end = scan::path_end(bytes, start);
-    let mut end = path_end;
-    if bytes.get(path_end) == Some(&b'?') {
-        end = scan::class_end(bytes, path_end + 1, TARGET);
-        head.query = Span::new(path_end + 1, end);
-        head.has_query = true;
-    }
+    let end = if *bytes.get(path_end)? == b'?' {
+        query(bytes, path_end, head)
+    } else {
+        path_end
+    };
+    head.has_query = end != path_end;
     if end == start || end - start > limits.target() {
         return None;
     }
@@ -53,13 +69,9 @@ fn request_line(bytes: &[u8], head: &mut Head, limits: &Limits) -> Option<usize>
     version(bytes, end, head)
 }
 
-/// The method and its space. Gives the method's length.
-#[inline]
+/// A method other than GET, and its space. Gives the method's length.
+#[cold]
 fn method(bytes: &[u8], head: &mut Head) -> Option<usize> {
-    if bytes.starts_with(b"GET ") {
-        head.method = Method::Get;
-        return Some(3);
-    }
     let window = &bytes[..bytes.len().min(Limits::METHOD_BYTES_MAX + 1)];
     let len = scan::class_end(window, 0, TOKEN);
     if len == 0 || *window.get(len)? != b' ' {
@@ -69,15 +81,28 @@ fn method(bytes: &[u8], head: &mut Head) -> Option<usize> {
     Some(len)
 }
 
+/// The query that the question mark at `at` begins. Gives its end.
+#[cold]
+fn query(bytes: &[u8], at: usize, head: &mut Head) -> usize {
+    let end = scan::class_end(bytes, at + 1, TARGET);
+    head.query = Span::new(at + 1, end);
+    end
+}
+
 /// `SP HTTP/d.d CRLF` at `at`. Gives the place behind it.
-#[inline]
+#[inline(always)]
 fn version(bytes: &[u8], at: usize, head: &mut Head) -> Option<usize> {
     let line: &[u8; 11] = bytes.get(at..)?.first_chunk()?;
-    if line == b" HTTP/1.1\r\n" {
-        head.version = Version::Http11;
-        head.major = b'1';
-        return Some(at + 11);
-    }
+    (head.version, head.major) = if line == b" HTTP/1.1\r\n" {
+        (Version::Http11, b'1')
+    } else {
+        other_version(line)?
+    };
+    Some(at + line.len())
+}
+
+#[cold]
+fn other_version(line: &[u8; 11]) -> Option<(Version, u8)> {
     match line {
         [
             b' ',
@@ -92,56 +117,78 @@ fn version(bytes: &[u8], at: usize, head: &mut Head) -> Option<usize> {
             b'\r',
             b'\n',
         ] if major.is_ascii_digit() && minor.is_ascii_digit() => {
-            head.version = if *minor == b'0' {
+            let version = if *minor == b'0' {
                 Version::Http10
             } else {
                 Version::Http11
             };
-            head.major = *major;
-            Some(at + 11)
+            Some((version, *major))
         }
         _ => None,
     }
 }
 
 /// `name ":" OWS value OWS CRLF` at `at`. Gives the place behind it.
-#[inline]
-fn field_line(bytes: &[u8], at: usize, head: &mut Head) -> Option<usize> {
+#[inline(always)]
+fn field_line(bytes: &[u8], at: usize, head: &mut Head, names: &mut Names) -> Option<usize> {
     let (colon, known) = field_name(bytes, at)?;
-    let mut start = colon + 1;
-    while scan::is_space(*bytes.get(start)?) {
-        start += 1;
-    }
-    let line_end = scan::value_end(bytes, start);
-    if bytes.get(line_end..line_end + 2)? != b"\r\n" {
-        return None;
-    }
-    let mut end = line_end;
-    while end > start && scan::is_space(bytes[end - 1]) {
-        end -= 1;
-    }
-    head.push(Span::new(at, colon), Span::new(start, end), known);
+    let line_end = scan::value_end(bytes, colon + 1);
+    let line = bytes.get(colon + 1..line_end.checked_add(2)?)?;
+    // In what has been checked, only white space is not above SP.
+    let value = match line {
+        [b' ', first, .., last, b'\r', b'\n'] if *first > b' ' && *last > b' ' => {
+            Span::new(colon + 2, line_end)
+        }
+        [.., b'\r', b'\n'] => trimmed(bytes, colon + 1, line_end),
+        _ => return None,
+    };
+    let bit = KnownSet::of(&[known]);
+    names.repeated = names.repeated.union(names.seen.intersection(bit));
+    names.seen = names.seen.union(bit);
+    head.fields.push(Field {
+        name: Span::new(at, colon),
+        value,
+        known,
+    });
     Some(line_end + 2)
 }
 
-/// A name of one byte at least, up to its colon: the colon's place, and which of the known names it is.
-#[inline]
-fn field_name(bytes: &[u8], at: usize) -> Option<(usize, Known)> {
-    if let Some(block) = scan::block(bytes, at) {
-        let colons = scan::equal(block, b':');
-        let len = colons.trailing_zeros() as usize;
-        // A known name needs no check of its bytes.
-        if colons != 0
-            && let known = Known::find(block, None, len)
-            && known != Known::Other
-        {
-            return Some((at + len, known));
-        }
+#[inline(never)]
+fn trimmed(bytes: &[u8], mut start: usize, mut end: usize) -> Span {
+    while start < end && scan::is_space(bytes[start]) {
+        start += 1;
     }
-    other_name(bytes, at)
+    while end > start && scan::is_space(bytes[end - 1]) {
+        end -= 1;
+    }
+    Span::new(start, end)
 }
 
-/// A name that is not known, or long, or close to the end of the bytes.
+/// A name of one byte at least, up to its colon: the colon's place, and which of the known names it is.
+#[inline(always)]
+fn field_name(bytes: &[u8], at: usize) -> Option<(usize, Known)> {
+    let Some(block) = scan::block(bytes, at) else {
+        return other_name(bytes, at);
+    };
+    // The one name that comes with every request, mostly first and written like this.
+    if block.starts_with(b"Host:") {
+        return Some((at + 4, Known::Host));
+    }
+    let colons = scan::equal(block, b':');
+    if colons <= 1 {
+        return other_name(bytes, at);
+    }
+    let len = colons.trailing_zeros() as usize;
+    let last = *bytes.get(at + len - 1)?;
+    // A known name needs no check of its bytes.
+    match Known::find_short(block, last, len) {
+        Some(known) => Some((at + len, known)),
+        None => other_name(bytes, at),
+    }
+}
+
+/// A name that is not known, or long, or near the end of the bytes.
+#[inline(never)]
 fn other_name(bytes: &[u8], at: usize) -> Option<(usize, Known)> {
     let colon = scan::class_end(bytes, at, TOKEN);
     if colon == at || *bytes.get(colon)? != b':' {

@@ -9,7 +9,7 @@
 //! mask    0  0  0  0  0  0  1  1        trailing zeros: 6
 //! ```
 //!
-//! The last, shorter block goes byte by byte. Each function on blocks exists twice, with the same names in the same
+//! Each function on blocks exists twice, with the same names in the same
 //! order: for SSE2 and for every processor. Both are tested here against the table, every byte at every place.
 
 #[cfg_attr(
@@ -133,13 +133,12 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// The block at `at`; `None` when the bytes end before it does.
-#[inline]
+#[inline(always)]
 pub(crate) fn block(bytes: &[u8], at: usize) -> Option<&Block> {
     bytes.get(at..)?.first_chunk()
 }
 
-/// Where the first byte from `from` on stands that `stops` marks, block by block; the last block, and what the
-/// blocks leave, by class.
+/// Where the first byte from `from` on stands that `stops` marks, block by block.
 #[inline(always)]
 fn run_end(bytes: &[u8], from: usize, class: u8, stops: impl Fn(&Block) -> u32) -> usize {
     let mut at = from;
@@ -150,7 +149,18 @@ fn run_end(bytes: &[u8], from: usize, class: u8, stops: impl Fn(&Block) -> u32) 
         }
         at += BLOCK_BYTES;
     }
-    class_end(bytes, at, class)
+    // The rest lies in the last block, behind what has been looked at already.
+    match (bytes.last_chunk(), bytes.len().checked_sub(at)) {
+        (Some(last), Some(left)) => {
+            let stops = stops(last) >> ((BLOCK_BYTES - left) % 32);
+            if stops == 0 {
+                bytes.len()
+            } else {
+                at + stops.trailing_zeros() as usize
+            }
+        }
+        _ => class_end(bytes, at, class),
+    }
 }
 
 /// Where the field content that begins at `from` ends: the first control character but HTAB, or the end.
@@ -160,14 +170,26 @@ pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
 }
 
 /// Where the path that begins at `from` ends.
-#[inline]
+#[inline(always)]
 pub(crate) fn path_end(bytes: &[u8], from: usize) -> usize {
+    // Most paths are short and plain, and a space follows.
+    if let Some(block) = block(bytes, from) {
+        let end = from + vector::not_plain_path(block).trailing_zeros() as usize;
+        if bytes.get(end) == Some(&b' ') {
+            return end;
+        }
+    }
+    any_path_end(bytes, from)
+}
+
+#[inline(never)]
+fn any_path_end(bytes: &[u8], from: usize) -> usize {
     run_end(bytes, from, PATH, vector::not_path)
 }
 
 /// Whether the `len` bytes at `start` are a host of letters, digits, dots and hyphens with an optional port: what nearly
 /// every `Host` is. `false` says nothing: look closer.
-#[inline]
+#[inline(always)]
 pub(crate) fn is_plain_host(bytes: &[u8], start: usize, len: usize) -> bool {
     let Some(block) = block(bytes, start) else {
         return false;
@@ -175,28 +197,22 @@ pub(crate) fn is_plain_host(bytes: &[u8], start: usize, len: usize) -> bool {
     if len >= BLOCK_BYTES {
         return false;
     }
-    let (odd, not_digits) = vector::not_plain_host(block);
-    // A stop behind the last byte, for a host without a port.
-    let name_len = (odd | 1 << len).trailing_zeros() as usize;
-    if name_len == len {
+    let (odd, colons, not_digits) = vector::not_plain_host(block);
+    let text = low_bits(len);
+    let odd = odd & text;
+    if odd == 0 {
         return len != 0;
     }
-    let port = low_bits(len) & !low_bits(name_len + 1);
-    name_len != 0 && block[name_len] == b':' && not_digits & port == 0
+    // Up to and including the first odd byte, which must be a colon behind at least one byte.
+    let name = odd ^ (odd - 1);
+    let first_odd = odd & odd.wrapping_neg();
+    colons & first_odd & !1 != 0 && not_digits & text & !name == 0
 }
 
 /// The lowest `count` bits, fewer than 32.
 #[inline]
 pub(crate) fn low_bits(count: usize) -> u32 {
     (1 << count) - 1
-}
-
-/// The first eight bytes of a block, the first lowest.
-#[inline]
-pub(crate) fn first_word(block: &Block) -> u64 {
-    block
-        .first_chunk::<8>()
-        .map_or(0, |eight| u64::from_le_bytes(*eight))
 }
 
 #[cfg(test)]
@@ -223,6 +239,10 @@ mod tests {
             assert_eq!(
                 vector::not_plain_host(block),
                 portable::not_plain_host(block)
+            );
+            assert_eq!(
+                vector::not_plain_path(block),
+                portable::not_plain_path(block)
             );
             assert_eq!(vector::equal(block, b':'), portable::equal(block, b':'));
             let (fold, text) = ([0x20; 16], [b'a'; 16]);

@@ -38,12 +38,22 @@ pub(crate) fn not_path(block: &Block) -> u32 {
     mask(block, |_, byte| !is(byte, PATH))
 }
 
-/// Bytes that are neither letter, digit, `.` nor `-`; and bytes that are no digit.
+/// Bytes that are neither letter, digit, nor one of `- . / _`.
 #[inline]
-pub(crate) fn not_plain_host(block: &Block) -> (u32, u32) {
+pub(crate) fn not_plain_path(block: &Block) -> u32 {
+    mask(block, |_, byte| {
+        !byte.is_ascii_alphanumeric() && !b"-./_".contains(&byte)
+    })
+}
+
+/// Bytes that are neither letter, digit, `.` nor `-`; bytes that are `:`; bytes that are no digit.
+#[inline]
+pub(crate) fn not_plain_host(block: &Block) -> (u32, u32, u32) {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+    let odd = mask(block, |_, byte| !plain(byte));
     (
-        mask(block, |_, byte| !plain(byte)),
+        odd,
+        equal(block, b':'),
         mask(block, |_, byte| !byte.is_ascii_digit()),
     )
 }

@@ -1,14 +1,13 @@
 //! Blocks of sixteen bytes at once, by SSE2, which every x86-64 processor has.
 //!
-//! The only unsafety is that of entering code which requires SSE2: the intrinsics are safe functions there, and
-//! blocks are loaded as two numbers, which the compiler makes one load. Each function gives a mask: bit n
+//! The only unsafety is entering code that requires SSE2, and one load. Each function gives a mask: bit n
 //! is about byte n.
 
-#![allow(unsafe_code, reason = "entering code for SSE2 is; see above")]
+#![allow(unsafe_code, reason = "vector instructions; see above")]
 
 use std::arch::x86_64::{
-    __m128i, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_min_epu8,
-    _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8, _mm_sub_epi8,
+    __m128i, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_loadu_si128,
+    _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_sub_epi8,
 };
 
 use super::Block;
@@ -16,17 +15,8 @@ use super::Block;
 #[inline]
 #[target_feature(enable = "sse2")]
 fn load(block: &Block) -> __m128i {
-    let [low, high] = halves(block);
-    _mm_set_epi64x(high as i64, low as i64)
-}
-
-#[inline(always)]
-fn halves(block: &Block) -> [u64; 2] {
-    let (low, high) = block.split_at(8);
-    [low, high].map(|half| {
-        half.first_chunk::<8>()
-            .map_or(0, |eight| u64::from_le_bytes(*eight))
-    })
+    // SAFETY: a block is sixteen readable bytes; this load asks for no alignment.
+    unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
 }
 
 #[inline]
@@ -134,20 +124,44 @@ fn is_not(bytes: __m128i) -> __m128i {
     _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0))
 }
 
-/// Bytes that are neither letter, digit, `.` nor `-`; and bytes that are no digit.
+/// Bytes that are neither letter, digit, nor one of `- . / _`.
 #[inline(always)]
-pub(crate) fn not_plain_host(block: &Block) -> (u32, u32) {
+pub(crate) fn not_plain_path(block: &Block) -> u32 {
+    // SAFETY: this module is compiled only where the whole target has SSE2.
+    unsafe { sse2_not_plain_path(block) }
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn sse2_not_plain_path(block: &Block) -> u32 {
+    let block = load(block);
+    let marks = _mm_or_si128(is_between(block, b'-', b'9'), is(block, b'_'));
+    !mask(_mm_or_si128(marks, is_letter(block))) & 0xffff
+}
+
+/// Bytes that are neither letter, digit, `.` nor `-`; bytes that are `:`; bytes that are no digit.
+#[inline(always)]
+pub(crate) fn not_plain_host(block: &Block) -> (u32, u32, u32) {
     // SAFETY: this module is compiled only where the whole target has SSE2.
     unsafe { sse2_not_plain_host(block) }
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn sse2_not_plain_host(block: &Block) -> (u32, u32) {
+fn sse2_not_plain_host(block: &Block) -> (u32, u32, u32) {
     let block = load(block);
     let digit = is_between(block, b'0', b'9');
-    let letter = is_between(_mm_or_si128(block, _mm_set1_epi8(0x20)), b'a', b'z');
     let mark = is_between(block, b'-', b'.');
-    let plain = _mm_or_si128(digit, _mm_or_si128(letter, mark));
-    (!mask(plain) & 0xffff, !mask(digit) & 0xffff)
+    let plain = _mm_or_si128(_mm_or_si128(digit, mark), is_letter(block));
+    (
+        !mask(plain) & 0xffff,
+        mask(is(block, b':')),
+        !mask(digit) & 0xffff,
+    )
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn is_letter(block: __m128i) -> __m128i {
+    is_between(_mm_or_si128(block, _mm_set1_epi8(0x20)), b'a', b'z')
 }
