@@ -1,4 +1,99 @@
-//! A hand-written epoll/kqueue reactor.
+//! A hand-written epoll/kqueue reactor: what an event-driven server needs of the operating system.
+//!
+//! ```text
+//!   handler   ◄── ready, timeout, woken, signal ──  event_loop ── deadlines ──► timer
+//!     │                                                 │
+//!     │ recv, send, accept                              │ wait
+//!     ▼                                                 ▼
+//!    net         buffer (a pool)        waker, signal ► poller ──► epoll(7) or kqueue(2)
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`event_loop`] | the reactor pattern: sources by token, dispatch, deadlines, fairness |
+//! | [`poller`] | which of many descriptors are ready; backends `epoll` and `kqueue` |
+//! | [`net`] | listeners and streams, with the socket options of the trade |
+//! | [`buffer`] | buffers from one region mapped at the start, returned from any thread |
+//! | [`timer`] | a hierarchical timing wheel |
+//! | [`waker`], [`signal`] | other threads, and signals, as events |
+//! | [`table`], [`token`] | a slab whose keys die with the value they were given for |
+//! | [`shared`] | counters shared with forked children |
+//!
+//! There is no executor and there are no futures. A [`Handler`] is told what happened and does what
+//! it wants with plain non-blocking calls; descriptors are those of the standard library (`AsFd`,
+//! `OwnedFd`), errors are `std::io::Error`, buffers are [`bytes`]' `BufMut` and become `Bytes`.
+//!
+//! A server that shouts back, and a client that ends it:
+//!
+//! ```
+//! use reactor::event_loop::{Config, EventLoop, Handler};
+//! use reactor::{Interest, Readiness, Token, Trigger};
+//! use std::io::{Read, Write};
+//! use std::net::{TcpListener, TcpStream};
+//!
+//! struct Shouter {
+//!     listener: TcpListener,
+//!     client: Option<TcpStream>,
+//! }
+//!
+//! impl Handler for Shouter {
+//!     fn ready(&mut self, ev: &mut EventLoop, token: Token, _: Readiness) {
+//!         // Readiness is a hint: an error here (WouldBlock) means to wait for the next event.
+//!         let Some(client) = &mut self.client else {
+//!             let Ok((client, _)) = self.listener.accept() else { return };
+//!             client.set_nonblocking(true).expect("a socket");
+//!             let token = ev.reserve().expect("room for two sources");
+//!             ev.watch(token, &client, Interest::READABLE, Trigger::Level).expect("watched");
+//!             ev.set_deadline(token, ev.now_ms() + 10_000);
+//!             self.client = Some(client);
+//!             return;
+//!         };
+//!         let mut bytes = [0; 100];
+//!         match client.read(&mut bytes) {
+//!             Ok(0) => ev.release(token), // and closed, when the handler is dropped
+//!             Ok(count) => {
+//!                 bytes[..count].make_ascii_uppercase();
+//!                 client.write_all(&bytes[..count]).expect("room for 100 bytes");
+//!                 ev.set_deadline(token, ev.now_ms() + 10_000); // later: a compare and a store
+//!                 return;
+//!             }
+//!             Err(_) => return,
+//!         }
+//!         ev.stop();
+//!     }
+//!
+//!     fn timeout(&mut self, ev: &mut EventLoop, token: Token) {
+//!         ev.release(token); // it has said nothing for ten seconds
+//!         ev.stop();
+//!     }
+//! }
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! listener.set_nonblocking(true)?;
+//! let address = listener.local_addr()?;
+//! let client = std::thread::spawn(move || -> std::io::Result<String> {
+//!     let mut stream = TcpStream::connect(address)?;
+//!     stream.write_all(b"hello")?;
+//!     stream.shutdown(std::net::Shutdown::Write)?;
+//!     std::io::read_to_string(stream)
+//! });
+//!
+//! let mut ev = EventLoop::new(Config::with_sources(2))?;
+//! let token = ev.reserve().expect("room for two sources");
+//! ev.watch(token, &listener, Interest::READABLE, Trigger::Level)?;
+//! let mut shouter = Shouter { listener, client: None };
+//! ev.run(&mut shouter)?;
+//! drop(shouter);
+//! assert_eq!(client.join().expect("no panic")?, "HELLO");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/echo.rs` is a whole server with back-pressure for a thousand clients.
+//!
+//! Not guaranteed, anywhere: that a readiness is still true when it is acted upon. All sources are
+//! non-blocking.
 
 pub mod buffer;
 pub mod event_loop;
@@ -8,14 +103,15 @@ pub mod shared;
 pub mod signal;
 pub mod table;
 pub mod timer;
-mod sys;
 pub mod token;
 pub mod waker;
 
 mod mapping;
+mod sys;
 
 pub use buffer::{Buffer, BufferPool};
 pub use event_loop::{EventLoop, Handler};
+pub use net::{Listener, Stream};
 pub use poller::{Event, Events, Interest, Poller, Readiness, Trigger};
 pub use signal::{Signal, Signals};
 pub use token::Token;

@@ -64,7 +64,10 @@ pub struct Config {
 impl Config {
     /// For so many sources, and 256 events a turn.
     pub const fn with_sources(sources_max: u32) -> Self {
-        Config { sources_max, events_per_turn: 256 }
+        Config {
+            sources_max,
+            events_per_turn: 256,
+        }
     }
 }
 
