@@ -257,6 +257,10 @@ def look_at_status(browser, server, out):
     check(browser.ask("[...document.querySelectorAll('[data-tile]')].every("
                       "t => !/NaN|undefined|Infinity/.test(t.textContent))"),
           "every tile shows a number")
+    with urllib.request.urlopen(server.url + "/status.json", timeout=PATIENCE_S) as answer:
+        status = json.load(answer)
+    check(status["model"]["name"] == "sped" and status["counters"]["requests"] > first,
+          "its JSON is JSON and says the same")
     look_around(browser, out, "status")
 
 
