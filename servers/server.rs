@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::counters::Census;
 use crate::listen::{self, Listening};
 use crate::models::{self, Card};
-use crate::options::{Options, Parsed};
+use crate::options::{Options, Parsed, descriptors};
 
 /// What a model is given to run an application with.
 pub struct Server {
@@ -63,6 +63,8 @@ fn start<A: App>(
             return Ok(());
         }
     };
+    descriptors::raise_limit()
+        .map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
     let listeners = listen::open(&options).map_err(|error| error.to_string())?;
     let census = Census::new(1).map_err(|error| format!("no memory for the counters: {error}"))?;
     let app = make(&options, census.clone(), model.card).map_err(|error| error.to_string())?;
