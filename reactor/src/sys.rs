@@ -3,6 +3,7 @@
 use std::io;
 
 /// `-1` is an error whose number is in `errno`; anything else is the answer.
+#[inline]
 pub(crate) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result == -1 {
         Err(io::Error::last_os_error())

@@ -31,7 +31,8 @@ pub enum Accept {
     Empty,
     /// This client was gone before it was accepted; the next one may be fine: go on.
     Aborted,
-    /// No descriptor or no memory left (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`).
+    /// No descriptor or no memory left (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`); Linux finds that
+    /// out first, and says so even if nobody waits.
     ///
     /// The connection stays in the backlog and a level-triggered listener stays ready: watch it no
     /// more until some connection has ended or a moment has passed, or the loop spins.

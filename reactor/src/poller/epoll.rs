@@ -70,7 +70,7 @@ impl Queue {
     #[inline]
     pub fn wait(&self, batch: &mut Batch, timeout: Option<Duration>) -> io::Result<usize> {
         batch.filled = 0;
-        let room = batch.list.len().min(c_int::MAX as usize) as c_int;
+        let room = batch.list.len() as c_int;
         // SAFETY: `list` has room for `room` events, which the kernel writes; the borrow is unique.
         let found = check(unsafe {
             libc::epoll_wait(
@@ -128,11 +128,12 @@ fn timeout_ms(timeout: Option<Duration>) -> c_int {
 /// Events as the kernel wrote them, translated when they are looked at.
 pub struct Batch {
     list: Box<[epoll_event]>,
-    filled: usize, // <= list.len(): the events of the last wait
+    filled: usize, // <= list.len() <= c_int::MAX: the events of the last wait
 }
 
 impl Batch {
     pub fn with_capacity(capacity: usize) -> Batch {
+        let capacity = capacity.min(c_int::MAX as usize); // as many as epoll_wait can be told of
         let list = vec![epoll_event { events: 0, u64: 0 }; capacity].into_boxed_slice();
         Batch { list, filled: 0 }
     }
