@@ -40,7 +40,11 @@ mod resource;
 mod stamp;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
+use std::time::SystemTime;
 
 use http::Status;
 
@@ -71,6 +75,9 @@ pub struct Files {
     open_bounds: Bounds,
     ttl_ms: u64,
     census: Census,
+    /// How far the wall clock is ahead of the kernel's, for tests of files that are no longer young.
+    #[cfg(test)]
+    ahead: std::time::Duration,
 }
 
 /// One loop's part: its caches.
@@ -136,7 +143,17 @@ impl Files {
             },
             ttl_ms: u64::try_from(options.cache_ttl.as_millis()).unwrap_or(u64::MAX),
             census,
+            #[cfg(test)]
+            ahead: std::time::Duration::ZERO,
         }))
+    }
+
+    /// The time that files are compared with.
+    fn now(&self, clock: &Clock) -> SystemTime {
+        let now = clock.system_time();
+        #[cfg(test)]
+        let now = now + self.ahead;
+        now
     }
 
     /// The part of loop number `index`.
@@ -273,7 +290,7 @@ impl Files {
             Ok(directory) => directory,
             Err(error) => return answer_error(error, response),
         };
-        let now = request.clock().system_time();
+        let now = self.now(request.clock());
         match listing::page(&self.opener, directory, path, self.dotfiles, now) {
             Ok(page) => response
                 .start(Status::OK)
@@ -298,7 +315,7 @@ impl Files {
         if let Some(held) = local.confirm(path, &found, clock.now_ms()) {
             return Ok(held);
         }
-        match found.load(clock.system_time()) {
+        match found.load(self.now(clock)) {
             Ok(resource) => Ok(local.keep(path, resource, clock.now_ms())),
             Err(error) => {
                 local.forget(path);

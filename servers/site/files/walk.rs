@@ -43,7 +43,7 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
         pending: Vec::new(),
         links: 0,
     };
-    walk.push(path)?;
+    walk.enter(path)?;
     walk.run()
 }
 
@@ -102,10 +102,15 @@ impl Walk<'_> {
         if self.links > LINKS_MAX {
             return Err(errno(libc::ELOOP));
         }
-        if text.starts_with(b"/") {
+        self.enter(text)
+    }
+
+    /// Takes a path's place, the request's or a link's: an absolute one does not begin here.
+    fn enter(&mut self, path: &[u8]) -> io::Result<()> {
+        if path.starts_with(b"/") {
             return Err(errno(libc::EXDEV));
         }
-        self.push(text)
+        self.push(path)
     }
 
     /// Puts the components of `path` before what is pending.

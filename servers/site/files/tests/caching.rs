@@ -1,0 +1,188 @@
+//! What is kept, for how long, and how much of it.
+
+use std::fs;
+use std::os::fd::AsRawFd;
+
+use super::{Root, Server};
+use crate::options::Options;
+
+#[test]
+fn a_change_shows_after_the_time_to_live_and_not_before() {
+    let root = Root::new(&[("f", "one")]);
+    let mut server = Server::new(&root);
+    assert_eq!(server.get("/f").text(), "one");
+    root.write("f", "two");
+    server.pass_ms(999);
+    assert_eq!(server.get("/f").text(), "one");
+    server.pass_ms(1);
+    assert_eq!(server.get("/f").text(), "two");
+}
+
+#[test]
+fn replaced_and_removed_files_show_too() {
+    let large = |fill: &str| fill.repeat(100_000);
+    let root = Root::new(&[("f", "one"), ("large", &large("1"))]);
+    let mut server = Server::new(&root);
+    let before = server.get("/f").field("ETag").unwrap().to_owned();
+    server.get("/large");
+    for (name, contents) in [("f", "two".to_owned()), ("large", large("2"))] {
+        root.write("new", contents);
+        fs::rename(root.path().join("new"), root.path().join(name)).unwrap();
+    }
+    server.pass_ms(1000);
+    let answer = server.get("/f");
+    assert_eq!(answer.text(), "two");
+    assert_ne!(answer.field("ETag"), Some(&*before));
+    assert_eq!(server.get("/large").text(), large("2"));
+    fs::remove_file(root.path().join("f")).unwrap();
+    fs::remove_file(root.path().join("large")).unwrap();
+    server.pass_ms(1000);
+    assert_eq!(
+        (server.get("/f").status, server.get("/large").status),
+        (404, 404)
+    );
+    root.write("f", "three");
+    assert_eq!(
+        server.get("/f").text(),
+        "three",
+        "what is missing is not remembered"
+    );
+}
+
+#[test]
+fn an_open_file_changed_in_place_is_seen_at_once() {
+    let root = Root::new(&[("large", &"1".repeat(100_000))]);
+    let mut server = Server::new(&root);
+    let before = server.get("/large").field("ETag").unwrap().to_owned();
+    root.write("large", "2".repeat(90_000));
+    let answer = server.get("/large");
+    answer.assert_length();
+    assert_eq!(answer.body.len(), 90_000);
+    assert_ne!(answer.field("ETag"), Some(&*before));
+}
+
+#[test]
+fn a_warm_file_is_a_hit_however_its_path_is_spelt() {
+    let root = Root::new(&[("a b/f", "hello")]);
+    let mut server = Server::new(&root);
+    server.get("/a%20b/f");
+    for target in ["/a%20b/f", "/%61%20b/f", "//a%20b/./f", "/a%20b/f?q"] {
+        let hits = server.hits();
+        assert_eq!(server.get(target).text(), "hello");
+        assert_eq!(server.hits(), hits + 1, "{target}");
+    }
+    let hits = server.hits();
+    server.pass_ms(1000);
+    server.get("/a%20b/f");
+    assert_eq!(server.hits(), hits);
+}
+
+#[test]
+fn an_escaped_escape_is_another_file() {
+    let root = Root::new(&[("a%20b", "percent"), ("a b", "space")]);
+    let mut server = Server::new(&root);
+    for _ in 0..2 {
+        assert_eq!(server.get("/a%2520b").text(), "percent");
+        assert_eq!(server.get("/a%20b").text(), "space");
+    }
+}
+
+#[test]
+fn siblings_that_come_and_go_show() {
+    let root = Root::new(&[("f", "plain")]);
+    let mut server = Server::new(&root);
+    let get = |server: &mut Server| {
+        server.pass_ms(1000);
+        let answer = server.get_with("/f", &["Accept-Encoding: br"]);
+        (
+            answer.text().to_owned(),
+            answer.field("Vary").map(str::to_owned),
+        )
+    };
+    assert_eq!(get(&mut server), ("plain".into(), None));
+    root.write("f.br", "small");
+    assert_eq!(
+        get(&mut server),
+        ("small".into(), Some("Accept-Encoding".into()))
+    );
+    fs::remove_file(root.path().join("f.br")).unwrap();
+    assert_eq!(get(&mut server), ("plain".into(), None));
+}
+
+/// Descriptors of this process that stand for files beneath `root`.
+fn open_files(root: &Root) -> usize {
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap();
+    let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    targets
+        .filter(|target| target.starts_with(root.path()) && target != root.path())
+        .count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn open_files_are_bounded() {
+    let root = Root::new(&[]);
+    let mut server = Server::with(&root, |options| options.cache_files = 5);
+    for round in 0..40 {
+        let name = format!("f{}", round % 13);
+        root.write(&name, "x".repeat(70_000));
+        assert_eq!(server.get(&format!("/{name}")).body.len(), 70_000);
+        assert!(open_files(&root) <= 5);
+    }
+    assert_eq!(open_files(&root), 5);
+    drop(server);
+    assert_eq!(open_files(&root), 0);
+}
+
+#[test]
+fn contents_are_bounded_and_what_is_used_stays() {
+    let root = Root::new(&[("used", "hello")]);
+    let mut server = Server::with(&root, |options| options.cache_bytes = 400_000);
+    server.get("/used");
+    for index in 0..100 {
+        root.write(&format!("f{index}"), "x".repeat(10_000));
+        assert_eq!(server.get(&format!("/f{index}")).body.len(), 10_000);
+        let hits = server.hits();
+        server.get("/used");
+        assert_eq!(server.hits(), hits + 1, "evicted after {index}");
+    }
+    let hits = server.hits();
+    server.get("/f0");
+    assert_eq!(
+        server.hits(),
+        hits,
+        "a hundred times 10 kB do not fit into 400"
+    );
+}
+
+#[test]
+fn without_a_cache_everything_works_as_well() {
+    let root = Root::new(&[("small", "hello"), ("large", &"x".repeat(100_000))]);
+    let no_caches: [fn(&mut Options); 3] = [
+        |options| options.cache_bytes = 0,
+        |options| options.cache_files = 0,
+        |options| options.cache_ttl = std::time::Duration::ZERO,
+    ];
+    for choose in no_caches {
+        let mut server = Server::with(&root, choose);
+        for _ in 0..2 {
+            assert_eq!(server.get("/small").text(), "hello");
+            assert_eq!(server.get("/large").body.len(), 100_000);
+            assert_eq!(
+                server.get_with("/large", &["Range: bytes=-5"]).text(),
+                "xxxxx"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_while_it_is_open_is_still_sent_whole() {
+    let root = Root::new(&[("large", &"x".repeat(100_000))]);
+    let mut server = Server::new(&root);
+    server.get("/large");
+    // Unlinking changes the inode, so the tag cannot be kept: the name is looked up again.
+    fs::remove_file(root.path().join("large")).unwrap();
+    assert_eq!(server.get("/large").status, 404);
+    let _ = fs::File::open(root.path()).unwrap().as_raw_fd();
+}
