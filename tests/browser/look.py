@@ -15,6 +15,7 @@ standard library is needed. Without a Chromium: prints "skipped: no chromium" an
 import argparse
 import base64
 import fcntl
+import http.client
 import json
 import os
 import pathlib
@@ -238,6 +239,7 @@ def look_at_welcome(browser, server, out):
     links = browser.ask("[...document.querySelectorAll('a')].map(a => new URL(a.href).pathname)")
     for path in DEMO_LINKS + STATUS_LINKS:
         check(path in links, f"it links to {path}")
+    # None is read to its end: the next answer must not begin with what one client left unread.
     for link in browser.ask("[...document.querySelectorAll('td a, th a')].map(a => a.href)"):
         with urllib.request.urlopen(link, timeout=PATIENCE_S) as answer:
             check(answer.status == 200, f"{link.removeprefix(server.url)} answers")
@@ -330,8 +332,8 @@ def main():
             finally:
                 if browser:
                     browser.close()
-    except Failed as failure:
-        print(f"failed: {failure}", file=sys.stderr)
+    except (Failed, OSError, http.client.HTTPException) as failure:
+        print(f"failed: {failure!r}", file=sys.stderr)
         return 1
     finally:
         stopped = server is not None and server.stop() == 0
