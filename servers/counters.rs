@@ -14,7 +14,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use reactor::shared::{SharedTable, Zeroable};
+use reactor::shared::{SharedSlot, SharedTable, Zeroable};
 
 /// One number that a single writer moves and anyone may read.
 #[derive(Default)]
@@ -233,16 +233,12 @@ impl Census {
 }
 
 /// One loop's hold on its slot: derefs to [`Counters`].
-pub struct Tally {
-    slots: SharedTable<Counters>,
-    index: usize,
-}
+pub struct Tally(SharedSlot<Counters>);
 
 impl Tally {
     /// The hold of loop `index`; `None` when the census has no such slot.
     pub fn new(census: &Census, index: usize) -> Option<Self> {
-        census.slot(index)?;
-        Some(Tally { slots: census.slots.clone(), index })
+        census.slots.slot(index).map(Tally)
     }
 }
 
@@ -251,7 +247,7 @@ impl std::ops::Deref for Tally {
 
     #[inline]
     fn deref(&self) -> &Counters {
-        self.slots.get(self.index).expect("checked when the tally was made")
+        &self.0
     }
 }
 

@@ -116,10 +116,17 @@ impl Pieces {
 }
 
 /// A response whose head never changes but for `Date` and `Connection`: prepared once, copied often.
+///
+/// ```text
+/// image  status line, fields | Date: 29 bytes CRLF CRLF | body, when it is small
+///                             ^ fields_len
+/// ```
+///
+/// On a connection that persists, answering is one copy of the image and one of the date.
 pub struct Prepared {
     status: Status,
-    /// Status line and field lines, without `Date`, `Connection` and the blank line.
-    head: Box<[u8]>,
+    image: Box<[u8]>,
+    fields_len: u32,
     body: Bytes,
 }
 
@@ -134,15 +141,19 @@ impl Prepared {
         body: impl Into<Bytes>,
     ) -> Result<Self, wire::InvalidField> {
         let body = body.into();
-        let mut head = Vec::with_capacity(256);
-        wire::status_line(&mut head, status);
+        let copied = if body.len() <= COPY_BYTES_MAX { body.len() } else { 0 };
+        let mut image = Vec::with_capacity(256 + copied);
+        wire::status_line(&mut image, status);
         for (name, value) in fields {
-            wire::field(&mut head, name.as_bytes(), value.as_bytes())?;
+            wire::field(&mut image, name.as_bytes(), value.as_bytes())?;
         }
         if wire::body_allowed(status, Method::Get) {
-            wire::content_length(&mut head, body.len() as u64);
+            wire::content_length(&mut image, body.len() as u64);
         }
-        Ok(Prepared { status, head: head.into_boxed_slice(), body })
+        let fields_len = image.len() as u32;
+        image.extend_from_slice(DATE_TAIL);
+        image.extend_from_slice(&body[..copied]);
+        Ok(Prepared { status, image: image.into_boxed_slice(), fields_len, body })
     }
 
     /// Its status.
@@ -157,7 +168,11 @@ impl Prepared {
 
     /// Bytes of memory it holds, for a bounded cache.
     pub fn cost(&self) -> usize {
-        self.head.len() + self.body.len() + mem::size_of::<Self>()
+        self.image.len() + self.body.len() + mem::size_of::<Self>()
+    }
+
+    fn fields(&self) -> &[u8] {
+        &self.image[..self.fields_len as usize]
     }
 }
 
@@ -198,6 +213,8 @@ pub struct Response<'a> {
 
 /// The line that announces the end of the connection.
 const CLOSE_LINE: &[u8] = b"Connection: close\r\n";
+/// The room that [`Clock::date_tail`] takes.
+const DATE_TAIL: &[u8; 39] = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
 
 impl<'a> Response<'a> {
     /// A response that is appended to `out`, which should have room for a head.
@@ -230,46 +247,52 @@ impl<'a> Response<'a> {
     /// Answers with a response prepared earlier.
     #[inline]
     pub fn prepared(&mut self, prepared: &Prepared) {
-        let line = self.connection_line();
-        let tail = self.clock.date_tail();
-        let copied = prepared.body.len() <= COPY_BYTES_MAX && self.frame.method != Method::Head;
-        let body: &[u8] = if copied { &prepared.body } else { &[] };
-        let size = prepared.head.len() + line.len() + tail.len() + body.len();
-        if self.finished.is_some() || self.out.remaining_mut() < size {
-            return self.prepared_out_of_room(prepared);
+        let usual = prepared.body.len() <= COPY_BYTES_MAX
+            && self.frame.connection_line.is_empty()
+            && !self.close
+            && self.frame.method != Method::Head
+            && self.finished.is_none();
+        let image = &*prepared.image;
+        let room = self.out.spare_mut();
+        if !usual || room.len() < image.len() {
+            return self.prepared_unusual(prepared);
         }
-        self.out.put_slice(&prepared.head);
-        if !line.is_empty() {
-            self.out.put_slice(line);
-        }
-        self.out.put_slice(tail);
-        self.out.put_slice(body);
-        let body_len = self.body_length(prepared.body.len() as u64);
-        if !copied && body_len > 0 {
-            self.push(Piece::Bytes(prepared.body.clone()));
-        }
-        self.finish(prepared.status, Some(body_len));
+        room[..image.len()].copy_from_slice(image);
+        let date_at = prepared.fields_len as usize;
+        room[date_at..date_at + DATE_TAIL.len()].copy_from_slice(self.clock.date_tail());
+        self.out.filled(image.len());
+        self.finish(prepared.status, Some(prepared.body.len() as u64));
     }
 
-    /// The head fits, the small body does not: it goes as a piece.
+    /// A connection that ends, HEAD, or a body that is large or does not fit.
     #[cold]
-    fn prepared_out_of_room(&mut self, prepared: &Prepared) {
+    fn prepared_unusual(&mut self, prepared: &Prepared) {
         if self.finished.is_some() {
             return;
         }
-        let line = self.connection_line();
+        let (fields, line) = (prepared.fields(), self.connection_line());
         let tail = self.clock.date_tail();
-        if self.out.remaining_mut() < prepared.head.len() + line.len() + tail.len() {
-            return self.fail();
+        if self.out.remaining_mut() < fields.len() + line.len() + tail.len() {
+            self.fail();
+            return;
         }
-        self.out.put_slice(&prepared.head);
+        self.out.put_slice(fields);
         self.out.put_slice(line);
         self.out.put_slice(tail);
-        let body_len = self.body_length(prepared.body.len() as u64);
-        if body_len > 0 {
-            self.push(Piece::Bytes(prepared.body.clone()));
+        let mut sent_len = 0;
+        if self.frame.method != Method::Head && !prepared.body.is_empty() {
+            sent_len = prepared.body.len() as u64;
+            self.push_bytes(&prepared.body);
         }
-        self.finish(prepared.status, Some(body_len));
+        self.finish(prepared.status, Some(sent_len));
+    }
+
+    fn push_bytes(&mut self, body: &Bytes) {
+        if body.len() <= COPY_BYTES_MAX.min(self.out.remaining_mut()) {
+            self.out.put_slice(body);
+        } else if self.pieces.push(Piece::Bytes(body.clone())).is_err() {
+            self.fail();
+        }
     }
 
     /// Begins a response: fields and a body follow.
@@ -293,29 +316,16 @@ impl<'a> Response<'a> {
     }
 
     /// What was answered; a 500 when nothing was.
-    pub fn into_finished(mut self) -> Finished {
-        if self.finished.is_none() {
-            self.fail();
+    #[inline]
+    pub fn outcome(&mut self) -> Finished {
+        match self.finished {
+            Some(finished) => finished,
+            None => self.fail(),
         }
-        self.finished.unwrap_or(Finished {
-            status: Status::INTERNAL_SERVER_ERROR,
-            body_len: Some(0),
-            close: true,
-        })
     }
 
     fn connection_line(&self) -> &'static [u8] {
         if self.close { CLOSE_LINE } else { self.frame.connection_line }
-    }
-
-    fn body_length(&self, len: u64) -> u64 {
-        if self.frame.method == Method::Head { 0 } else { len }
-    }
-
-    fn push(&mut self, piece: Piece) {
-        if self.pieces.push(piece).is_err() {
-            self.fail();
-        }
     }
 
     fn roll_back(&mut self) {
@@ -326,7 +336,7 @@ impl<'a> Response<'a> {
 
     /// Takes back what was written and answers 500, closing.
     #[cold]
-    fn fail(&mut self) {
+    fn fail(&mut self) -> Finished {
         const ANSWER: &[u8] = b"HTTP/1.1 500 Internal Server Error\r\n\
             Content-Length: 0\r\nConnection: close\r\n";
         self.roll_back();
@@ -336,7 +346,9 @@ impl<'a> Response<'a> {
             self.out.put_slice(ANSWER);
             self.out.put_slice(tail);
         }
-        self.finish(Status::INTERNAL_SERVER_ERROR, Some(0));
+        let status = Status::INTERNAL_SERVER_ERROR;
+        let finished = Finished { status, body_len: Some(0), close: true };
+        *self.finished.insert(finished)
     }
 
     #[inline]
@@ -428,13 +440,15 @@ impl<'a> Head<'_, 'a> {
         // Content-Length or Transfer-Encoding, Connection, Date, blank line: at most this long.
         const END_MAX: usize = 48 + 24 + 40;
         if self.overflow || self.response.out.remaining_mut() < END_MAX {
-            return self.response.fail();
+            self.response.fail();
+            return;
         }
         self.end_head(len);
         let response = self.response;
         let sends_body = wire::body_allowed(self.status, response.frame.method);
         if sends_body && body(response).is_err() {
-            return response.fail();
+            response.fail();
+            return;
         }
         response.finish(self.status, if sends_body { len } else { Some(0) });
     }

@@ -78,6 +78,36 @@ impl<T: Zeroable> SharedTable<T> {
     }
 }
 
+impl<T: Zeroable> SharedTable<T> {
+    /// A hold on one element that is as cheap to follow as a reference; `None` when there are fewer.
+    pub fn slot(&self, index: usize) -> Option<SharedSlot<T>> {
+        let element = NonNull::from(self.get(index)?);
+        Some(SharedSlot { element, _mapping: Arc::clone(&self.mapping) })
+    }
+}
+
+/// One element of a [`SharedTable`], which it keeps mapped.
+pub struct SharedSlot<T: Zeroable> {
+    element: NonNull<T>,
+    _mapping: Arc<Mapping>,
+}
+
+// SAFETY: it gives out nothing but `&T`, and every T is Sync.
+unsafe impl<T: Zeroable> Send for SharedSlot<T> {}
+// SAFETY: as for Send.
+unsafe impl<T: Zeroable> Sync for SharedSlot<T> {}
+
+impl<T: Zeroable> Deref for SharedSlot<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the element lies in the mapping that self holds, and was valid when the slot was
+        // made; it is changed only by atomics.
+        unsafe { self.element.as_ref() }
+    }
+}
+
 impl<T: Zeroable> Deref for SharedTable<T> {
     type Target = [T];
 
@@ -127,6 +157,17 @@ mod tests {
     }
     // SAFETY: nothing but atomic integers.
     unsafe impl Zeroable for Slot {}
+
+    #[test]
+    fn a_slot_outlives_its_table() {
+        let table = SharedTable::<Slot>::new(2).expect("a mapping");
+        let slot = table.slot(1).expect("two slots");
+        slot.bytes.store(9, Relaxed);
+        assert_eq!(table[1].bytes.load(Relaxed), 9);
+        assert!(table.slot(2).is_none());
+        drop(table);
+        assert_eq!(slot.bytes.load(Relaxed), 9);
+    }
 
     #[test]
     fn begins_as_zeroes_and_every_handle_sees_every_write() {

@@ -46,7 +46,7 @@ impl<A: App> Engine<A> {
             // choice: the connection cannot be used again (RFC 9110, section 10.1.1).
             connection.http.close();
         }
-        self.answer(ev, connection, head_bytes, &[]);
+        self.answer_body(ev, connection, head_bytes, &[]);
         if connection.is(flag::LAST) {
             connection.set(flag::UNREAD);
             return;
@@ -74,7 +74,7 @@ impl<A: App> Engine<A> {
             if rest.len() >= length {
                 // All there: walk the state machine over it and answer from where it lies.
                 let used = self.skip_body(connection, rest);
-                self.answer(ev, connection, head_bytes, &rest[..length]);
+                self.answer_body(ev, connection, head_bytes, &rest[..length]);
                 return used;
             }
         }
@@ -190,7 +190,7 @@ impl<A: App> Engine<A> {
         let request = Request::new(self.head.request(held.head()), &[], &self.clock);
         let mut response = Response::new(&mut self.out, &mut self.pieces, &self.clock, frame);
         sink.finish(&request, &mut response);
-        let finished = response.into_finished();
+        let finished = response.outcome();
         self.finished(ev, connection, finished, Some(held.head()));
     }
 

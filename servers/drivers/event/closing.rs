@@ -49,7 +49,7 @@ impl<A: App> Engine<A> {
         } else {
             response.error(status);
         }
-        let finished = response.into_finished();
+        let finished = response.outcome();
         self.finished(ev, connection, finished, head_bytes);
     }
 

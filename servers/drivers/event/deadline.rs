@@ -118,7 +118,8 @@ impl<A: App> Engine<A> {
         }
         match connection.phase {
             Phase::Wait => {
-                self.end_wait(ev, connection) && self.flush(ev, connection) != Step::Close
+                self.end_wait(ev, connection);
+                self.flush(ev, connection) != Step::Close
             }
             Phase::Linger => false,
             Phase::Head if !connection.is(flag::HEAD_TIMED) => {

@@ -73,7 +73,7 @@ impl<A: App> Engine<A> {
     }
 
     /// One `recv(2)`. `None`: there are new bytes in `scratch`.
-    #[inline]
+    #[inline(always)]
     fn receive(
         &mut self,
         ev: &mut EventLoop,

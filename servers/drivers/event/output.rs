@@ -97,15 +97,14 @@ pub(super) fn send_all(
 }
 
 /// What a `send` that found a full socket means.
-fn taken(result: io::Result<usize>) -> io::Result<usize> {
+pub(super) fn taken(result: io::Result<usize>) -> io::Result<usize> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         other => other,
     }
 }
 
-#[inline]
-pub(super) fn send_buffer(
+fn send_buffer(
     stream: &Stream,
     out: &mut Buffer,
     more: bool,

@@ -11,7 +11,7 @@ use std::mem;
 use reactor::{EventLoop, Readiness};
 
 use super::connection::{Body, Connection, NO_EXCHANGE, Phase, flag};
-use super::output::{Progress, send_all};
+use super::output::{Progress, send_all, taken};
 use super::{Engine, Step, class};
 use crate::app::App;
 
@@ -19,8 +19,8 @@ impl<A: App> Engine<A> {
     /// Sends what the turn has put into the loop's output buffer.
     #[inline]
     pub(super) fn flush(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
-        if self.out.is_empty() && self.pieces.is_empty() {
-            return self.sent(ev, connection);
+        if self.pieces.is_empty() && connection.exchange == NO_EXCHANGE {
+            return self.flush_buffer(ev, connection);
         }
         let stream = &connection.stream;
         match send_all(stream, &mut self.out, &mut self.pieces, self.use_sendfile) {
@@ -38,6 +38,28 @@ impl<A: App> Engine<A> {
             }
             Err(_) => self.send_failed(),
         }
+    }
+
+    /// The usual case: heads and small bodies, in one `send`.
+    #[inline]
+    fn flush_buffer(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
+        let len = self.out.len();
+        if len > 0 {
+            let Ok(sent) = taken(connection.stream.send(&self.out)) else {
+                return self.send_failed();
+            };
+            self.tally.bytes_sent.add(sent as u64);
+            if sent < len {
+                self.out.advance(sent);
+                self.park_output(ev, connection, 0);
+                return Step::Blocked;
+            }
+            self.out.clear();
+        }
+        if connection.is(flag::LAST) {
+            return self.end(ev, connection);
+        }
+        connection.more_input()
     }
 
     /// The loop's output becomes the connection's own.

@@ -25,7 +25,7 @@ pub(super) enum Call {
 
 impl<A: App> Engine<A> {
     /// Answers the requests in `input`; returns how many bytes of it are done with.
-    #[inline]
+    #[inline(always)]
     pub(super) fn serve(
         &mut self,
         ev: &mut EventLoop,
@@ -81,9 +81,20 @@ impl<A: App> Engine<A> {
         self.pieces.is_empty() && self.out.remaining_mut() >= self.response_room
     }
 
+    /// [`Engine::answer`] for a request with a body, which is not the path that is measured.
+    pub(super) fn answer_body(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        head_bytes: &[u8],
+        body: &[u8],
+    ) {
+        self.answer(ev, connection, head_bytes, body);
+    }
+
     /// Calls the application for a complete request whose head is in `self.head`.
-    #[inline]
-    pub(super) fn answer(
+    #[inline(always)]
+    fn answer(
         &mut self,
         ev: &mut EventLoop,
         connection: &mut Connection,
@@ -102,7 +113,7 @@ impl<A: App> Engine<A> {
     /// Task 3. `head_bytes` are the bytes that `self.head` was parsed from.
     ///
     /// This is the seam where models differ: here *work* is done inline, by the loop itself (SPED).
-    #[inline]
+    #[inline(always)]
     pub(super) fn call(
         &mut self,
         ev: &mut EventLoop,
@@ -124,18 +135,17 @@ impl<A: App> Engine<A> {
         };
         match action {
             Action::Done => {
-                let finished = response.into_finished();
+                let finished = response.outcome();
                 self.finished(ev, connection, finished, Some(head_bytes));
             }
             Action::Work => {
                 let begun = Instant::now();
                 self.app.work(&request, &mut response);
-                let finished = response.into_finished();
+                let finished = response.outcome();
                 self.worked(ev, begun);
                 self.finished(ev, connection, finished, Some(head_bytes));
             }
             Action::Wait(time) => {
-                drop(response);
                 self.begin_wait(ev, connection, time.as_millis() as u64, head_bytes, body);
             }
         }
@@ -150,7 +160,7 @@ impl<A: App> Engine<A> {
     }
 
     /// Counts and logs a response whose head is in the output buffer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finished(
         &mut self,
         ev: &EventLoop,
@@ -191,20 +201,20 @@ impl<A: App> Engine<A> {
         connection.phase = Phase::Wait;
     }
 
-    /// A wait is over: the request is taken up again. `false`: later, there is no buffer now.
-    pub(super) fn end_wait(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> bool {
-        if !self.has_buffers() {
-            ev.set_deadline(connection.token, ev.now_ms() + 1);
-            return false;
-        }
+    /// A wait is over: the request is taken up again, or soon, when there is no buffer now.
+    pub(super) fn end_wait(&mut self, ev: &mut EventLoop, connection: &mut Connection) {
+        let has_buffers = self.has_buffers();
         let exchange = self.exchange(connection, ev.now_ms());
+        if !has_buffers {
+            exchange.wait_until_ms = ev.now_ms() + 1;
+            return;
+        }
         exchange.wait_until_ms = 0;
         let held = std::mem::take(&mut exchange.held);
         self.body_bytes_held -= held.bytes.len();
         self.tally.waits.sub(1);
         connection.phase = Phase::Head;
         self.call_held(ev, connection, Call::Resume, &held);
-        true
     }
 
     /// Calls the application for a request whose head must be parsed once more, from its own bytes.

@@ -137,8 +137,7 @@ impl Server {
             Action::Work => self.files.work(&request, &mut response),
             Action::Wait(_) => panic!("files never wait"),
         }
-        assert!(response.is_finished());
-        response.into_finished();
+        assert!(response.is_finished(), "{method} {target} is not answered");
         Answer::gather(&out, &mut pieces)
     }
 }
