@@ -40,7 +40,7 @@ impl<A: App> Engine<A> {
         if connection.input.is_some() {
             return self.read_on(ev, connection, scratch);
         }
-        if !connection.is(flag::HEAD_TIMED) {
+        if connection.phase == Phase::Head && !connection.is(flag::HEAD_TIMED) {
             connection.started_ms = ev.now_ms() as u32;
         }
         match self.receive(ev, connection, scratch) {
