@@ -7,7 +7,7 @@
 use crate::error::{Error, ErrorKind};
 use crate::head::{Framing, Head, Span, Version};
 use crate::known::{Known, KnownSet};
-use crate::{Limits, list, scan, target};
+use crate::{Limits, form, list, scan};
 
 /// What a head decides for its exchange.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,7 @@ const SPECIAL: KnownSet = KnownSet::of(&[
 /// Fills in framing, host, form and path. Offsets of errors count from the request line.
 #[inline]
 pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, Error> {
+    head.framing = Framing::None;
     if head.major != b'1' {
         return Err(Error::new(
             ErrorKind::UnsupportedVersion,
@@ -34,7 +35,7 @@ pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<E
         ));
     }
     host(head, bytes)?;
-    target::settle(head, bytes)?;
+    form::settle(head, bytes)?;
     if head.version == Version::Http11 && !head.has_any(SPECIAL) {
         return Ok(Exchange {
             persists: true,
@@ -84,7 +85,7 @@ fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
         return Err(refuse(head, Known::Host, ErrorKind::RepeatedHost));
     }
     let plain = scan::is_plain_host(bytes, value.start(), value.len());
-    if !plain && !target::is_authority(value.of(bytes)) {
+    if !plain && !form::is_authority(value.of(bytes)) {
         return Err(refuse(head, Known::Host, ErrorKind::InvalidHost));
     }
     head.host = value;

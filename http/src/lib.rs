@@ -22,6 +22,7 @@
 mod chunked;
 pub mod connection;
 mod error;
+mod form;
 mod framing;
 mod head;
 mod known;

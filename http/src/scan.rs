@@ -273,7 +273,7 @@ mod tests {
         ) {
             let len = len.min(bytes.len());
             if is_plain_host(&bytes, 0, len) {
-                prop_assert!(crate::target::is_authority(&bytes[..len]));
+                prop_assert!(crate::form::is_authority(&bytes[..len]));
             }
         }
     }

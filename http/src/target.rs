@@ -1,157 +1,11 @@
-//! Request targets: their forms, the host, and paths and queries decoded.
+//! Paths and queries decoded.
 //!
-//! ```text
-//! origin      /where?q=now                 every method but CONNECT
-//! absolute    http://host:80/where?q=now   the same
-//! authority   host:80                      CONNECT only
-//! asterisk    *                            OPTIONS only
-//! ```
+//! The parser leaves a target as it came. What a path names is found here, once and safely: percent-encoding undone,
+//! dot segments resolved, the root never left.
 //!
-//! RFC 9112, section 3.2 (the forms); RFC 3986, sections 2.1 (percent-encoding), 3.2.2 (hosts), 5.2.4 (dot
-//! segments); RFC 9110, section 4.2.1 (no http URI without a host).
+//! RFC 3986, sections 2.1 (percent-encoding) and 5.2.4 (dot segments).
 
 use std::fmt;
-
-use crate::error::{Error, ErrorKind};
-use crate::head::{Form, Head, Method, Span};
-use crate::scan::{self, REG_NAME};
-
-/// Decides the form and, for the absolute-form, host and path.
-#[inline]
-pub(crate) fn settle(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
-    let first = bytes.get(head.target.start()).copied();
-    if first == Some(b'/') && head.method != Method::Connect {
-        head.form = Form::Origin;
-        return Ok(());
-    }
-    other_forms(head, bytes)
-}
-
-#[cold]
-fn other_forms(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
-    let target = head.target.of(bytes);
-    let fits = match head.method {
-        Method::Connect => {
-            head.form = Form::Authority;
-            head.path = Span::default();
-            head.host = head.target;
-            is_authority(target) && has_port(target)
-        }
-        Method::Options if target == b"*" => {
-            head.form = Form::Asterisk;
-            true
-        }
-        _ => {
-            head.form = Form::Absolute;
-            absolute(head, bytes)
-        }
-    };
-    if fits {
-        Ok(())
-    } else {
-        Err(Error::new(ErrorKind::TargetForm, head.target.start()))
-    }
-}
-
-/// `http://authority[/path]` or `https://…`; what follows the path has been split off already.
-fn absolute(head: &mut Head, bytes: &[u8]) -> bool {
-    let whole = head.path.of(bytes);
-    let Some(colon) = whole.iter().position(|&byte| byte == b':') else {
-        return false;
-    };
-    let (scheme, rest) = whole.split_at(colon);
-    let known = scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https");
-    if !known || !rest.starts_with(b"://") {
-        return false;
-    }
-    let rest = &rest[3..];
-    let host_len = rest
-        .iter()
-        .position(|&byte| byte == b'/')
-        .unwrap_or(rest.len());
-    let host_start = head.path.start() + colon + 3;
-    let path_start = host_start + host_len;
-    head.host = Span::new(host_start, path_start);
-    head.path = Span::new(path_start, head.path.end());
-    is_authority(&rest[..host_len])
-}
-
-/// The first byte behind a run of digits at the end: whether a non-empty port follows a colon.
-fn has_port(authority: &[u8]) -> bool {
-    let digits = authority
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    digits > 0 && authority[..authority.len() - digits].ends_with(b":")
-}
-
-/// Whether this is `uri-host [":" port]` with a host that is not empty. User information is refused
-/// (RFC 9110, section 4.2.4).
-#[inline]
-pub(crate) fn is_authority(text: &[u8]) -> bool {
-    let end = scan::class_end(text, 0, REG_NAME);
-    match text.get(end) {
-        None => end > 0,
-        Some(b':') => end > 0 && is_port(&text[end + 1..]),
-        Some(_) => is_unusual_authority(text),
-    }
-}
-
-#[inline]
-fn is_port(text: &[u8]) -> bool {
-    text.iter().all(u8::is_ascii_digit)
-}
-
-/// An IP literal, or a name with percent-encoded bytes.
-#[cold]
-fn is_unusual_authority(text: &[u8]) -> bool {
-    if let [b'[', rest @ ..] = text {
-        let Some(end) = rest.iter().position(|&byte| byte == b']') else {
-            return false;
-        };
-        let port_fits = match &rest[end + 1..] {
-            [] => true,
-            [b':', port @ ..] => is_port(port),
-            _ => false,
-        };
-        return port_fits && is_ip_literal(&rest[..end]);
-    }
-    let end = text
-        .iter()
-        .position(|&byte| byte == b':')
-        .unwrap_or(text.len());
-    let (name, port) = text.split_at(end);
-    !name.is_empty() && is_encoded_name(name) && port.get(1..).is_none_or(is_port)
-}
-
-/// What stands between the brackets: an IPv6 address, or `v`, a version, a dot and an address of the future.
-fn is_ip_literal(text: &[u8]) -> bool {
-    if let [b'v' | b'V', rest @ ..] = text {
-        let Some(dot) = rest.iter().position(|&byte| byte == b'.') else {
-            return false;
-        };
-        let (version, address) = (&rest[..dot], &rest[dot + 1..]);
-        return !version.is_empty()
-            && version.iter().all(u8::is_ascii_hexdigit)
-            && !address.is_empty()
-            && address
-                .iter()
-                .all(|&byte| byte == b':' || scan::is(byte, REG_NAME));
-    }
-    str::from_utf8(text).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
-}
-
-fn is_encoded_name(mut name: &[u8]) -> bool {
-    while let [first, rest @ ..] = name {
-        name = match (first, rest) {
-            (b'%', [high, low, rest @ ..]) if byte_of(*high, *low).is_some() => rest,
-            (byte, rest) if scan::is(*byte, REG_NAME) => rest,
-            _ => return false,
-        };
-    }
-    true
-}
 
 /// Why a path or a query does not decode.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -177,7 +31,7 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 /// The byte that two hexadecimal digits stand for.
-fn byte_of(high: u8, low: u8) -> Option<u8> {
+pub(crate) fn byte_of(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| (byte as char).to_digit(16);
     Some((digit(high)? * 16 + digit(low)?) as u8)
 }
