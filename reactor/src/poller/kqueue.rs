@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use libc::c_int;
 
+use super::readiness::{ERR, IN, OUT, RDHUP};
 use super::{Event, Interest, Readiness, Trigger};
 use crate::token::Token;
 
@@ -273,17 +274,17 @@ impl<K: Kernel> Batch<K> {
 #[inline]
 fn translate(event: Kevent) -> Event {
     let ended = event.flags & flag::EOF != 0;
-    let mut readiness = match event.filter {
-        Filter::Read if ended => Readiness::READABLE | Readiness::READ_CLOSED,
-        Filter::Read | Filter::Signal | Filter::User => Readiness::READABLE,
-        Filter::Write => Readiness::WRITABLE,
+    let mut bits = match event.filter {
+        Filter::Read if ended => IN | RDHUP,
+        Filter::Read | Filter::Signal | Filter::User => IN,
+        Filter::Write => OUT,
     };
     if event.flags & flag::ERROR != 0 || (ended && event.fflags != 0) {
-        readiness = readiness | Readiness::ERROR;
+        bits |= ERR;
     }
     Event {
         token: Token::from_u64(event.udata),
-        readiness,
+        readiness: Readiness::from_bits(bits.into()),
     }
 }
 

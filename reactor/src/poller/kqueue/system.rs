@@ -19,12 +19,12 @@ const _: () = {
         size_of::<usize>() == 8,
         "a token travels where a pointer would"
     );
-    assert!(flag::ADD as u32 == libc::EV_ADD as u32);
-    assert!(flag::DELETE as u32 == libc::EV_DELETE as u32);
-    assert!(flag::CLEAR as u32 == libc::EV_CLEAR as u32);
-    assert!(flag::RECEIPT as u32 == libc::EV_RECEIPT as u32);
-    assert!(flag::ERROR as u32 == libc::EV_ERROR as u32);
-    assert!(flag::EOF as u32 == libc::EV_EOF as u32);
+    assert!(flag::ADD as i64 == libc::EV_ADD as i64);
+    assert!(flag::DELETE as i64 == libc::EV_DELETE as i64);
+    assert!(flag::CLEAR as i64 == libc::EV_CLEAR as i64);
+    assert!(flag::RECEIPT as i64 == libc::EV_RECEIPT as i64);
+    assert!(flag::ERROR as i64 == libc::EV_ERROR as i64);
+    assert!(flag::EOF as i64 == libc::EV_EOF as i64);
     assert!(flag::NOTE_TRIGGER == libc::NOTE_TRIGGER);
 };
 
