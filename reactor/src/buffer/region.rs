@@ -346,7 +346,8 @@ impl Region {
         drop(unsafe { Box::from_raw(this.as_ptr()) });
     }
 
-    #[cfg(test)]
+    /// For mincore(2), which the tests ask on Linux.
+    #[cfg(all(test, target_os = "linux"))]
     pub(super) fn base(&self) -> NonNull<u8> {
         self.mapping.base()
     }
