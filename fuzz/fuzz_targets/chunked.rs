@@ -1,0 +1,31 @@
+//! Any bytes as a chunked body. The first byte says where it is cut.
+#![no_main]
+
+#[path = "../../http/tests/common/mod.rs"]
+mod common;
+
+use common::feed;
+use http::Limits;
+use libfuzzer_sys::fuzz_target;
+
+const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+fuzz_target!(|input: &[u8]| {
+    let Some((cut, body)) = input.split_first() else {
+        return;
+    };
+    let limits = Limits::default()
+        .with_body(4096)
+        .with_trailer(64)
+        .with_chunk_extensions(32);
+    let message = [HEAD, body].concat();
+    let whole = feed(&message, &[], &limits);
+    assert_eq!(
+        feed(&message, &[HEAD.len() + *cut as usize], &limits),
+        whole
+    );
+    if whole.error.is_none() {
+        // Framing only takes away: what is left is a part of what came.
+        assert!(whole.requests[0].body.len() <= body.len());
+    }
+});

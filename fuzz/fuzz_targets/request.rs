@@ -1,0 +1,15 @@
+//! Any bytes as requests: no panic, and byte by byte gives what the whole gives.
+#![no_main]
+
+#[path = "../../http/tests/common/mod.rs"]
+mod common;
+
+use common::feed;
+use http::Limits;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let limits = Limits::default();
+    let bytes: Vec<usize> = (0..input.len()).collect();
+    assert_eq!(feed(input, &bytes, &limits), feed(input, &[], &limits));
+});
