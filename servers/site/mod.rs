@@ -17,6 +17,9 @@ mod pages;
 pub mod status;
 pub mod welcome;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use http::{Form, Method, Status};

@@ -57,7 +57,7 @@ pub(in crate::site) fn exchange<T>(
     };
     let mut response = Response::new(&mut out, &mut pieces, &clock, frame);
     let result = answer(&request, &mut response);
-    let finished = response.into_finished();
+    let finished = response.outcome();
     let mut bytes = out.to_vec();
     while let Some(piece) = pieces.front() {
         match piece {

@@ -112,11 +112,11 @@ impl Cache {
         path: &[u8],
         resource: Resource,
         now_ms: u64,
-    ) -> Result<Slot, Resource> {
+    ) -> Result<Slot, Box<Resource>> {
         self.remove(path);
         let cost = cost(path, &resource);
         if cost.bytes > self.bounds.bytes || cost.files > self.bounds.files || self.ttl_ms == 0 {
-            return Err(resource);
+            return Err(Box::new(resource));
         }
         self.make_room(cost);
         let path: Arc<[u8]> = Arc::from(path);

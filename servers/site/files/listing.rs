@@ -54,9 +54,9 @@ pub fn page(
 fn names(directory: File, dotfiles: bool) -> io::Result<(Vec<Vec<u8>>, bool)> {
     let mut stream = Stream::new(directory.into())?;
     let mut names = Vec::new();
-    while let Some(name) = stream.next() {
+    while let Some((name, kind)) = stream.next() {
         let hidden = name.starts_with(b".") && !dotfiles;
-        if hidden || matches!(name, b"." | b"..") {
+        if hidden || matches!(name, b"." | b"..") || is_special(kind) {
             continue;
         }
         if names.len() == ENTRIES_MAX {
@@ -188,16 +188,26 @@ impl Stream {
         }
     }
 
-    /// The next name. An error while reading ends the directory early: what was read is shown.
-    fn next(&mut self) -> Option<&[u8]> {
+    /// The next name, and of what kind it is if the file system says. An error while reading ends the directory early: what was read is shown.
+    fn next(&mut self) -> Option<(&[u8], u8)> {
         // SAFETY: the stream is open, and only this thread reads from it.
         let entry = unsafe { libc::readdir(self.0.as_ptr()) };
         let entry = NonNull::new(entry)?;
         // SAFETY: readdir returned an entry, valid until the next call, which `&mut self` holds off;
         // its name ends in NUL. No reference to the whole entry is made: it may be shorter than its type.
         let name = unsafe { CStr::from_ptr((&raw const (*entry.as_ptr()).d_name).cast()) };
-        Some(name.to_bytes())
+        // SAFETY: as above; every entry has this field.
+        let kind = unsafe { (*entry.as_ptr()).d_type };
+        Some((name.to_bytes(), kind))
     }
+}
+
+/// Never served, so not even opened to see: opening a FIFO or a device can be felt at its other end.
+fn is_special(kind: u8) -> bool {
+    matches!(
+        kind,
+        libc::DT_FIFO | libc::DT_SOCK | libc::DT_CHR | libc::DT_BLK
+    )
 }
 
 impl Drop for Stream {

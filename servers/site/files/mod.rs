@@ -14,8 +14,8 @@
 //! | `path` | from the text of a request to a name beneath the root |
 //! | `open`, `walk` | opening that name so that nothing outside can be reached |
 //! | `stamp` | what a file was when looked at; entity tags |
-//! | `resource` | a file, its compressed siblings, their prepared heads |
-//! | `cache` | which of them to keep |
+//! | `look`, `resource` | a file and its compressed siblings: looked at, then read and prepared |
+//! | `cache`, `local` | which of them to keep |
 //! | `answer` | coding, conditions and ranges: `encoding`, `conditional`, `range`, `multipart` |
 //! | `listing`, `media` | the page of a directory; media types |
 //!
@@ -31,6 +31,8 @@ mod cache;
 mod conditional;
 mod encoding;
 mod listing;
+mod local;
+mod look;
 mod media;
 mod multipart;
 mod open;
@@ -48,10 +50,13 @@ use std::time::SystemTime;
 
 use http::Status;
 
-use self::cache::{Bounds, Cache, Slot};
+use self::cache::Bounds;
+use self::local::Held;
+pub use self::local::Local;
+use self::look::{Found, Place, look};
 use self::open::{OpenError, Opener};
 use self::path::PathError;
-use self::resource::{Found, Place, Resource, Variant, look};
+use self::resource::{Resource, Variant};
 use crate::app::{Action, Request, Response, reads};
 use crate::clock::Clock;
 use crate::counters::{Census, Counters};
@@ -80,17 +85,6 @@ pub struct Files {
     ahead: std::time::Duration,
 }
 
-/// One loop's part: its caches.
-pub struct Local {
-    contents: Cache,
-    open: Cache,
-    path: path::Workspace,
-    /// The number of this loop's counters.
-    counters: usize,
-    /// Until then the root is known to have no page for errors.
-    no_page_until_ms: u64,
-}
-
 /// Why there is no resource.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Miss {
@@ -100,14 +94,6 @@ enum Miss {
     Listing,
     /// It could not be opened.
     Error(OpenError),
-}
-
-/// A resource to answer with.
-enum Held {
-    Contents(Slot),
-    Open(Slot),
-    /// Not kept: the cache is off or too small for it.
-    Apart(Box<Resource>),
 }
 
 impl Files {
@@ -158,13 +144,7 @@ impl Files {
 
     /// The part of loop number `index`.
     pub fn local(&self, index: usize) -> Local {
-        Local {
-            contents: Cache::new(self.contents_bounds, self.ttl_ms),
-            open: Cache::new(self.open_bounds, self.ttl_ms),
-            path: path::Workspace::default(),
-            counters: index,
-            no_page_until_ms: 0,
-        }
+        Local::new(self.contents_bounds, self.open_bounds, self.ttl_ms, index)
     }
 
     /// Answers; a listing is work.
@@ -303,19 +283,20 @@ impl Files {
 
     /// Finds what is at `path` and keeps it, or finds that what is kept is still right.
     fn load(&self, local: &mut Local, path: &[u8], clock: &Clock) -> Result<Held, Miss> {
-        let found = match self.find(path) {
+        let mut name = std::mem::take(&mut local.name);
+        let found = match self.find(path, &mut name) {
             // Out of descriptors: those that the cache keeps are the first to go.
-            Err(Miss::Error(OpenError::Busy)) if !local.open.is_empty() => {
-                local.open.clear();
-                self.find(path)
+            Err(Miss::Error(OpenError::Busy)) if local.release_files() => {
+                self.find(path, &mut name)
             }
             other => other,
         };
+        local.name = name;
         let found = found.inspect_err(|_| local.forget(path))?;
         if let Some(held) = local.confirm(path, &found, clock.now_ms()) {
             return Ok(held);
         }
-        match found.load(self.now(clock)) {
+        match Resource::load(found, self.now(clock)) {
             Ok(resource) => Ok(local.keep(path, resource, clock.now_ms())),
             Err(error) => {
                 local.forget(path);
@@ -324,9 +305,10 @@ impl Files {
         }
     }
 
-    /// Looks at the files that a canonical path stands for.
-    fn find(&self, path: &[u8]) -> Result<Found, Miss> {
-        let name = path::relative(path);
+    /// Looks at the files that a canonical path stands for. `name` is a buffer.
+    fn find(&self, path: &[u8], name: &mut Vec<u8>) -> Result<Found, Miss> {
+        name.clear();
+        name.extend_from_slice(path::relative(path));
         if path::is_directory(path) {
             return self.find_index(name);
         }
@@ -336,22 +318,23 @@ impl Files {
         }
     }
 
-    /// The first of the index files that the directory has.
-    fn find_index(&self, directory: &[u8]) -> Result<Found, Miss> {
-        for index in self.index.iter().map(String::as_bytes) {
-            let name = match directory {
-                b"" => index.to_vec(),
-                _ => [directory, index].join(&b'/'),
-            };
-            match look(&self.opener, &name) {
+    /// The first of the index files that the directory `name` has.
+    fn find_index(&self, name: &mut Vec<u8>) -> Result<Found, Miss> {
+        let len = name.len();
+        for index in &self.index {
+            name.truncate(len);
+            name.extend_from_slice(if len == 0 { b"" } else { b"/" });
+            name.extend_from_slice(index.as_bytes());
+            match look(&self.opener, name) {
                 Ok(Place::File(file)) => {
-                    return Ok(Found::new(&self.opener, &name, file, self.precompressed));
+                    return Ok(Found::new(&self.opener, name, file, self.precompressed));
                 }
                 Ok(Place::Directory) | Err(OpenError::NotFound) => {}
                 Err(error) => return Err(Miss::Error(error)),
             }
         }
-        match look(&self.opener, directory).map_err(Miss::Error)? {
+        name.truncate(len);
+        match look(&self.opener, name).map_err(Miss::Error)? {
             Place::Directory => Err(Miss::Listing),
             Place::File(_) => Err(Miss::Error(OpenError::NotFound)),
         }
@@ -362,67 +345,6 @@ impl Files {
         if let Some(counters) = self.census.slot(local.counters) {
             count(counters);
         }
-    }
-}
-
-impl Local {
-    /// What is kept for a canonical path and was looked at lately enough.
-    #[inline]
-    fn fresh(&mut self, path: &[u8], now_ms: u64) -> Option<Held> {
-        match self.contents.fresh(path, now_ms) {
-            Some(slot) => Some(Held::Contents(slot)),
-            None if self.open.is_empty() => None,
-            None => self.open.fresh(path, now_ms).map(Held::Open),
-        }
-    }
-
-    #[inline]
-    fn resource<'a>(&'a self, held: &'a Held) -> Option<&'a Resource> {
-        match held {
-            Held::Contents(slot) => self.contents.resource(*slot),
-            Held::Open(slot) => self.open.resource(*slot),
-            Held::Apart(resource) => Some(resource),
-        }
-    }
-
-    #[inline]
-    fn variant<'a>(&'a self, held: &'a Held, request: &Request<'_>) -> Option<&'a Variant> {
-        self.resource(held)
-            .map(|resource| answer::choose(resource, request))
-    }
-
-    /// Keeps what is there when it is what was found.
-    fn confirm(&mut self, path: &[u8], found: &Found, now_ms: u64) -> Option<Held> {
-        let held = match self.contents.find(path) {
-            Some(slot) => Held::Contents(slot),
-            None => Held::Open(self.open.find(path)?),
-        };
-        if !self.resource(&held)?.is_same_as(found) {
-            return None;
-        }
-        match held {
-            Held::Contents(slot) => self.contents.confirm(slot, now_ms),
-            Held::Open(slot) => self.open.confirm(slot, now_ms),
-            Held::Apart(_) => {}
-        }
-        Some(held)
-    }
-
-    fn keep(&mut self, path: &[u8], resource: Resource, now_ms: u64) -> Held {
-        self.forget(path);
-        let kept = if resource.files() == 0 {
-            self.contents
-                .insert(path, resource, now_ms)
-                .map(Held::Contents)
-        } else {
-            self.open.insert(path, resource, now_ms).map(Held::Open)
-        };
-        kept.unwrap_or_else(|resource| Held::Apart(Box::new(resource)))
-    }
-
-    fn forget(&mut self, path: &[u8]) {
-        self.contents.remove(path);
-        self.open.remove(path);
     }
 }
 

@@ -15,7 +15,7 @@
 //! the root are followed, wherever they lead: to hide something behind one is its owner's business.
 //! Mount points are crossed. Hard links are files like any other.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -119,23 +119,41 @@ impl Opener {
     fn open_by_kernel(&self, path: &[u8]) -> io::Result<OwnedFd> {
         // "The caller should try again" when a `..` in a symlink met a rename; it cannot go on for ever.
         const TRIES: u32 = 8;
-        let path = CString::new(path)?;
-        let mut last = io::ErrorKind::NotFound.into();
-        for _ in 0..TRIES {
-            match open_beneath(self.root.as_fd(), &path) {
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {
-                    last = error;
+        with_c_str(path, |path| {
+            let mut last = io::ErrorKind::NotFound.into();
+            for _ in 0..TRIES {
+                match open_beneath(self.root.as_fd(), path) {
+                    Err(error) if is_passing(&error) => last = error,
+                    done => return done,
                 }
-                done => return done,
             }
-        }
-        Err(last)
+            Err(last)
+        })
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR))
+}
+
+/// Lends `path` with a NUL behind it; from the stack when it is short, so that looking again at a file
+/// that is kept allocates nothing.
+fn with_c_str<T>(path: &[u8], then: impl FnOnce(&CStr) -> io::Result<T>) -> io::Result<T> {
+    const SHORT: usize = 384;
+    if path.len() >= SHORT {
+        return then(&CString::new(path)?);
+    }
+    let mut buffer = [0u8; SHORT];
+    buffer[..path.len()].copy_from_slice(path);
+    match CStr::from_bytes_with_nul(&buffer[..=path.len()]) {
+        Ok(path) => then(path),
+        Err(_) => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 
 /// openat2(2) with the checks of this module.
 #[cfg(target_os = "linux")]
-fn open_beneath(root: BorrowedFd<'_>, path: &std::ffi::CStr) -> io::Result<OwnedFd> {
+fn open_beneath(root: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
     use std::os::fd::AsRawFd;
 
     /// `struct open_how`, first version.
@@ -165,7 +183,7 @@ fn open_beneath(root: BorrowedFd<'_>, path: &std::ffi::CStr) -> io::Result<Owned
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open_beneath(_root: BorrowedFd<'_>, _path: &std::ffi::CStr) -> io::Result<OwnedFd> {
+fn open_beneath(_root: BorrowedFd<'_>, _path: &CStr) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -1,12 +1,4 @@
-//! What a path stands for: a file, its compressed siblings, and the heads prepared for them.
-//!
-//! Loading has two steps, so that looking again is cheap when nothing has changed:
-//!
-//! ```text
-//! find: open + fstat the file and its siblings ──► Found
-//!                                   same stamps as the cached Resource? keep it
-//! load: read what is small, prepare the heads  ──► Resource
-//! ```
+//! A file, its compressed siblings, and the heads prepared for them.
 //!
 //! A small file is read whole, between two fstat(2) that must agree; when they never do, somebody is
 //! writing to it, and what was read goes out with a weak tag. A large file stays open and is sent from
@@ -23,95 +15,13 @@ use http::Status;
 
 use super::conditional::{self, Validators};
 use super::encoding::Coding;
-use super::media;
-use super::open::{OpenError, Opener};
+use super::look::{Found, Opened};
 use super::stamp::Stamp;
 use crate::app::{Prepared, Response, SharedFile};
 use crate::response::Head;
 
 /// Files up to this size are kept as contents: reading one costs a copy, sending it one `send`.
 pub const CONTENTS_BYTES_MAX: u64 = 64 * 1024;
-
-/// A file that is open and has been looked at.
-pub struct Opened {
-    file: File,
-    stamp: Stamp,
-}
-
-/// What is at a path.
-pub enum Place {
-    /// A regular file.
-    File(Opened),
-    /// A directory.
-    Directory,
-}
-
-/// Opens what is at `path` and looks at it. Neither file nor directory: not found.
-///
-/// # Errors
-/// See [`OpenError`].
-pub fn look(opener: &Opener, path: &[u8]) -> Result<Place, OpenError> {
-    let file = opener.open(path)?;
-    let metadata = file.metadata().map_err(|error| OpenError::of(&error))?;
-    if metadata.is_dir() {
-        Ok(Place::Directory)
-    } else if metadata.is_file() {
-        Ok(Place::File(Opened {
-            stamp: Stamp::of(&metadata),
-            file,
-        }))
-    } else {
-        Err(OpenError::NotFound)
-    }
-}
-
-/// A file and those of its siblings that may stand for it.
-pub struct Found {
-    media: &'static str,
-    original: Opened,
-    siblings: Vec<(Coding, Opened)>,
-}
-
-impl Found {
-    /// The file that was opened at `path`, and, if asked for, its siblings.
-    pub fn new(opener: &Opener, path: &[u8], original: Opened, precompressed: bool) -> Self {
-        let media = media::of_name(path);
-        let mut siblings = Vec::new();
-        for coding in Coding::COMPRESSED.into_iter().filter(|_| precompressed) {
-            let name = [path, coding.suffix().as_bytes()].concat();
-            // A sibling older than the file was made from other bytes.
-            if let Ok(Place::File(sibling)) = look(opener, &name)
-                && sibling.stamp.is_as_new_as(&original.stamp)
-            {
-                siblings.push((coding, sibling));
-            }
-        }
-        Found {
-            media,
-            original,
-            siblings,
-        }
-    }
-
-    /// Reads and prepares.
-    ///
-    /// # Errors
-    /// Reading's, see `pread(2)`.
-    pub fn load(self, now: SystemTime) -> io::Result<Resource> {
-        let vary = !self.siblings.is_empty();
-        let media = self.media;
-        let variant = |coding, opened| Variant::load(coding, opened, media, vary, now);
-        let original = variant(Coding::Identity, self.original)?;
-        let siblings = self
-            .siblings
-            .into_iter()
-            .map(|(coding, opened)| variant(coding, opened));
-        Ok(Resource {
-            original,
-            siblings: siblings.collect::<io::Result<_>>()?,
-        })
-    }
-}
 
 /// A file as it can be answered with.
 pub struct Resource {
@@ -120,6 +30,25 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// Reads what was found, and prepares.
+    ///
+    /// # Errors
+    /// Reading's, see `pread(2)`.
+    pub fn load(found: Found, now: SystemTime) -> io::Result<Resource> {
+        let vary = !found.siblings.is_empty();
+        let media = found.media;
+        let variant = |coding, opened| Variant::load(coding, opened, media, vary, now);
+        let original = variant(Coding::Identity, found.original)?;
+        let siblings = found
+            .siblings
+            .into_iter()
+            .map(|(coding, opened)| variant(coding, opened));
+        Ok(Resource {
+            original,
+            siblings: siblings.collect::<io::Result<_>>()?,
+        })
+    }
+
     /// Whether what was found now is what this was made from, for certain: a young file is not.
     pub fn is_same_as(&self, found: &Found) -> bool {
         self.original.is_made_from(&found.original)

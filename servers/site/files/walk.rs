@@ -13,7 +13,7 @@
 //!          b / x                          root          `..` = pop
 //! ```
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -153,11 +153,7 @@ fn errno(code: libc::c_int) -> io::Error {
     io::Error::from_raw_os_error(code)
 }
 
-fn open_at(
-    directory: BorrowedFd<'_>,
-    name: &std::ffi::CStr,
-    flags: libc::c_int,
-) -> io::Result<OwnedFd> {
+fn open_at(directory: BorrowedFd<'_>, name: &CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
     loop {
         // SAFETY: the name ends in NUL and outlives the call; without O_CREAT no mode is read.
         let fd = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags) };
@@ -169,7 +165,7 @@ fn open_at(
 }
 
 /// The text of the symlink `name`. An error when it is none.
-fn read_link(directory: BorrowedFd<'_>, name: &std::ffi::CStr) -> io::Result<Vec<u8>> {
+fn read_link(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<Vec<u8>> {
     let mut text = vec![0u8; TEXT_LEN_MAX];
     // SAFETY: the name ends in NUL, and the buffer is as long as is said.
     let len = unsafe {

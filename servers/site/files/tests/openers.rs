@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proptest::prelude::*;
 
 use super::Root;
+use crate::site::files::look::{Place, look};
 use crate::site::files::open::{Method, OpenError, Opener};
-use crate::site::files::resource::{Place, look};
 
 /// The openers that this kernel allows; the walk always.
 fn openers(root: &Path) -> Vec<Opener> {
