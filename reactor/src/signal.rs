@@ -153,7 +153,7 @@ impl fmt::Debug for Signals {
 /// Makes a write that nobody will read an error (`EPIPE`) instead of the end of the process.
 ///
 /// For the whole process, and inherited by the programs it starts. Rust's own start-up does this
-/// for a `main` in Rust; sockets of [`net`](crate::net) do not need it.
+/// for a `main` in Rust; of [`net`](crate::net), only `sendfile` needs it.
 pub fn ignore_sigpipe() -> io::Result<()> {
     // SAFETY: SIG_IGN runs no code of ours.
     if unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) } == libc::SIG_ERR {

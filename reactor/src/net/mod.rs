@@ -12,7 +12,7 @@
 //! (`Unsupported`) instead of looking away. [`Peer`] is who is at the other end.
 //!
 //! Reads and writes are `recv(2)` and `send(2)` themselves (a `read(2)` that finds nothing costs a
-//! fifth more), repeated when a signal interrupts them, never raising `SIGPIPE`; `WouldBlock` is an
+//! fifth more), repeated when a signal interrupts them, not raising `SIGPIPE`; `WouldBlock` is an
 //! [`ErrorKind`](std::io::ErrorKind) as in std. Sockets of std come and go by `From`.
 //!
 //! Where the systems differ, `os/` has one file for each, the same functions in the same order.

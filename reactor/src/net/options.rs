@@ -109,11 +109,11 @@ pub(super) fn after_listen(socket: BorrowedFd<'_>, options: &ListenOptions) -> i
 }
 
 /// Says which option it was that failed.
-fn named(option: &str, result: io::Result<()>) -> io::Result<()> {
+pub(super) fn named(option: &str, result: io::Result<()>) -> io::Result<()> {
     result.map_err(|error| io::Error::new(error.kind(), format!("{option}: {error}")))
 }
 
-/// For an option that this system lacks.
+/// For an option that this system lacks; [`named`] says which.
 #[allow(dead_code)] // Linux has them all
 pub(super) fn unsupported() -> io::Error {
     let text = format!("{} does not have it", std::env::consts::OS);
@@ -176,6 +176,14 @@ pub(super) fn get_number(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> i
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_system_lacks_is_unsupported_by_name() {
+        let error = named("SO_SPLENDID", Err(unsupported())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        let text = format!("SO_SPLENDID: {} does not have it", std::env::consts::OS);
+        assert_eq!(error.to_string(), text);
+    }
 
     #[test]
     fn seconds_are_rounded_up_and_bounded() {

@@ -77,8 +77,8 @@ impl Stream {
     /// Sends at most `count` bytes of `file` from `offset`, which moves on by what was sent.
     ///
     /// 0 means that the file ends at `offset` (it may have been cut short), if `count` was not 0.
-    /// On Linux a peer that is gone raises `SIGPIPE`, which no flag prevents; Rust programs ignore
-    /// it from the start, others call [`ignore_sigpipe`](crate::signal::ignore_sigpipe).
+    /// Except on macOS a peer that is gone raises `SIGPIPE`, which no flag prevents; Rust programs
+    /// ignore it from the start, others call [`ignore_sigpipe`](crate::signal::ignore_sigpipe).
     pub fn sendfile(
         &self,
         file: BorrowedFd<'_>,

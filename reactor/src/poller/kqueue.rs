@@ -9,7 +9,7 @@
 //!   event is taken out by the way.
 //! - Edges are `EV_CLEAR`: the filter is forgotten as ready once it was reported.
 //! - Filters belong to the descriptor: closing it drops them, duplicates or not.
-//! - A forked child has no kqueue: it makes its own.
+//! - A forked child has no kqueue, and the number may be another descriptor's: see `mod.rs`.
 //!
 //! The two calls are behind [`Kernel`], so that all of this file runs on every system: with
 //! `kqueue/system.rs` on those that have kqueue, and in tests with `kqueue/model.rs`.

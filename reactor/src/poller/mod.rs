@@ -21,7 +21,8 @@
 //! - Both directions of a source come as one event (epoll) or as two (kqueue).
 //! - A closed descriptor leaves the list by itself only if nobody else has it open (a duplicate, a
 //!   forked child): [`delete`](Poller::delete) it first where that may be.
-//! - A forked child shares its parent's list (epoll) or has none (kqueue): it makes its own.
+//! - A forked child shares its parent's list (epoll) or has none (kqueue): it makes its own, and
+//!   forgets (`mem::forget`) what it inherited, whose number may be another descriptor's by then.
 //!
 //! # What every backend must provide
 //!

@@ -9,7 +9,7 @@ use libc::c_int;
 
 pub use super::copy::sendfile;
 use crate::net::address::RawAddress;
-use crate::net::options::{set, unsupported};
+use crate::net::options::{named, set, unsupported};
 use crate::sys::{check, retry};
 
 pub const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
@@ -60,5 +60,5 @@ pub fn set_congestion(_socket: BorrowedFd<'_>, _name: &str) -> io::Result<()> {
 }
 
 pub fn set_cork(_socket: BorrowedFd<'_>, _on: bool) -> io::Result<()> {
-    Err(unsupported())
+    named("TCP_NOPUSH", Err(unsupported()))
 }
