@@ -17,7 +17,11 @@ fuzz_target!(|input: &[u8]| {
     let request = head.request(input);
     let mut headers = [httparse::EMPTY_HEADER; 128];
     let mut other = httparse::Request::new(&mut headers);
-    let status = other.parse(input).expect("httparse accepts it as well");
+    let status = match other.parse(input) {
+        // Higher minor versions, which it does not know.
+        Err(httparse::Error::Version) => return,
+        status => status.expect("httparse accepts it as well"),
+    };
     assert_eq!(status, httparse::Status::Complete(step.consumed));
     assert_eq!(other.method.map(str::as_bytes), Some(request.method_text()));
     assert_eq!(other.path.map(str::as_bytes), Some(request.target()));

@@ -11,7 +11,7 @@
 use crate::Limits;
 use crate::head::{Field, Head, Method, Span, Version};
 use crate::known::{Known, KnownSet};
-use crate::scan::{self, TARGET, TOKEN};
+use crate::scan::{self, BLOCK_BYTES, TARGET, TOKEN};
 
 /// Parses the head that begins `bytes`, which is at most as long as the head limit. `None`: not complete, or
 /// not well formed, or beyond a limit; `head` is then of no use.
@@ -174,11 +174,11 @@ fn field_name(bytes: &[u8], at: usize) -> Option<(usize, Known)> {
     if block.starts_with(b"Host:") {
         return Some((at + 4, Known::Host));
     }
-    let colons = scan::equal(block, b':');
-    if colons <= 1 {
+    // 32 when there is none.
+    let len = scan::equal(block, b':').trailing_zeros() as usize;
+    if len == 0 || len >= BLOCK_BYTES {
         return other_name(bytes, at);
     }
-    let len = colons.trailing_zeros() as usize;
     let last = *bytes.get(at + len - 1)?;
     // A known name needs no check of its bytes.
     match Known::find_short(block, last, len) {

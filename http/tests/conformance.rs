@@ -409,6 +409,7 @@ fn fields() {
             "0 400",
         ),
         ("HF-04", "<G>: b\r\n\r\n", "0 400"),
+        ("HF-04, and a colon soon after", "<G>: X:b\r\n\r\n", "0 400"),
         ("HF-05", "<G>NoColon\r\n\r\n", "0 400"),
         ("HF-06", "<G>X[A]: b\r\n\r\n", "0 400"),
         ("HF-07", "<G>X\u{e9}: b\r\n\r\n", "0 400"),
