@@ -82,7 +82,10 @@ impl<T: Zeroable> SharedTable<T> {
     /// A hold on one element that is as cheap to follow as a reference; `None` when there are fewer.
     pub fn slot(&self, index: usize) -> Option<SharedSlot<T>> {
         let element = NonNull::from(self.get(index)?);
-        Some(SharedSlot { element, _mapping: Arc::clone(&self.mapping) })
+        Some(SharedSlot {
+            element,
+            _mapping: Arc::clone(&self.mapping),
+        })
     }
 }
 

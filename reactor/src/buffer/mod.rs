@@ -44,7 +44,7 @@ mod region;
 mod tests;
 
 use bytes::{Buf, BufMut, Bytes, buf::UninitSlice};
-use region::{Block, Region};
+use region::{Block, ClassState, Region};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -100,9 +100,9 @@ impl BufferPool {
     #[inline]
     pub fn take(&self, class: usize) -> Option<Buffer> {
         // SAFETY: self is bound to the thread that made the region, which is the owner.
-        let Block { base, .. } = unsafe { self.region().take(class) }?;
+        let Block { base, class } = unsafe { self.region().take(class) }?;
         Some(Buffer {
-            region: self.region,
+            class,
             base,
             start: 0,
             end: 0,
@@ -183,7 +183,8 @@ impl fmt::Debug for BufferPool {
 ///   | the front    | part: Deref  | (spare_mut)  |
 /// ```
 pub struct Buffer {
-    region: NonNull<Region>,
+    /// Its size and its way home. Alive as long as the region, which waits for its last buffer.
+    class: NonNull<ClassState>,
     base: NonNull<u8>,
     start: u32,
     end: u32,
@@ -195,16 +196,11 @@ const _: () = assert!(
 );
 
 impl Buffer {
-    #[inline]
-    fn region(&self) -> &Region {
-        // SAFETY: a region is not freed while one of its blocks is out, as this one is.
-        unsafe { self.region.as_ref() }
-    }
-
     /// The bytes that fit in all, whatever is in it.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.region().size_at(self.base)
+        // SAFETY: a region, with its classes, is not freed while one of its blocks is out, as this is.
+        unsafe { self.class.as_ref() }.size()
     }
 
     /// The length of the filled part.
@@ -297,8 +293,9 @@ impl Buffer {
 impl Drop for Buffer {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the block was taken from this region and is not used after this.
-        unsafe { Region::give_back(self.region, self.base) };
+        let block = Block { base: self.base, class: self.class };
+        // SAFETY: the block was taken from this class and is not used after this.
+        unsafe { Region::give_back(block) };
     }
 }
 

@@ -60,11 +60,15 @@ fn closed() -> *mut Node {
 /// A block on its way from its class to a buffer.
 pub(super) struct Block {
     pub(super) base: NonNull<u8>,
+    /// Lives as long as the region: until the last block is back.
+    pub(super) class: NonNull<ClassState>,
 }
 
 /// One size of blocks, side by side in the mapping.
 pub(super) struct ClassState {
     size: usize,
+    /// The region that the class is a part of; set once, before the first block is taken.
+    region: Cell<*const Region>,
     count: usize,
     begin: NonNull<u8>,
     /// The address where the class ends.
@@ -155,6 +159,7 @@ impl Region {
             let begin = unsafe { mapping.base().add(offset) };
             ClassState {
                 size: class.size,
+                region: Cell::new(ptr::null()),
                 count: class.count,
                 begin,
                 end: begin.addr().get() + class.size * class.count,
@@ -170,7 +175,12 @@ impl Region {
             returned: Line(AtomicPtr::new(ptr::null_mut())),
             missing: AtomicIsize::new(0),
         });
-        Ok(NonNull::from(Box::leak(region)))
+        let region = NonNull::from(Box::leak(region));
+        // SAFETY: just made, and nobody else knows of it yet.
+        for class in unsafe { region.as_ref() }.classes() {
+            class.region.set(region.as_ptr());
+        }
+        Ok(region)
     }
 
     #[inline]
@@ -182,19 +192,11 @@ impl Region {
         self.mapping.len()
     }
 
-    /// The class that a block belongs to. There are two or three: looking is faster than keeping
-    /// a number in every buffer.
-    #[inline]
+    /// The class that a block belongs to: for blocks that come back without their buffer.
     fn class_of(&self, block: NonNull<u8>) -> &ClassState {
         let address = block.addr().get();
         let found = self.classes.iter().find(|class| address < class.end);
         found.expect("a block of this region")
-    }
-
-    /// The size of a block.
-    #[inline]
-    pub(super) fn size_at(&self, block: NonNull<u8>) -> usize {
-        self.class_of(block).size
     }
 
     /// A block of the class; `None` when all are out.
@@ -211,7 +213,7 @@ impl Region {
             None => unsafe { self.take_slowly(class) }?,
         };
         class.out.set(class.out.get() + 1);
-        Some(Block { base })
+        Some(Block { base, class: NonNull::from(class) })
     }
 
     /// The free list is empty: look at what others returned, then use a fresh block.
@@ -272,17 +274,18 @@ impl Region {
     ///
     /// # Safety
     ///
-    /// The block was taken from this region and is not used any more; nor is `this` after this.
+    /// The block was taken from its class and is not used any more; nor is the class after this.
     #[inline]
-    pub(super) unsafe fn give_back(this: NonNull<Region>, block: NonNull<u8>) {
-        // SAFETY: the region lives until its last block is back, and this one is not.
-        let region = unsafe { this.as_ref() };
+    pub(super) unsafe fn give_back(Block { base, class }: Block) {
+        // SAFETY: the region, and the class in it, lives until its last block is back, and this one
+        // is not.
+        let (class, region) = unsafe { (class.as_ref(), &*class.as_ref().region.get()) };
         if region.owner.load(Relaxed) == THREAD.get() {
-            // SAFETY: the owner's thread.
-            unsafe { region.class_of(block).push_free(block) };
+            // SAFETY: the owner's thread, and a block of this class.
+            unsafe { class.push_free(base) };
         } else {
             // SAFETY: says the caller.
-            unsafe { Region::give_back_from_afar(this, block) };
+            unsafe { Region::give_back_from_afar(NonNull::from(region), base) };
         }
     }
 
