@@ -92,6 +92,11 @@ impl Pieces {
         self.list[0].is_none()
     }
 
+    /// Whether a generator is among them.
+    pub fn generate(&self) -> bool {
+        self.list.iter().flatten().any(|piece| matches!(piece, Piece::Generate { .. }))
+    }
+
     /// Drops the first piece; the others move up.
     pub fn pop_front(&mut self) {
         self.list[0] = None;

@@ -14,7 +14,7 @@ use http::Connection as Http;
 use reactor::net::Stream;
 use reactor::{Buffer, EventLoop, Interest, Readiness, Token, Trigger};
 
-use super::Step;
+use super::{SMALL_BYTES, Step};
 use crate::access_log::HeldRecord;
 use crate::app::Sink;
 use crate::response::Pieces;
@@ -129,6 +129,11 @@ impl Connection {
     #[inline]
     pub fn more_input(&self) -> Step {
         if self.is(flag::READABLE | flag::PENDING) { Step::Again } else { Step::Blocked }
+    }
+
+    /// It keeps bytes in a buffer that others may be waiting for.
+    pub fn holds_large_input(&self) -> bool {
+        self.input.as_ref().is_some_and(|input| input.capacity() > SMALL_BYTES)
     }
 
     /// Nothing is in hand: no byte of a request, no response under way.

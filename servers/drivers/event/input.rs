@@ -33,7 +33,7 @@ impl<A: App> Engine<A> {
         if !connection.is(flag::READABLE | flag::PENDING) {
             return Step::Blocked;
         }
-        if !self.has_buffers() {
+        if !self.has_buffers() && !self.may_go_on(connection) {
             return self.starve(connection);
         }
         scratch.clear();

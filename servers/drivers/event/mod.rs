@@ -58,6 +58,8 @@ const SMALL_BYTES: usize = 512;
 /// Room that the output buffer has, beyond the longest target, before a response is begun: status
 /// line, fields, and the target once more as a `Location`.
 const HEAD_ROOM: usize = 4 * 1024;
+/// Large buffers that one read can leave behind in use: an unfinished input and an unsent output.
+const BUFFERS_A_READ: usize = 2;
 /// Reads or writes of one connection before others get their turn.
 const ROUNDS_PER_TURN: u32 = 16;
 
@@ -116,6 +118,8 @@ struct Engine<A: App> {
     /// a buffer was taken.
     stocked: bool,
     starved: VecDeque<Token>,
+    /// Those of them that need one buffer only, and perhaps hold another that others wait for.
+    starved_few: VecDeque<Token>,
     times: TimeoutsMs,
     /// Room in `out` before a response is begun, in bytes.
     response_room: usize,
@@ -207,8 +211,8 @@ fn pool_classes(options: &Options) -> [Class; 2] {
         // Every connection may be in the middle of a head.
         Class { size: SMALL_BYTES, count: options.limits.connections as usize },
         // Unfinished inputs beyond a small buffer and unsent outputs, as many as the operator grants;
-        // the loop's own two; two in reserve, so that what a turn leaves behind always finds a place.
-        Class { size: options.buffers.size, count: options.buffers.count + 4 },
+        // the loop's own two; what one read takes, so that what it leaves behind always finds a place.
+        Class { size: options.buffers.size, count: options.buffers.count + 2 + BUFFERS_A_READ },
     ]
 }
 
@@ -237,6 +241,7 @@ impl<A: App> Engine<A> {
             pool,
             stocked: false,
             starved: VecDeque::new(),
+            starved_few: VecDeque::new(),
             times: TimeoutsMs::new(&options.timeouts),
             response_room: options.limits.target + HEAD_ROOM,
             requests_max: options.limits.requests,
@@ -283,8 +288,8 @@ impl<A: App> Engine<A> {
         true
     }
 
-    /// Enough buffers for what one read or write can leave behind: an unfinished input and an unsent
-    /// output. So whoever passes here cannot run dry later.
+    /// Enough buffers for what one read can leave behind, an unfinished input and an unsent output, and
+    /// one more for [`Engine::may_go_on`]. So whoever passes here cannot run dry later.
     #[inline]
     fn has_buffers(&mut self) -> bool {
         self.stocked || self.take_stock()
@@ -292,8 +297,16 @@ impl<A: App> Engine<A> {
 
     #[cold]
     fn take_stock(&mut self) -> bool {
-        self.stocked = self.pool.available(class::LARGE) >= 2;
+        self.stocked = self.pool.available(class::LARGE) > BUFFERS_A_READ;
         self.stocked
+    }
+
+    /// Whether a connection that has a large buffer already may go on although the pool is all but dry.
+    /// It adds an output at most, and gives its input back. Were it to wait for others, and they for
+    /// it, nobody would ever go on.
+    #[cold]
+    fn may_go_on(&self, connection: &Connection) -> bool {
+        connection.holds_large_input() && self.pool.available(class::LARGE) > 0
     }
 
     /// Takes a buffer from the pool, on the strength of [`Engine::has_buffers`].
@@ -307,7 +320,9 @@ impl<A: App> Engine<A> {
     fn starve(&mut self, connection: &mut Connection) -> Step {
         if !connection.is(flag::STARVED) {
             connection.set(flag::STARVED);
-            self.starved.push_back(connection.token);
+            let few = connection.phase == Phase::Send || connection.holds_large_input();
+            let list = if few { &mut self.starved_few } else { &mut self.starved };
+            list.push_back(connection.token);
             self.tally.buffers_starved.add(1);
         }
         Step::Blocked
@@ -332,15 +347,27 @@ impl<A: App> Driver<A> {
     /// Lets those go on for whom there are buffers again.
     #[cold]
     fn feed_starved(&mut self, ev: &mut EventLoop) {
-        let mut portions = self.engine.pool.available(class::LARGE) / 2;
-        while portions > 0 {
-            let Some(token) = self.engine.starved.pop_front() else { return };
-            if let Some(connection) = self.connection(token) {
-                connection.unset(flag::STARVED);
-                ev.defer(token, Readiness::default());
-                portions -= 1;
-            }
+        let mut available = self.engine.pool.available(class::LARGE);
+        while available > 0
+            && let Some(token) = self.engine.starved_few.pop_front()
+        {
+            available -= usize::from(self.feed(ev, token));
         }
+        while available > BUFFERS_A_READ
+            && let Some(token) = self.engine.starved.pop_front()
+        {
+            available -= BUFFERS_A_READ * usize::from(self.feed(ev, token));
+        }
+    }
+
+    /// Lets one go on, if it is still there.
+    fn feed(&mut self, ev: &mut EventLoop, token: Token) -> bool {
+        let Some(connection) = self.connection(token).filter(|c| c.token == token) else {
+            return false;
+        };
+        connection.unset(flag::STARVED);
+        ev.defer(token, Readiness::default());
+        true
     }
 }
 
@@ -393,7 +420,7 @@ impl<A: App> Handler for Driver<A> {
 
     #[inline]
     fn turn_ended(&mut self, ev: &mut EventLoop) {
-        if !self.engine.starved.is_empty() {
+        if !self.engine.starved.is_empty() || !self.engine.starved_few.is_empty() {
             self.feed_starved(ev);
         }
         if self.engine.log.is_on() {

@@ -83,12 +83,13 @@ impl<A: App> Engine<A> {
 
     /// Goes on sending what a full socket did not take.
     pub(super) fn send_rest(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
-        if !self.has_buffers() {
-            return self.starve(connection);
-        }
         let Some(exchange) = self.exchanges.get_mut(connection.exchange as usize) else {
             return Step::Close;
         };
+        // Only a generator without a buffer of its own may need one: for what the socket does not take.
+        if exchange.pieces.generate() && exchange.output.is_none() && self.pool.available(class::LARGE) == 0 {
+            return self.starve(connection);
+        }
         // Without output of its own it borrows the loop's buffer, which is empty between turns.
         let out = exchange.output.as_mut().unwrap_or(&mut self.out);
         let stream = &connection.stream;
@@ -104,7 +105,7 @@ impl<A: App> Engine<A> {
         }
         exchange.output = exchange.output.take().filter(|output| !output.is_empty());
         if !self.out.is_empty() {
-            // What a generator made in the borrowed buffer and the socket did not take.
+            // What a generator made in the borrowed buffer and the socket did not take: there is one.
             let fresh = self.take_buffer(class::LARGE);
             let unsent = fresh.map(|fresh| mem::replace(&mut self.out, fresh));
             self.exchange(connection, ev.now_ms()).output = unsent;

@@ -203,7 +203,7 @@ impl<A: App> Engine<A> {
 
     /// A wait is over: the request is taken up again, or soon, when there is no buffer now.
     pub(super) fn end_wait(&mut self, ev: &mut EventLoop, connection: &mut Connection) {
-        let has_buffers = self.has_buffers();
+        let has_buffers = self.has_buffers() || self.may_go_on(connection);
         let exchange = self.exchange(connection, ev.now_ms());
         if !has_buffers {
             exchange.wait_until_ms = ev.now_ms() + 1;
