@@ -7,9 +7,9 @@
 //! | with a root | its files | [`files`] |
 //! | without one | the welcome page, at `/` | [`welcome`] |
 //!
-//! Looked for in that order; the routes are exact, so that a file hides behind one only if it has its
-//! very name. Methods that nobody knows are 501, and those that open a tunnel or tell the client what it
-//! sent are 405 everywhere (RFC 9110, sections 9.3.6 and 9.3.8).
+//! Looked for in that order; the routes are exact, so that a file hides behind one only if it has
+//! its very name. Methods that nobody knows are 501, and those that open a tunnel or tell the
+//! client what it sent are 405 everywhere (RFC 9110, sections 9.3.6 and 9.3.8).
 
 pub mod demo;
 pub mod files;
@@ -33,7 +33,8 @@ use crate::counters::Census;
 use crate::models::Card;
 use crate::options::Options;
 
-/// What some resource or other answers, for `OPTIONS *`: the demonstration's `/echo` takes them all.
+/// What some resource or other answers, for `OPTIONS *`: the demonstration's `/echo` takes them
+/// all.
 const ALLOW_SOMEWHERE: &str = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
 
 /// The application: demonstration, status, files, welcome.
@@ -65,8 +66,13 @@ impl Site {
     /// The root cannot be opened.
     pub fn new(options: &Options, census: Census, card: &'static Card) -> io::Result<Self> {
         let (body_max, memory_max) = (options.limits.body, options.limits.body_memory);
-        let demo = options.demo.then(|| Demo::new(body_max, memory_max)).transpose()?;
-        let status = options.status.then(|| StatusPages::new(census.clone(), card));
+        let demo = options
+            .demo
+            .then(|| Demo::new(body_max, memory_max))
+            .transpose()?;
+        let status = options
+            .status
+            .then(|| StatusPages::new(census.clone(), card));
         Ok(Site {
             demo,
             status,
@@ -97,11 +103,18 @@ impl Site {
     /// A method that no resource of ours has, or a request about the server as a whole.
     #[cold]
     fn handle_unusual(&self, request: &Request<'_>, response: &mut Response<'_>) {
-        let allow = if self.demo.is_some() { ALLOW_SOMEWHERE } else { ALLOW_READ };
+        let allow = if self.demo.is_some() {
+            ALLOW_SOMEWHERE
+        } else {
+            ALLOW_READ
+        };
         match request.method() {
             Method::Other => response.error(Status::NOT_IMPLEMENTED),
             Method::Options => {
-                response.start(Status::NO_CONTENT).field("Allow", allow).empty();
+                response
+                    .start(Status::NO_CONTENT)
+                    .field("Allow", allow)
+                    .empty();
             }
             _ => response
                 .start(Status::METHOD_NOT_ALLOWED)
@@ -115,15 +128,19 @@ impl Site {
 /// Whether a request is about no resource, or none could answer it.
 #[inline]
 fn is_unusual(request: &Request<'_>) -> bool {
-    matches!(request.method(), Method::Other | Method::Trace | Method::Connect)
-        || request.form() == Form::Asterisk
+    matches!(
+        request.method(),
+        Method::Other | Method::Trace | Method::Connect
+    ) || request.form() == Form::Asterisk
 }
 
 impl App for Site {
     type Local = SiteLocal;
 
     fn local(&self, index: usize) -> SiteLocal {
-        SiteLocal { files: self.files.as_ref().map(|files| files.local(index)) }
+        SiteLocal {
+            files: self.files.as_ref().map(|files| files.local(index)),
+        }
     }
 
     fn body(&self, _local: &mut SiteLocal, request: &Request<'_>) -> BodyPlan {

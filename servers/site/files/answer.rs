@@ -4,8 +4,8 @@
 //! Accept-Encoding ──► variant ──► conditions ──► Range ──► 200 | 206 | 304 | 412 | 416
 //! ```
 //!
-//! Conditions and ranges are about the variant that was chosen: each coding is a representation with an
-//! entity tag and a length of its own (RFC 9110, section 8.8.3.3).
+//! Conditions and ranges are about the variant that was chosen: each coding is a representation
+//! with an entity tag and a length of its own (RFC 9110, section 8.8.3.3).
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! An entry is fresh for the time to live; afterwards the site looks at its files again and says
-//! [`Cache::confirm`] or [`Cache::insert`]. What is not there is not remembered: the file system keeps
-//! negative entries itself, and ours would be anybody's to fill.
+//! [`Cache::confirm`] or [`Cache::insert`]. What is not there is not remembered: the file system
+//! keeps negative entries itself, and ours would be anybody's to fill.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -181,9 +181,9 @@ impl Cache {
     }
 }
 
-/// Multiply and fold, a word at a time: a path of 20 bytes costs three multiplications where SipHash
-/// takes some forty rounds. Keys are the names of existing files, which no client can choose, so that
-/// it need not withstand chosen ones.
+/// Multiply and fold, a word at a time: a path of 20 bytes costs three multiplications where
+/// SipHash takes some forty rounds. Keys are the names of existing files, which no client can
+/// choose, so that it need not withstand chosen ones.
 #[derive(Default)]
 pub struct PathHasher(u64);
 

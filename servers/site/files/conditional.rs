@@ -8,9 +8,9 @@
 //!          Range + If-Range                         false: the whole
 //! ```
 //!
-//! The order is that of section 13.2.2; the first field of each row wins over the second. A date that
-//! does not parse is as if the field were absent. For GET and HEAD of something that is there only:
-//! for everything else preconditions do not count (section 13.2.1).
+//! The order is that of section 13.2.2; the first field of each row wins over the second. A date
+//! that does not parse is as if the field were absent. For GET and HEAD of something that is there
+//! only: for everything else preconditions do not count (section 13.2.1).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

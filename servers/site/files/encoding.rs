@@ -1,7 +1,7 @@
 //! Content codings and `Accept-Encoding` (RFC 9110, section 12.5.3), sans-IO.
 //!
-//! A file may have compressed siblings (`app.js.br`, `app.js.zst`, `app.js.gz`). The client's weights
-//! choose among what is there; between equals the one that is usually the smallest wins.
+//! A file may have compressed siblings (`app.js.br`, `app.js.zst`, `app.js.gz`). The client's
+//! weights choose among what is there; between equals the one that is usually the smallest wins.
 
 /// A coding a file can be stored in.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

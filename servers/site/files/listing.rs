@@ -1,8 +1,8 @@
 //! The page that lists a directory, when `--autoindex` asks for one.
 //!
 //! Shown is what would be served: regular files and directories beneath the root, links to such by
-//! what they lead to, hidden names only if asked for. Directories come first, then by name. A directory
-//! is read in full before it is shown, so its page is bounded: [`ENTRIES_MAX`].
+//! what they lead to, hidden names only if asked for. Directories come first, then by name. A
+//! directory is read in full before it is shown, so its page is bounded: [`ENTRIES_MAX`].
 //!
 //! Reading a directory is *work*: it may take a while, and never happens in `handle`.
 
@@ -170,7 +170,8 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// A directory being read: readdir(3) on a descriptor, which the standard library has only for paths.
+/// A directory being read: readdir(3) on a descriptor, which the standard library has only for
+/// paths.
 struct Stream(NonNull<libc::DIR>);
 
 impl Stream {
@@ -188,13 +189,15 @@ impl Stream {
         }
     }
 
-    /// The next name, and of what kind it is if the file system says. An error while reading ends the directory early: what was read is shown.
+    /// The next name, and of what kind it is if the file system says. An error while reading ends
+    /// the directory early: what was read is shown.
     fn next(&mut self) -> Option<(&[u8], u8)> {
         // SAFETY: the stream is open, and only this thread reads from it.
         let entry = unsafe { libc::readdir(self.0.as_ptr()) };
         let entry = NonNull::new(entry)?;
-        // SAFETY: readdir returned an entry, valid until the next call, which `&mut self` holds off;
-        // its name ends in NUL. No reference to the whole entry is made: it may be shorter than its type.
+        // SAFETY: readdir returned an entry, valid until the next call, which `&mut self` holds
+        // off; its name ends in NUL. No reference to the whole entry is made: it may be shorter
+        // than its type.
         let name = unsafe { CStr::from_ptr((&raw const (*entry.as_ptr()).d_name).cast()) };
         // SAFETY: as above; every entry has this field.
         let kind = unsafe { (*entry.as_ptr()).d_type };
@@ -202,7 +205,8 @@ impl Stream {
     }
 }
 
-/// Never served, so not even opened to see: opening a FIFO or a device can be felt at its other end.
+/// Never served, so not even opened to see: opening a FIFO or a device can be felt at its other
+/// end.
 fn is_special(kind: u8) -> bool {
     matches!(
         kind,

@@ -1,7 +1,8 @@
 //! Media types by file name extension (RFC 9110, section 8.3.1).
 //!
-//! Text types say `charset=utf-8`: it is what files are written in today, and without it browsers guess.
-//! What is not in the table is `application/octet-stream`, which browsers save rather than interpret.
+//! Text types say `charset=utf-8`: it is what files are written in today, and without it browsers
+//! guess. What is not in the table is `application/octet-stream`, which browsers save rather than
+//! interpret.
 
 /// The type of what nobody has named.
 const UNKNOWN: &str = "application/octet-stream";

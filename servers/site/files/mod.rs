@@ -19,12 +19,12 @@
 //! | `answer` | coding, conditions and ranges: `encoding`, `conditional`, `range`, `multipart` |
 //! | `listing`, `media` | the page of a directory; media types |
 //!
-//! There are two caches in each loop: one of contents (files up to 64 KiB), one of open files. A fresh
-//! hit opens and reads nothing, and allocates nothing.
+//! There are two caches in each loop: one of contents (files up to 64 KiB), one of open files. A
+//! fresh hit opens and reads nothing, and allocates nothing.
 //!
-//! What is *not* guaranteed: that a file in memory shows a change before `--cache-ttl` has passed; that a
-//! file which is changed in place while it is being sent arrives as one of its two states. Loading
-//! happens where `handle` runs, on the assumption that the root is on a local disk.
+//! What is *not* guaranteed: that a file in memory shows a change before `--cache-ttl` has passed;
+//! that a file which is changed in place while it is being sent arrives as one of its two states.
+//! Loading happens where `handle` runs, on the assumption that the root is on a local disk.
 
 mod answer;
 mod cache;
@@ -80,7 +80,8 @@ pub struct Files {
     open_bounds: Bounds,
     ttl_ms: u64,
     census: Census,
-    /// How far the wall clock is ahead of the kernel's, for tests of files that are no longer young.
+    /// How far the wall clock is ahead of the kernel's, for tests of files that are no longer
+    /// young.
     #[cfg(test)]
     ahead: std::time::Duration,
 }

@@ -8,8 +8,8 @@
 //! text   CRLF --B-- CRLF
 //! ```
 //!
-//! The length is known beforehand, and holds: should the file have become shorter, the source fails and
-//! the connection ends.
+//! The length is known beforehand, and holds: should the file have become shorter, the source fails
+//! and the connection ends.
 
 use std::io::{self, Read};
 use std::ops::Range;

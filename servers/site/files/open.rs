@@ -1,9 +1,9 @@
 //! Opening files beneath the root, and nowhere else.
 //!
-//! Two openers with the same answers. Where the kernel has openat2(2) it does the checking itself, in
-//! one system call and without a race: `RESOLVE_BENEATH` refuses whatever would step out (an absolute
-//! symlink, too many `..`), `RESOLVE_NO_MAGICLINKS` refuses the links of /proc. Elsewhere [`walk`] opens
-//! component by component and resolves symlinks by hand.
+//! Two openers with the same answers. Where the kernel has openat2(2) it does the checking itself,
+//! in one system call and without a race: `RESOLVE_BENEATH` refuses whatever would step out (an
+//! absolute symlink, too many `..`), `RESOLVE_NO_MAGICLINKS` refuses the links of /proc. Elsewhere
+//! [`walk`] opens component by component and resolves symlinks by hand.
 //!
 //! ```text
 //! open("a/b.html") ──► openat2(root, "a/b.html", BENEATH|NO_MAGICLINKS)       kernel
@@ -11,9 +11,9 @@
 //! ```
 //!
 //! A FIFO, a device or a socket is never waited for (`O_NONBLOCK`), never becomes the controlling
-//! terminal (`O_NOCTTY`), and is refused once fstat(2) has told what it is. Symlinks that stay beneath
-//! the root are followed, wherever they lead: to hide something behind one is its owner's business.
-//! Mount points are crossed. Hard links are files like any other.
+//! terminal (`O_NOCTTY`), and is refused once fstat(2) has told what it is. Symlinks that stay
+//! beneath the root are followed, wherever they lead: to hide something behind one is its owner's
+//! business. Mount points are crossed. Hard links are files like any other.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -97,6 +97,7 @@ impl Opener {
     }
 
     /// How it checks.
+    #[cfg(test)]
     pub fn method(&self) -> Method {
         self.method
     }
@@ -117,7 +118,8 @@ impl Opener {
     }
 
     fn open_by_kernel(&self, path: &[u8]) -> io::Result<OwnedFd> {
-        // "The caller should try again" when a `..` in a symlink met a rename; it cannot go on for ever.
+        // "The caller should try again" when a `..` in a symlink met a rename; it cannot go on for
+        // ever.
         const TRIES: u32 = 8;
         with_c_str(path, |path| {
             let mut last = io::ErrorKind::NotFound.into();
@@ -136,8 +138,8 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR))
 }
 
-/// Lends `path` with a NUL behind it; from the stack when it is short, so that looking again at a file
-/// that is kept allocates nothing.
+/// Lends `path` with a NUL behind it; from the stack when it is short, so that looking again at a
+/// file that is kept allocates nothing.
 fn with_c_str<T>(path: &[u8], then: impl FnOnce(&CStr) -> io::Result<T>) -> io::Result<T> {
     const SHORT: usize = 384;
     if path.len() >= SHORT {
@@ -168,8 +170,8 @@ fn open_beneath(root: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
         mode: 0,
         resolve: libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS,
     };
-    // SAFETY: the path ends in NUL, `how` is a `struct open_how` of the size given, and both outlive
-    // the call.
+    // SAFETY: the path ends in NUL, `how` is a `struct open_how` of the size given, and both
+    // outlive the call.
     let fd = unsafe {
         libc::syscall(
             libc::SYS_openat2,

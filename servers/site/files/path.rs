@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The canonical text is what the cache is keyed by: one file has one key per way of naming it that
-//! matters, however a client spells it. Decoding removes `..` already (RFC 3986, section 5.2.4); here
-//! it is refused once more, since the rest of the site relies on its absence.
+//! matters, however a client spells it. Decoding removes `..` already (RFC 3986, section 5.2.4);
+//! here it is refused once more, since the rest of the site relies on its absence.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -27,8 +27,8 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Decodes `raw` and brings it to its canonical form: a slash, names with single slashes between,
-    /// and a slash at the end when a directory was meant.
+    /// Decodes `raw` and brings it to its canonical form: a slash, names with single slashes
+    /// between, and a slash at the end when a directory was meant.
     ///
     /// # Errors
     /// See [`PathError`].
@@ -196,12 +196,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_path_leaves_the_root(raw in "/(\\.|/|%2[eEfF]|%5c|a|\\\\|%00|%25){0,24}", dotfiles: bool) {
+        fn no_path_leaves_the_root(
+            raw in "/(\\.|/|%2[eEfF]|%5c|a|\\\\|%00|%25){0,24}", dotfiles: bool,
+        ) {
             if let Ok(path) = canonical_of(raw.as_bytes(), dotfiles) {
                 prop_assert!(path.starts_with(b"/") && !path.starts_with(b"//"));
                 let relative = relative(&path);
                 let mut names = relative.split(|&byte| byte == b'/');
-                prop_assert!(relative.is_empty() || names.all(|n| !matches!(n, b"" | b"." | b"..")));
+                let plain = names.all(|name| !matches!(name, b"" | b"." | b".."));
+                prop_assert!(relative.is_empty() || plain);
                 prop_assert!(!path.contains(&0));
                 if !dotfiles {
                     prop_assert!(path.split(|&byte| byte == b'/').all(|n| !n.starts_with(b".")));

@@ -6,8 +6,8 @@
 //!
 //! What is not understood is ignored, as the RFC asks: another unit, bad syntax, a last before its
 //! first. So is what looks like an attack rather than a reader (section 17.15): more than
-//! [`RANGES_MAX`] ranges, or ranges that add up to more than the whole. Numbers saturate, so that no
-//! position can wrap around.
+//! [`RANGES_MAX`] ranges, or ranges that add up to more than the whole. Numbers saturate, so that
+//! no position can wrap around.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! A file, its compressed siblings, and the heads prepared for them.
 //!
-//! A small file is read whole, between two fstat(2) that must agree; when they never do, somebody is
-//! writing to it, and what was read goes out with a weak tag. A large file stays open and is sent from
-//! there.
+//! A small file is read whole, between two fstat(2) that must agree; when they never do, somebody
+//! is writing to it, and what was read goes out with a weak tag. A large file stays open and is
+//! sent from there.
 
 use std::fs::File;
 use std::io;
@@ -172,7 +172,8 @@ impl Variant {
         let compressed = self.coding != Coding::Identity;
         [
             Some(("Content-Type", self.media)),
-            // Types come from names; without this, a text that looks like a page would be run as one.
+            // Types come from names; without this, a text that looks like a page would be run as
+            // one.
             Some(("X-Content-Type-Options", "nosniff")),
             compressed.then(|| ("Content-Encoding", self.coding.name())),
             self.vary(),

@@ -1,11 +1,11 @@
 //! What a file was when it was looked at, and the validators made from it.
 //!
-//! A strong entity tag promises that equal tags mean equal bytes (RFC 9110, section 8.8.1). It is made of
-//! size, modification and change time to the nanosecond. The change time cannot be set by hand, so
-//! that even a file written in place and given its old date again gets another tag. But the kernel takes
-//! these times from a clock that ticks a few hundred times a second (on some file systems, every second
-//! or two): two writes within one tick look like one. So a file that changed less than [`YOUNG_NS`] ago
-//! has a weak tag, until it has been looked at again when older.
+//! A strong entity tag promises that equal tags mean equal bytes (RFC 9110, section 8.8.1). It is
+//! made of size, modification and change time to the nanosecond. The change time cannot be set by
+//! hand, so that even a file written in place and given its old date again gets another tag. But
+//! the kernel takes these times from a clock that ticks a few hundred times a second (on some file
+//! systems, every second or two): two writes within one tick look like one. So a file that changed
+//! less than [`YOUNG_NS`] ago has a weak tag, until it has been looked at again when older.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -46,8 +46,8 @@ impl Stamp {
     }
 
     /// Whether a change just now might leave the stamp as it is. A change time in the future means
-    /// that the clock was set back: nothing is sure then. (A modification time in the future is just
-    /// somebody's choice.)
+    /// that the clock was set back: nothing is sure then. (A modification time in the future is
+    /// just somebody's choice.)
     pub fn is_young(&self, now: SystemTime) -> bool {
         let now_ns = nanoseconds(now);
         let age_ns = now_ns - self.changed_ns;

@@ -1,10 +1,10 @@
 //! The portable way to stay beneath a directory: a walk that never follows a link by itself.
 //!
-//! Every component is opened relative to its parent with `O_NOFOLLOW`. One that turns out to be a symlink
-//! is read, and its text takes the component's place; absolute ones are refused. `..` never reaches
-//! the kernel: it goes back to a directory that the walk has come through and still holds open, so that a
-//! directory moved away during the walk cannot lead out. There are no states between check and use:
-//! what is checked is what is opened.
+//! Every component is opened relative to its parent with `O_NOFOLLOW`. One that turns out to be a
+//! symlink is read, and its text takes the component's place; absolute ones are refused. `..` never
+//! reaches the kernel: it goes back to a directory that the walk has come through and still holds
+//! open, so that a directory moved away during the walk cannot lead out. There are no states
+//! between check and use: what is checked is what is opened.
 //!
 //! ```text
 //! pending: a / link / x        open dirs: root

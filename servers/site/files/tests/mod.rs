@@ -1,4 +1,5 @@
-//! The files as a client sees them: requests as text in, whole responses out, over real directories.
+//! The files as a client sees them: requests as text in, whole responses out, over real
+//! directories.
 
 mod caching;
 mod conditions;

@@ -1,5 +1,5 @@
-//! Both openers, held against each other: what one finds the other finds, what one refuses the other
-//! refuses, and nothing outside is ever opened.
+//! Both openers, held against each other: what one finds the other finds, what one refuses the
+//! other refuses, and nothing outside is ever opened.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -237,7 +237,8 @@ proptest! {
 
     #[test]
     fn the_walk_agrees_with_the_kernel(
-        links in proptest::collection::vec(path(), 6), paths in proptest::collection::vec(path(), 8),
+        links in proptest::collection::vec(path(), 6),
+        paths in proptest::collection::vec(path(), 8),
     ) {
         let world = tree(&links);
         let openers = openers(&world.path().join("root"));

@@ -113,7 +113,7 @@ fn what_may_not_be_read_is_forbidden_and_not_cached() {
     use std::os::unix::fs::PermissionsExt;
     let root = Root::new(&[("private", "secret")]);
     let path = root.path().join("private");
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
     if std::fs::File::open(&path).is_ok() {
         return; // for root nothing is forbidden
     }
