@@ -68,7 +68,7 @@ fn after(from: u64, time: u64) -> u64 {
 
 impl<A: App> Engine<A> {
     /// Sets the deadline of the phase that the connection is in.
-    #[inline]
+    #[inline(always)]
     pub(super) fn arm(&mut self, ev: &mut EventLoop, connection: &Connection) {
         let at = match connection.phase {
             Phase::Head if !connection.is(flag::HEAD_TIMED) => after(ev.now_ms(), self.times.idle),

@@ -254,7 +254,7 @@ impl<A: App> Engine<A> {
     }
 
     /// Goes on with a connection until it blocks or has had its turn; `false` when it has ended.
-    #[inline]
+    #[inline(always)]
     fn progress(
         &mut self,
         ev: &mut EventLoop,

@@ -17,11 +17,16 @@ use crate::app::App;
 
 impl<A: App> Engine<A> {
     /// Sends what the turn has put into the loop's output buffer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn flush(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
         if self.pieces.is_empty() && connection.exchange == NO_EXCHANGE {
             return self.flush_buffer(ev, connection);
         }
+        self.flush_pieces(ev, connection)
+    }
+
+    /// [`Engine::flush`] for a response that is more than bytes in the buffer.
+    fn flush_pieces(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
         let stream = &connection.stream;
         match send_all(stream, &mut self.out, &mut self.pieces, self.use_sendfile) {
             Ok((Progress::Done, sent)) => {
@@ -41,7 +46,7 @@ impl<A: App> Engine<A> {
     }
 
     /// The usual case: heads and small bodies, in one `send`.
-    #[inline]
+    #[inline(always)]
     fn flush_buffer(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
         let len = self.out.len();
         if len > 0 {
