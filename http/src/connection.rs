@@ -205,6 +205,8 @@ impl Connection {
             return Err(Error::new(ErrorKind::FieldName, start));
         }
         head.start = start as u8;
+        self.phase = Phase::FRESH;
+        self.empty_lines = 0;
         self.begin(line, head, limits)
             .map_err(|error| behind(error, start))
     }
@@ -227,23 +229,22 @@ impl Connection {
         Ok((at, lines))
     }
 
-    /// A head is there: the exchange begins. `line` begins at the request line.
+    /// A head is there, the phase is a fresh one: the exchange begins. `line` begins at the request line.
     #[inline(always)]
     fn begin(&mut self, line: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         self.requests = self.requests.saturating_add(1);
         self.version = head.version;
-        self.empty_lines = 0;
         let Exchange {
             persists,
             expects_continue,
         } = framing::settle(head, line, limits)?;
         self.persists = persists;
         self.expects_continue = expects_continue;
-        self.phase = match head.framing {
-            Framing::None | Framing::Length(0) => Phase::FRESH,
-            Framing::Length(len) => Phase::Length(len),
-            Framing::Chunked => Phase::Chunked(Chunked::new(limits)),
-        };
+        match head.framing {
+            Framing::None | Framing::Length(0) => {}
+            Framing::Length(len) => self.phase = Phase::Length(len),
+            Framing::Chunked => self.phase = Phase::Chunked(Chunked::new(limits)),
+        }
         Ok(Step {
             consumed: head.len(),
             event: Event::Head,

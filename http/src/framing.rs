@@ -73,22 +73,22 @@ fn refuse(head: &Head, name: Known, kind: ErrorKind) -> Error {
 /// an authority, and that of an http URI is never empty (RFC 9110, section 4.2.1).
 #[inline]
 fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
-    let Some(field) = head.first(Known::Host) else {
+    if !head.has(Known::Host) {
         if head.version == Version::Http11 {
             return Err(Error::new(ErrorKind::MissingHost, head.len as usize));
         }
         head.host = Span::default();
         return Ok(());
-    };
-    let value = field.value;
+    }
     if head.repeated.contains(Known::Host) {
         return Err(refuse(head, Known::Host, ErrorKind::RepeatedHost));
     }
-    let plain = scan::is_plain_host(bytes, value.start(), value.len());
-    if !plain && !form::is_authority(value.of(bytes)) {
-        return Err(refuse(head, Known::Host, ErrorKind::InvalidHost));
+    // The parser has set it.
+    let host = head.host;
+    let plain = scan::is_plain_host(bytes, host.start(), host.len());
+    if !plain && !form::is_authority(host.of(bytes)) {
+        return Err(Error::new(ErrorKind::InvalidHost, host.start()));
     }
-    head.host = value;
     Ok(())
 }
 

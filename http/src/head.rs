@@ -184,7 +184,6 @@ pub struct Head {
     pub(crate) has_query: bool,
     /// Bytes from the request line to the blank line; 0: nothing parsed.
     pub(crate) len: u16,
-    pub(crate) method_len: u8,
     pub(crate) target: Span,
     pub(crate) path: Span,
     pub(crate) query: Span,
@@ -209,7 +208,6 @@ impl Head {
             major: b'1',
             has_query: false,
             len: 0,
-            method_len: 0,
             target: Span::default(),
             path: Span::default(),
             query: Span::default(),
@@ -224,7 +222,6 @@ impl Head {
         self.repeated = KnownSet::EMPTY;
         self.framing = Framing::None;
         self.len = 0;
-        self.method_len = 0;
         self.has_query = false;
         (self.target, self.path) = (Span::default(), Span::default());
         (self.query, self.host) = (Span::default(), Span::default());

@@ -118,13 +118,6 @@ impl KnownSet {
         KnownSet(self.0 | other.0)
     }
 
-    /// What is in both sets.
-    #[must_use]
-    #[inline]
-    pub const fn intersection(self, other: KnownSet) -> Self {
-        KnownSet(self.0 & other.0)
-    }
-
     /// Whether `name` is in it.
     #[inline]
     pub const fn contains(self, name: Known) -> bool {
@@ -234,10 +227,11 @@ impl Known {
         if same { entry.known } else { Known::Other }
     }
 
-    /// The number of the name of `len` bytes, fewer than a block, that begins `block` and whose last byte is `last`.
-    /// What follows it there does not matter, and its bytes need not have been checked.
+    /// The number of the name of `len` bytes, fewer than a block, that begins `block`. What follows it there does not
+    /// matter, and its bytes need not have been checked.
     #[inline(always)]
-    pub(crate) fn find_short(block: &Block, last: u8, len: usize) -> Option<Known> {
+    pub(crate) fn find_short(block: &Block, len: usize) -> Option<Known> {
+        let last = block[len.wrapping_sub(1) % BLOCK_BYTES];
         let entry = &ENTRIES[slot(block[0], last, len)];
         let same = entry.len as usize == len
             && Self::differing(block, entry, 0) & scan::low_bits(len) == 0;

@@ -16,23 +16,22 @@ use crate::scan::{self, BLOCK_BYTES, TARGET, TOKEN};
 /// Parses the head that begins `bytes`, which is at most as long as the head limit. `None`: not complete, or
 /// not well formed, or beyond a limit; `head` is then of no use.
 ///
-/// Not inlined: it needs the registers for itself.
+/// It goes forward by shortening `rest`: what lies before it has been parsed. Not inlined: it needs the registers for
+/// itself.
 #[inline(never)]
 pub(crate) fn parse(bytes: &[u8], head: &mut Head, limits: &Limits) -> Option<()> {
     head.fields.clear();
     let mut names = Names::default();
-    let mut at = request_line(bytes, head, limits)?;
-    while *bytes.get(at)? != b'\r' {
-        if head.fields.len() >= limits.fields() {
-            return None;
-        }
-        at = field_line(bytes, at, head, &mut names)?;
+    let mut rest = request_line(bytes, head, limits)?;
+    while *rest.first()? != b'\r' {
+        rest = field_line(rest, bytes.len() - rest.len(), head, &mut names)?;
     }
-    if *bytes.get(at + 1)? != b'\n' {
+    // Counted once, at the end: the head limit bounds them meanwhile.
+    if *rest.get(1)? != b'\n' || head.fields.len() > limits.fields() {
         return None;
     }
     (head.seen, head.repeated) = (names.seen, names.repeated);
-    head.len = (at + 2) as u16;
+    head.len = (bytes.len() - rest.len() + 2) as u16;
     Some(())
 }
 
@@ -43,62 +42,67 @@ struct Names {
     repeated: KnownSet,
 }
 
-/// `method SP target SP HTTP/d.d CRLF`. Gives the place of the first field line.
+impl Names {
+    #[cold]
+    fn repeat(&mut self, known: Known) {
+        self.repeated = self.repeated.with(known);
+    }
+}
+
+/// `method SP target SP HTTP/d.d CRLF`. Gives what follows.
 #[inline(always)]
-fn request_line(bytes: &[u8], head: &mut Head, limits: &Limits) -> Option<usize> {
-    let method_len = if bytes.starts_with(b"GET ") {
+fn request_line<'a>(bytes: &'a [u8], head: &mut Head, limits: &Limits) -> Option<&'a [u8]> {
+    let (start, rest) = if let Some(rest) = bytes.strip_prefix(b"GET ") {
         head.method = Method::Get;
-        3
+        (4, rest)
     } else {
         method(bytes, head)?
     };
-    head.method_len = method_len as u8;
-    let start = method_len + 1;
-    let path_end = scan::path_end(bytes, start);
-    let end = if *bytes.get(path_end)? == b'?' {
-        query(bytes, path_end, head)
-    } else {
-        path_end
-    };
-    head.has_query = end != path_end;
-    if end == start || end - start > limits.target() {
+    let path_len = scan::path_len(rest);
+    let mut len = path_len;
+    head.has_query = false;
+    if *rest.get(len)? == b'?' {
+        len = query(rest, start, path_len, head);
+    }
+    if len == 0 || len > limits.target() {
         return None;
     }
-    head.target = Span::new(start, end);
-    head.path = Span::new(start, path_end);
-    version(bytes, end, head)
+    head.target = Span::new(start, start + len);
+    head.path = Span::new(start, start + path_len);
+    version(rest.get(len..)?, head)
 }
 
-/// A method other than GET, and its space. Gives the method's length.
+/// A method other than GET, and its space. Gives where the target starts, and what follows.
 #[cold]
-fn method(bytes: &[u8], head: &mut Head) -> Option<usize> {
+fn method<'a>(bytes: &'a [u8], head: &mut Head) -> Option<(usize, &'a [u8])> {
     let window = &bytes[..bytes.len().min(Limits::METHOD_BYTES_MAX + 1)];
     let len = scan::class_end(window, 0, TOKEN);
     if len == 0 || *window.get(len)? != b' ' {
         return None;
     }
     head.method = Method::of(&window[..len]);
-    Some(len)
+    Some((len + 1, &bytes[len + 1..]))
 }
 
-/// The query that the question mark at `at` begins. Gives its end.
+/// The query behind a path. Gives the length of the target, which begins `rest`.
 #[cold]
-fn query(bytes: &[u8], at: usize, head: &mut Head) -> usize {
-    let end = scan::class_end(bytes, at + 1, TARGET);
-    head.query = Span::new(at + 1, end);
-    end
+fn query(rest: &[u8], start: usize, path_len: usize, head: &mut Head) -> usize {
+    let len = scan::class_end(rest, path_len + 1, TARGET);
+    head.query = Span::new(start + path_len + 1, start + len);
+    head.has_query = true;
+    len
 }
 
-/// `SP HTTP/d.d CRLF` at `at`. Gives the place behind it.
+/// `SP HTTP/d.d CRLF`. Gives what follows.
 #[inline(always)]
-fn version(bytes: &[u8], at: usize, head: &mut Head) -> Option<usize> {
-    let line: &[u8; 11] = bytes.get(at..)?.first_chunk()?;
+fn version<'a>(rest: &'a [u8], head: &mut Head) -> Option<&'a [u8]> {
+    let (line, rest) = rest.split_first_chunk::<11>()?;
     (head.version, head.major) = if line == b" HTTP/1.1\r\n" {
         (Version::Http11, b'1')
     } else {
         other_version(line)?
     };
-    Some(at + line.len())
+    Some(rest)
 }
 
 #[cold]
@@ -128,71 +132,77 @@ fn other_version(line: &[u8; 11]) -> Option<(Version, u8)> {
     }
 }
 
-/// `name ":" OWS value OWS CRLF` at `at`. Gives the place behind it.
+/// `name ":" OWS value OWS CRLF`, which begins `rest`, at `at`. Gives what follows.
 #[inline(always)]
-fn field_line(bytes: &[u8], at: usize, head: &mut Head, names: &mut Names) -> Option<usize> {
-    let (colon, known) = field_name(bytes, at)?;
-    let line_end = scan::value_end(bytes, colon + 1);
-    let line = bytes.get(colon + 1..line_end.checked_add(2)?)?;
+fn field_line<'a>(
+    rest: &'a [u8],
+    at: usize,
+    head: &mut Head,
+    names: &mut Names,
+) -> Option<&'a [u8]> {
+    let (name_len, known) = field_name(rest)?;
+    let start = at + name_len + 1;
+    let rest = rest.get(name_len + 1..)?;
+    let len = scan::value_len(rest);
+    let (line, rest) = rest.split_at_checked(len + 2)?;
     // In what has been checked, only white space is not above SP.
     let value = match line {
         [b' ', first, .., last, b'\r', b'\n'] if *first > b' ' && *last > b' ' => {
-            Span::new(colon + 2, line_end)
+            Span::new(start + 1, start + len)
         }
-        [.., b'\r', b'\n'] => trimmed(bytes, colon + 1, line_end),
+        [value @ .., b'\r', b'\n'] => trimmed(value, start),
         _ => return None,
     };
-    let bit = KnownSet::of(&[known]);
-    names.repeated = names.repeated.union(names.seen.intersection(bit));
-    names.seen = names.seen.union(bit);
+    if known == Known::Host {
+        head.host = value;
+    }
+    if names.seen.contains(known) {
+        names.repeat(known);
+    }
+    names.seen = names.seen.with(known);
     head.fields.push(Field {
-        name: Span::new(at, colon),
+        name: Span::new(at, start - 1),
         value,
         known,
     });
-    Some(line_end + 2)
+    Some(rest)
 }
 
 #[inline(never)]
-fn trimmed(bytes: &[u8], mut start: usize, mut end: usize) -> Span {
-    while start < end && scan::is_space(bytes[start]) {
-        start += 1;
-    }
-    while end > start && scan::is_space(bytes[end - 1]) {
-        end -= 1;
-    }
-    Span::new(start, end)
+fn trimmed(value: &[u8], start: usize) -> Span {
+    let text = scan::trim_start(value);
+    let start = start + value.len() - text.len();
+    Span::new(start, start + scan::trim(text).len())
 }
 
-/// A name of one byte at least, up to its colon: the colon's place, and which of the known names it is.
+/// A name of one byte at least, which begins `rest` and ends at a colon: its length, and which of the known names it is.
 #[inline(always)]
-fn field_name(bytes: &[u8], at: usize) -> Option<(usize, Known)> {
-    let Some(block) = scan::block(bytes, at) else {
-        return other_name(bytes, at);
+fn field_name(rest: &[u8]) -> Option<(usize, Known)> {
+    let Some(block) = rest.first_chunk() else {
+        return other_name(rest);
     };
     // The one name that comes with every request, mostly first and written like this.
     if block.starts_with(b"Host:") {
-        return Some((at + 4, Known::Host));
+        return Some((4, Known::Host));
     }
     // 32 when there is none.
     let len = scan::equal(block, b':').trailing_zeros() as usize;
     if len == 0 || len >= BLOCK_BYTES {
-        return other_name(bytes, at);
+        return other_name(rest);
     }
-    let last = *bytes.get(at + len - 1)?;
     // A known name needs no check of its bytes.
-    match Known::find_short(block, last, len) {
-        Some(known) => Some((at + len, known)),
-        None => other_name(bytes, at),
+    match Known::find_short(block, len) {
+        Some(known) => Some((len, known)),
+        None => other_name(rest),
     }
 }
 
 /// A name that is not known, or long, or near the end of the bytes.
 #[inline(never)]
-fn other_name(bytes: &[u8], at: usize) -> Option<(usize, Known)> {
-    let colon = scan::class_end(bytes, at, TOKEN);
-    if colon == at || *bytes.get(colon)? != b':' {
+fn other_name(rest: &[u8]) -> Option<(usize, Known)> {
+    let len = scan::class_end(rest, 0, TOKEN);
+    if len == 0 || *rest.get(len)? != b':' {
         return None;
     }
-    Some((colon, Known::of(&bytes[at..colon])))
+    Some((len, Known::of(&rest[..len])))
 }

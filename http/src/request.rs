@@ -38,9 +38,9 @@ impl<'a> Request<'a> {
 
     /// The method as received, also when it is none of the known ones.
     pub fn method_text(&self) -> &'a [u8] {
-        self.bytes
-            .get(..self.head.method_len as usize)
-            .unwrap_or(&[])
+        // The one space before the target follows it.
+        let end = self.head.target.start().saturating_sub(1);
+        self.bytes.get(..end).unwrap_or(&[])
     }
 
     /// The target as received.

@@ -116,14 +116,21 @@ pub(crate) fn is_space(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// `bytes` without the optional white space around it.
+/// `bytes` without the optional white space before it.
 #[inline]
-pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim_start(mut bytes: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = bytes
         && is_space(*first)
     {
         bytes = rest;
     }
+    bytes
+}
+
+/// `bytes` without the optional white space around it.
+#[inline]
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    let mut bytes = trim_start(bytes);
     while let [rest @ .., last] = bytes
         && is_space(*last)
     {
@@ -132,66 +139,64 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// The block at `at`; `None` when the bytes end before it does.
+/// How many bytes `bytes` begins with that `stops` does not mark, block by block.
 #[inline(always)]
-pub(crate) fn block(bytes: &[u8], at: usize) -> Option<&Block> {
-    bytes.get(at..)?.first_chunk()
-}
-
-/// Where the first byte from `from` on stands that `stops` marks, block by block.
-#[inline(always)]
-fn run_end(bytes: &[u8], from: usize, class: u8, stops: impl Fn(&Block) -> u32) -> usize {
-    let mut at = from;
-    while let Some(block) = block(bytes, at) {
+fn run_len(bytes: &[u8], class: u8, stops: impl Fn(&Block) -> u32) -> usize {
+    let mut rest = bytes;
+    while let Some((block, behind)) = rest.split_first_chunk() {
         let stops = stops(block);
         if stops != 0 {
-            return at + stops.trailing_zeros() as usize;
+            return bytes.len() - rest.len() + stops.trailing_zeros() as usize;
         }
-        at += BLOCK_BYTES;
+        rest = behind;
     }
-    // The rest lies in the last block, behind what has been looked at already.
-    match (bytes.last_chunk(), bytes.len().checked_sub(at)) {
-        (Some(last), Some(left)) => {
-            let stops = stops(last) >> ((BLOCK_BYTES - left) % 32);
-            if stops == 0 {
-                bytes.len()
-            } else {
-                at + stops.trailing_zeros() as usize
-            }
-        }
-        _ => class_end(bytes, at, class),
-    }
+    // What is left lies in the last block, behind what has been looked at already.
+    let Some(last) = bytes.last_chunk() else {
+        return class_end(bytes, 0, class);
+    };
+    let stops = stops(last) >> (BLOCK_BYTES - rest.len());
+    let len = if stops == 0 {
+        rest.len()
+    } else {
+        stops.trailing_zeros() as usize
+    };
+    bytes.len() - rest.len() + len
 }
 
-/// Where the field content that begins at `from` ends: the first control character but HTAB, or the end.
-#[inline]
-pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
-    run_end(bytes, from, VALUE, vector::not_value)
-}
-
-/// Where the path that begins at `from` ends.
+/// How long the field content is that begins `bytes`: up to the first control character but HTAB.
 #[inline(always)]
-pub(crate) fn path_end(bytes: &[u8], from: usize) -> usize {
+pub(crate) fn value_len(bytes: &[u8]) -> usize {
+    run_len(bytes, VALUE, vector::not_value)
+}
+
+/// Where the field content that begins at `from` ends.
+pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
+    from + bytes.get(from..).map_or(0, value_len)
+}
+
+/// How long the path is that begins `bytes`.
+#[inline(always)]
+pub(crate) fn path_len(bytes: &[u8]) -> usize {
     // Most paths are short and plain, and a space follows.
-    if let Some(block) = block(bytes, from) {
-        let end = from + vector::not_plain_path(block).trailing_zeros() as usize;
-        if bytes.get(end) == Some(&b' ') {
-            return end;
+    if let Some(block) = bytes.first_chunk::<BLOCK_BYTES>() {
+        let len = vector::not_plain_path(block).trailing_zeros() as usize;
+        if len < BLOCK_BYTES && block[len] == b' ' {
+            return len;
         }
     }
-    any_path_end(bytes, from)
+    any_path_len(bytes)
 }
 
 #[inline(never)]
-fn any_path_end(bytes: &[u8], from: usize) -> usize {
-    run_end(bytes, from, PATH, vector::not_path)
+fn any_path_len(bytes: &[u8]) -> usize {
+    run_len(bytes, PATH, vector::not_path)
 }
 
 /// Whether the `len` bytes at `start` are a host of letters, digits, dots and hyphens with an optional port: what nearly
 /// every `Host` is. `false` says nothing: look closer.
 #[inline(always)]
 pub(crate) fn is_plain_host(bytes: &[u8], start: usize, len: usize) -> bool {
-    let Some(block) = block(bytes, start) else {
+    let Some(block) = bytes.get(start..).and_then(<[u8]>::first_chunk) else {
         return false;
     };
     if len >= BLOCK_BYTES {
@@ -257,12 +262,12 @@ mod tests {
         #[test]
         fn runs_end_where_the_naive_loop_says(
             bytes in proptest::collection::vec(
-                prop_oneof![4 => Just(b'a'), 1 => any::<u8>()], 0..80),
+                prop_oneof![12 => Just(b'a'), 2 => Just(b' '), 1 => any::<u8>()], 0..80),
             from in 0..80usize,
         ) {
             let from = from.min(bytes.len());
             prop_assert_eq!(value_end(&bytes, from), class_end(&bytes, from, VALUE));
-            prop_assert_eq!(path_end(&bytes, from), class_end(&bytes, from, PATH));
+            prop_assert_eq!(from + path_len(&bytes[from..]), class_end(&bytes, from, PATH));
         }
 
         #[test]

@@ -149,6 +149,11 @@ fn request_line() {
         ),
         ("bare LF first", "\n<G>\r\n", "0 400"),
         ("bare CR first", "\r<G>\r\n", "0 400"),
+        (
+            "a path of one block, a space two blocks later",
+            "GET /fffffffffffffff HTTP/1.1\r\nH!st: a:80\r\n\r\n",
+            "0 400",
+        ),
         ("no method", "/ HTTP/1.1\r\n", "0 400"),
         (
             "a method of 32 bytes",
