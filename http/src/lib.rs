@@ -15,6 +15,59 @@
 //! assert_eq!(request.field(Known::Accept), Some(&b"*/*"[..]));
 //! # Ok::<(), http::Error>(())
 //! ```
+//!
+//! ```text
+//! bytes ─► connection ─┬─► parse  the whole head at once          ─┐
+//!                      ├─► skim   a head that comes in pieces      ├─► head ─► framing ─► Event::Head
+//!                      └─► chunked, or a count: the body           │    │
+//!                                    └─► Event::Data, Event::End   │    └─► request, a view to read
+//! response ─► bytes        scan, known: byte classes and names  ◄──┘
+//! ```
+//!
+//! # What holds
+//!
+//! - However the bytes are cut into calls, the events, the kind of an error and its byte are the same.
+//! - An error of the grammar is found at its byte, as soon as that byte is there; what a well-formed head *says*
+//!   (version, host, framing, expectation) is judged when it is complete.
+//! - Nothing is allocated per request, nothing is copied. A [`Head`] holds offsets and moves with its buffer.
+//! - No input makes it panic.
+//!
+//! What is *not* done here: time (a slow head is the caller's to end), answers, percent-decoding of the target before somebody
+//! asks for it ([`target`]), and everything about content.
+//!
+//! # What the RFCs leave open
+//!
+//! | question | decision | RFC 9112 |
+//! |---|---|---|
+//! | bare LF as a line end | refused, everywhere | 2.2 |
+//! | empty lines before a request line | up to four are skipped, then 400 | 2.2 |
+//! | several spaces or tabs in the request line | 400 | 3 |
+//! | a method of more than 32 bytes | 501 | 3 |
+//! | an unknown method | passes as [`Method::Other`]: the application answers 501 | 3 |
+//! | a target over the limit | 414, at the first byte too many | 3 |
+//! | bytes in a target that RFC 3986 has not, `#` among them | 400; `[` and `]` pass, which forms send unescaped | 3.2 |
+//! | `%` without two digits | passes; decoding the path refuses it | 3.2 |
+//! | an absolute-form target | http and https; its authority wins over `Host`, which must be there all the same | 3.2.2 |
+//! | user information in a target | 400 | 3.2.2 |
+//! | an empty `Host` | 400: no http URI has an empty host | 3.2 |
+//! | HTTP/1.2 and higher minor versions | read as 1.1 | 2.3 |
+//! | another major version | 505 | 2.3 |
+//! | obsolete line folding | 400 | 5.2 |
+//! | control characters in a value | 400, except HTAB | 5 |
+//! | the head over a limit, in bytes or fields | 431 | 5 |
+//! | `Content-Length` twice or as a list, though equal | 400 | 6.3 |
+//! | `Content-Length` with leading zeros | passes | 6.2 |
+//! | `Content-Length` beside `Transfer-Encoding` | 400 | 6.1 |
+//! | `Transfer-Encoding` in HTTP/1.0 | 400 | 6.1 |
+//! | other codings, then `chunked` | 501 | 6.1 |
+//! | `chunked` not last, twice, or with parameters; no `chunked` | 400 | 6.3, 7 |
+//! | empty elements in a `Transfer-Encoding` list | skipped, as RFC 9110 wants (5.6.1) | 6.1 |
+//! | a body over the limit | 413: by `Content-Length` with the head, chunked at the size that is too much | |
+//! | chunk extensions | must be well formed, are ignored, and limited for the body as a whole (400) | 7.1.1 |
+//! | a chunk size of more than 16 digits | 400 | 7.1 |
+//! | trailer fields | must be well formed, are limited (431) and dropped | 7.1.2 |
+//! | an expectation other than 100-continue | 417; in HTTP/1.0 every expectation is ignored | |
+//! | bytes behind the last request of a connection | ignored | 9.6 |
 
 // Only the scanner has any, to enter code for SSE2.
 #![deny(unsafe_code)]
