@@ -245,20 +245,31 @@ impl Files {
 
     /// 404, with the root's own page when it has one.
     fn not_found(&self, local: &mut Local, request: &Request<'_>, response: &mut Response<'_>) {
-        let clock = request.clock();
-        let now_ms = clock.now_ms();
-        let held = match local.fresh(NOT_FOUND_PAGE, now_ms) {
-            Some(held) => Some(held),
-            None if now_ms < local.no_page_until_ms => None,
-            None => self.load(local, NOT_FOUND_PAGE, clock).ok(),
-        };
+        let held = self.not_found_page(local, request);
         match held.as_ref().and_then(|held| local.variant(held, request)) {
             Some(page) => answer::error_page(page, Status::NOT_FOUND, response),
-            None => {
-                local.no_page_until_ms = now_ms.saturating_add(self.ttl_ms);
-                response.error(Status::NOT_FOUND);
-            }
+            None => response.error(Status::NOT_FOUND),
         }
+    }
+
+    fn not_found_page(&self, local: &mut Local, request: &Request<'_>) -> Option<Held> {
+        let clock = request.clock();
+        let now_ms = clock.now_ms();
+        if let Some(held) = local.fresh(NOT_FOUND_PAGE, now_ms)
+            && local
+                .variant(&held, request)
+                .is_some_and(Variant::is_current)
+        {
+            return Some(held);
+        }
+        if now_ms < local.no_page_until_ms {
+            return None;
+        }
+        let loaded = self.load(local, NOT_FOUND_PAGE, clock).ok();
+        if loaded.is_none() {
+            local.no_page_until_ms = now_ms.saturating_add(self.ttl_ms);
+        }
+        loaded
     }
 
     /// The listing that `handle` asked for.

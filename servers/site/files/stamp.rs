@@ -6,6 +6,9 @@
 //! the kernel takes these times from a clock that ticks a few hundred times a second (on some file
 //! systems, every second or two): two writes within one tick look like one. So a file that changed
 //! less than [`YOUNG_NS`] ago has a weak tag, until it has been looked at again when older.
+//!
+//! What is *not* guaranteed: that a change made through a shared mapping (mmap(2)) is seen at once;
+//! the kernel moves the times for it when it likes.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;

@@ -1,6 +1,7 @@
 //! What is kept, for how long, and how much of it.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Root, Server};
 use crate::options::Options;
@@ -109,6 +110,7 @@ fn siblings_that_come_and_go_show() {
 }
 
 /// Descriptors of this process that stand for files beneath `root`.
+#[cfg(target_os = "linux")]
 fn open_files(root: &Root) -> usize {
     let descriptors = fs::read_dir("/proc/self/fd").unwrap();
     let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
@@ -183,4 +185,35 @@ fn an_open_file_that_is_removed_is_gone_at_once() {
     // Unlinking changes the inode's times, so that its tag is no longer right.
     fs::remove_file(root.path().join("large")).unwrap();
     assert_eq!(server.get("/large").status, 404);
+}
+
+#[test]
+fn a_file_replaced_again_and_again_is_one_or_the_other() {
+    let root = Root::new(&[("f", "1")]);
+    let mut server = Server::with(&root, |options| {
+        options.cache_ttl = std::time::Duration::ZERO
+    });
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let versions = ["1".to_owned(), "2".repeat(5_000), "3".repeat(100_000)];
+            for version in versions.iter().cycle() {
+                root.write("new", version);
+                fs::rename(root.path().join("new"), root.path().join("f")).unwrap();
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        for _ in 0..1_000 {
+            let answer = server.get("/f");
+            answer.assert_length();
+            assert!(answer.body.iter().all(|byte| *byte == answer.body[0]));
+            assert!(matches!(
+                (answer.body[0], answer.body.len()),
+                (b'1', 1) | (b'2', 5_000) | (b'3', 100_000)
+            ));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
 }
