@@ -276,6 +276,11 @@ impl Client {
         self.pending().is_empty() && !os::readable_within(&self.stream, time)
     }
 
+    /// Whether there is something to read already.
+    pub fn has_answer(&self) -> bool {
+        !self.is_silent_for(Duration::ZERO)
+    }
+
     /// Whether the connection still answers.
     pub fn is_alive(&mut self) -> bool {
         self.try_send(&super::get("/plaintext")).is_ok() && self.try_response().is_ok()

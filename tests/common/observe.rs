@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use super::{Server, os, until};
+use super::{Server, os, steady, until};
 
 /// How many descriptors a process has open.
 pub fn descriptors(pid: u32) -> usize {
@@ -29,18 +30,31 @@ pub fn pss_bytes(pid: u32) -> u64 {
     kib * 1024
 }
 
+/// The fields of a process's state, from the third on (`proc_pid_stat(5)`): the second, the command's
+/// name in parentheses, may hold anything.
+fn state(pid: u32) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server's state");
+    let fields = &text[text.rfind(')').expect("a closing parenthesis") + 2..];
+    fields.split(' ').map(str::to_owned).collect()
+}
+
 /// Seconds of CPU time that a process has used, user and system.
 pub fn cpu_seconds(pid: u32) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server's state");
-    // The second field is the command's name in parentheses, and may hold anything.
-    let fields = &text[text.rfind(')').expect("a closing parenthesis") + 2..];
-    let ticks: u64 = fields
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .map(|n| n.parse::<u64>().unwrap())
-        .sum();
+    let ticks = state(pid)[11..13]
+        .iter()
+        .map(|n| n.parse::<u64>().expect("ticks"))
+        .sum::<u64>();
     ticks as f64 / os::ticks_per_second()
+}
+
+/// Waits until a process sleeps and goes on sleeping: it has done all that it can. (One that waits for
+/// a processor on a loaded machine does not sleep.)
+pub fn until_at_rest(pid: u32) {
+    let mut awake = 0;
+    steady("a server at rest", Duration::from_millis(100), || {
+        awake += u32::from(state(pid)[0] != "S");
+        awake
+    });
 }
 
 /// Whether system calls can be traced here. Says so when they cannot: the test is then skipped.

@@ -156,6 +156,12 @@ impl Server {
         until(&format!("{name} = {value}"), || self.metric(name) == value);
     }
 
+    /// Waits until a number of the metrics page is greater than `value`.
+    #[track_caller]
+    pub fn until_metric_above(&self, name: &str, value: u64) {
+        until(&format!("{name} > {value}"), || self.metric(name) > value);
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
