@@ -1,5 +1,5 @@
-//! Beside httparse: whatever is accepted here is accepted there, and understood in the same way. (Not the other way round:
-//! httparse is more lenient, on purpose.)
+//! Beside httparse: whatever is accepted here is accepted there, and understood in the same way.
+//! (Not the other way round: httparse is more lenient, on purpose.)
 #![no_main]
 
 use http::{Connection, Event, Head, Limits};

@@ -1,4 +1,5 @@
-//! Any name and value (split at the first NUL) as a response field: refused, or read back by another parser as one field.
+//! Any name and value (split at the first NUL) as a response field: refused, or read back by
+//! another parser as one field.
 #![no_main]
 
 use http::{Status, response};

@@ -1,4 +1,5 @@
-//! Reads a request from standard input and prints how it was understood, or why and at which byte it was refused.
+//! Reads a request from standard input and prints how it was understood, or why and at which byte
+//! it was refused.
 //!
 //! ```text
 //! printf 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' | cargo run -p stampede-http --example parse

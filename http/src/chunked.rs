@@ -1,5 +1,5 @@
-//! The decoder of chunked bodies (RFC 9112, section 7.1): it can stop at any byte and go on later, and never
-//! copies data.
+//! The decoder of chunked bodies (RFC 9112, section 7.1): it can stop at any byte and go on later,
+//! and never copies data.
 //!
 //! ```text
 //! Size ─► [extensions] ─CR─► SizeLf ─LF─► Data ─► DataCr ─► DataLf ─┐
@@ -8,9 +8,10 @@
 //!   └────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Strict where decoders differ, because that is where requests are smuggled: no bare LF or CR, no sign, no prefix,
-//! no space before a size, extensions by their grammar and bounded for the whole body.
-//! Trailer fields are validated and dropped: none of them may change what the head said (section 7.1.2).
+//! Strict where decoders differ, because that is where requests are smuggled: no bare LF or CR, no
+//! sign, no prefix, no space before a size, extensions by their grammar and bounded for the whole
+//! body. Trailer fields are validated and dropped: none of them may change what the head said
+//! (section 7.1.2).
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
@@ -169,7 +170,8 @@ impl Chunked {
         State::Data
     }
 
-    /// `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`, then CR. What an extension says is ignored.
+    /// `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`, then CR. What an
+    /// extension says is ignored.
     fn extension(
         &mut self,
         state: State,

@@ -9,14 +9,14 @@
 //! ```
 //!
 //! The caller owns the buffer and the clock. It feeds what it has not yet consumed; after
-//! [`Event::NeedMore`] it reads more and feeds the rest again with the new bytes behind it. Pipelined requests
-//! are simply what is left after one is complete.
+//! [`Event::NeedMore`] it reads more and feeds the rest again with the new bytes behind it.
+//! Pipelined requests are simply what is left after one is complete.
 //!
-//! However the bytes are cut into calls, the events, the kind of an error and its byte are the same. Data may
-//! come in other pieces, of course.
+//! However the bytes are cut into calls, the events, the kind of an error and its byte are the
+//! same. Data may come in other pieces, of course.
 //!
-//! What is *not* guaranteed: that two requests are answered in order (the caller's part: RFC 9112, section
-//! 9.3.2), and that a slow head is ever complete (the caller has the clock).
+//! What is *not* guaranteed: that two requests are answered in order (the caller's part: RFC 9112,
+//! section 9.3.2), and that a slow head is ever complete (the caller has the clock).
 //!
 //! RFC 9112, sections 2.2, 6, 8 and 9.
 
@@ -108,11 +108,12 @@ impl Connection {
 
     /// Takes the next step through `input`, which begins where the last step's `consumed` ended.
     ///
-    /// What follows the last request of a connection that does not persist, or an error, is consumed and ignored.
+    /// What follows the last request of a connection that does not persist, or an error, is
+    /// consumed and ignored.
     ///
     /// # Errors
-    /// The request is refused. When its head is well formed (and only what it says is wrong), `head` holds
-    /// it all the same: see [`Head::is_complete`]. The connection no longer persists.
+    /// The request is refused. When its head is well formed (and only what it says is wrong),
+    /// `head` holds it all the same: see [`Head::is_complete`]. The connection no longer persists.
     #[inline]
     pub fn next(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         let step = match self.phase {
@@ -211,8 +212,8 @@ impl Connection {
             .map_err(|error| behind(error, start))
     }
 
-    /// The bytes of empty lines that `input` begins with, and how many there have been in all. A request may follow
-    /// a few: clients used to send one behind a body (RFC 9112, section 2.2).
+    /// The bytes of empty lines that `input` begins with, and how many there have been in all. A
+    /// request may follow a few: clients used to send one behind a body (RFC 9112, section 2.2).
     fn empty_lines(&self, input: &[u8]) -> Result<(usize, u8), Error> {
         let (mut at, mut lines) = (0, self.empty_lines);
         while input.get(at) == Some(&b'\r') {
@@ -229,7 +230,8 @@ impl Connection {
         Ok((at, lines))
     }
 
-    /// A head is there, the phase is a fresh one: the exchange begins. `line` begins at the request line.
+    /// A head is there, the phase is a fresh one: the exchange begins. `line` begins at the request
+    /// line.
     #[inline(always)]
     fn begin(&mut self, line: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         self.requests = self.requests.saturating_add(1);
@@ -321,8 +323,8 @@ impl Connection {
     /// The peer has finished sending, and everything it sent has been fed.
     ///
     /// # Errors
-    /// [`ErrorKind::Incomplete`] in the middle of a request, which must then not be acted upon (RFC 9112,
-    /// section 8).
+    /// [`ErrorKind::Incomplete`] in the middle of a request, which must then not be acted upon (RFC
+    /// 9112, section 8).
     pub fn eof(&self) -> Result<(), Error> {
         let offset = match self.phase {
             Phase::Head { read: 0, .. } | Phase::Length(0) | Phase::Failed => return Ok(()),
@@ -343,8 +345,8 @@ impl Connection {
         self.persists = false;
     }
 
-    /// Whether the client waits for a 100 (RFC 9110, section 10.1.1): it asked for one, none was sent, a body is
-    /// expected and none of it has been seen.
+    /// Whether the client waits for a 100 (RFC 9110, section 10.1.1): it asked for one, none was
+    /// sent, a body is expected and none of it has been seen.
     #[inline]
     pub fn expects_continue(&self) -> bool {
         self.expects_continue
@@ -361,8 +363,8 @@ impl Connection {
         matches!(self.phase, Phase::Head { read: 0, .. })
     }
 
-    /// The field line that the response to this exchange needs: that the connection ends, or that it persists although
-    /// the client speaks 1.0, or nothing.
+    /// The field line that the response to this exchange needs: that the connection ends, or that
+    /// it persists although the client speaks 1.0, or nothing.
     #[inline]
     pub fn connection_line(&self) -> &'static [u8] {
         match (self.persists, self.version) {

@@ -10,8 +10,8 @@ use crate::Status;
 pub struct Error {
     /// What is wrong.
     pub kind: ErrorKind,
-    /// The byte at which it is wrong, within the input of the failing call. Added to what was consumed
-    /// before, it is the same however the bytes were cut into calls.
+    /// The byte at which it is wrong, within the input of the failing call. Added to what was
+    /// consumed before, it is the same however the bytes were cut into calls.
     pub offset: usize,
 }
 

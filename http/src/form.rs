@@ -7,8 +7,8 @@
 //! asterisk    *                            OPTIONS only
 //! ```
 //!
-//! RFC 9112, section 3.2 (the forms); RFC 3986, section 3.2.2 (hosts); RFC 9110, sections 4.2.1 and 4.2.4 (no http
-//! URI without a host, or with user information).
+//! RFC 9112, section 3.2 (the forms); RFC 3986, section 3.2.2 (hosts); RFC 9110, sections 4.2.1 and
+//! 4.2.4 (no http URI without a host, or with user information).
 
 use crate::error::{Error, ErrorKind};
 use crate::head::{Form, Head, Method, Span};
@@ -124,7 +124,8 @@ fn is_unusual_authority(text: &[u8]) -> bool {
     !name.is_empty() && is_encoded_name(name) && port.get(1..).is_none_or(is_port)
 }
 
-/// What stands between the brackets: an IPv6 address, or `v`, a version, a dot and an address of the future.
+/// What stands between the brackets: an IPv6 address, or `v`, a version, a dot and an address of
+/// the future.
 fn is_ip_literal(text: &[u8]) -> bool {
     if let [b'v' | b'V', rest @ ..] = text {
         let Some(dot) = rest.iter().position(|&byte| byte == b'.') else {

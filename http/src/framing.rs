@@ -1,8 +1,10 @@
-//! What a complete head means for the connection: which body follows, whether the connection persists,
-//! which host is meant. Everything that is refused for what it *says* is refused here, in one order.
+//! What a complete head means for the connection: which body follows, whether the connection
+//! persists, which host is meant. Everything that is refused for what it *says* is refused here, in
+//! one order.
 //!
-//! A request that two implementations could read in two ways is refused (RFC 9112, section 11.2): that is how
-//! requests are smuggled past a proxy. RFC 9112, sections 2.3, 3.2, 6.1 to 6.3 and 9.3; RFC 9110, section 10.1.1.
+//! A request that two implementations could read in two ways is refused (RFC 9112, section 11.2):
+//! that is how requests are smuggled past a proxy. RFC 9112, sections 2.3, 3.2, 6.1 to 6.3 and 9.3;
+//! RFC 9110, section 10.1.1.
 
 use crate::error::{Error, ErrorKind};
 use crate::head::{Framing, Head, Span, Version};
@@ -69,8 +71,8 @@ fn refuse(head: &Head, name: Known, kind: ErrorKind) -> Error {
     )
 }
 
-/// The one `Host`, which only HTTP/1.0 may lack. Empty is refused: every URI that reaches an origin server has
-/// an authority, and that of an http URI is never empty (RFC 9110, section 4.2.1).
+/// The one `Host`, which only HTTP/1.0 may lack. Empty is refused: every URI that reaches an origin
+/// server has an authority, and that of an http URI is never empty (RFC 9110, section 4.2.1).
 #[inline]
 fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     if !head.has(Known::Host) {
@@ -138,8 +140,9 @@ fn content_length(value: &[u8]) -> Option<u64> {
     })
 }
 
-/// All `Transfer-Encoding` fields together must name `chunked`, once and last. Other codings before it are well
-/// framed but not decoded here: 501. Without the final `chunked` nobody knows where the body ends: 400.
+/// All `Transfer-Encoding` fields together must name `chunked`, once and last. Other codings before
+/// it are well framed but not decoded here: 501. Without the final `chunked` nobody knows where the
+/// body ends: 400.
 fn coding(head: &Head, bytes: &[u8]) -> Result<(), ErrorKind> {
     let values = head
         .request_from_line(bytes)

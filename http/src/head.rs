@@ -1,17 +1,17 @@
 //! A parsed request head: offsets, no borrows.
 //!
-//! A [`Head`] says where in a buffer everything is, in 16-bit offsets from the first byte of the request
-//! line. It borrows nothing, so it moves together with its buffer to another thread; with the
-//! bytes beside it, it becomes a [`Request`] that can be read. One `Head` serves request after request: its
-//! list of fields is cleared, not freed.
+//! A [`Head`] says where in a buffer everything is, in 16-bit offsets from the first byte of the
+//! request line. It borrows nothing, so it moves together with its buffer to another thread; with
+//! the bytes beside it, it becomes a [`Request`] that can be read. One `Head` serves request after
+//! request: its list of fields is cleared, not freed.
 //!
 //! ```text
 //! bytes   GET /a?b HTTP/1.1␍␊Host: c␍␊␍␊
 //! spans   ─── ────           ────  ─
 //! ```
 //!
-//! What is *not* guaranteed: that the bytes given to [`Head::request`] are those that were parsed. With
-//! other bytes the spans show nonsense, or nothing where they do not fit, but never panic.
+//! What is *not* guaranteed: that the bytes given to [`Head::request`] are those that were parsed.
+//! With other bytes the spans show nonsense, or nothing where they do not fit, but never panic.
 
 use crate::known::{Known, KnownSet};
 use crate::{Limits, Request};
@@ -34,7 +34,8 @@ impl Span {
         }
     }
 
-    /// The bytes of this span; `bytes` begins at the request line. Empty where the span does not fit.
+    /// The bytes of this span; `bytes` begins at the request line. Empty where the span does not
+    /// fit.
     #[inline]
     pub fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start()..self.end()).unwrap_or(&[])
@@ -227,8 +228,8 @@ impl Head {
         (self.query, self.host) = (Span::default(), Span::default());
     }
 
-    /// Whether a whole head is in here. Also after an error in what the head *says* (framing, host, version): then
-    /// there is a request to log; after an error in its grammar there is none.
+    /// Whether a whole head is in here. Also after an error in what the head *says* (framing, host,
+    /// version): then there is a request to log; after an error in its grammar there is none.
     pub fn is_complete(&self) -> bool {
         self.len != 0
     }

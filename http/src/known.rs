@@ -1,8 +1,8 @@
 //! Field names that are known beforehand (RFC 9110, section 16.3 has the registry).
 //!
-//! A name is looked up once, while it is parsed, sixteen bytes at a time, letters folded to lower case
-//! by one OR. From then on a field is asked for by number, and a head knows the set
-//! of what it holds as one 64-bit word:
+//! A name is looked up once, while it is parsed, sixteen bytes at a time, letters folded to lower
+//! case by one OR. From then on a field is asked for by number, and a head knows the set of what it
+//! holds as one 64-bit word:
 //!
 //! ```text
 //! "User-Agent" ─► first, last, length ─► × constant ─► 7 bits ─► one candidate ─► compare
@@ -143,7 +143,8 @@ const NAME_BYTES_MAX: usize = 2 * BLOCK_BYTES;
 /// A name prepared for comparison: `byte | fold == text` for each of its bytes.
 struct Entry {
     text: [Block; 2],
-    /// 0x20 where the text has a letter, 0 where it has a hyphen: CR folds into a hyphen and must not match.
+    /// 0x20 where the text has a letter, 0 where it has a hyphen: CR folds into a hyphen and must
+    /// not match.
     fold: [Block; 2],
     known: Known,
     len: u8,
@@ -227,8 +228,8 @@ impl Known {
         if same { entry.known } else { Known::Other }
     }
 
-    /// The number of the name of `len` bytes, fewer than a block, that begins `block`. What follows it there does not
-    /// matter, and its bytes need not have been checked.
+    /// The number of the name of `len` bytes, fewer than a block, that begins `block`. What follows
+    /// it there does not matter, and its bytes need not have been checked.
     #[inline(always)]
     pub(crate) fn find_short(block: &Block, len: usize) -> Option<Known> {
         let last = block[len.wrapping_sub(1) % BLOCK_BYTES];

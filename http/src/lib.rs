@@ -1,5 +1,5 @@
-//! A minimal, strict HTTP/1.1 parser and writer for servers. It does no input or output of its own: bytes in, events
-//! out.
+//! A minimal, strict HTTP/1.1 parser and writer for servers. It does no input or output of its own:
+//! bytes in, events out.
 //!
 //! ```
 //! use http::{Connection, Event, Head, Known, Limits};
@@ -17,23 +17,25 @@
 //! ```
 //!
 //! ```text
-//! bytes ─► connection ─┬─► parse  the whole head at once          ─┐
-//!                      ├─► skim   a head that comes in pieces      ├─► head ─► framing ─► Event::Head
-//!                      └─► chunked, or a count: the body           │    │
-//!                                    └─► Event::Data, Event::End   │    └─► request, a view to read
-//! response ─► bytes        scan, known: byte classes and names  ◄──┘
+//! bytes ─► connection ─┬─► parse    a whole head at once      ─┬─► framing ─► Event::Head
+//!                      ├─► skim     a head that is cut        ─┘     what the head means
+//!                      └─► chunked, or a count: the body ────────► Event::Data, Event::End
+//!          below: scan (byte classes), known (names)    beside: request (a view), target
+//! response ─► bytes
 //! ```
 //!
 //! # What holds
 //!
-//! - However the bytes are cut into calls, the events, the kind of an error and its byte are the same.
-//! - An error of the grammar is found at its byte, as soon as that byte is there; what a well-formed head *says*
-//!   (version, host, framing, expectation) is judged when it is complete.
-//! - Nothing is allocated per request, nothing is copied. A [`Head`] holds offsets and moves with its buffer.
+//! - However the bytes are cut into calls, the events, the kind of an error and its byte are the
+//!   same.
+//! - An error of the grammar is found at its byte, as soon as that byte is there; what a
+//!   well-formed head *says* (version, host, framing, expectation) is judged when it is complete.
+//! - Nothing is allocated per request, nothing is copied. A [`Head`] holds offsets and moves with
+//!   its buffer.
 //! - No input makes it panic.
 //!
-//! What is *not* done here: time (a slow head is the caller's to end), answers, percent-decoding of the target before somebody
-//! asks for it ([`target`]), and everything about content.
+//! What is *not* done here: time (a slow head is the caller's to end), answers, percent-decoding of
+//! the target before somebody asks for it ([`target`]), and everything about content.
 //!
 //! # What the RFCs leave open
 //!
@@ -45,9 +47,9 @@
 //! | a method of more than 32 bytes | 501 | 3 |
 //! | an unknown method | passes as [`Method::Other`]: the application answers 501 | 3 |
 //! | a target over the limit | 414, at the first byte too many | 3 |
-//! | bytes in a target that RFC 3986 has not, `#` among them | 400; `[` and `]` pass, which forms send unescaped | 3.2 |
+//! | bytes in a target outside RFC 3986, and `#` | 400; `[` and `]` pass: forms send them | 3.2 |
 //! | `%` without two digits | passes; decoding the path refuses it | 3.2 |
-//! | an absolute-form target | http and https; its authority wins over `Host`, which must be there all the same | 3.2.2 |
+//! | an absolute-form target | http, https; its authority wins over `Host`, still required | 3.2.2 |
 //! | user information in a target | 400 | 3.2.2 |
 //! | an empty `Host` | 400: no http URI has an empty host | 3.2 |
 //! | HTTP/1.2 and higher minor versions | read as 1.1 | 2.3 |
@@ -62,10 +64,10 @@
 //! | other codings, then `chunked` | 501 | 6.1 |
 //! | `chunked` not last, twice, or with parameters; no `chunked` | 400 | 6.3, 7 |
 //! | empty elements in a `Transfer-Encoding` list | skipped, as RFC 9110 wants (5.6.1) | 6.1 |
-//! | a body over the limit | 413: by `Content-Length` with the head, chunked at the size that is too much | |
-//! | chunk extensions | must be well formed, are ignored, and limited for the body as a whole (400) | 7.1.1 |
+//! | a body over the limit | 413, with the head or at the chunk size that is too much | |
+//! | chunk extensions | well formed, ignored; limited for the body as a whole (400) | 7.1.1 |
 //! | a chunk size of more than 16 digits | 400 | 7.1 |
-//! | trailer fields | must be well formed, are limited (431) and dropped | 7.1.2 |
+//! | trailer fields | well formed, limited (431), dropped | 7.1.2 |
 //! | an expectation other than 100-continue | 417; in HTTP/1.0 every expectation is ignored | |
 //! | bytes behind the last request of a connection | ignored | 9.6 |
 

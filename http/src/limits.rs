@@ -19,7 +19,8 @@ pub struct Limits {
 /// Limits that contradict each other or the parser.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum InvalidLimits {
-    /// A head of more than [`Limits::HEAD_BYTES_MAX`] or less than [`Limits::HEAD_BYTES_MIN`] bytes.
+    /// A head of more than [`Limits::HEAD_BYTES_MAX`] or less than [`Limits::HEAD_BYTES_MIN`]
+    /// bytes.
     Head,
     /// More than 65,535 fields, or none.
     Fields,

@@ -1,7 +1,7 @@
 //! Comma-separated lists in field values (RFC 9110, section 5.6.1).
 //!
-//! Elements are split at every comma: right for lists of tokens, which is what framing and persistence depend
-//! on, and wrong for elements that may quote a comma.
+//! Elements are split at every comma: right for lists of tokens, which is what framing and
+//! persistence depend on, and wrong for elements that may quote a comma.
 
 use crate::scan;
 

@@ -1,8 +1,9 @@
 //! The fast parser: a complete head in one pass, into offsets.
 //!
-//! It handles one case, the usual one: the whole head is there and well formed. In every other case it gives
-//! up with `None`, and [`skim`](crate::skim) finds out byte by byte what is wrong, or that more must come. So
-//! there is one place that knows errors and their offsets, and this one has none to keep track of.
+//! It handles one case, the usual one: the whole head is there and well formed. In every other case
+//! it gives up with `None`, and [`skim`](crate::skim) finds out byte by byte what is wrong, or that
+//! more must come. So there is one place that knows errors and their offsets, and this one has none
+//! to keep track of.
 //!
 //! Both accept the same language; the tests and the fuzz targets compare them.
 //!
@@ -13,11 +14,11 @@ use crate::head::{Field, Head, Method, Span, Version};
 use crate::known::{Known, KnownSet};
 use crate::scan::{self, BLOCK_BYTES, TARGET, TOKEN};
 
-/// Parses the head that begins `bytes`, which is at most as long as the head limit. `None`: not complete, or
-/// not well formed, or beyond a limit; `head` is then of no use.
+/// Parses the head that begins `bytes`, which is at most as long as the head limit. `None`: not
+/// complete, or not well formed, or beyond a limit; `head` is then of no use.
 ///
-/// It goes forward by shortening `rest`: what lies before it has been parsed. Not inlined: it needs the registers for
-/// itself.
+/// It goes forward by shortening `rest`: what lies before it has been parsed. Not inlined: it needs
+/// the registers for itself.
 #[inline(never)]
 pub(crate) fn parse(bytes: &[u8], head: &mut Head, limits: &Limits) -> Option<()> {
     head.fields.clear();
@@ -175,7 +176,8 @@ fn trimmed(value: &[u8], start: usize) -> Span {
     Span::new(start, start + scan::trim(text).len())
 }
 
-/// A name of one byte at least, which begins `rest` and ends at a colon: its length, and which of the known names it is.
+/// A name of one byte at least, which begins `rest` and ends at a colon: its length, and which of
+/// the known names it is.
 #[inline(always)]
 fn field_name(rest: &[u8]) -> Option<(usize, Known)> {
     let Some(block) = rest.first_chunk() else {

@@ -48,8 +48,9 @@ impl<'a> Request<'a> {
         self.head.target.of(self.bytes)
     }
 
-    /// The path as received, percent-encoded still: see [`decode_path`](crate::target::decode_path).
-    /// `*` for the asterisk-form, `/` for an absolute-form without a path, nothing for CONNECT.
+    /// The path as received, percent-encoded still: see
+    /// [`decode_path`](crate::target::decode_path). `*` for the asterisk-form, `/` for an
+    /// absolute-form without a path, nothing for CONNECT.
     #[inline]
     pub fn path(&self) -> &'a [u8] {
         if self.head.path.is_empty() && self.head.form == Form::Absolute {
@@ -64,8 +65,8 @@ impl<'a> Request<'a> {
         self.head.has_query.then(|| self.head.query.of(self.bytes))
     }
 
-    /// Host and port: the authority of an absolute target, or `Host` (RFC 9112, section 3.2.2). Empty only when HTTP/1.0
-    /// came without one.
+    /// Host and port: the authority of an absolute target, or `Host` (RFC 9112, section 3.2.2).
+    /// Empty only when HTTP/1.0 came without one.
     pub fn host(&self) -> &'a [u8] {
         self.head.host.of(self.bytes)
     }

@@ -4,10 +4,10 @@
 //! status_line · field* · content_length | chunked · blank line (end) · body | chunk* last_chunk
 //! ```
 //!
-//! What is *not* checked: that the parts come in this order, and that the buffer has room (a `BufMut`
-//! of fixed size panics when it has not: ask `remaining_mut` first, the lengths are known). What is: a
-//! field can never end its own line, so no value from a request can add a field or a second response
-//! (RFC 9110, section 5.5; RFC 9112, section 11.1).
+//! What is *not* checked: that the parts come in this order, and that the buffer has room (a
+//! `BufMut` of fixed size panics when it has not: ask `remaining_mut` first, the lengths are
+//! known). What is: a field can never end its own line, so no value from a request can add a field
+//! or a second response (RFC 9110, section 5.5; RFC 9112, section 11.1).
 
 use std::fmt;
 
@@ -16,7 +16,8 @@ use bytes::BufMut;
 use crate::scan;
 use crate::{Method, Status};
 
-/// A field name that is no token, or a value with a CR, LF, NUL or another control character but HTAB.
+/// A field name that is no token, or a value with a CR, LF, NUL or another control character but
+/// HTAB.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct InvalidField;
 

@@ -1,16 +1,17 @@
 //! Byte classes, and how far a run of one class goes.
 //!
-//! Each class of RFC 9110 and RFC 3986 is one bit in a table of 256 bytes. Runs that are long in practice
-//! (targets, field values) or come with every request (names, the host) are read in blocks of sixteen bytes. A block
-//! becomes a mask with one bit a byte, and the first stop is the lowest bit:
+//! Each class of RFC 9110 and RFC 3986 is one bit in a table of 256 bytes. Runs that are long in
+//! practice (targets, field values) or come with every request (names, the host) are read in blocks
+//! of sixteen bytes. A block becomes a mask with one bit a byte, and the first stop is the lowest
+//! bit:
 //!
 //! ```text
 //! block   h  2  l  o  a  d  ␍  ␊  …
 //! mask    0  0  0  0  0  0  1  1        trailing zeros: 6
 //! ```
 //!
-//! Each function on blocks exists twice, with the same names in the same
-//! order: for SSE2 and for every processor. Both are tested here against the table, every byte at every place.
+//! Each function on blocks exists twice, with the same names in the same order: for SSE2 and for
+//! every processor. Both are tested here against the table, every byte at every place.
 
 #[cfg_attr(
     target_arch = "x86_64",
@@ -192,8 +193,8 @@ fn any_path_len(bytes: &[u8]) -> usize {
     run_len(bytes, PATH, vector::not_path)
 }
 
-/// Whether the `len` bytes at `start` are a host of letters, digits, dots and hyphens with an optional port: what nearly
-/// every `Host` is. `false` says nothing: look closer.
+/// Whether the `len` bytes at `start` are a host of letters, digits, dots and hyphens with an
+/// optional port: what nearly every `Host` is. `false` says nothing: look closer.
 #[inline(always)]
 pub(crate) fn is_plain_host(bytes: &[u8], start: usize, len: usize) -> bool {
     let Some(block) = bytes.get(start..).and_then(<[u8]>::first_chunk) else {
@@ -273,7 +274,7 @@ mod tests {
         #[test]
         fn a_plain_host_is_a_host(
             bytes in proptest::collection::vec(
-                prop_oneof![4 => Just(b'a'), 4 => Just(b'1'), 1 => Just(b':'), 1 => any::<u8>()], 0..40),
+                prop_oneof![4 => Just(b'a'), 4 => Just(b'1'), 1 => Just(b':'), any::<u8>()], 0..40),
             len in 0..20usize,
         ) {
             let len = len.min(bytes.len());

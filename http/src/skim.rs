@@ -1,9 +1,9 @@
 //! The byte-by-byte reader of heads and trailer sections: it can stop at any byte and go on later.
 //!
-//! It only validates. What it keeps between two calls is a state and a few counters, and it finds every error of
-//! the grammar at its byte, as soon as that byte is there, however the bytes were cut: a TLS
-//! greeting on a clear port is refused at its first byte, not waited for. When the blank line has come, the head is
-//! parsed once by [`parse`](crate::parse).
+//! It only validates. What it keeps between two calls is a state and a few counters, and it finds
+//! every error of the grammar at its byte, as soon as that byte is there, however the bytes were
+//! cut: a TLS greeting on a clear port is refused at its first byte, not waited for. When the blank
+//! line has come, the head is parsed once by [`parse`](crate::parse).
 //!
 //! ```text
 //! Method ─SP─► Target ─SP─► Version ──► LineCr ─CR─► LineLf ─LF─┐
@@ -59,8 +59,9 @@ impl Skim {
         fields: 0,
     };
 
-    /// Reads `bytes` from `at` on. Gives the place behind the blank line, or `None` when it has not come.
-    /// The caller sees to it that all bytes of one head or trailer section are at most 65,535.
+    /// Reads `bytes` from `at` on. Gives the place behind the blank line, or `None` when it has not
+    /// come. The caller sees to it that all bytes of one head or trailer section are at most
+    /// 65,535.
     pub(crate) fn run(
         &mut self,
         bytes: &[u8],

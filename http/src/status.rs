@@ -1,7 +1,7 @@
 //! Status codes and their reason phrases (RFC 9110, section 15).
 //!
-//! A [`Status`] is always a registered one, so that its status line exists ready made and writing it
-//! is one copy.
+//! A [`Status`] is always a registered one, so that its status line exists ready made and writing
+//! it is one copy.
 
 use std::fmt;
 

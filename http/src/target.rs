@@ -1,7 +1,7 @@
 //! Paths and queries decoded.
 //!
-//! The parser leaves a target as it came. What a path names is found here, once and safely: percent-encoding undone,
-//! dot segments resolved, the root never left.
+//! The parser leaves a target as it came. What a path names is found here, once and safely:
+//! percent-encoding undone, dot segments resolved, the root never left.
 //!
 //! RFC 3986, sections 2.1 (percent-encoding) and 5.2.4 (dot segments).
 
@@ -36,11 +36,12 @@ pub(crate) fn byte_of(high: u8, low: u8) -> Option<u8> {
     Some((digit(high)? * 16 + digit(low)?) as u8)
 }
 
-/// Decodes a path and resolves its dot segments, without ever leaving the root. `out` is cleared first.
+/// Decodes a path and resolves its dot segments, without ever leaving the root. `out` is cleared
+/// first.
 ///
 /// The result begins with `/` and has no segment `.` or `..`, whether they were encoded or not; an
-/// encoded `/` counts as a separator, so that what is opened is what was checked. Empty segments (`//`) stay.
-/// A path that ends in a dot segment ends in `/`.
+/// encoded `/` counts as a separator, so that what is opened is what was checked. Empty segments
+/// (`//`) stay. A path that ends in a dot segment ends in `/`.
 ///
 /// # Errors
 /// [`DecodeError`]; `out` then holds nothing of use.
@@ -109,8 +110,8 @@ fn decode(raw: &[u8], out: &mut Vec<u8>, plus_is_space: bool) -> Result<(), Deco
     Ok(())
 }
 
-/// The parameters of a query, `name=value&name=value`, still encoded. Empty ones are skipped; one without
-/// `=` has an empty value.
+/// The parameters of a query, `name=value&name=value`, still encoded. Empty ones are skipped; one
+/// without `=` has an empty value.
 pub fn query_pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     query
         .split(|&byte| byte == b'&')
@@ -128,7 +129,8 @@ pub fn parameter<'a>(query: &'a [u8], name: &str) -> Option<&'a [u8]> {
         .map(|(_, value)| value)
 }
 
-/// Decodes the name or value of a parameter: percent-encoding, and `+` for a space as forms send it.
+/// Decodes the name or value of a parameter: percent-encoding, and `+` for a space as forms send
+/// it.
 ///
 /// # Errors
 /// A bad escape.

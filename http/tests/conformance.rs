@@ -1,8 +1,8 @@
 //! What is accepted and what is refused, row by row: the answers of a strict origin server.
 //!
-//! Each row is fed whole, cut at every place, and byte by byte; all must give the same. A row says how many requests are
-//! complete and what comes then: `open` (the connection persists), `close`, `wait` (in the middle of a request),
-//! or the status of the refusal.
+//! Each row is fed whole, cut at every place, and byte by byte; all must give the same. A row says
+//! how many requests are complete and what comes then: `open` (the connection persists), `close`,
+//! `wait` (in the middle of a request), or the status of the refusal.
 
 mod common;
 

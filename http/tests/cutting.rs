@@ -1,4 +1,5 @@
-//! However the bytes are cut, the same comes out: on messages that are right, nearly right, and wrong.
+//! However the bytes are cut, the same comes out: on messages that are right, nearly right, and
+//! wrong.
 
 mod common;
 
@@ -43,9 +44,10 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
 
 /// A request that is right, perhaps with a byte changed.
 fn request() -> impl Strategy<Value = Vec<u8>> {
-    let whole: &[u8] = b"POST /path/to?q=1 HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: x y z\r\n\
+    let whole: &[u8] = b"POST /path/to?q=1 HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: x y\r\n\
         Transfer-Encoding: chunked\r\nAccept-Encoding: gzip, br\r\n\r\n\
-        5;a=b\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\nT: u\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        5;a=b\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\nT: u\r\n\r\n\
+        GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     (any::<proptest::sample::Index>(), any::<u8>(), any::<bool>()).prop_map(
         move |(index, byte, change)| {
             let mut bytes = whole.to_vec();
@@ -108,7 +110,8 @@ proptest! {
 #[test]
 fn every_single_cut_of_a_pipeline() {
     let input = b"\r\nPOST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc\r\n\
-        POST /b HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: u\r\n\r\n\
+        POST /b HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n\
+        3\r\nabc\r\n0\r\nT: u\r\n\r\n\
         GET /c HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /d HTTP/1.1\r\nHost: d\r\n\r\n";
     let trace = assert_cuts_agree(input, &Limits::default());
     assert_eq!(trace.requests.len(), 4);

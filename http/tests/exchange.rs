@@ -1,4 +1,5 @@
-//! What a server relies on between the events: what is in the head after an error, when a 100 is wanted, what `close` does.
+//! What a server relies on between the events: what is in the head after an error, when a 100 is
+//! wanted, what `close` does.
 
 use http::{
     Connection, Error, ErrorKind, Event, Framing, Head, Known, KnownSet, Limits, Status, Step,

@@ -1,5 +1,5 @@
-//! What the writer writes is read back as it was meant: fields by the parser of heads (a response's fields have the grammar of
-//! a request's), chunks by the decoder of bodies.
+//! What the writer writes is read back as it was meant: fields by the parser of heads (a response's
+//! fields have the grammar of a request's), chunks by the decoder of bodies.
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! Blocks of sixteen bytes for every processor, with the same functions as `sse2`.
 //!
-//! Each function gives a mask: bit n is about byte n. The loops have no branches, so that the compiler can use whatever
-//! vectors the processor has.
+//! Each function gives a mask: bit n is about byte n. The loops have no branches, so that the
+//! compiler can use whatever vectors the processor has.
 
 use super::{Block, PATH, VALUE, is};
 

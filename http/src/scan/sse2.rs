@@ -1,7 +1,7 @@
 //! Blocks of sixteen bytes at once, by SSE2, which every x86-64 processor has.
 //!
-//! The only unsafety is entering code that requires SSE2, and one load. Each function gives a mask: bit n
-//! is about byte n.
+//! The only unsafety is entering code that requires SSE2, and one load. Each function gives a mask:
+//! bit n is about byte n.
 
 #![allow(unsafe_code, reason = "vector instructions; see above")]
 
