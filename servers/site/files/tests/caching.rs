@@ -1,9 +1,8 @@
 //! What is kept, for how long, and how much of it.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Root, Server};
+use super::{Root, Server, Stop, StopOnDrop};
 use crate::options::Options;
 
 #[test]
@@ -193,14 +192,15 @@ fn a_file_replaced_again_and_again_is_one_or_the_other() {
     let mut server = Server::with(&root, |options| {
         options.cache_ttl = std::time::Duration::ZERO
     });
-    let stop = AtomicBool::new(false);
+    let stop = Stop::default();
     std::thread::scope(|scope| {
+        let _stop = StopOnDrop(&stop);
         scope.spawn(|| {
             let versions = ["1".to_owned(), "2".repeat(5_000), "3".repeat(100_000)];
             for version in versions.iter().cycle() {
                 root.write("new", version);
                 fs::rename(root.path().join("new"), root.path().join("f")).unwrap();
-                if stop.load(Ordering::Relaxed) {
+                if stop.is_set() {
                     break;
                 }
             }
@@ -214,6 +214,5 @@ fn a_file_replaced_again_and_again_is_one_or_the_other() {
                 (b'1', 1) | (b'2', 5_000) | (b'3', 100_000)
             ));
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }

@@ -11,6 +11,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Connection, Head, Limits};
@@ -140,6 +141,25 @@ impl Server {
         }
         assert!(response.is_finished(), "{method} {target} is not answered");
         Answer::gather(&out, &mut pieces)
+    }
+}
+
+/// Tells another thread to stop when the test ends, whichever way.
+#[derive(Default)]
+struct Stop(AtomicBool);
+
+impl Stop {
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Sets a [`Stop`] when dropped.
+struct StopOnDrop<'a>(&'a Stop);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
     }
 }
 

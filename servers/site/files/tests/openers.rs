@@ -8,11 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 
-use super::Root;
+use super::{Root, Stop, StopOnDrop};
 use crate::site::files::look::{Place, look};
 use crate::site::files::open::{Method, OpenError, Opener};
 
@@ -171,10 +170,11 @@ fn a_name_that_changes_hands_never_shows_the_outside() {
     fs::create_dir(root.join("swap")).unwrap();
     fs::write(root.join("swap/file"), "inside").unwrap();
     world.link("root/swap-link", "../outside");
-    let stop = AtomicBool::new(false);
+    let stop = Stop::default();
     std::thread::scope(|scope| {
+        let _stop = StopOnDrop(&stop);
         scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
+            while !stop.is_set() {
                 for (from, to) in [
                     ("swap", "swap-dir"),
                     ("swap-link", "swap"),
@@ -193,7 +193,6 @@ fn a_name_that_changes_hands_never_shows_the_outside() {
                 }
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }
 
