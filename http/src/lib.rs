@@ -49,7 +49,7 @@
 //! | a target over the limit | 414, at the first byte too many | 3 |
 //! | bytes in a target outside RFC 3986, and `#` | 400; `[` and `]` pass: forms send them | 3.2 |
 //! | `%` without two digits | passes; decoding the path refuses it | 3.2 |
-//! | an absolute-form target | http, https; its authority wins over `Host`, still required | 3.2.2 |
+//! | an absolute-form target | http(s); its authority wins over `Host`, still required | 3.2.2 |
 //! | user information in a target | 400 | 3.2.2 |
 //! | an empty `Host` | 400: no http URI has an empty host | 3.2 |
 //! | HTTP/1.2 and higher minor versions | read as 1.1 | 2.3 |
