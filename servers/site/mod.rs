@@ -100,6 +100,19 @@ impl Site {
         }
     }
 
+    /// Requests that no place answers by itself: they have their own.
+    #[inline]
+    fn is_unusual(&self, request: &Request<'_>) -> bool {
+        match request.method() {
+            // The classic echo server answers whatever it is asked.
+            Method::Other => {
+                self.demo.is_none() || demo::route(request.path()) != Some(demo::Route::Echo)
+            }
+            Method::Trace | Method::Connect => true,
+            _ => request.form() == Form::Asterisk,
+        }
+    }
+
     /// A method that no resource of ours has, or a request about the server as a whole.
     #[cold]
     fn handle_unusual(&self, request: &Request<'_>, response: &mut Response<'_>) {
@@ -125,14 +138,6 @@ impl Site {
     }
 }
 
-/// Whether a request is about no resource, or none could answer it.
-#[inline]
-fn is_unusual(request: &Request<'_>) -> bool {
-    matches!(
-        request.method(),
-        Method::Other | Method::Trace | Method::Connect
-    ) || request.form() == Form::Asterisk
-}
 
 impl App for Site {
     type Local = SiteLocal;
@@ -144,7 +149,7 @@ impl App for Site {
     }
 
     fn body(&self, _local: &mut SiteLocal, request: &Request<'_>) -> BodyPlan {
-        if is_unusual(request) {
+        if self.is_unusual(request) {
             return BodyPlan::Discard;
         }
         match self.place(request.path()) {
@@ -160,7 +165,7 @@ impl App for Site {
         request: &Request<'_>,
         response: &mut Response<'_>,
     ) -> Action {
-        if is_unusual(request) {
+        if self.is_unusual(request) {
             self.handle_unusual(request, response);
             return Action::Done;
         }

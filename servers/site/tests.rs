@@ -91,6 +91,8 @@ fn methods_that_nobody_has_are_told_so() {
     let root = tempfile::tempdir().unwrap();
     for options in [Options::default(), with_root(&root)] {
         assert_eq!(status(&options, "FOO /"), 501);
+        let echo = if options.demo { 200 } else { 501 };
+        assert_eq!(status(&options, "FOO /echo"), echo);
         assert_eq!(status(&options, "get /"), 501);
         for line in ["TRACE /", "CONNECT x:80", "DELETE /"] {
             let answer = ask(&options, line);
