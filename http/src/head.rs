@@ -155,7 +155,7 @@ pub enum Framing {
 }
 
 /// One field line.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Field {
     /// The name as received.
     pub name: Span,
@@ -169,7 +169,9 @@ pub struct Field {
 /// [`Connection::next`](crate::Connection::next).
 #[derive(Debug)]
 pub struct Head {
-    pub(crate) fields: Vec<Field>,
+    /// One for every field that the limit allows; the first `count` are the request's.
+    pub(crate) slots: Box<[Field]>,
+    pub(crate) count: u16,
     /// Which names the fields have.
     pub(crate) seen: KnownSet,
     /// Which of them came more than once.
@@ -191,14 +193,13 @@ pub struct Head {
     pub(crate) host: Span,
 }
 
-/// Fields for which room is made at the start; a client that sends more makes the list grow once.
-const FIELDS_AT_START: usize = 64;
-
 impl Head {
-    /// An empty head, with room for the usual number of fields.
+    /// An empty head with room for as many fields as `limits` allows: give
+    /// [`Connection::next`](crate::Connection::next) the same.
     pub fn new(limits: &Limits) -> Self {
         Head {
-            fields: Vec::with_capacity(limits.fields().min(FIELDS_AT_START)),
+            slots: vec![Field::default(); limits.fields()].into_boxed_slice(),
+            count: 0,
             seen: KnownSet::EMPTY,
             repeated: KnownSet::EMPTY,
             framing: Framing::None,
@@ -218,7 +219,7 @@ impl Head {
 
     /// Forgets the request, keeps the memory.
     pub fn clear(&mut self) {
-        self.fields.clear();
+        self.count = 0;
         self.seen = KnownSet::EMPTY;
         self.repeated = KnownSet::EMPTY;
         self.framing = Framing::None;
@@ -272,7 +273,7 @@ impl Head {
     /// The fields in order. Their spans count from the request line: see [`Request::head_bytes`].
     #[inline]
     pub fn fields(&self) -> &[Field] {
-        &self.fields
+        self.slots.get(..self.count as usize).unwrap_or(&[])
     }
 
     /// The names among the fields.
@@ -310,7 +311,7 @@ impl Head {
         if !self.has(name) {
             return None;
         }
-        self.fields.iter().find(|field| field.known == name)
+        self.fields().iter().find(|field| field.known == name)
     }
 }
 

@@ -15,11 +15,12 @@ use crate::scan::{self, BLOCK_BYTES, Block};
 macro_rules! known {
     ($($name:ident $text:literal,)*) => {
         /// A field name known beforehand.
-        #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+        #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
         #[repr(u8)]
         #[allow(missing_docs, reason = "a name says it all")]
         pub enum Known {
             /// Every other name.
+            #[default]
             Other = 0,
             $($name,)*
         }
@@ -137,22 +138,23 @@ impl KnownSet {
     }
 }
 
-/// The longest known name has 25 bytes: two blocks, the second not quite full.
-const NAME_BYTES_MAX: usize = 2 * BLOCK_BYTES;
+/// The longest known name has 25 bytes: with its colon, two blocks.
+const NAME_BYTES_MAX: usize = 2 * BLOCK_BYTES - 1;
 
-/// A name prepared for comparison: `byte | fold == text` for each of its bytes.
+/// A name prepared for comparison, up to and including its colon: `byte | fold == text` for each
+/// byte. So a name of another length differs as well. A slot without a name has no colon, and
+/// nothing is like it.
+#[repr(align(64))]
 struct Entry {
     text: [Block; 2],
-    /// 0x20 where the text has a letter, 0 where it has a hyphen: CR folds into a hyphen and must
-    /// not match.
+    /// 0x20 where the text has a letter, 0 elsewhere: CR, say, folds into a hyphen and must not
+    /// match.
     fold: [Block; 2],
-    known: Known,
-    len: u8,
 }
 
 const SLOT_BITS: u32 = 7;
 /// Found by trial: a random odd number that gives each name a slot of its own.
-const SPREAD: u32 = 0x63a029a5;
+const SPREAD: u32 = 0x63a0_29a5;
 
 /// The slot of a name with this first and last byte and so many bytes.
 #[inline(always)]
@@ -162,14 +164,13 @@ const fn slot(first: u8, last: u8, len: usize) -> usize {
     ((ends ^ (len as u32) << 16).wrapping_mul(SPREAD) >> (32 - SLOT_BITS)) as usize
 }
 
-const fn entry(known: Known) -> Entry {
-    let name = known.name().as_bytes();
-    let mut entry = Entry {
-        text: [[0; BLOCK_BYTES]; 2],
-        fold: [[0; BLOCK_BYTES]; 2],
-        known,
-        len: name.len() as u8,
-    };
+const EMPTY: Entry = Entry {
+    text: [[0; BLOCK_BYTES]; 2],
+    fold: [[0; BLOCK_BYTES]; 2],
+};
+
+const fn entry(name: &[u8]) -> Entry {
+    let mut entry = EMPTY;
     let mut at = 0;
     while at < name.len() {
         entry.text[at / BLOCK_BYTES][at % BLOCK_BYTES] = name[at];
@@ -183,24 +184,34 @@ const fn entry(known: Known) -> Entry {
         }
         at += 1;
     }
+    entry.text[at / BLOCK_BYTES][at % BLOCK_BYTES] = b':';
     entry
 }
 
-static ENTRIES: [Entry; 1 << SLOT_BITS] = {
-    let mut entries = [const { entry(Known::Other) }; 1 << SLOT_BITS];
+/// The names by slot, and which they are.
+struct Table {
+    entries: [Entry; 1 << SLOT_BITS],
+    known: [Known; 1 << SLOT_BITS],
+}
+
+static TABLE: Table = {
+    let mut table = Table {
+        entries: [EMPTY; 1 << SLOT_BITS],
+        known: [Known::Other; 1 << SLOT_BITS],
+    };
     let mut at = 1;
     while at < Known::ALL.len() {
-        let entry = entry(Known::ALL[at]);
-        let name = entry.known.name().as_bytes();
+        let name = Known::ALL[at].name().as_bytes();
         let slot = slot(name[0], name[name.len() - 1], name.len());
         assert!(
-            entries[slot].len == 0,
+            table.known[slot] as u8 == 0,
             "two known names share a slot: find another SPREAD"
         );
-        entries[slot] = entry;
+        table.entries[slot] = entry(name);
+        table.known[slot] = Known::ALL[at];
         at += 1;
     }
-    entries
+    table
 };
 
 const _: () = assert!(Known::ALL.len() <= 64, "a set of known names is 64 bits");
@@ -208,40 +219,41 @@ const _: () = assert!(Known::ALL.len() <= 64, "a set of known names is 64 bits")
 impl Known {
     /// The number of a field name, in any case of letters.
     pub fn of(name: &[u8]) -> Known {
-        let mut padded = [0u8; NAME_BYTES_MAX];
-        match padded.get_mut(..name.len()) {
-            Some(space) => space.copy_from_slice(name),
-            None => return Known::Other,
+        let (Some(&first), Some(&last)) = (name.first(), name.last()) else {
+            return Known::Other;
+        };
+        if name.len() > NAME_BYTES_MAX {
+            return Known::Other;
         }
-        let (Some(first), Some(second)) = (padded.first_chunk(), padded.last_chunk()) else {
-            return Known::Other;
-        };
-        let (Some(&start), Some(&end)) = (name.first(), name.last()) else {
-            return Known::Other;
-        };
-        let entry = &ENTRIES[slot(start, end, name.len())];
-        let same = entry.len as usize == name.len()
-            && Self::differing(first, entry, 0) & scan::low_bits(name.len().min(BLOCK_BYTES)) == 0
-            && Self::differing(second, entry, 1)
-                & scan::low_bits(name.len().saturating_sub(BLOCK_BYTES))
-                == 0;
-        if same { entry.known } else { Known::Other }
+        let mut blocks = [[0; BLOCK_BYTES]; 2];
+        let line = blocks.as_flattened_mut();
+        line[..name.len()].copy_from_slice(name);
+        line[name.len()] = b':';
+        let slot = slot(first, last, name.len());
+        let differs = |index: usize| Self::differing(&blocks[index], slot, index) & 0xffff != 0;
+        // Behind the colon both are zero.
+        if differs(0) || differs(1) {
+            Known::Other
+        } else {
+            TABLE.known[slot]
+        }
     }
 
-    /// The number of the name of `len` bytes, fewer than a block, that begins `block`. What follows
-    /// it there does not matter, and its bytes need not have been checked.
+    /// The number of the name that begins `block`, with a colon after its `len` bytes, at least
+    /// one. What follows there does not matter, and the name's bytes need not have been checked.
     #[inline(always)]
     pub(crate) fn find_short(block: &Block, len: usize) -> Option<Known> {
         let last = block[len.wrapping_sub(1) % BLOCK_BYTES];
-        let entry = &ENTRIES[slot(block[0], last, len)];
-        let same = entry.len as usize == len
-            && Self::differing(block, entry, 0) & scan::low_bits(len) == 0;
-        same.then_some(entry.known)
+        let slot = slot(block[0], last, len);
+        let same = Self::differing(block, slot, 0) & scan::low_bits(len + 1) == 0;
+        same.then_some(TABLE.known[slot])
     }
 
+    /// Which bytes of `block` differ from that block of the name in `slot`.
     #[inline(always)]
-    fn differing(block: &Block, entry: &Entry, index: usize) -> u32 {
-        !scan::equal_folded(block, &entry.fold[index], &entry.text[index])
+    fn differing(block: &Block, slot: usize, index: usize) -> u32 {
+        let Entry { text, fold } = &TABLE.entries[slot];
+        !scan::equal_folded(block, &fold[index], &text[index])
     }
 }
 

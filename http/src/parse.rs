@@ -21,16 +21,19 @@ use crate::scan::{self, BLOCK_BYTES, TARGET, TOKEN};
 /// the registers for itself.
 #[inline(never)]
 pub(crate) fn parse(bytes: &[u8], head: &mut Head, limits: &Limits) -> Option<()> {
-    head.fields.clear();
     let mut names = Names::default();
     let mut rest = request_line(bytes, head, limits)?;
+    let mut slots = head.slots.iter_mut();
     while *rest.first()? != b'\r' {
-        rest = field_line(rest, bytes.len() - rest.len(), head, &mut names)?;
+        let at = bytes.len() - rest.len();
+        rest = field_line(rest, at, slots.next()?, &mut names, &mut head.host)?;
     }
-    // Counted once, at the end: the head limit bounds them meanwhile.
-    if *rest.get(1)? != b'\n' || head.fields.len() > limits.fields() {
+    let unused = slots.len();
+    let count = head.slots.len() - unused;
+    if *rest.get(1)? != b'\n' || count > limits.fields() {
         return None;
     }
+    head.count = count as u16;
     (head.seen, head.repeated) = (names.seen, names.repeated);
     head.len = (bytes.len() - rest.len() + 2) as u16;
     Some(())
@@ -59,12 +62,11 @@ fn request_line<'a>(bytes: &'a [u8], head: &mut Head, limits: &Limits) -> Option
     } else {
         method(bytes, head)?
     };
-    let path_len = scan::path_len(rest);
-    let mut len = path_len;
     head.has_query = false;
-    if *rest.get(len)? == b'?' {
-        len = query(rest, start, path_len, head);
-    }
+    let (path_len, len) = match scan::plain_path_len(rest) {
+        Some(len) => (len, len),
+        None => target(rest, start, head),
+    };
     if len == 0 || len > limits.target() {
         return None;
     }
@@ -85,13 +87,17 @@ fn method<'a>(bytes: &'a [u8], head: &mut Head) -> Option<(usize, &'a [u8])> {
     Some((len + 1, &bytes[len + 1..]))
 }
 
-/// The query behind a path. Gives the length of the target, which begins `rest`.
-#[cold]
-fn query(rest: &[u8], start: usize, path_len: usize, head: &mut Head) -> usize {
+/// A target of any kind, which begins `rest`. Gives the lengths of its path and of the whole.
+#[inline(never)]
+fn target(rest: &[u8], start: usize, head: &mut Head) -> (usize, usize) {
+    let path_len = scan::path_len(rest);
+    if rest.get(path_len) != Some(&b'?') {
+        return (path_len, path_len);
+    }
     let len = scan::class_end(rest, path_len + 1, TARGET);
     head.query = Span::new(start + path_len + 1, start + len);
     head.has_query = true;
-    len
+    (path_len, len)
 }
 
 /// `SP HTTP/d.d CRLF`. Gives what follows.
@@ -138,8 +144,9 @@ fn other_version(line: &[u8; 11]) -> Option<(Version, u8)> {
 fn field_line<'a>(
     rest: &'a [u8],
     at: usize,
-    head: &mut Head,
+    slot: &mut Field,
     names: &mut Names,
+    host: &mut Span,
 ) -> Option<&'a [u8]> {
     let (name_len, known) = field_name(rest)?;
     let start = at + name_len + 1;
@@ -155,17 +162,17 @@ fn field_line<'a>(
         _ => return None,
     };
     if known == Known::Host {
-        head.host = value;
+        *host = value;
     }
     if names.seen.contains(known) {
         names.repeat(known);
     }
     names.seen = names.seen.with(known);
-    head.fields.push(Field {
+    *slot = Field {
         name: Span::new(at, start - 1),
         value,
         known,
-    });
+    };
     Some(rest)
 }
 

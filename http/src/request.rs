@@ -111,7 +111,7 @@ impl<'a> Request<'a> {
     pub fn fields_known(&self, name: Known) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
         let fields = if self.head.has(name) {
-            &self.head.fields[..]
+            self.head.fields()
         } else {
             &[]
         };
@@ -134,7 +134,7 @@ impl<'a> Request<'a> {
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let bytes = self.bytes;
         self.head
-            .fields
+            .fields()
             .iter()
             .map(move |field| (field.name.of(bytes), field.value.of(bytes)))
     }

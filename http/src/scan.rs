@@ -175,21 +175,17 @@ pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
     from + bytes.get(from..).map_or(0, value_len)
 }
 
-/// How long the path is that begins `bytes`.
+/// How long the path is that begins `bytes`, when it is short and plain and a space follows, as
+/// mostly.
 #[inline(always)]
-pub(crate) fn path_len(bytes: &[u8]) -> usize {
-    // Most paths are short and plain, and a space follows.
-    if let Some(block) = bytes.first_chunk::<BLOCK_BYTES>() {
-        let len = vector::not_plain_path(block).trailing_zeros() as usize;
-        if len < BLOCK_BYTES && block[len] == b' ' {
-            return len;
-        }
-    }
-    any_path_len(bytes)
+pub(crate) fn plain_path_len(bytes: &[u8]) -> Option<usize> {
+    let block: &Block = bytes.first_chunk()?;
+    let len = vector::not_plain_path(block).trailing_zeros() as usize;
+    (*block.get(len)? == b' ').then_some(len)
 }
 
-#[inline(never)]
-fn any_path_len(bytes: &[u8]) -> usize {
+/// How long the path is that begins `bytes`.
+pub(crate) fn path_len(bytes: &[u8]) -> usize {
     run_len(bytes, PATH, vector::not_path)
 }
 
@@ -269,6 +265,9 @@ mod tests {
             let from = from.min(bytes.len());
             prop_assert_eq!(value_end(&bytes, from), class_end(&bytes, from, VALUE));
             prop_assert_eq!(from + path_len(&bytes[from..]), class_end(&bytes, from, PATH));
+            if let Some(len) = plain_path_len(&bytes[from..]) {
+                prop_assert_eq!(from + len, class_end(&bytes, from, PATH));
+            }
         }
 
         #[test]
