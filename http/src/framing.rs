@@ -7,7 +7,7 @@
 //! RFC 9110, section 10.1.1.
 
 use crate::error::{Error, ErrorKind};
-use crate::head::{Framing, Head, Span, Version};
+use crate::head::{Form, Framing, Head, Span, Version};
 use crate::known::{Known, KnownSet};
 use crate::{Limits, form, list, scan};
 
@@ -29,7 +29,8 @@ const SPECIAL: KnownSet = KnownSet::of(&[
 /// Fills in framing, host, form and path. Offsets of errors count from the request line.
 #[inline]
 pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, Error> {
-    head.framing = Framing::None;
+    // What an earlier request has left; it shows when this one is refused half way.
+    (head.framing, head.form) = (Framing::None, Form::Origin);
     if head.major != b'1' {
         return Err(Error::new(
             ErrorKind::UnsupportedVersion,
@@ -76,10 +77,10 @@ fn refuse(head: &Head, name: Known, kind: ErrorKind) -> Error {
 #[inline]
 fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     if !head.has(Known::Host) {
+        head.host = Span::default();
         if head.version == Version::Http11 {
             return Err(Error::new(ErrorKind::MissingHost, head.len as usize));
         }
-        head.host = Span::default();
         return Ok(());
     }
     if head.repeated.contains(Known::Host) {
