@@ -17,6 +17,7 @@ pub mod client;
 pub mod observe;
 pub mod os;
 pub mod server;
+pub mod site;
 
 use std::time::{Duration, Instant};
 
