@@ -250,7 +250,7 @@ impl<'a> Response<'a> {
     }
 
     /// Answers with a response prepared earlier.
-    #[inline]
+    #[inline(always)]
     pub fn prepared(&mut self, prepared: &Prepared) {
         let usual = prepared.body.len() <= COPY_BYTES_MAX
             && self.frame.connection_line.is_empty()

@@ -114,14 +114,25 @@ impl Connection {
     /// # Errors
     /// The request is refused. When its head is well formed (and only what it says is wrong),
     /// `head` holds it all the same: see [`Head::is_complete`]. The connection no longer persists.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
-        let step = match self.phase {
+        match self.phase {
             Phase::Head { read: 0, .. } if self.persists && self.empty_lines == 0 => {
                 self.fresh_head(input, head, limits)
             }
-            _ => self.other(input, head, limits),
-        };
+            _ => self.next_slowly(input, head, limits),
+        }
+    }
+
+    /// The same without the fast way.
+    #[inline(never)]
+    fn next_slowly(
+        &mut self,
+        input: &[u8],
+        head: &mut Head,
+        limits: &Limits,
+    ) -> Result<Step, Error> {
+        let step = self.other(input, head, limits);
         if step.is_err() {
             self.fail();
         }
@@ -145,10 +156,14 @@ impl Connection {
     ) -> Result<Step, Error> {
         let window = &input[..input.len().min(limits.head())];
         if parse::parse(window, head, limits).is_none() {
-            return self.skim_head(input, head, limits, Skim::HEAD, 0);
+            return self.next_slowly(input, head, limits);
         }
         head.start = 0;
-        self.begin(input, head, limits)
+        let step = self.begin(input, head, limits);
+        if step.is_err() {
+            self.fail();
+        }
+        step
     }
 
     /// Everything but the fast way.

@@ -27,7 +27,7 @@ const SPECIAL: KnownSet = KnownSet::of(&[
 ]);
 
 /// Fills in framing, host, form and path. Offsets of errors count from the request line.
-#[inline]
+#[inline(always)]
 pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, Error> {
     // What an earlier request has left; it shows when this one is refused half way.
     (head.framing, head.form) = (Framing::None, Form::Origin);
@@ -74,7 +74,7 @@ fn refuse(head: &Head, name: Known, kind: ErrorKind) -> Error {
 
 /// The one `Host`, which only HTTP/1.0 may lack. Empty is refused: every URI that reaches an origin
 /// server has an authority, and that of an http URI is never empty (RFC 9110, section 4.2.1).
-#[inline]
+#[inline(always)]
 fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     if !head.has(Known::Host) {
         head.host = Span::default();

@@ -24,12 +24,12 @@ pub(crate) fn parse(bytes: &[u8], head: &mut Head, limits: &Limits) -> Option<()
     let mut names = Names::default();
     let mut rest = request_line(bytes, head, limits)?;
     let mut slots = head.slots.iter_mut();
+    let mut count = 0;
     while *rest.first()? != b'\r' {
         let at = bytes.len() - rest.len();
         rest = field_line(rest, at, slots.next()?, &mut names, &mut head.host)?;
+        count += 1;
     }
-    let unused = slots.len();
-    let count = head.slots.len() - unused;
     if *rest.get(1)? != b'\n' || count > limits.fields() {
         return None;
     }

@@ -16,7 +16,7 @@ pub(crate) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 ///
 /// The only place of the crate that repeats a call; waiting for events does not come here, because
 /// its timeout has to be worked out anew (see `Poller::wait`).
-#[inline]
+#[inline(always)]
 pub(crate) fn retry(mut call: impl FnMut() -> isize) -> io::Result<usize> {
     loop {
         let result = call();

@@ -66,7 +66,7 @@ impl<T> Table<T> {
     }
 
     /// As [`Table::get`], to change the value.
-    #[inline]
+    #[inline(always)]
     pub fn get_mut(&mut self, token: Token) -> Option<&mut T> {
         let slot = token.slot() as usize;
         if self.generations.get(slot) != Some(&token.generation()) {

@@ -28,7 +28,7 @@ const _: () = assert!(size_of::<Option<Stream>>() == 4, "kept by every connectio
 
 impl Stream {
     /// Receives what is there, at most `buffer.len()` bytes; 0 when the peer has finished.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (fd, to, room) = (self.raw(), buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: `buffer` has room for `room` bytes.
@@ -36,7 +36,7 @@ impl Stream {
     }
 
     /// Sends what there is room for, and says how much that was.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.send_with(bytes, os::SEND_FLAGS)
     }
@@ -58,7 +58,7 @@ impl Stream {
         self.send_pieces(pieces, os::SEND_FLAGS | os::MORE)
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_with(&self, bytes: &[u8], flags: c_int) -> io::Result<usize> {
         let (fd, from, len) = (self.raw(), bytes.as_ptr().cast(), bytes.len());
         // SAFETY: `from` points at `len` bytes.

@@ -254,7 +254,7 @@ impl<A: App> Engine<A> {
     }
 
     /// Goes on with a connection until it blocks or has had its turn; `false` when it has ended.
-    #[inline(always)]
+    #[inline(never)]
     fn progress(
         &mut self,
         ev: &mut EventLoop,
@@ -384,7 +384,19 @@ impl<A: App> Handler for Driver<A> {
             self.engine.tally.connections_reset.add(1);
             return self.close(ev, token);
         }
-        if !self.engine.progress(ev, connection, &mut self.scratch) {
+        // The usual event, a request on an idle connection, is served right here: all of its way, to
+        // the send, is one function, which saves a hundred instructions.
+        let idle = connection.phase == Phase::Head && connection.input.is_none();
+        let step = match idle {
+            true => self.engine.read(ev, connection, &mut self.scratch),
+            false => Step::Again,
+        };
+        let stays = match step {
+            Step::Blocked => self.engine.settle(ev, connection),
+            Step::Again => self.engine.progress(ev, connection, &mut self.scratch),
+            Step::Close => false,
+        };
+        if !stays {
             self.close(ev, token);
         }
     }

@@ -97,7 +97,7 @@ pub(super) fn send_all(
 }
 
 /// What a `send` that found a full socket means.
-#[inline]
+#[inline(always)]
 pub(super) fn taken(result: io::Result<usize>) -> io::Result<usize> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),

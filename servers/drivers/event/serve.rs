@@ -47,6 +47,9 @@ impl<A: App> Engine<A> {
             match step.event {
                 Event::Head if !connection.http.body_follows() => {
                     self.answer(ev, connection, &input[begin..at], &[]);
+                    if at == input.len() {
+                        return at;
+                    }
                 }
                 Event::NeedMore => return at,
                 Event::Head => {
