@@ -314,7 +314,7 @@ impl<'a> Response<'a> {
     /// Answers with a short page that names the status.
     pub fn error(&mut self, status: Status) {
         let mut page = String::with_capacity(64);
-        let _ = write!(page, "{} {}\n", status.code(), status.reason());
+        let _ = writeln!(page, "{} {}", status.code(), status.reason());
         self.start(status)
             .field("Content-Type", "text/plain; charset=utf-8")
             .bytes(page.as_bytes());
@@ -376,11 +376,10 @@ impl<'a> Head<'_, 'a> {
     pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
         let room = self.response.out.remaining_mut();
-        if self.overflow || room < name.len() + value.len() + 4 {
-            self.overflow = true;
-        } else if wire::field(&mut *self.response.out, name.as_bytes(), value).is_err() {
-            self.overflow = true;
-        }
+        // Name, colon, space, value, CRLF.
+        let fits = room >= name.len() + value.len() + 4;
+        self.overflow |= !fits
+            || wire::field(&mut *self.response.out, name.as_bytes(), value).is_err();
         self
     }
 

@@ -12,7 +12,7 @@
 //! `send` of all their answers. What is left over (an unfinished head, an unsent answer) moves into a
 //! buffer of its own; an idle connection owns none.
 //!
-//! A [`Driver`] is the table of connections, the listeners, and an [`Engine`]: everything that
+//! A [`Driver`] is the table of connections, the listeners, and an `Engine`: everything that
 //! serving one connection needs. Engine methods take the connection they are about.
 //!
 //! Files: `accept` (Task 1), `input`, `output` and `send` (Task 2), `serve` and `body` (between Task
