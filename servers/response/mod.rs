@@ -12,8 +12,10 @@
 //! Framing (RFC 9112, section 6) is decided here, once: a known length becomes `Content-Length`; an
 //! unknown one becomes chunked, or for a client of HTTP/1.0 the end of the connection.
 
+mod pieces;
+mod prepared;
+
 use std::fmt::Write as _;
-use std::mem;
 
 use bytes::{BufMut, Bytes};
 use http::response as wire;
@@ -22,164 +24,13 @@ use reactor::Buffer;
 
 use crate::app::{Generator, SharedFile};
 use crate::clock::Clock;
+pub use pieces::{PIECES_MAX, Piece, Pieces};
+use prepared::DATE_TAIL;
+pub use prepared::Prepared;
 
 /// Bodies up to this many bytes are copied behind their head; larger ones are sent from where they
 /// are (measured: a copy of 4 KiB costs less than a second `iovec`).
 pub const COPY_BYTES_MAX: usize = 4096;
-
-/// Pieces a response may consist of. What needs more is a generator.
-pub const PIECES_MAX: usize = 3;
-
-/// A part of a body that is not in the output buffer.
-pub enum Piece {
-    /// Bytes in shared memory.
-    Bytes(Bytes),
-    /// A range of an open file.
-    File {
-        /// The file.
-        file: SharedFile,
-        /// Where the range begins.
-        offset: u64,
-        /// Where it ends (exclusive).
-        end: u64,
-    },
-    /// Bytes made when there is room for them.
-    Generate {
-        /// Their source.
-        source: Generator,
-        /// How many must come, when that was announced.
-        left: Option<u64>,
-        /// Whether each filling is framed as a chunk.
-        chunked: bool,
-    },
-}
-
-impl Piece {
-    /// The piece's length in bytes, when it is known.
-    pub fn len(&self) -> Option<u64> {
-        match self {
-            Piece::Bytes(bytes) => Some(bytes.len() as u64),
-            Piece::File { offset, end, .. } => Some(end.saturating_sub(*offset)),
-            Piece::Generate { left, .. } => *left,
-        }
-    }
-
-    /// Whether nothing is left of it.
-    pub fn is_empty(&self) -> bool {
-        self.len() == Some(0)
-    }
-}
-
-/// The pieces of one response, in order.
-#[derive(Default)]
-pub struct Pieces {
-    list: [Option<Piece>; PIECES_MAX],
-}
-
-impl Pieces {
-    /// No pieces.
-    pub const fn new() -> Self {
-        Pieces { list: [const { None }; PIECES_MAX] }
-    }
-
-    /// The piece to send next.
-    pub fn front(&mut self) -> Option<&mut Piece> {
-        self.list[0].as_mut()
-    }
-
-    /// Whether nothing is left to send.
-    pub fn is_empty(&self) -> bool {
-        self.list[0].is_none()
-    }
-
-    /// Whether a generator is among them.
-    pub fn generate(&self) -> bool {
-        self.list.iter().flatten().any(|piece| matches!(piece, Piece::Generate { .. }))
-    }
-
-    /// Drops the first piece; the others move up.
-    pub fn pop_front(&mut self) {
-        self.list[0] = None;
-        self.list.rotate_left(1);
-    }
-
-    /// Drops all pieces.
-    pub fn clear(&mut self) {
-        self.list = [const { None }; PIECES_MAX];
-    }
-
-    /// Appends a piece; hands it back when there is no room.
-    fn push(&mut self, piece: Piece) -> Result<(), Piece> {
-        match self.list.iter_mut().find(|slot| slot.is_none()) {
-            Some(slot) => {
-                *slot = Some(piece);
-                Ok(())
-            }
-            None => Err(piece),
-        }
-    }
-}
-
-/// A response whose head never changes but for `Date` and `Connection`: prepared once, copied often.
-///
-/// ```text
-/// image  status line, fields | Date: 29 bytes CRLF CRLF | body, when it is small
-///                             ^ fields_len
-/// ```
-///
-/// On a connection that persists, answering is one copy of the image and one of the date.
-pub struct Prepared {
-    status: Status,
-    image: Box<[u8]>,
-    fields_len: u32,
-    body: Bytes,
-}
-
-impl Prepared {
-    /// Prepares a response with `Content-Length`, or without when the status allows no content.
-    ///
-    /// # Errors
-    /// A field name that is no token, or a value with CR, LF or NUL.
-    pub fn new(
-        status: Status,
-        fields: &[(&str, &str)],
-        body: impl Into<Bytes>,
-    ) -> Result<Self, wire::InvalidField> {
-        let body = body.into();
-        let copied = if body.len() <= COPY_BYTES_MAX { body.len() } else { 0 };
-        let mut image = Vec::with_capacity(256 + copied);
-        wire::status_line(&mut image, status);
-        for (name, value) in fields {
-            wire::field(&mut image, name.as_bytes(), value.as_bytes())?;
-        }
-        if wire::body_allowed(status, Method::Get) {
-            wire::content_length(&mut image, body.len() as u64);
-        }
-        let fields_len = image.len() as u32;
-        image.extend_from_slice(DATE_TAIL);
-        image.extend_from_slice(&body[..copied]);
-        Ok(Prepared { status, image: image.into_boxed_slice(), fields_len, body })
-    }
-
-    /// Its status.
-    pub fn status(&self) -> Status {
-        self.status
-    }
-
-    /// Its body.
-    pub fn body(&self) -> &Bytes {
-        &self.body
-    }
-
-    /// Bytes of memory it holds, for a bounded cache.
-    pub fn cost(&self) -> usize {
-        self.image.len() + self.body.len() + mem::size_of::<Self>()
-    }
-
-    fn fields(&self) -> &[u8] {
-        &self.image[..self.fields_len as usize]
-    }
-}
 
 /// What a finished response was, for the log and the counters.
 #[derive(Copy, Clone, Debug)]
@@ -218,8 +69,6 @@ pub struct Response<'a> {
 
 /// The line that announces the end of the connection.
 const CLOSE_LINE: &[u8] = b"Connection: close\r\n";
-/// The room that [`Clock::date_tail`] takes.
-const DATE_TAIL: &[u8; 39] = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
 
 impl<'a> Response<'a> {
     /// A response that is appended to `out`, which should have room for a head.

@@ -1,0 +1,101 @@
+//! What of a body is not in the output buffer: bytes in shared memory, a range of a file, a generator.
+//!
+//! A response has a few of them at most, in a row, and they are sent one after the other as the
+//! socket has room. There is no list on the heap: [`PIECES_MAX`] places, of which most are empty.
+
+use bytes::Bytes;
+
+use crate::app::{Generator, SharedFile};
+
+/// Pieces a response may consist of. What needs more is a generator.
+pub const PIECES_MAX: usize = 3;
+
+/// A part of a body that is not in the output buffer.
+pub enum Piece {
+    /// Bytes in shared memory.
+    Bytes(Bytes),
+    /// A range of an open file.
+    File {
+        /// The file.
+        file: SharedFile,
+        /// Where the range begins.
+        offset: u64,
+        /// Where it ends (exclusive).
+        end: u64,
+    },
+    /// Bytes made when there is room for them.
+    Generate {
+        /// Their source.
+        source: Generator,
+        /// How many must come, when that was announced.
+        left: Option<u64>,
+        /// Whether each filling is framed as a chunk.
+        chunked: bool,
+    },
+}
+
+impl Piece {
+    /// The piece's length in bytes, when it is known.
+    pub fn len(&self) -> Option<u64> {
+        match self {
+            Piece::Bytes(bytes) => Some(bytes.len() as u64),
+            Piece::File { offset, end, .. } => Some(end.saturating_sub(*offset)),
+            Piece::Generate { left, .. } => *left,
+        }
+    }
+
+    /// Whether nothing is left of it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+}
+
+/// The pieces of one response, in order.
+#[derive(Default)]
+pub struct Pieces {
+    list: [Option<Piece>; PIECES_MAX],
+}
+
+impl Pieces {
+    /// No pieces.
+    pub const fn new() -> Self {
+        Pieces { list: [const { None }; PIECES_MAX] }
+    }
+
+    /// The piece to send next.
+    pub fn front(&mut self) -> Option<&mut Piece> {
+        self.list[0].as_mut()
+    }
+
+    /// Whether nothing is left to send.
+    pub fn is_empty(&self) -> bool {
+        self.list[0].is_none()
+    }
+
+    /// Whether a generator is among them.
+    pub fn generate(&self) -> bool {
+        self.list.iter().flatten().any(|piece| matches!(piece, Piece::Generate { .. }))
+    }
+
+    /// Drops the first piece; the others move up.
+    pub fn pop_front(&mut self) {
+        self.list[0] = None;
+        self.list.rotate_left(1);
+    }
+
+    /// Drops all pieces.
+    pub fn clear(&mut self) {
+        self.list = [const { None }; PIECES_MAX];
+    }
+
+    /// Appends a piece; hands it back when there is no room.
+    pub(super) fn push(&mut self, piece: Piece) -> Result<(), Piece> {
+        match self.list.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => {
+                *slot = Some(piece);
+                Ok(())
+            }
+            None => Err(piece),
+        }
+    }
+}
