@@ -10,9 +10,9 @@
 //! | `Linger` | [`super::closing::LINGER_MS`] after FIN | closed |
 //!
 //! The loop re-arms a deadline that moves later only when it fires, so keeping a connection alive
-//! costs a compare and a store per request. The body's rate is measured over windows of
-//! [`RATE_WINDOW_MS`] that follow each other, not over every interval of that length: a client can be
-//! slow across a border of two for at most twice that time.
+//! costs a compare and a store per request. The body's rate is measured over windows as long as the
+//! body time that follow each other, not over every interval of that length: a client can be slow
+//! across a border of two for at most twice that time.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use super::{Engine, Step};
 use crate::app::App;
 use crate::options::Timeouts;
 
-/// The time over which a body's rate is measured.
-const RATE_WINDOW_MS: u64 = 10_000;
+/// The time over which a body's rate is measured when the body time is off.
+const BODY_WINDOW_MS: u64 = 10_000;
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
@@ -33,6 +33,8 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct TimeoutsMs {
     head: u64,
     body: u64,
+    /// The time over which a body's rate is measured.
+    body_window: u64,
     /// Bytes a body must bring in a window; 0: no such rule.
     body_window_bytes: u64,
     idle: u64,
@@ -43,10 +45,15 @@ pub(super) struct TimeoutsMs {
 impl TimeoutsMs {
     pub fn new(timeouts: &Timeouts) -> Self {
         let ms = |time: Duration| if time.is_zero() { NEVER } else { time.as_millis() as u64 };
+        let body_window = match timeouts.body.as_millis() as u64 {
+            0 => BODY_WINDOW_MS,
+            body => body,
+        };
         TimeoutsMs {
             head: ms(timeouts.head),
             body: ms(timeouts.body),
-            body_window_bytes: timeouts.body_rate * RATE_WINDOW_MS / 1000,
+            body_window,
+            body_window_bytes: timeouts.body_rate.saturating_mul(body_window) / 1000,
             idle: ms(timeouts.idle),
             write: ms(timeouts.write),
             request: timeouts.request.map_or(NEVER, ms),
@@ -101,7 +108,7 @@ impl<A: App> Engine<A> {
     fn window_end(&self, exchange: Option<&Exchange>, now_ms: u64) -> u64 {
         match exchange {
             Some(exchange) if self.times.body_window_bytes > 0 => {
-                after(full(now_ms, exchange.window_ms), RATE_WINDOW_MS)
+                after(full(now_ms, exchange.window_ms), self.times.body_window)
             }
             _ => NEVER,
         }
@@ -143,10 +150,11 @@ impl<A: App> Engine<A> {
     /// Either nothing has come for too long, or a window ends: was it enough?
     fn body_expired(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> bool {
         let now_ms = ev.now_ms();
-        let (body, window_bytes) = (self.times.body, self.times.body_window_bytes);
+        let (body, window) = (self.times.body, self.times.body_window);
+        let window_bytes = self.times.body_window_bytes;
         let exchange = self.exchange(connection, now_ms);
         let stalled = now_ms >= after(full(now_ms, exchange.moved_ms), body);
-        let window_over = now_ms >= after(full(now_ms, exchange.window_ms), RATE_WINDOW_MS);
+        let window_over = now_ms >= after(full(now_ms, exchange.window_ms), window);
         let slow = window_over && u64::from(exchange.window_bytes) < window_bytes;
         if stalled || slow {
             self.tally.timeouts_body.add(1);
