@@ -199,9 +199,10 @@ fn missing(what: &str) -> io::Error {
     io::Error::other(format!("no {what} left in the event loop"))
 }
 
-/// The parser's limits.
+/// The parser's limits. A target is part of its head: whoever lowers only that limit means both.
 fn http_limits(limits: &Limits) -> io::Result<http::Limits> {
-    http::Limits::new(limits.head, limits.fields, limits.target, limits.body)
+    let target = limits.target.min(limits.head - 1);
+    http::Limits::new(limits.head, limits.fields, target, limits.body)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
