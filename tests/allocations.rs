@@ -74,7 +74,7 @@ fn serve(root: &Path) -> SocketAddr {
     ];
     let arguments = arguments.map(OsString::from);
     let card = &stampede::models::sped::CARD;
-    let parsed = Options::from_env_and_args(card, arguments.into_iter(), |_: &str| None);
+    let parsed = Options::from_env_and_args(card, arguments, |_: &str| None);
     let Ok(Parsed::Run(options)) = parsed else {
         panic!("options that are none")
     };

@@ -31,7 +31,7 @@ fn head_of(len: usize) -> Vec<u8> {
 
 #[test]
 fn a_head_of_the_limit_is_served_and_one_byte_more_is_431() {
-    let server = Server::start(&["--demo", "--max-head", "1K", "--max-target", "512"]);
+    let server = Server::start(&["--demo", "--max-head", "1K"]);
     let mut client = server.connect();
     assert_eq!(client.exchange(&head_of(1024)).status, 200);
     client.send(&head_of(1025));

@@ -100,11 +100,8 @@ fn ipv6_addresses_serve() {
     command.args(["--demo", "--listen", "[::]:0"]);
     let server = Server::spawn(command);
     let said = server.addresses()[0].clone();
-    let digits = said.split(|c: char| !c.is_ascii_digit());
-    let port = digits
-        .filter(|digits| digits.len() > 2)
-        .next_back()
-        .expect("a port");
+    let mut digits = said.split(|c: char| !c.is_ascii_digit());
+    let port = digits.rfind(|digits| digits.len() > 2).expect("a port");
     for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
         let mut client = Client::connect(address.parse().expect("an address"));
         assert_eq!(client.get("/plaintext").status, 200, "{address}");
