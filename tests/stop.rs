@@ -94,8 +94,9 @@ fn a_request_that_arrives_during_the_drain_is_answered_with_close() {
 #[test]
 fn connections_in_the_queue_are_served() {
     let mut server = Server::demo();
-    // While it computes, it accepts nobody.
     let mut busy = server.connect();
+    busy.get("/plaintext"); // the loop runs, and takes signals
+    // While it computes, it accepts nobody.
     busy.send(&get("/work?us=300000"));
     let mut queued: Vec<Client> = (0..20).map(|_| server.connect()).collect();
     for client in &mut queued {
