@@ -148,6 +148,16 @@ class Server:
             total += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M)[1]) * 1024
         return total
 
+    def pool_bytes(self):
+        """PSS of the largest private mapping, which in sped is the pool of buffers."""
+        largest, pss = 0, 0
+        mappings = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", open(f"/proc/{self.process.pid}/smaps").read(), flags=re.M)
+        for mapping in mappings[1:]:
+            size = int(re.search(r"^Size:\s+(\d+)", mapping, re.M)[1])
+            if size > largest:
+                largest, pss = size, int(re.search(r"^Pss:\s+(\d+)", mapping, re.M)[1]) * 1024
+        return pss
+
     def get(self, path, headers=""):
         """One request on a connection of its own; gives the whole response as bytes."""
         with socket.create_connection(("127.0.0.1", self.port), 10) as stream:
