@@ -2,7 +2,7 @@
 //!
 //! A collected body that is there whole, as most are, is handed over where it lies. Else the head is put
 //! aside and the body gathered behind it, on the heap, because it may be larger than any buffer: each
-//! request's share is bounded by `--body-limit`, that of all together by `--body-memory` (503 above).
+//! request's share is bounded by `--max-body`, that of all together by `--body-memory` (503 above).
 
 use bytes::BufMut;
 use http::{Event, Framing, Status};
