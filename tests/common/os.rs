@@ -118,6 +118,7 @@ pub fn make_fifo(path: &std::path::Path) {
 }
 
 /// Raises this process's limit on open descriptors as far as it goes; returns it.
+#[allow(clippy::useless_conversion)] // `rlim_t` is signed on FreeBSD
 pub fn raise_descriptor_limit() -> u64 {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -130,7 +131,7 @@ pub fn raise_descriptor_limit() -> u64 {
     // SAFETY: `limit` is a valid limit that lives through the call.
     let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
     assert_eq!(set, 0, "setrlimit: {}", io::Error::last_os_error());
-    limit.rlim_cur
+    u64::try_from(limit.rlim_cur).expect("a limit above zero")
 }
 
 /// Clock ticks a second, the unit of CPU times in /proc.
