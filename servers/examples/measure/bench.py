@@ -1,13 +1,13 @@
 """What the measuring scripts share: servers under test, their CPU time and memory, clients, tables.
 
-Everything runs on loopback. A server and its load generator are pinned to one core (taskset): with a
-core each the generator saturates first and ratios scatter twice as much. What is read of a server is
-the kernel's account of it, never its own.
+Everything runs on loopback. A server and its load generator are pinned to one core (taskset): with
+a core each the generator saturates first and ratios scatter twice as much. What is read of a server
+is the kernel's account of it, never its own.
 
     Server      starts a binary, waits until it listens, reads its CPU time and PSS, ends it
     wrk         one run of wrk(1); gives requests, seconds and latencies
     Idle        many keep-alive connections that have been served once and then do nothing
-    Report      a table of rows with bounds; its exit status is 1 when --check is given and one is missed
+    Report      a table of rows with bounds; exit status 1 when --check is given and one is missed
 """
 
 import os
@@ -51,13 +51,19 @@ def output_of(*command):
 def environment():
     """Prints the command line and what the figures depend on."""
     cpu = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
+    cpu = cpu[1] if cpu else os.uname().machine
     print("$", " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
-    print(f"kernel {os.uname().release}, {os.cpu_count()} cores, {cpu[1] if cpu else os.uname().machine}, "
-          f"load {os.getloadavg()[0]:.2f}")
+    print(
+        f"kernel {os.uname().release}, {os.cpu_count()} cores, {cpu}, "
+        f"load {os.getloadavg()[0]:.2f}"
+    )
     commit = output_of("git", "-C", ROOT, "rev-parse", "--short", "HEAD") or "unknown"
     edited = " and edits" if output_of("git", "-C", ROOT, "status", "--porcelain", "-uno") else ""
     first_line = (output_of("wrk", "-v").splitlines() or ["no wrk"])[0]
-    print(f"commit {commit}{edited}; {first_line.split(' Copyright')[0]}; Python {sys.version.split()[0]}")
+    print(
+        f"commit {commit}{edited}; {first_line.split(' Copyright')[0]}; "
+        f"Python {sys.version.split()[0]}"
+    )
     print(flush=True)
 
 
@@ -87,8 +93,12 @@ class Server:
         limit = None
         if descriptors is not None:
             limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-        self.process = subprocess.Popen(pinned(core, command), stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, preexec_fn=limit)
+        self.process = subprocess.Popen(
+            pinned(core, command),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=limit,
+        )
         self.wait_until_listening()
 
     def __enter__(self):
@@ -151,7 +161,9 @@ class Server:
     def pool_bytes(self):
         """PSS of the largest private mapping, which in sped is the pool of buffers."""
         largest, pss = 0, 0
-        mappings = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", open(f"/proc/{self.process.pid}/smaps").read(), flags=re.M)
+        mappings = re.split(
+            r"^(?=[0-9a-f]+-[0-9a-f]+ )", open(f"/proc/{self.process.pid}/smaps").read(), flags=re.M
+        )
         for mapping in mappings[1:]:
             size = int(re.search(r"^Size:\s+(\d+)", mapping, re.M)[1])
             if size > largest:
@@ -203,7 +215,9 @@ class Load:
         }
         errors = re.search(r"Socket errors: (.*)", text)
         refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-        self.trouble = " ".join(filter(None, [errors and errors[1], refused and f"non-2xx {refused[1]}"]))
+        self.trouble = " ".join(
+            filter(None, [errors and errors[1], refused and f"non-2xx {refused[1]}"])
+        )
 
 
 def wrk(server, path="/plaintext", connections=64, seconds=1, core=None, script=None, header=None):

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """User-space instructions and heap allocations per request, exactly.
 
-A server runs under callgrind for 2,000 and again for 12,000 requests over 8 connections; what the second run
-took more, divided by 10,000, is a request's share, free of start and end. The same by source line
-says where they go: everything is inlined in a release build, so functions would say little. With
---allocations the blocks that the heap gave out are counted the same way, under memcheck.
+A server runs under callgrind for 2,000 and again for 12,000 requests over 8 connections; what the
+second run took more, divided by 10,000, is a request's share, free of start and end. The same by
+source line says where they go: everything is inlined in a release build, so functions would say
+little. With --allocations the blocks that the heap gave out are counted the same way, under
+memcheck.
 
     cargo build --release --bins && cargo build --release -p stampede-reactor --example floor
-    servers/examples/measure/instructions.py [--path /plaintext] [--root DIR] [--lines 40] [--allocations] [--check]
+    servers/examples/measure/instructions.py [--path /plaintext] [--root DIR] [--lines 40]
+        [--allocations] [--check]
 """
 
 import argparse
@@ -35,7 +37,9 @@ def load(server, path, requests):
 
 def run_under(tool, command, path, requests):
     """Runs a server under a tool of valgrind; gives what the tool wrote, as a path."""
-    with tempfile.NamedTemporaryFile(delete=False) as out, tempfile.NamedTemporaryFile(delete=False) as log:
+    with tempfile.NamedTemporaryFile(delete=False) as out, tempfile.NamedTemporaryFile(
+        delete=False
+    ) as log:
         pass
     options = {
         "callgrind": [f"--callgrind-out-file={out.name}", "--dump-instr=no"],
@@ -79,8 +83,12 @@ class Profile:
         os.unlink(path)
 
     def name(self, kind, text):
-        """`(12) name` defines a name, `(12)` uses it again; files, functions and objects count apart."""
-        space = "file" if kind in ("fl", "fi", "fe", "cfi", "cfl") else "function" if "fn" in kind else "object"
+        """`(12) name` defines a name, `(12)` uses it; files, functions, objects count apart."""
+        space = (
+            "file"
+            if kind in ("fl", "fi", "fe", "cfi", "cfl")
+            else "function" if "fn" in kind else "object"
+        )
         match = re.match(r"\((\d+)\)(?: (.*))?", text)
         if match[2] is not None:
             self.names[space, match[1]] = match[2]
@@ -123,7 +131,10 @@ def show_profile(more, fewer, lines_shown):
     by_file = collections.Counter()
     for (file, _), count in by_line.items():
         by_file[short(file)] += count
-    for title, table in (("by file", by_file), ("by function, as compiled", per_request(more.functions, fewer.functions))):
+    for title, table in (
+        ("by file", by_file),
+        ("by function, as compiled", per_request(more.functions, fewer.functions)),
+    ):
         print(f"\n  {title}")
         for name, count in sorted(table.items(), key=lambda item: -item[1])[:30]:
             if count >= 1:
@@ -149,6 +160,7 @@ def allocations(command, path):
         text = open(log).read()
         os.unlink(log)
         return int(re.search(r"total heap usage: ([\d,]+) allocs", text)[1].replace(",", ""))
+
     return (blocks(MANY) - blocks(FEW)) / (MANY - FEW)
 
 
@@ -171,7 +183,12 @@ def main():
     if arguments.path == "/plaintext":
         report.at_most("instructions a request", count, INSTRUCTIONS_MAX, digits=1)
     if arguments.allocations:
-        report.at_most("heap allocations a request", allocations(site, arguments.path), ALLOCATIONS_MAX, digits=4)
+        report.at_most(
+            "heap allocations a request",
+            allocations(site, arguments.path),
+            ALLOCATIONS_MAX,
+            digits=4,
+        )
     report.finish()
 
 

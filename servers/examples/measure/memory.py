@@ -7,8 +7,9 @@
     pipeline   one client that sends 200,000 requests and reads nothing for four seconds
     emfile     no descriptor left with 10,000 connections open and more arriving
 
-Memory is PSS (smaps_rollup): pages the server has touched. The kernel's memory for sockets is not in it. Every
-server has served some load before it is looked at, so that what the first request touches is not counted.
+Memory is PSS (smaps_rollup): pages the server has touched. The kernel's memory for sockets is not
+in it. Every server has served some load before it is looked at, so that what the first request
+touches is not counted.
 
     cargo build --release --bins
     servers/examples/measure/memory.py [--check] [SECTION ...]
@@ -93,7 +94,9 @@ def rate_beside(server, alone, core, rounds=7):
 
 def heads(report, _folder):
     count, core = 2_000, os.cpu_count() - 1
-    with Server("sped", sped(*PATIENT), core) as server, Server("alone", sped(*PATIENT), core) as alone:
+    with Server("sped", sped(*PATIENT), core) as server, Server(
+        "alone", sped(*PATIENT), core
+    ) as alone:
         warm(server)
         warm(alone)
         before = server.pss_bytes()
@@ -104,7 +107,9 @@ def heads(report, _folder):
         after = server.pss_bytes()
         report.at_most("PSS of an unfinished head", (after - before) / count, 1024, " B", 1)
         trickle = Trickle(sockets, lambda stream: stream.sendall(b"s"))
-        report.at_least("rate of 8 good clients beside", rate_beside(server, alone, core), 0.95, digits=3)
+        report.at_least(
+            "rate of 8 good clients beside", rate_beside(server, alone, core), 0.95, digits=3
+        )
         trickle.stop()
         stream = sockets[count // 2]
         stream.sendall(b"\r\n\r\n")
@@ -132,7 +137,9 @@ def readers(report, folder):
         report.line("PSS before and after", f"{kib(before)} … {kib(after)}")
         report.at_most("PSS of a slow reader beyond idle", (after - idle_pss) / count, 300, " B", 1)
         trickle = Trickle(sockets, lambda stream: stream.recv(256))
-        report.at_least("rate of 8 good clients beside", rate_beside(server, alone, core), 0.95, digits=3)
+        report.at_least(
+            "rate of 8 good clients beside", rate_beside(server, alone, core), 0.95, digits=3
+        )
         trickle.stop()
         for stream in sockets:
             stream.close()
@@ -144,7 +151,9 @@ def pipeline(report, _folder):
         pool_before = server.pool_bytes()
         before = server.pss_bytes() - pool_before
         stream = connect(server.port)
-        sender = threading.Thread(target=send_numbered, args=(stream.fileno(), PIPELINED), daemon=True)
+        sender = threading.Thread(
+            target=send_numbered, args=(stream.fileno(), PIPELINED), daemon=True
+        )
         sender.start()
         time.sleep(4)
         pool_growth = server.pool_bytes() - pool_before
@@ -152,7 +161,13 @@ def pipeline(report, _folder):
         delivered, growth_reading = read_numbered(stream, server, before)
         sender.join()
     report.line("pages of the pool that it touched", kib(pool_growth))
-    report.at_most("PSS growth beyond the pool, highest", max(growth, growth_reading) / 1024, PIPELINE_GROWTH_MAX / 1024, " KiB", 0)
+    report.at_most(
+        "PSS growth beyond the pool, highest",
+        max(growth, growth_reading) / 1024,
+        PIPELINE_GROWTH_MAX / 1024,
+        " KiB",
+        0,
+    )
     report.at_least("delivered, in order", delivered / PIPELINED * 100, 100, " %")
 
 
@@ -162,11 +177,13 @@ def send_numbered(descriptor, count):
         stream.settimeout(60)
         for begin in range(0, count, 1000):
             numbers = range(begin, min(begin + 1000, count))
-            stream.sendall(b"".join(b"GET /echo?%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in numbers))
+            stream.sendall(
+                b"".join(b"GET /echo?%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in numbers)
+            )
 
 
 def read_numbered(stream, server, before):
-    """Reads the answers; gives how many came before the first that is missing or out of its place."""
+    """Reads the answers; gives how many came before the first that is out of its place."""
     stream.settimeout(30)
     expected, rest, growth, reads = 0, b"", 0, 0
     while expected < PIPELINED:
@@ -192,7 +209,7 @@ def emfile(report, _folder):
 
 
 def emfile_with(report, title, options):
-    """The server may have 10,600 descriptors; with a higher limit of its own it runs into the system's."""
+    """The server may have 10,600 descriptors; its own limit is below that, or above."""
     full, more = 10_600, 400
     with Server("sped", sped(*PATIENT, *options), descriptors=full) as server:
         open_sockets = fill(server, full)
@@ -204,10 +221,14 @@ def emfile_with(report, title, options):
         time.sleep(5)
         share = (server.cpu_ns() - before) / 1e9 / (time.monotonic() - begun)
         report.at_most(f"{title}: CPU of the loop over 5 s", share * 100, 2, " %")
-        report.at_least(f"{title}: existing clients served", served_of(open_sockets[::100]) * 100, 100, " %")
+        report.at_least(
+            f"{title}: existing clients served", served_of(open_sockets[::100]) * 100, 100, " %"
+        )
         for stream in open_sockets[:2000]:
             stream.close()
-        report.at_least(f"{title}: late ones served when others leave", answered(late) * 100, 100, " %")
+        report.at_least(
+            f"{title}: late ones served when others leave", answered(late) * 100, 100, " %"
+        )
         for stream in open_sockets[2000:] + late:
             stream.close()
 
@@ -243,7 +264,13 @@ def answered(sockets):
     return good / len(sockets)
 
 
-SECTIONS = {"idle": idle, "heads": heads, "readers": readers, "pipeline": pipeline, "emfile": emfile}
+SECTIONS = {
+    "idle": idle,
+    "heads": heads,
+    "readers": readers,
+    "pipeline": pipeline,
+    "emfile": emfile,
+}
 
 
 def main():

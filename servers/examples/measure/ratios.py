@@ -3,8 +3,9 @@
 
 All servers of a workload are up at the same time, on one core together with the load generator. A
 round gives each of them a second of load, in an order that rotates; a ratio compares figures of the
-same round. Printed are medians over the rounds. The floor runs twice: the second one is the control,
-and what it is off by is the noise. A workload whose control is off by more than 5 % is run again.
+same round. Printed are medians over the rounds. The floor runs twice: the second one is the
+control, and what it is off by is the noise. A workload whose control is off by more than 5 % is run
+again.
 
     cargo build --release --bins && cargo build --release -p stampede-reactor --example floor
     servers/examples/measure/ratios.py [--rounds 7] [--core 1] [--nginx] [--check] [WORKLOAD ...]
@@ -29,20 +30,24 @@ class Workload:
     """What is asked of which servers, and by how much they may exceed the floor."""
 
     def __init__(self, servers, path="/plaintext", bound=None, **load):
-        self.servers = servers  # (label, command) pairs; the first two are the floor and its control
+        self.servers = (
+            servers  # (label, command) pairs; the first two are the floor and its control
+        )
         self.path = path
         self.bound = bound
         self.load = load
 
 
 def nginx_command(folder):
-    """nginx, one worker, tuned as its documentation says; the second row adds its cache of open files."""
+    """nginx, one worker, tuned as its manual says; the second row adds its cache of files."""
+
     def command(name, extra=""):
         path = os.path.join(folder, f"{name}.conf")
         with open(path, "w") as file:
             file.write(NGINX_CONF % {"folder": folder, "name": name, "extra": extra})
         script = f'sed s/PORT/{{port}}/ {path} > {path}.port && exec nginx -c {path}.port'
         return ["sh", "-c", script]
+
     cache = "open_file_cache max=1000 inactive=20s; open_file_cache_valid 60s;"
     return [("nginx", command("plain")), ("nginx, open_file_cache", command("cached", cache))]
 
@@ -101,20 +106,29 @@ def workloads(folder, with_nginx):
     }
     for name, size in FILES.items():
         answer = answer_file(folder, f"{name}.answer", site, f"/{name}")
-        yardstick = floor("--sendfile", os.path.join(root, name)) if size > 65536 else floor("--answer", answer)
+        yardstick = (
+            floor("--sendfile", os.path.join(root, name))
+            if size > 65536
+            else floor("--answer", answer)
+        )
         table[name] = Workload([*twice(yardstick), *both, *nginx], path=f"/{name}", bound=1.10)
-    now, later = floor("--close", "--answer", closing), floor("--close", "--answer", closing, "--defer-accept")
+    now, later = floor("--close", "--answer", closing), floor(
+        "--close", "--answer", closing, "--defer-accept"
+    )
     deferring = [*site, "--defer-accept", "10s"]
     table["close"] = Workload(
         [*twice(now), ("floor, deferred", later), *both, ("sped, deferred", deferring), *nginx[:1]],
-        header="Connection: close")
+        header="Connection: close",
+    )
     return table
 
 
 def measure(workload, rounds, core):
-    """CPU time per request in nanoseconds: for each server a list by round; and totals of the rest."""
+    """CPU nanoseconds per request: for each server a list by round; and the rest."""
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(Server(label, command, core)) for label, command in workload.servers]
+        servers = [
+            stack.enter_context(Server(label, command, core)) for label, command in workload.servers
+        ]
         for server in servers:
             if "idle" in server.name:
                 stack.enter_context(Idle(server, IDLE_CONNECTIONS))
@@ -132,7 +146,10 @@ def measure(workload, rounds, core):
                 rates[server.name].append(load.rate)
                 if load.trouble:
                     trouble[server.name] = load.trouble
-        shares = {server.name: user_share(ticks[server.name], server.user_system_ticks()) for server in servers}
+        shares = {
+            server.name: user_share(ticks[server.name], server.user_system_ticks())
+            for server in servers
+        }
     return costs, rates, shares, trouble
 
 
@@ -149,17 +166,31 @@ def show(name, workload, outcome, report):
     costs, rates, shares, trouble = outcome
     labels = list(costs)
     print(f"{name}: {workload.path} {workload.load or ''}")
-    print(f"  {'':<26}{'ns/request':>11}{'user part':>11}{'requests/s':>12}{'ratio':>8}   lowest … highest")
+    print(
+        f"  {'':<26}{'ns/request':>11}{'user part':>11}{'requests/s':>12}"
+        f"{'ratio':>8}   lowest … highest"
+    )
     for label in labels:
         ratios = ratios_to(costs, label, labels[0])
         cost = median(costs[label])
-        print(f"  {label:<26}{cost:>11,.0f}{cost * shares[label]:>11,.0f}{median(rates[label]):>12,.0f}"
-              f"{median(ratios):>8.3f}   {min(ratios):.3f} … {max(ratios):.3f}  {trouble.get(label, '')}")
+        print(
+            f"  {label:<26}{cost:>11,.0f}{cost * shares[label]:>11,.0f}"
+            f"{median(rates[label]):>12,.0f}"
+            f"{median(ratios):>8.3f}   {min(ratios):.3f} … {max(ratios):.3f}"
+            f"  {trouble.get(label, '')}"
+        )
     if workload.bound:
         judged = labels[2]
-        report.at_most(f"{judged} / {labels[0]}", median(ratios_to(costs, judged, labels[0])), workload.bound, digits=3)
+        report.at_most(
+            f"{judged} / {labels[0]}",
+            median(ratios_to(costs, judged, labels[0])),
+            workload.bound,
+            digits=3,
+        )
     if name == "plaintext":
-        report.at_most("sped, user part", median(costs["sped"]) * shares["sped"], 500, " ns", digits=0)
+        report.at_most(
+            "sped, user part", median(costs["sped"]) * shares["sped"], 500, " ns", digits=0
+        )
     print(flush=True)
 
 
@@ -170,7 +201,9 @@ def noise(costs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workload", nargs="*", help="plaintext pipelined one idle close " + " ".join(FILES))
+    parser.add_argument(
+        "workload", nargs="*", help="plaintext pipelined one idle close " + " ".join(FILES)
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--core", type=int, default=os.cpu_count() - 1)
     parser.add_argument("--nginx", action="store_true", help="measure nginx, too")

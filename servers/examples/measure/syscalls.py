@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """System calls per request, counted by strace -c, of sped and of the floor under the same load.
 
-strace slows a server down, so that more requests wait at each turn than would without it: compare the
-share of epoll_wait with the floor's in the same table, not with a figure from elsewhere. With --perf the kernel's
-tracepoints count, at nearly full speed, but only the calls that are listed here.
+strace slows a server down, so that more requests wait at each turn than would without it: compare
+the share of epoll_wait with the floor's in the same table, not with a figure from elsewhere. With
+--perf the kernel's tracepoints count, at nearly full speed, but only the calls that are listed
+here.
 
     cargo build --release --bins && cargo build --release -p stampede-reactor --example floor
     servers/examples/measure/syscalls.py [--perf] [--check]
@@ -22,8 +23,24 @@ from bench import Report, Server, floor, sped, wrk
 
 RECEIVES = ("recvfrom", "read", "recvmsg")
 SENDS = ("sendto", "write", "writev", "sendmsg")
-CALLS = ("recvfrom", "sendto", "epoll_wait", "epoll_pwait2", "epoll_ctl", "accept4", "close", "shutdown", "sendmsg",
-         "sendfile64", "setsockopt", "futex", "read", "write", "openat", "pread64")
+CALLS = (
+    "recvfrom",
+    "sendto",
+    "epoll_wait",
+    "epoll_pwait2",
+    "epoll_ctl",
+    "accept4",
+    "close",
+    "shutdown",
+    "sendmsg",
+    "sendfile64",
+    "setsockopt",
+    "futex",
+    "read",
+    "write",
+    "openat",
+    "pread64",
+)
 WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
 
 
@@ -33,7 +50,17 @@ class Counted:
     def __init__(self, server):
         self.out = tempfile.NamedTemporaryFile("r")
         points = ",".join(f"syscalls:sys_enter_{call}" for call in CALLS)
-        command = ["perf", "stat", "-x;", "-o", self.out.name, "-e", points, "-p", str(server.process.pid)]
+        command = [
+            "perf",
+            "stat",
+            "-x;",
+            "-o",
+            self.out.name,
+            "-e",
+            points,
+            "-p",
+            str(server.process.pid),
+        ]
         self.perf = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
 
@@ -93,8 +120,15 @@ def together(calls, names):
 
 def show(title, calls, outcome):
     total = sum(calls.values())
-    detail = ", ".join(f"{call} {count:.3f}" for call, count in sorted(calls.items(), key=lambda c: -c[1]) if count >= 0.0005)
-    print(f"  {title:<34}{total:7.3f}   {detail}   ({outcome.requests:,} requests) {outcome.trouble}", flush=True)
+    detail = ", ".join(
+        f"{call} {count:.3f}"
+        for call, count in sorted(calls.items(), key=lambda c: -c[1])
+        if count >= 0.0005
+    )
+    print(
+        f"  {title:<34}{total:7.3f}   {detail}   ({outcome.requests:,} requests) {outcome.trouble}",
+        flush=True,
+    )
 
 
 def compare(tool, title, options=(), floor_options=(), per_connection=False, **load):
@@ -118,7 +152,9 @@ def judge_pair(report, what, calls, requests=1):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="exit with 1 when a bound is missed")
-    parser.add_argument("--perf", action="store_true", help="count by perf stat, which needs root and tracefs")
+    parser.add_argument(
+        "--perf", action="store_true", help="count by perf stat, which needs root and tracefs"
+    )
     arguments = parser.parse_args()
     bench.environment()
     report = Report(arguments.check)
@@ -127,7 +163,9 @@ def main():
     base, calls = compare(tool, "keep-alive /plaintext, 64 connections")
     judge_pair(report, "64 connections", calls)
     # The floor's own figure wanders by a tenth from run to run.
-    report.at_most("64 connections: waits, to the floor's", together(calls, WAITS) / together(base, WAITS), 1.1)
+    report.at_most(
+        "64 connections: waits, to the floor's", together(calls, WAITS) / together(base, WAITS), 1.1
+    )
     _, calls = compare(tool, "the same, 1 connection", connections=1)
     report.at_most("1 connection: all", sum(calls.values()), 3.02, digits=3)
     _, calls = compare(tool, "16 pipelined, 64 connections", script="pipeline.lua")
@@ -135,7 +173,13 @@ def main():
     close = {"header": "Connection: close", "per_connection": True}
     _, calls = compare(tool, "a connection each", floor_options=["--close"], **close)
     report.at_most("a connection each: all", sum(calls.values()), 8.05, digits=3)
-    _, calls = compare(tool, "a connection each, deferred", ["--defer-accept", "10s"], ["--close", "--defer-accept"], **close)
+    _, calls = compare(
+        tool,
+        "a connection each, deferred",
+        ["--defer-accept", "10s"],
+        ["--close", "--defer-accept"],
+        **close,
+    )
     report.at_most("a connection each, deferred: all", sum(calls.values()), 5.05, digits=3)
     print()
     report.finish()

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Files by size: from which size on sendfile pays, and whether a head held back delays the tail of the latencies.
+"""Files by size: from which size on sendfile pays, and whether a head held back delays the tail of
+the latencies.
 
-Four ways to send the same file, side by side on one core: sendfile after a head that is held back (MSG_MORE), as
-sped does; the same with the head sent at once (a library that is loaded first takes the flag away; needs cc);
-read and sent; and, with --memory, by a build that keeps files of every size in memory.
+Four ways to send the same file, side by side on one core: sendfile after a head that is held back
+(MSG_MORE), as sped does; the same with the head sent at once (a library that is loaded first takes
+the flag away; needs cc); read and sent; and, with --memory, by a build that keeps files of every
+size in memory.
 
-What sped keeps in memory anyway (64 KiB and less) takes no part in this: to see smaller sizes, build sped with another
-CONTENTS_BYTES_MAX (servers/site/files/resource.rs) and name it by --binary.
+What sped keeps in memory anyway (64 KiB and less) takes no part in this: to see smaller sizes,
+build sped with another CONTENTS_BYTES_MAX (servers/site/files/resource.rs) and name it by --binary.
 
     cargo build --release --bins
     servers/examples/measure/tails.py [--binary SPED] [--memory SPED] [--rounds 5] [SIZE ...]
@@ -50,10 +52,22 @@ def head_not_held_back(folder, command):
 
 
 def ways(folder, arguments):
-    options = ["--listen", "127.0.0.1:{port}", "--root", folder, "--cache-ttl", "60s", "--cache-size", "1G"]
+    options = [
+        "--listen",
+        "127.0.0.1:{port}",
+        "--root",
+        folder,
+        "--cache-ttl",
+        "60s",
+        "--cache-size",
+        "1G",
+    ]
     site = [arguments.binary, *options]
-    table = [("sendfile", site), ("head sent at once", head_not_held_back(folder, site)),
-             ("read and sent", [*site, "--no-sendfile"])]
+    table = [
+        ("sendfile", site),
+        ("head sent at once", head_not_held_back(folder, site)),
+        ("read and sent", [*site, "--no-sendfile"]),
+    ]
     if arguments.memory:
         table.append(("from memory", [arguments.memory, *options]))
     return [(name, command) for name, command in table if command]
@@ -80,9 +94,14 @@ def show(size_kib, costs, tails):
     print(f"{size_kib} KiB, {CONNECTIONS} connections")
     for name, by_round in costs.items():
         ratio = median([cost / yardstick for cost, yardstick in zip(by_round, costs[base])])
-        at = {p: median([percentiles[p] for percentiles in tails[name]]) * 1e6 for p in (50, 90, 99)}
-        print(f"  {name:<20}{median(by_round):>12,.0f} ns/request   ratio {ratio:5.2f}   "
-              f"p50 {at[50]:>7,.0f}  p90 {at[90]:>7,.0f}  p99 {at[99]:>7,.0f} us", flush=True)
+        at = {
+            p: median([percentiles[p] for percentiles in tails[name]]) * 1e6 for p in (50, 90, 99)
+        }
+        print(
+            f"  {name:<20}{median(by_round):>12,.0f} ns/request   ratio {ratio:5.2f}   "
+            f"p50 {at[50]:>7,.0f}  p90 {at[90]:>7,.0f}  p99 {at[99]:>7,.0f} us",
+            flush=True,
+        )
 
 
 def main():
@@ -98,8 +117,10 @@ def main():
         for size_kib in arguments.size or SIZES_KIB:
             with open(os.path.join(folder, str(size_kib)), "wb") as file:
                 file.write(os.urandom(1024) * size_kib)
-        servers = [stack.enter_context(Server(name, command, arguments.core))
-                   for name, command in ways(folder, arguments)]
+        servers = [
+            stack.enter_context(Server(name, command, arguments.core))
+            for name, command in ways(folder, arguments)
+        ]
         for size_kib in arguments.size or SIZES_KIB:
             show(size_kib, *measure(servers, f"/{size_kib}", arguments.rounds, arguments.core))
 
