@@ -72,9 +72,13 @@ impl Pieces {
         self.list[0].is_none()
     }
 
-    /// Whether a generator is among them.
-    pub fn generate(&self) -> bool {
-        self.list.iter().flatten().any(|piece| matches!(piece, Piece::Generate { .. }))
+    /// Whether one of them has to be brought into a buffer before it can be sent.
+    pub fn fills_buffer(&self, use_sendfile: bool) -> bool {
+        self.list.iter().flatten().any(|piece| match piece {
+            Piece::Bytes(_) => false,
+            Piece::File { .. } => !use_sendfile,
+            Piece::Generate { .. } => true,
+        })
     }
 
     /// Drops the first piece; the others move up.

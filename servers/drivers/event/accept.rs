@@ -154,9 +154,11 @@ impl<A: App> Driver<A> {
             self.engine.tally.connections_refused.add(1);
             return;
         };
-        if self.linger.is_some() {
+        if let Some(time) = self.linger {
+            // Any time but zero is undone, also where the listener hands it down: `close` would block for
+            // it, with all other clients, although the socket is non-blocking (`socket(7)`).
             // Best effort: a Unix socket has no such option.
-            let _ = stream.set_linger(self.linger);
+            let _ = stream.set_linger(time.is_zero().then_some(time));
         }
         self.engine.admitted(ev.now_ms(), token, peer);
         let slot = token.slot() as usize;

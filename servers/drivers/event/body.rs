@@ -54,7 +54,9 @@ impl<A: App> Engine<A> {
         if connection.phase == Phase::Head {
             connection.phase = Phase::Body;
         }
-        self.exchange(connection, ev.now_ms()).body = Body::Discard;
+        let exchange = self.exchange(connection, ev.now_ms());
+        exchange.begin_window(ev.now_ms());
+        exchange.body = Body::Discard;
     }
 
     fn collect(
@@ -101,6 +103,10 @@ impl<A: App> Engine<A> {
         head_bytes: &[u8],
         body: Body,
     ) {
+        if !self.has_memory(head_bytes.len()) {
+            let status = Status::SERVICE_UNAVAILABLE;
+            return self.refuse(ev, connection, status, Some(head_bytes));
+        }
         connection.phase = Phase::Body;
         connection.unset(flag::HEAD_TIMED);
         if connection.http.expects_continue() {
@@ -109,8 +115,15 @@ impl<A: App> Engine<A> {
         }
         self.body_bytes_held += head_bytes.len();
         let exchange = self.exchange(connection, ev.now_ms());
+        exchange.begin_window(ev.now_ms());
         exchange.held = Held::new(head_bytes);
         exchange.body = body;
+    }
+
+    /// Whether so many bytes more may be held outside the buffers, heads that wait for their body or for
+    /// a time among them.
+    pub(super) fn has_memory(&self, bytes: usize) -> bool {
+        bytes <= self.body_memory_max.saturating_sub(self.body_bytes_held)
     }
 
     /// A piece of the body has arrived.
@@ -179,9 +192,7 @@ impl<A: App> Engine<A> {
         if !self.parse_again(held) {
             return self.refuse(ev, connection, Status::INTERNAL_SERVER_ERROR, None);
         }
-        if self.draining {
-            connection.http.close();
-        }
+        self.close_if_last(connection);
         let frame = Frame {
             method: self.head.method(),
             version: self.head.version(),

@@ -37,28 +37,32 @@ pub(super) enum Phase {
 /// Bits of [`Connection::flags`].
 pub(super) mod flag {
     /// An edge said that there is something to read, and it has not all been read.
-    pub const READABLE: u8 = 1;
+    pub const READABLE: u16 = 1;
     /// The peer has sent FIN: read on until the end, a short read means nothing.
-    pub const PEER_FIN: u8 = 1 << 1;
+    pub const PEER_FIN: u16 = 1 << 1;
     /// The held input may contain whole requests: serve it before receiving more.
-    pub const PENDING: u8 = 1 << 2;
+    pub const PENDING: u16 = 1 << 2;
     /// The deadline is that of a whole head and must not move.
-    pub const HEAD_TIMED: u8 = 1 << 3;
+    pub const HEAD_TIMED: u16 = 1 << 3;
     /// The poller watches the descriptor.
-    pub const WATCHED: u8 = 1 << 4;
+    pub const WATCHED: u16 = 1 << 4;
     /// The connection ends once its output is sent.
-    pub const LAST: u8 = 1 << 5;
+    pub const LAST: u16 = 1 << 5;
     /// It ends with unread input: linger, or the reset would overtake the answer.
-    pub const UNREAD: u8 = 1 << 6;
-    /// It waits for a buffer.
-    pub const STARVED: u8 = 1 << 7;
+    pub const UNREAD: u16 = 1 << 6;
+    /// It waits for buffers, in the list of those that have none.
+    pub const STARVED: u16 = 1 << 7;
+    /// It waits for a buffer, in the list of those that need one only.
+    pub const STARVED_FEW: u16 = 1 << 8;
+    /// The loop has worked for it in this turn: what it has pipelined lets the others go first.
+    pub const WORKED: u16 = 1 << 9;
 }
 
 /// A connection.
 pub(super) struct Connection {
     pub stream: Stream,
     pub phase: Phase,
-    pub flags: u8,
+    pub flags: u16,
     /// The request's (or the connection's) start, for its duration: low bits of `now_ms`.
     pub started_ms: u32,
     /// The loop's token, to find it again by slot alone.
@@ -88,17 +92,17 @@ impl Connection {
     }
 
     #[inline]
-    pub fn is(&self, flag: u8) -> bool {
+    pub fn is(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 
     #[inline]
-    pub fn set(&mut self, flag: u8) {
+    pub fn set(&mut self, flag: u16) {
         self.flags |= flag;
     }
 
     #[inline]
-    pub fn unset(&mut self, flag: u8) {
+    pub fn unset(&mut self, flag: u16) {
         self.flags &= !flag;
     }
 
@@ -131,6 +135,12 @@ impl Connection {
         if self.is(flag::READABLE | flag::PENDING) { Step::Again } else { Step::Blocked }
     }
 
+    /// What it has sent already must wait: for a time, or until others have had their turn.
+    #[inline]
+    pub fn pauses(&self) -> bool {
+        self.phase == Phase::Wait || self.is(flag::WORKED)
+    }
+
     /// It keeps bytes in a buffer that others may be waiting for.
     pub fn holds_large_input(&self) -> bool {
         self.input.as_ref().is_some_and(|input| input.capacity() > SMALL_BYTES)
@@ -138,7 +148,8 @@ impl Connection {
 
     /// Nothing is in hand: no byte of a request, no response under way.
     pub fn is_idle(&self) -> bool {
-        self.phase == Phase::Head && self.input.is_none() && self.exchange == NO_EXCHANGE
+        let waits = self.is(flag::STARVED | flag::STARVED_FEW);
+        self.phase == Phase::Head && self.input.is_none() && self.exchange == NO_EXCHANGE && !waits
     }
 }
 
@@ -209,6 +220,14 @@ impl Exchange {
             window_ms: now_ms as u32,
             window_bytes: 0,
         }
+    }
+
+    /// From now on the time between two pieces of the body runs, and the window over which its rate
+    /// is measured.
+    pub fn begin_window(&mut self, now_ms: u64) {
+        self.moved_ms = now_ms as u32;
+        self.window_ms = now_ms as u32;
+        self.window_bytes = 0;
     }
 }
 

@@ -15,7 +15,7 @@
 use std::io;
 
 use bytes::BufMut;
-use reactor::{Buffer, EventLoop};
+use reactor::{Buffer, EventLoop, Readiness};
 
 use super::connection::{Connection, Phase, flag};
 use super::{Engine, SMALL_BYTES, Step, class};
@@ -39,11 +39,11 @@ impl<A: App> Engine<A> {
             return self.starve(connection);
         }
         scratch.clear();
-        if connection.input.is_some() {
-            return self.read_on(ev, connection, scratch);
-        }
         if connection.phase == Phase::Head && !connection.is(flag::HEAD_TIMED) {
             connection.started_ms = ev.now_ms() as u32;
+        }
+        if connection.input.is_some() {
+            return self.read_on(ev, connection, scratch);
         }
         match self.receive(ev, connection, scratch) {
             Some(step) => step,
@@ -59,6 +59,11 @@ impl<A: App> Engine<A> {
         connection: &mut Connection,
         scratch: &mut Buffer,
     ) -> Step {
+        if connection.is(flag::WORKED) {
+            connection.unset(flag::WORKED);
+            ev.defer(connection.token, Readiness::default());
+            return Step::Blocked;
+        }
         let held = connection.input.take();
         if let Some(held) = &held {
             scratch.put_slice(held);
@@ -131,13 +136,20 @@ impl<A: App> Engine<A> {
         rest: &[u8],
         held: Option<Buffer>,
     ) {
-        // A head has begun: from now on the time for the whole of it runs.
-        if connection.phase == Phase::Head && !connection.is(flag::HEAD_TIMED) {
+        // A head has begun: from now on the time for the whole of it runs. Not for requests that are
+        // there and wait for an earlier one's response.
+        if connection.phase == Phase::Head && !connection.is(flag::HEAD_TIMED | flag::PENDING) {
             connection.set(flag::HEAD_TIMED);
             connection.started_ms = ev.now_ms() as u32;
         }
-        let mut own = held.filter(|held| held.capacity() >= rest.len());
-        if own.is_none() && rest.len() <= SMALL_BYTES {
+        // A few bytes go into a small buffer also when there is a large one: others may need that.
+        let small = rest.len() <= SMALL_BYTES;
+        let fits = |held: &Buffer| match small {
+            true => held.capacity() <= SMALL_BYTES,
+            false => held.capacity() >= rest.len(),
+        };
+        let mut own = held.filter(fits);
+        if own.is_none() && small {
             own = self.pool.take(class::SMALL);
         }
         // `has_buffers` has seen to it that there is one.

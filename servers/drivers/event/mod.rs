@@ -319,10 +319,14 @@ impl<A: App> Engine<A> {
     /// Puts a connection on the list of those that wait for a buffer.
     #[cold]
     fn starve(&mut self, connection: &mut Connection) -> Step {
-        if !connection.is(flag::STARVED) {
-            connection.set(flag::STARVED);
-            let few = connection.phase == Phase::Send || connection.holds_large_input();
-            let list = if few { &mut self.starved_few } else { &mut self.starved };
+        // It may be on the other list still, from a time when it needed more, or less.
+        let few = connection.phase == Phase::Send || connection.holds_large_input();
+        let (list, flag) = match few {
+            true => (&mut self.starved_few, flag::STARVED_FEW),
+            false => (&mut self.starved, flag::STARVED),
+        };
+        if !connection.is(flag) {
+            connection.set(flag);
             list.push_back(connection.token);
             self.tally.buffers_starved.add(1);
         }
@@ -352,21 +356,21 @@ impl<A: App> Driver<A> {
         while available > 0
             && let Some(token) = self.engine.starved_few.pop_front()
         {
-            available -= usize::from(self.feed(ev, token));
+            available -= usize::from(self.feed(ev, token, flag::STARVED_FEW));
         }
         while available > BUFFERS_A_READ
             && let Some(token) = self.engine.starved.pop_front()
         {
-            available -= BUFFERS_A_READ * usize::from(self.feed(ev, token));
+            available -= BUFFERS_A_READ * usize::from(self.feed(ev, token, flag::STARVED));
         }
     }
 
-    /// Lets one go on, if it is still there.
-    fn feed(&mut self, ev: &mut EventLoop, token: Token) -> bool {
+    /// Lets one go on, if it is still there. `list`: the mark of those on the list that it was on.
+    fn feed(&mut self, ev: &mut EventLoop, token: Token, list: u16) -> bool {
         let Some(connection) = self.connection(token).filter(|c| c.token == token) else {
             return false;
         };
-        connection.unset(flag::STARVED);
+        connection.unset(list);
         ev.defer(token, Readiness::default());
         true
     }

@@ -8,12 +8,15 @@
 
 use std::mem;
 
-use reactor::{EventLoop, Readiness};
+use reactor::{Buffer, EventLoop, Readiness};
 
 use super::connection::{Body, Connection, NO_EXCHANGE, Phase, flag};
 use super::output::{Progress, send_all, taken};
 use super::{Engine, Step, class};
 use crate::app::App;
+
+/// The pool is dry.
+struct NoBuffer;
 
 impl<A: App> Engine<A> {
     /// Sends what the turn has put into the loop's output buffer.
@@ -38,7 +41,9 @@ impl<A: App> Engine<A> {
             }
             Ok((progress, sent)) => {
                 self.tally.bytes_sent.add(sent);
-                self.park_output(ev, connection, sent);
+                if !self.park_output(ev, connection, sent) {
+                    return self.send_failed();
+                }
                 self.unfinished(ev, connection, progress)
             }
             Err(_) => self.send_failed(),
@@ -56,7 +61,9 @@ impl<A: App> Engine<A> {
             self.tally.bytes_sent.add(sent as u64);
             if sent < len {
                 self.out.advance(sent);
-                self.park_output(ev, connection, 0);
+                if !self.park_output(ev, connection, 0) {
+                    return self.send_failed();
+                }
                 return Step::Blocked;
             }
             self.out.clear();
@@ -67,15 +74,12 @@ impl<A: App> Engine<A> {
         connection.more_input()
     }
 
-    /// The loop's output becomes the connection's own.
+    /// The loop's output becomes the connection's own. `false`: there is no buffer for it, which
+    /// `has_buffers` should have seen; the connection must end then.
     #[cold]
-    fn park_output(&mut self, ev: &EventLoop, connection: &mut Connection, sent: u64) {
-        let out = if self.out.is_empty() {
-            None
-        } else {
-            // `has_buffers` has seen to it that there is one.
-            let fresh = self.take_buffer(class::LARGE);
-            fresh.map(|fresh| mem::replace(&mut self.out, fresh))
+    fn park_output(&mut self, ev: &EventLoop, connection: &mut Connection, sent: u64) -> bool {
+        let Ok(out) = self.take_output() else {
+            return false;
         };
         let pieces = mem::take(&mut self.pieces);
         let exchange = self.exchange(connection, ev.now_ms());
@@ -84,6 +88,16 @@ impl<A: App> Engine<A> {
         exchange.sent += sent as i64;
         exchange.moved_ms = ev.now_ms() as u32;
         connection.phase = Phase::Send;
+        true
+    }
+
+    /// Takes what is in the loop's output buffer out of it, by putting another in its place.
+    fn take_output(&mut self) -> Result<Option<Buffer>, NoBuffer> {
+        if self.out.is_empty() {
+            return Ok(None);
+        }
+        let fresh = self.take_buffer(class::LARGE).ok_or(NoBuffer)?;
+        Ok(Some(mem::replace(&mut self.out, fresh)))
     }
 
     /// Goes on sending what a full socket did not take.
@@ -91,8 +105,10 @@ impl<A: App> Engine<A> {
         let Some(exchange) = self.exchanges.get_mut(connection.exchange as usize) else {
             return Step::Close;
         };
-        // Only a generator without a buffer of its own may need one: for what the socket does not take.
-        if exchange.pieces.generate() && exchange.output.is_none() && self.pool.available(class::LARGE) == 0 {
+        // Who is without a buffer, but sends what has to be read into one first, may need one of its own: for
+        // what the socket does not take.
+        let fills = exchange.pieces.fills_buffer(self.use_sendfile);
+        if fills && exchange.output.is_none() && self.pool.available(class::LARGE) == 0 {
             return self.starve(connection);
         }
         // Without output of its own it borrows the loop's buffer, which is empty between turns.
@@ -109,11 +125,11 @@ impl<A: App> Engine<A> {
             self.tally.bytes_sent.add(sent);
         }
         exchange.output = exchange.output.take().filter(|output| !output.is_empty());
-        if !self.out.is_empty() {
-            // What a generator made in the borrowed buffer and the socket did not take: there is one.
-            let fresh = self.take_buffer(class::LARGE);
-            let unsent = fresh.map(|fresh| mem::replace(&mut self.out, fresh));
-            self.exchange(connection, ev.now_ms()).output = unsent;
+        // What was made in the borrowed buffer and the socket did not take.
+        match self.take_output() {
+            Ok(None) => {}
+            Ok(unsent) => self.exchange(connection, ev.now_ms()).output = unsent,
+            Err(NoBuffer) => return self.send_failed(),
         }
         match progress {
             Progress::Done => self.sent(ev, connection),
@@ -174,8 +190,11 @@ impl<A: App> Engine<A> {
         if matches!(exchange.body, Body::None) {
             connection.phase = Phase::Head;
             self.drop_idle_exchange(connection);
-        } else {
+        } else if connection.phase != Phase::Body {
+            // Only now is the body read: the client's time for it begins.
             connection.phase = Phase::Body;
+            self.exchange(connection, ev.now_ms())
+                .begin_window(ev.now_ms());
         }
         connection.more_input()
     }

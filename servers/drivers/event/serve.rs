@@ -69,7 +69,7 @@ impl<A: App> Engine<A> {
                 connection.set(flag::UNREAD);
                 return input.len();
             }
-            if connection.phase == Phase::Wait || !self.can_answer_more() {
+            if connection.pauses() || !self.can_answer_more() {
                 if at < input.len() {
                     connection.set(flag::PENDING);
                 }
@@ -106,11 +106,17 @@ impl<A: App> Engine<A> {
     ) {
         connection.unset(flag::HEAD_TIMED);
         self.tally.requests.add(1);
+        self.close_if_last(connection);
+        self.call(ev, connection, Call::Handle, head_bytes, body);
+    }
+
+    /// The connection has had its number of requests, or the server is about to stop.
+    #[inline]
+    pub(super) fn close_if_last(&self, connection: &mut Connection) {
         let spent = self.requests_max != 0 && connection.http.requests() >= self.requests_max;
         if spent || self.draining {
             connection.http.close();
         }
-        self.call(ev, connection, Call::Handle, head_bytes, body);
     }
 
     /// Task 3. `head_bytes` are the bytes that `self.head` was parsed from.
@@ -146,6 +152,7 @@ impl<A: App> Engine<A> {
                 self.app.work(&request, &mut response);
                 let finished = response.outcome();
                 self.worked(ev, begun);
+                connection.set(flag::WORKED);
                 self.finished(ev, connection, finished, Some(head_bytes));
             }
             Action::Wait(time) => {
@@ -193,6 +200,14 @@ impl<A: App> Engine<A> {
         head_bytes: &[u8],
         body: &[u8],
     ) {
+        if !self.has_memory(head_bytes.len() + body.len()) {
+            return self.refuse(
+                ev,
+                connection,
+                Status::SERVICE_UNAVAILABLE,
+                Some(head_bytes),
+            );
+        }
         let mut held = Held::new(head_bytes);
         held.bytes.extend_from_slice(body);
         let now_ms = ev.now_ms();
@@ -231,9 +246,7 @@ impl<A: App> Engine<A> {
         if !self.parse_again(held) {
             return self.refuse(ev, connection, Status::INTERNAL_SERVER_ERROR, None);
         }
-        if self.draining {
-            connection.http.close();
-        }
+        self.close_if_last(connection);
         self.call(ev, connection, call, held.head(), held.body());
     }
 

@@ -1,0 +1,138 @@
+//! Mistakes that were made here once, each with the test that would have found it.
+
+mod common;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use common::{Client, Server, get, request};
+
+/// A request with a head of so many bytes more than it needs.
+fn padded(target: &str, bytes: usize) -> Vec<u8> {
+    request("GET", target, &[&format!("X-Pad: {}", "x".repeat(bytes))])
+}
+
+/// The time for a whole request once ran from its connection's first one, if they were pipelined behind
+/// a wait.
+#[test]
+fn each_pipelined_request_has_its_own_time() {
+    let server = Server::start(&["--demo", "--request-timeout", "1500ms"]);
+    let mut client = server.connect();
+    client.send(&get("/sleep?ms=700").repeat(3));
+    for _ in 0..3 {
+        assert_eq!(client.response().status, 200);
+    }
+}
+
+/// `--max-requests` once did not count for requests whose body came in pieces.
+#[test]
+fn the_limit_of_requests_holds_for_bodies_in_pieces() {
+    let server = Server::start(&["--demo", "--max-requests", "2"]);
+    let mut client = server.connect();
+    for last in [false, true] {
+        client.send(
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+        );
+        assert_eq!(client.response().status, 100);
+        client.send(b"abcd");
+        assert_eq!(client.response().closes(), last);
+    }
+    client.expect_close();
+}
+
+/// `--body-memory` once bounded bodies only, not the heads that wait for them or for a time.
+#[test]
+fn heads_that_wait_count_as_memory() {
+    const WAITING: usize = 10;
+    let server = Server::start(&["--demo", "--body-memory", "40K"]);
+    let mut clients: Vec<Client> = (0..WAITING)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send(&padded("/sleep?ms=1000", 10_000));
+            client
+        })
+        .collect();
+    let refused = clients
+        .iter_mut()
+        .map(Client::response)
+        .filter(|answer| answer.status == 503)
+        .count();
+    assert_eq!(refused, WAITING - 4, "40 KiB hold four of them");
+    server.until_metric("body_bytes_held", 0);
+    server.until_metric("waits", 0);
+}
+
+/// Pipelined work was once all done in one turn of the loop, signals unheard.
+#[test]
+fn between_two_pieces_of_work_others_have_their_turn() {
+    const WORKS: usize = 40;
+    let server = Server::demo();
+    let mut busy = server.connect();
+    let mut other = server.connect();
+    busy.send(&get("/work?us=50000").repeat(WORKS));
+    assert_eq!(busy.response().status, 200);
+    assert_eq!(other.get("/plaintext").status, 200);
+    let works = server.metric("works_total");
+    assert!(works < WORKS as u64, "all of it was done first");
+    for _ in 1..WORKS {
+        assert_eq!(busy.response().status, 200);
+    }
+}
+
+/// `close(2)` waits for `SO_LINGER`'s time on a non-blocking socket, too, and the loop with it.
+#[test]
+fn no_client_waits_for_anothers_lingering() {
+    let server = Server::start(&["--demo", "--linger", "20s"]);
+    let mut slow = Client::connect_with_window(server.address(), 4096);
+    let last = request("GET", "/bytes?n=100000", &["Connection: close"]);
+    slow.send(&last);
+    slow.read_head().expect("an answer");
+    let begin = Instant::now();
+    server.until_metric("connections_open", 1);
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+/// The time for a body that nobody wants once ran while the answer was still waited for.
+#[test]
+fn the_time_of_a_discarded_body_begins_when_it_is_read() {
+    let server = Server::start(&["--demo", "--body-timeout", "1s"]);
+    let mut client = server.connect();
+    client.send(b"GET /sleep?ms=1500 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
+    assert_eq!(client.response().status, 200);
+    assert!(client.is_silent_for(Duration::from_millis(300)));
+    client.send(b"67890");
+    assert!(client.is_alive());
+}
+
+/// With the buffers all but used up, what was read of a file into the loop's own buffer could stay
+/// there, and go out on the next connection.
+#[test]
+fn nobody_gets_what_was_read_for_another() {
+    const FILE_BYTES: usize = 16 << 20;
+    const MADE_BYTES: usize = 400_000;
+    let root = tempfile::tempdir().expect("a directory");
+    fs::write(root.path().join("file"), vec![b'F'; FILE_BYTES]).expect("a file");
+    let arguments = ["--no-sendfile", "--buffers", "4", "--buffer-size", "20K"];
+    let server = Server::root(root.path(), &arguments);
+    let download = || {
+        let body = server.get("/file").body;
+        assert!(body.len() == FILE_BYTES && body.iter().all(|&byte| byte == b'F'));
+    };
+    let pipeline = || {
+        let mut client = Client::connect_with_window(server.address(), 4096);
+        let made = padded(&format!("/bytes?n={MADE_BYTES}"), 600);
+        client.send(&made[..620]);
+        client.send(&[&made[620..], &padded("/plaintext", 700)].concat());
+        assert_eq!(client.response().body.len(), MADE_BYTES);
+        assert_eq!(client.response().text(), "Hello, World!");
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| (0..2).for_each(|_| download()));
+        }
+        for _ in 0..12 {
+            scope.spawn(|| (0..2).for_each(|_| pipeline()));
+        }
+    });
+    server.until_metric("buffers_large_used", 2);
+}
