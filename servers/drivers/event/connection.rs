@@ -44,7 +44,7 @@ pub(super) mod flag {
     pub const PENDING: u16 = 1 << 2;
     /// The deadline is that of a whole head and must not move.
     pub const HEAD_TIMED: u16 = 1 << 3;
-    /// The poller watches the descriptor.
+    /// The poller watches the descriptor: for something to read, at first.
     pub const WATCHED: u16 = 1 << 4;
     /// The connection ends once its output is sent.
     pub const LAST: u16 = 1 << 5;
@@ -56,6 +56,8 @@ pub(super) mod flag {
     pub const STARVED_FEW: u16 = 1 << 8;
     /// The loop has worked for it in this turn: what it has pipelined lets the others go first.
     pub const WORKED: u16 = 1 << 9;
+    /// The poller watches for room to write, too.
+    pub const WATCHED_BOTH: u16 = 1 << 10;
 }
 
 /// A connection.
@@ -116,11 +118,26 @@ impl Connection {
         }
     }
 
-    /// Registers a connection that outlives its first turn, once and for both directions.
+    /// Registers a connection that outlives its first turn: for writing only when there is something to
+    /// write, for a new socket has room, and the edge that says so costs a turn.
     pub fn watch(&mut self, ev: &mut EventLoop) -> bool {
         self.set(flag::WATCHED);
-        let both = Interest::READABLE | Interest::WRITABLE;
-        ev.watch(self.token, &self.stream, both, Trigger::Edge).is_ok()
+        let mut interest = Interest::READABLE;
+        if self.phase == Phase::Send {
+            self.set(flag::WATCHED_BOTH);
+            interest = interest | Interest::WRITABLE;
+        }
+        ev.watch(self.token, &self.stream, interest, Trigger::Edge).is_ok()
+    }
+
+    /// A full socket: from the first on, the poller watches for room, too.
+    pub fn watch_room(&mut self, ev: &mut EventLoop) {
+        if self.is(flag::WATCHED) && !self.is(flag::WATCHED_BOTH) {
+            self.set(flag::WATCHED_BOTH);
+            let both = Interest::READABLE | Interest::WRITABLE;
+            // Should it fail, the write timeout ends the connection.
+            let _ = ev.rewatch(self.token, &self.stream, both, Trigger::Edge);
+        }
     }
 
     /// Has the close to come sent RST: what the client has not taken is not worth the kernel's memory.

@@ -77,7 +77,12 @@ impl<A: App> Engine<A> {
     /// The loop's output becomes the connection's own. `false`: there is no buffer for it, which
     /// `has_buffers` should have seen; the connection must end then.
     #[cold]
-    fn park_output(&mut self, ev: &EventLoop, connection: &mut Connection, sent: u64) -> bool {
+    fn park_output(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        sent: u64,
+    ) -> bool {
         let Ok(out) = self.take_output() else {
             return false;
         };
@@ -88,6 +93,7 @@ impl<A: App> Engine<A> {
         exchange.sent += sent as i64;
         exchange.moved_ms = ev.now_ms() as u32;
         connection.phase = Phase::Send;
+        connection.watch_room(ev);
         true
     }
 
