@@ -40,11 +40,7 @@ pub fn open(options: &Options) -> io::Result<Vec<Listening>> {
             return Err(refused(addr, "it is named twice; name it once"));
         }
     }
-    options
-        .listen
-        .iter()
-        .map(|addr| open_one(addr, options))
-        .collect()
+    options.listen.iter().map(|addr| open_one(addr, options)).collect()
 }
 
 fn open_one(addr: &ListenAddr, options: &Options) -> io::Result<Listening> {
@@ -54,27 +50,17 @@ fn open_one(addr: &ListenAddr, options: &Options) -> io::Result<Listening> {
             let listener = Listener::bind_unix(path, options.backlog)?;
             (listener, Some(SocketFile::at(path)?))
         }
-        ListenAddr::Fd(fd) => (
-            inherit(*fd, options).map_err(|why| refused(addr, &why))?,
-            None,
-        ),
+        ListenAddr::Fd(fd) => (inherit(*fd, options).map_err(|why| refused(addr, &why))?, None),
     };
     let url = url(&listener.local_addr()?);
-    Ok(Listening {
-        listener,
-        url,
-        file,
-    })
+    Ok(Listening { listener, url, file })
 }
 
 /// Binds a TCP address. `[::]` stands for every address of the machine, as far as it can: it takes IPv4
 /// too unless that was asked for by itself, and where there is no IPv6 it is IPv4's.
 fn bind_tcp(addr: SocketAddr, options: &Options) -> io::Result<Listener> {
     let takes_v4 = takes_v4_too(addr, &options.listen);
-    let tcp = ListenOptions {
-        v6only: !takes_v4,
-        ..listen_options(options)
-    };
+    let tcp = ListenOptions { v6only: !takes_v4, ..listen_options(options) };
     match Listener::bind(addr, &tcp) {
         Err(error) if takes_v4 && may_lack_v6(&error) => {
             let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, addr.port()));
@@ -92,10 +78,7 @@ fn takes_v4_too(addr: SocketAddr, all: &[ListenAddr]) -> bool {
 
 /// Whether an error may come of a machine without IPv6, and not of the port.
 fn may_lack_v6(error: &io::Error) -> bool {
-    !matches!(
-        error.kind(),
-        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
-    )
+    !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 fn listen_options(options: &Options) -> ListenOptions {
@@ -165,10 +148,7 @@ fn socket_number(socket: &OwnedFd, option: c_int) -> io::Result<c_int> {
 }
 
 fn refused(addr: &ListenAddr, why: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("cannot listen on {addr}: {why}"),
-    )
+    io::Error::new(io::ErrorKind::InvalidInput, format!("cannot listen on {addr}: {why}"))
 }
 
 /// What a person types into a browser to come here: nobody can go to `0.0.0.0`.
@@ -198,11 +178,7 @@ pub struct SocketFile {
 impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
         let identity = identity(path)?;
-        Ok(SocketFile {
-            path: path.to_owned(),
-            identity,
-            maker: std::process::id(),
-        })
+        Ok(SocketFile { path: path.to_owned(), identity, maker: std::process::id() })
     }
 }
 
@@ -233,10 +209,7 @@ mod tests {
     use super::*;
 
     fn options(listen: Vec<ListenAddr>) -> Options {
-        Options {
-            listen,
-            ..Options::default()
-        }
+        Options { listen, ..Options::default() }
     }
 
     fn tcp(text: &str) -> ListenAddr {
@@ -244,19 +217,11 @@ mod tests {
     }
 
     fn refusal(listen: Vec<ListenAddr>) -> String {
-        open(&options(listen))
-            .expect_err("should be refused")
-            .to_string()
+        open(&options(listen)).expect_err("should be refused").to_string()
     }
 
     fn port(listening: &Listening) -> u16 {
-        listening
-            .listener
-            .local_addr()
-            .unwrap()
-            .socket_addr()
-            .unwrap()
-            .port()
+        listening.listener.local_addr().unwrap().socket_addr().unwrap().port()
     }
 
     #[test]
@@ -271,21 +236,12 @@ mod tests {
     fn every_address_includes_ipv4() {
         let open = open(&options(vec![tcp("[::]:0")])).unwrap();
         TcpStream::connect((Ipv4Addr::LOCALHOST, port(&open[0]))).unwrap();
-        assert!(
-            open[0].url.starts_with("http://localhost:"),
-            "{}",
-            open[0].url
-        );
+        assert!(open[0].url.starts_with("http://localhost:"), "{}", open[0].url);
     }
 
     #[test]
     fn ipv6_leaves_ipv4_to_an_address_of_its_own() {
-        let all = [
-            tcp("[::]:80"),
-            tcp("0.0.0.0:80"),
-            tcp("0.0.0.0:81"),
-            tcp("[::]:82"),
-        ];
+        let all = [tcp("[::]:80"), tcp("0.0.0.0:80"), tcp("0.0.0.0:81"), tcp("[::]:82")];
         let takes = |text: &str| takes_v4_too(text.parse().unwrap(), &all);
         assert!(!takes("[::]:80") && !takes("[::]:81") && takes("[::]:82"));
         assert!(!takes("[::1]:82") && !takes("0.0.0.0:82"));
@@ -302,10 +258,7 @@ mod tests {
     #[test]
     fn an_address_named_twice_is_refused() {
         let text = refusal(vec![tcp("127.0.0.1:1"), tcp("127.0.0.1:1")]);
-        assert_eq!(
-            text,
-            "cannot listen on 127.0.0.1:1: it is named twice; name it once"
-        );
+        assert_eq!(text, "cannot listen on 127.0.0.1:1: it is named twice; name it once");
     }
 
     #[test]
@@ -345,10 +298,7 @@ mod tests {
         let open = open(&options(vec![ListenAddr::Fd(made.into_raw_fd())])).unwrap();
         assert_eq!(open[0].url, format!("http://{addr}"));
         let accept = open[0].listener.accept().unwrap();
-        assert!(
-            matches!(accept, reactor::net::Accept::Empty),
-            "it does not block: {accept:?}"
-        );
+        assert!(matches!(accept, reactor::net::Accept::Empty), "it does not block: {accept:?}");
         TcpStream::connect(addr).unwrap();
     }
 
@@ -365,10 +315,7 @@ mod tests {
     fn descriptors_that_do_not_listen_are_refused_with_the_reason() {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap().into_raw_fd();
         let text = refusal(vec![ListenAddr::Fd(udp)]);
-        assert!(
-            text.starts_with(&format!("cannot listen on fd:{udp}: it is no stream")),
-            "{text}"
-        );
+        assert!(text.starts_with(&format!("cannot listen on fd:{udp}: it is no stream")), "{text}");
 
         let (stream, _other) = UnixStream::pair().unwrap();
         let text = refusal(vec![ListenAddr::Fd(stream.into_raw_fd())]);

@@ -63,26 +63,13 @@ static ALLOCATOR: Counting = Counting;
 /// Serves `root` on a thread of this process.
 fn serve(root: &Path) -> SocketAddr {
     let root = root.to_str().expect("UTF-8");
-    let arguments = [
-        "--listen",
-        "127.0.0.1:0",
-        "--demo",
-        "--root",
-        root,
-        "--cache-ttl",
-        "1h",
-    ];
+    let arguments = ["--listen", "127.0.0.1:0", "--demo", "--root", root, "--cache-ttl", "1h"];
     let arguments = arguments.map(OsString::from);
     let card = &stampede::models::sped::CARD;
     let parsed = Options::from_env_and_args(card, arguments, |_: &str| None);
-    let Ok(Parsed::Run(options)) = parsed else {
-        panic!("options that are none")
-    };
+    let Ok(Parsed::Run(options)) = parsed else { panic!("options that are none") };
     let listeners = stampede::listen::open(&options).expect("a listener");
-    let address = listeners[0]
-        .url
-        .strip_prefix("http://")
-        .expect("a TCP address");
+    let address = listeners[0].url.strip_prefix("http://").expect("a TCP address");
     let address = address.trim_end_matches('/').parse().expect("an address");
     thread::spawn(move || {
         let census = Census::new(1).expect("counters");
@@ -134,11 +121,7 @@ fn a_warm_server_allocates_nothing_for_a_request() {
         ("/json", get("/json"), 1),
         ("a cached file", get("/small.html"), 1),
         ("a larger cached file", get("/medium.bin"), 1),
-        (
-            "a browser's request",
-            request("GET", "/small.html", &browser),
-            1,
-        ),
+        ("a browser's request", request("GET", "/small.html", &browser), 1),
     ];
     for (name, request, answers) in cases {
         let allocations = allocations_of(&mut client, &request, answers);

@@ -10,10 +10,7 @@ use common::{Server, get, noise, post, post_chunked, request};
 
 /// The head of a request.
 fn head_of(request: &[u8]) -> &[u8] {
-    let end = request
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .expect("a blank line");
+    let end = request.windows(4).position(|window| window == b"\r\n\r\n").expect("a blank line");
     &request[..end + 4]
 }
 
@@ -21,16 +18,8 @@ fn head_of(request: &[u8]) -> &[u8] {
 fn assert_echo(answer: &common::Response, request: &[u8], body: &[u8]) {
     assert_eq!(answer.status, 200, "{answer:?}");
     let (head, rest) = answer.body.split_at(head_of(request).len());
-    assert_eq!(
-        String::from_utf8_lossy(head),
-        String::from_utf8_lossy(head_of(request))
-    );
-    assert!(
-        rest == body,
-        "{} bytes came back of {}",
-        rest.len(),
-        body.len()
-    );
+    assert_eq!(String::from_utf8_lossy(head), String::from_utf8_lossy(head_of(request)));
+    assert!(rest == body, "{} bytes came back of {}", rest.len(), body.len());
 }
 
 #[test]
@@ -38,20 +27,7 @@ fn a_body_comes_back_whatever_its_length() {
     let server = Server::start(&["--demo", "--max-body", "8M"]);
     let mut client = server.connect();
     // Around the sizes of buffers and of what is copied behind a head.
-    let sizes = [
-        0,
-        1,
-        511,
-        512,
-        4000,
-        4096,
-        32_000,
-        32_768,
-        40_000,
-        65_536,
-        1 << 20,
-        5_000_001,
-    ];
+    let sizes = [0, 1, 511, 512, 4000, 4096, 32_000, 32_768, 40_000, 65_536, 1 << 20, 5_000_001];
     for len in sizes {
         let body = noise(len, len as u64);
         let with_length = post("/echo", &["X-Some: field"], &body);
@@ -109,10 +85,7 @@ fn a_client_that_expects_100_gets_it_and_then_its_answer() {
         let whole = post("/echo", &["Expect: 100-continue"], b"hello");
         client.send(head_of(&whole));
         let go_on = client.response();
-        assert_eq!(
-            (go_on.status, go_on.head.as_str()),
-            (100, "HTTP/1.1 100 Continue\r\n\r\n")
-        );
+        assert_eq!((go_on.status, go_on.head.as_str()), (100, "HTTP/1.1 100 Continue\r\n\r\n"));
         client.send(b"hello");
         assert_echo(&client.response(), &whole, b"hello");
     }
@@ -137,11 +110,7 @@ fn a_client_that_has_sent_its_body_already_needs_no_100() {
 fn the_answer_takes_the_place_of_100_when_the_body_is_not_wanted() {
     let server = Server::demo();
     let mut client = server.connect();
-    client.send(&request(
-        "POST",
-        "/plaintext",
-        &["Content-Length: 5", "Expect: 100-continue"],
-    ));
+    client.send(&request("POST", "/plaintext", &["Content-Length: 5", "Expect: 100-continue"]));
     let answer = client.response();
     assert_eq!(answer.status, 405);
     // Nobody can know whether the five bytes will come.
@@ -164,23 +133,12 @@ fn a_client_of_1_0_never_gets_100() {
 fn a_get_may_have_a_body() {
     let server = Server::demo();
     let mut client = server.connect();
-    let whole = [
-        &request("GET", "/echo", &["Content-Length: 4"])[..],
-        b"body",
-    ]
-    .concat();
+    let whole = [&request("GET", "/echo", &["Content-Length: 4"])[..], b"body"].concat();
     assert_echo(&client.exchange(&whole), &whole, b"body");
     // One that does not look at it reads it all the same, or it would be taken for a request.
     let body = get("/json");
     let length = format!("Content-Length: {}", body.len());
-    client.send(
-        &[
-            request("GET", "/plaintext", &[&length]),
-            body,
-            get("/echo?next"),
-        ]
-        .concat(),
-    );
+    client.send(&[request("GET", "/plaintext", &[&length]), body, get("/echo?next")].concat());
     assert_eq!(client.response().text(), "Hello, World!");
     assert!(client.response().text().starts_with("GET /echo?next "));
 }
@@ -210,16 +168,8 @@ fn head_gets_the_fields_of_get_and_no_content() {
         let head = client.response_to_head();
         let whole = client.get(target);
         assert_eq!(head.status, whole.status, "{target}");
-        assert_eq!(
-            head.field("Content-Length"),
-            whole.field("Content-Length"),
-            "{target}"
-        );
-        assert_eq!(
-            head.field("Content-Type"),
-            whole.field("Content-Type"),
-            "{target}"
-        );
+        assert_eq!(head.field("Content-Length"), whole.field("Content-Length"), "{target}");
+        assert_eq!(head.field("Content-Type"), whole.field("Content-Type"), "{target}");
     }
 }
 
@@ -244,10 +194,7 @@ fn broken_chunks_are_400_and_end_the_connection() {
         assert!(answer.closes());
         client.expect_close();
     }
-    assert_eq!(
-        server.metric("requests_malformed_total"),
-        broken.len() as u64
-    );
+    assert_eq!(server.metric("requests_malformed_total"), broken.len() as u64);
 }
 
 /// 2^64 and more: too large for a number, hence too large for a body.
@@ -268,11 +215,7 @@ fn a_chunk_size_that_overflows_is_413() {
 fn broken_chunks_behind_an_answer_end_the_connection_without_another() {
     let server = Server::demo();
     let (mut client, mut ping) = (server.connect(), server.connect());
-    client.send(&request(
-        "POST",
-        "/plaintext",
-        &["Transfer-Encoding: chunked"],
-    ));
+    client.send(&request("POST", "/plaintext", &["Transfer-Encoding: chunked"]));
     assert_eq!(client.response().status, 405);
     ping.get("/plaintext");
     client.send(b"zz\r\n");
@@ -283,16 +226,9 @@ fn broken_chunks_behind_an_answer_end_the_connection_without_another() {
 fn an_incomplete_body_is_never_taken_for_a_whole_one() {
     let server = Server::demo();
     let cut: [Vec<u8>; 2] = [
-        [
-            &request("POST", "/echo", &["Content-Length: 10"])[..],
-            b"12345",
-        ]
-        .concat(),
-        [
-            &request("POST", "/echo", &["Transfer-Encoding: chunked"])[..],
-            b"5\r\n12345\r\n",
-        ]
-        .concat(),
+        [&request("POST", "/echo", &["Content-Length: 10"])[..], b"12345"].concat(),
+        [&request("POST", "/echo", &["Transfer-Encoding: chunked"])[..], b"5\r\n12345\r\n"]
+            .concat(),
     ];
     for bytes in cut {
         let mut client = server.connect();

@@ -17,22 +17,10 @@ fn conversations() -> Vec<Vec<u8>> {
     let then_close = |requests: &[Vec<u8>]| [&requests.concat()[..], &close].concat();
     vec![
         close.clone(),
-        then_close(&[
-            get("/plaintext"),
-            get("/nothing/here?q=%20"),
-            request("HEAD", "/json", &[]),
-        ]),
-        then_close(&[post(
-            "/echo",
-            &["X-Empty:", "X-Tab: a\tb"],
-            b"a body\r\n\r\nwith lines",
-        )]),
+        then_close(&[get("/plaintext"), get("/nothing/here?q=%20"), request("HEAD", "/json", &[])]),
+        then_close(&[post("/echo", &["X-Empty:", "X-Tab: a\tb"], b"a body\r\n\r\nwith lines")]),
         then_close(&[post("/plaintext", &[], b"not wanted"), get("/plaintext")]),
-        then_close(&[post_chunked(
-            "/echo",
-            &[],
-            &[b"some", b"chunks", b"\r\n0\r\n\r\n"],
-        )]),
+        then_close(&[post_chunked("/echo", &[], &[b"some", b"chunks", b"\r\n0\r\n\r\n"])]),
         then_close(&[
             [
                 &request("PUT", "/echo", &["Transfer-Encoding: chunked"])[..],
@@ -43,17 +31,9 @@ fn conversations() -> Vec<Vec<u8>> {
         ]),
         b"GET /plaintext HTTP/1.0\r\n\r\n".to_vec(),
         b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\nGET /bad target HTTP/1.1\r\n\r\n".to_vec(),
-        [
-            get("/plaintext"),
-            b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_vec(),
-        ]
-        .concat(),
+        [get("/plaintext"), b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_vec()].concat(),
         post_chunked("/echo", &["Connection: close"], &[b"x"]),
-        [
-            &request("POST", "/echo", &["Transfer-Encoding: chunked"])[..],
-            b"3\r\nabcX\r\n",
-        ]
-        .concat(),
+        [&request("POST", "/echo", &["Transfer-Encoding: chunked"])[..], b"3\r\nabcX\r\n"].concat(),
     ]
 }
 
@@ -132,11 +112,7 @@ fn pipelined_batches_give_the_same_answers_however_they_are_cut() {
             pieces.push(piece);
             rest = after;
         }
-        assert_same(
-            &pieces,
-            &in_pieces(&server, &mut ping, &pieces),
-            &undated(&apart),
-        );
+        assert_same(&pieces, &in_pieces(&server, &mut ping, &pieces), &undated(&apart));
     }
 }
 
@@ -158,23 +134,9 @@ fn a_large_answer_between_small_ones_keeps_its_place() {
     let server = Server::demo();
     let mut client = server.connect();
     let large = get("/bytes?n=3000000");
-    client.send(
-        &[
-            get("/echo?a"),
-            large.clone(),
-            get("/echo?b"),
-            large,
-            get("/echo?c"),
-        ]
-        .concat(),
-    );
+    client.send(&[get("/echo?a"), large.clone(), get("/echo?b"), large, get("/echo?c")].concat());
     for (marker, len) in [("a", 3_000_000), ("b", 3_000_000), ("c", 0)] {
-        assert!(
-            client
-                .response()
-                .text()
-                .starts_with(&format!("GET /echo?{marker} "))
-        );
+        assert!(client.response().text().starts_with(&format!("GET /echo?{marker} ")));
         if len > 0 {
             assert_eq!(client.response().body.len(), len);
         }
@@ -209,25 +171,18 @@ fn two_hundred_thousand_pipelined_requests_of_a_client_that_does_not_read_cost_n
     server.until_metric_above("bytes_received_total", 100_000);
     observe::until_at_rest(server.pid());
     let stalled = observe::pss_bytes(server.pid());
-    assert!(
-        stalled < before + 256 * 1024,
-        "{before} bytes before, {stalled} when stalled"
-    );
+    assert!(stalled < before + 256 * 1024, "{before} bytes before, {stalled} when stalled");
 
     for i in 0..REQUESTS {
         let answer = client.response();
         match i % NUMBERED {
-            0 => assert!(
-                answer.text().starts_with(&format!("GET /echo?number={i} ")),
-                "{answer:?}"
-            ),
+            0 => {
+                assert!(answer.text().starts_with(&format!("GET /echo?number={i} ")), "{answer:?}")
+            }
             _ => assert_eq!(answer.text(), "Hello, World!", "answer {i}"),
         }
     }
     writer.join().expect("the writer's end");
     let after = observe::pss_bytes(server.pid());
-    assert!(
-        after < before + 256 * 1024,
-        "{before} bytes before, {after} after"
-    );
+    assert!(after < before + 256 * 1024, "{before} bytes before, {after} after");
 }

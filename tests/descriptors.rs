@@ -14,9 +14,7 @@ fn ten_thousand_connections_later_the_descriptors_are_where_they_were() {
     let server = Server::demo();
     server.get("/plaintext");
     server.until_metric("connections_open", 1);
-    until("the first connections are gone", || {
-        server.metric("connections_open") == 1
-    });
+    until("the first connections are gone", || server.metric("connections_open") == 1);
     let before = observe::descriptors(server.pid());
     let half_a_body = post("/echo", &[], b"0123456789");
     let half_a_body = &half_a_body[..half_a_body.len() - 5];
@@ -41,9 +39,7 @@ fn ten_thousand_connections_later_the_descriptors_are_where_they_were() {
     }
     assert!(server.metric("connections_accepted_total") > CONNECTIONS as u64);
     server.until_metric("connections_open", 1);
-    until("the descriptors are back", || {
-        observe::descriptors(server.pid()) <= before
-    });
+    until("the descriptors are back", || observe::descriptors(server.pid()) <= before);
     for gauge in ["buffers_small_used", "body_bytes_held", "waits"] {
         assert_eq!(server.metric(gauge), 0, "{gauge}");
     }
@@ -54,13 +50,7 @@ fn server_with_descriptors(count: u32) -> Server {
     let mut command = Command::new("sh");
     let script = format!("ulimit -n {count}; exec \"$0\" \"$@\"");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_sped")]);
-    command.args([
-        "--listen",
-        "127.0.0.1:0",
-        "--demo",
-        "--max-connections",
-        "1000",
-    ]);
+    command.args(["--listen", "127.0.0.1:0", "--demo", "--max-connections", "1000"]);
     Server::spawn(command)
 }
 
@@ -88,10 +78,7 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
 
     // Those that it has are served; the others cost it next to nothing.
     let served = clients.iter().filter(|client| client.has_answer()).count();
-    assert!(
-        (30..CLIENTS).contains(&served),
-        "{served} of {CLIENTS} were accepted"
-    );
+    assert!((30..CLIENTS).contains(&served), "{served} of {CLIENTS} were accepted");
     let cpu = observe::cpu_seconds(server.pid());
     let turns = 20;
     for _ in 0..turns {
@@ -99,20 +86,12 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
         assert_eq!(first.get("/plaintext").status, 200);
     }
     let spent = observe::cpu_seconds(server.pid()) - cpu;
-    assert!(
-        spent < 0.15,
-        "{spent} s of CPU time in one second of being out of descriptors"
-    );
+    assert!(spent < 0.15, "{spent} s of CPU time in one second of being out of descriptors");
 
     // As many as close let as many in, until nobody is left waiting.
     for (i, mut client) in clients.into_iter().enumerate() {
         let answer = client.try_response();
-        assert_eq!(
-            answer
-                .unwrap_or_else(|error| panic!("client {i}: {error}"))
-                .status,
-            200
-        );
+        assert_eq!(answer.unwrap_or_else(|error| panic!("client {i}: {error}")).status, 200);
     }
     assert!(first.is_alive());
     assert_eq!(server.get("/plaintext").status, 200);

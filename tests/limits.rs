@@ -20,11 +20,7 @@ fn expect_refusal(client: &mut Client, status: u16) -> Response {
 /// A GET of exactly `len` bytes.
 fn head_of(len: usize) -> Vec<u8> {
     let fixed = request("GET", "/plaintext", &["X: "]).len();
-    let head = request(
-        "GET",
-        "/plaintext",
-        &[&format!("X: {}", "a".repeat(len - fixed))],
-    );
+    let head = request("GET", "/plaintext", &[&format!("X: {}", "a".repeat(len - fixed))]);
     assert_eq!(head.len(), len);
     head
 }
@@ -74,12 +70,7 @@ fn more_fields_than_allowed_are_431() {
     let mut client = server.connect();
     // With Host.
     let fields = ["X: y"; 10];
-    assert_eq!(
-        client
-            .exchange(&request("GET", "/plaintext", &fields[..9]))
-            .status,
-        200
-    );
+    assert_eq!(client.exchange(&request("GET", "/plaintext", &fields[..9])).status, 200);
     client.send(&request("GET", "/plaintext", &fields));
     expect_refusal(&mut client, 431);
 }
@@ -98,10 +89,7 @@ fn a_target_longer_than_allowed_is_414() {
 fn a_body_longer_than_allowed_is_413_before_it_is_sent() {
     let server = Server::start(&["--demo", "--max-body", "1000"]);
     let mut client = server.connect();
-    assert_eq!(
-        client.exchange(&post("/echo", &[], &[b'x'; 1000])).status,
-        200
-    );
+    assert_eq!(client.exchange(&post("/echo", &[], &[b'x'; 1000])).status, 200);
     client.send(&request("POST", "/echo", &["Content-Length: 1001"]));
     expect_refusal(&mut client, 413);
     let mut client = server.connect();
@@ -115,12 +103,7 @@ fn a_chunked_body_is_413_when_it_has_become_too_long() {
     let server = Server::start(&["--demo", "--max-body", "1000"]);
     let mut client = server.connect();
     let half = [b'x'; 500];
-    assert_eq!(
-        client
-            .exchange(&post_chunked("/echo", &[], &[&half, &half]))
-            .status,
-        200
-    );
+    assert_eq!(client.exchange(&post_chunked("/echo", &[], &[&half, &half])).status, 200);
     client.send(&post_chunked("/echo", &[], &[&half, &half, b"x"]));
     expect_refusal(&mut client, 413);
 }
@@ -135,9 +118,7 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
         client.send(&request("POST", "/echo", &["Content-Length: 4000000"]));
         let piece = [b'x'; 100_000];
         for _ in 0..40 {
-            client
-                .try_send(&piece)
-                .unwrap_or_else(|error| panic!("round {round}: {error}"));
+            client.try_send(&piece).unwrap_or_else(|error| panic!("round {round}: {error}"));
         }
         expect_refusal(&mut client, 413);
     }
@@ -161,10 +142,7 @@ fn a_refused_client_that_never_stops_sending_is_cut_off() {
     assert_eq!(client.response().status, 413);
     let begin = std::time::Instant::now();
     while client.try_send(&[b'x'; 1000]).is_ok() {
-        assert!(
-            begin.elapsed() < common::PATIENCE,
-            "it is read from for ever"
-        );
+        assert!(begin.elapsed() < common::PATIENCE, "it is read from for ever");
         std::thread::sleep(Duration::from_millis(5)); // the pace of a stubborn client
     }
     server.until_metric("connections_open", 1);
@@ -186,10 +164,7 @@ fn one_connection_more_than_allowed_waits_until_another_closes() {
     let before = observe::cpu_seconds(server.pid());
     assert!(waiting.is_silent_for(Duration::from_millis(500)));
     let spent = observe::cpu_seconds(server.pid()) - before;
-    assert!(
-        spent < 0.1,
-        "{spent} s of CPU time for waiting half a second"
-    );
+    assert!(spent < 0.1, "{spent} s of CPU time for waiting half a second");
     held.pop();
     assert_eq!(waiting.response().status, 200);
     assert!(held.iter_mut().all(Client::is_alive));
@@ -213,9 +188,7 @@ fn bodies_beyond_the_memory_for_all_of_them_are_503() {
     let (most, rest) = large.split_at(large.len() - 10);
     let mut first = server.connect();
     first.send(most);
-    common::until("most of the first body is held", || {
-        server.metric("body_bytes_held") > 79_000
-    });
+    common::until("most of the first body is held", || server.metric("body_bytes_held") > 79_000);
     let mut second = server.connect();
     second.send(most);
     let refusal = expect_refusal(&mut second, 503);
@@ -232,9 +205,8 @@ fn bodies_beyond_the_memory_for_all_of_them_are_503() {
 fn more_readers_than_buffers_take_turns() {
     const LEN: usize = 6_000_000;
     let server = Server::start(&["--demo", "--buffers", "4"]);
-    let mut readers: Vec<Client> = (0..20)
-        .map(|_| Client::connect_with_window(server.address(), 65_536))
-        .collect();
+    let mut readers: Vec<Client> =
+        (0..20).map(|_| Client::connect_with_window(server.address(), 65_536)).collect();
     for reader in &mut readers {
         reader.send(&get(&format!("/bytes?n={LEN}")));
     }
@@ -249,10 +221,7 @@ fn more_readers_than_buffers_take_turns() {
             });
         }
     });
-    assert!(
-        server.metric("buffers_starved_total") > 0,
-        "the pool never ran dry"
-    );
+    assert!(server.metric("buffers_starved_total") > 0, "the pool never ran dry");
 }
 
 /// Four buffers, and 200 clients that each need one: they wait for each other, and nobody is lost.
@@ -269,9 +238,7 @@ fn more_clients_than_buffers_take_turns() {
         client.send(end);
     }
     for (i, client) in clients.iter_mut().enumerate() {
-        let answer = client
-            .try_response()
-            .unwrap_or_else(|error| panic!("client {i}: {error}"));
+        let answer = client.try_response().unwrap_or_else(|error| panic!("client {i}: {error}"));
         assert_eq!(answer.body.len(), 100_000);
     }
 }

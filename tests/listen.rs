@@ -50,21 +50,12 @@ fn every_listener_serves() {
     let path = folder.path().join("socket");
     let unix = format!("unix:{}", path.display());
     let mut command = sped();
-    command.args([
-        "--demo",
-        "--listen",
-        "127.0.0.1:0",
-        "--listen",
-        "127.0.0.2:0",
-    ]);
+    command.args(["--demo", "--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0"]);
     command.args(["--listen", &unix]);
     let mut server = Server::spawn_listening(command, 3);
     let addresses = server.addresses().to_vec();
     assert_ne!(addresses[0], addresses[1]);
-    assert!(
-        addresses[2].contains(path.to_str().expect("UTF-8")),
-        "{addresses:?}"
-    );
+    assert!(addresses[2].contains(path.to_str().expect("UTF-8")), "{addresses:?}");
     for address in &addresses[..2] {
         let address = address.strip_prefix("http://").expect("an http address");
         let mut client = Client::connect(address.parse().expect("an address"));
@@ -133,14 +124,8 @@ fn sockets_of_systemd_are_listened_on() {
     pass_both(&mut command, &tcp, &unix);
     let mut server = Server::spawn_listening(command, 2);
     drop((tcp, unix));
-    assert_eq!(
-        Client::connect(address).get("/plaintext").text(),
-        "Hello, World!"
-    );
-    assert_eq!(
-        Client::connect_unix(&path).get("/plaintext").text(),
-        "Hello, World!"
-    );
+    assert_eq!(Client::connect(address).get("/plaintext").text(), "Hello, World!");
+    assert_eq!(Client::connect_unix(&path).get("/plaintext").text(), "Hello, World!");
     assert_eq!(server.stop().code(), Some(0));
     assert!(path.exists(), "the file is systemd's, not ours");
 }
@@ -172,10 +157,7 @@ fn what_is_no_listening_socket_is_refused_by_name() {
     let output = run(&["--listen", "fd:99"]);
     assert!(refusal(&output).contains("fd:99"), "{output:?}");
     let sockets: [(OwnedFd, &str); 2] = [
-        (
-            UdpSocket::bind("127.0.0.1:0").expect("a socket").into(),
-            "stream",
-        ),
+        (UdpSocket::bind("127.0.0.1:0").expect("a socket").into(), "stream"),
         (
             Path::new("/dev/null")
                 .to_owned()
@@ -204,10 +186,7 @@ fn an_address_in_use_is_said_with_its_name() {
     let server = Server::demo();
     let address = server.address().to_string();
     let text = refusal(&run(&["--listen", &address]));
-    assert!(
-        text.contains(&address) && text.to_lowercase().contains("in use"),
-        "{text}"
-    );
+    assert!(text.contains(&address) && text.to_lowercase().contains("in use"), "{text}");
     assert_eq!(server.get("/plaintext").status, 200);
 }
 
@@ -256,52 +235,31 @@ fn help_and_version_are_printed_and_end_well() {
     for flag in ["--help", "-h", "--version", "-V"] {
         let output = run(&[flag]);
         assert_eq!(output.status.code(), Some(0), "{flag}");
-        assert!(
-            output.stderr.is_empty() && !output.stdout.is_empty(),
-            "{flag}"
-        );
+        assert!(output.stderr.is_empty() && !output.stdout.is_empty(), "{flag}");
     }
     let version = String::from_utf8(run(&["--version"]).stdout).expect("UTF-8");
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     let help = String::from_utf8(run(&["--help"]).stdout).expect("UTF-8");
     assert!(help.contains("--listen") && help.contains("--head-timeout"));
-    assert!(
-        help.lines().all(|line| line.chars().count() <= 80),
-        "a line beyond 80 columns"
-    );
+    assert!(help.lines().all(|line| line.chars().count() <= 80), "a line beyond 80 columns");
 }
 
 #[test]
 fn what_is_wrong_is_said_with_the_flag_the_cause_and_the_mend() {
     for (arguments, hints) in [
-        (
-            &["--head-timout", "10s"][..],
-            &["--head-timout", "--head-timeout"][..],
-        ),
+        (&["--head-timout", "10s"][..], &["--head-timout", "--head-timeout"][..]),
         (&["--head-timeout", "10"], &["--head-timeout", "10"]),
         (&["--max-head", "lots"], &["--max-head", "lots"]),
-        (
-            &["--root", "/nonexistent/folder"],
-            &["--root", "/nonexistent/folder"],
-        ),
-        (
-            &["--listen", "localhost:http"],
-            &["--listen", "localhost:http"],
-        ),
-        (
-            &["--max-head", "60K", "--buffer-size", "16K"],
-            &["--buffer-size"],
-        ),
+        (&["--root", "/nonexistent/folder"], &["--root", "/nonexistent/folder"]),
+        (&["--listen", "localhost:http"], &["--listen", "localhost:http"]),
+        (&["--max-head", "60K", "--buffer-size", "16K"], &["--buffer-size"]),
         (&["surplus"], &["surplus"]),
     ] {
         let text = refusal(&run(arguments));
         for hint in hints {
             assert!(text.contains(hint), "{arguments:?}: {text}");
         }
-        assert!(
-            !text.contains("listening on"),
-            "it refuses before it listens: {text}"
-        );
+        assert!(!text.contains("listening on"), "it refuses before it listens: {text}");
     }
 }
 
@@ -309,9 +267,7 @@ fn what_is_wrong_is_said_with_the_flag_the_cause_and_the_mend() {
 fn a_variable_is_an_option_and_an_argument_wins() {
     let with = |arguments: &[&str]| {
         let mut command = sped();
-        command
-            .env("STAMPEDE_MAX_TARGET", "100")
-            .env("STAMPEDE_LISTEN", "127.0.0.1:0");
+        command.env("STAMPEDE_MAX_TARGET", "100").env("STAMPEDE_LISTEN", "127.0.0.1:0");
         command.arg("--demo").args(arguments);
         Server::spawn(command)
     };
@@ -321,8 +277,5 @@ fn a_variable_is_an_option_and_an_argument_wins() {
     let mut command = sped();
     command.env("STAMPEDE_HEAD_TIMEOUT", "soon");
     let text = refusal(&command.output().expect("running sped"));
-    assert!(
-        text.contains("STAMPEDE_HEAD_TIMEOUT") && text.contains("soon"),
-        "{text}"
-    );
+    assert!(text.contains("STAMPEDE_HEAD_TIMEOUT") && text.contains("soon"), "{text}");
 }

@@ -24,11 +24,7 @@ impl Logged {
         let name = file.to_str().expect("UTF-8");
         let log = ["--demo", "--access-log", format, "--log-file", name];
         let server = Server::start(&[&log[..], arguments].concat());
-        Logged {
-            server,
-            file,
-            folder,
-        }
+        Logged { server, file, folder }
     }
 
     /// Stops the server; returns its lines.
@@ -40,10 +36,7 @@ impl Logged {
 
 fn lines(file: &PathBuf) -> Vec<String> {
     let text = fs::read_to_string(file).expect("the log");
-    assert!(
-        text.is_empty() || text.ends_with('\n'),
-        "a line without an end"
-    );
+    assert!(text.is_empty() || text.ends_with('\n'), "a line without an end");
     text.lines().map(str::to_owned).collect()
 }
 
@@ -51,9 +44,7 @@ fn lines(file: &PathBuf) -> Vec<String> {
 #[track_caller]
 fn after_time(line: &str) -> &str {
     let (before, after) = line.split_once("] ").expect("a time in brackets");
-    let time = before
-        .strip_prefix("127.0.0.1 - - [")
-        .expect("an address and two dashes");
+    let time = before.strip_prefix("127.0.0.1 - - [").expect("an address and two dashes");
     assert_eq!(time.len(), "22/Nov/2026:06:17:01 +0000".len(), "{line}");
     after
 }
@@ -68,10 +59,7 @@ fn the_common_format_is_as_every_tool_knows_it() {
     client.response_to_head();
     drop(client);
     let lines = logged.finish();
-    assert_eq!(
-        after_time(&lines[0]),
-        "\"GET /plaintext?a=b HTTP/1.1\" 200 13"
-    );
+    assert_eq!(after_time(&lines[0]), "\"GET /plaintext?a=b HTTP/1.1\" 200 13");
     assert!(after_time(&lines[1]).starts_with("\"GET /missing HTTP/1.1\" 404 "));
     assert!(after_time(&lines[2]).starts_with("\"HEAD /json HTTP/1.1\" 200 "));
     assert_eq!(lines.len(), 3);
@@ -81,27 +69,18 @@ fn the_common_format_is_as_every_tool_knows_it() {
 fn the_combined_format_adds_referrer_and_agent() {
     let logged = Logged::start("combined", &[]);
     let fields = ["Referer: http://example.org/", "User-Agent: test/1 (x)"];
-    logged
-        .server
-        .exchange(&request("GET", "/plaintext", &fields));
+    logged.server.exchange(&request("GET", "/plaintext", &fields));
     logged.server.get("/plaintext");
     let lines = logged.finish();
     let line = after_time(&lines[0]);
-    assert_eq!(
-        line,
-        "\"GET /plaintext HTTP/1.1\" 200 13 \"http://example.org/\" \"test/1 (x)\""
-    );
+    assert_eq!(line, "\"GET /plaintext HTTP/1.1\" 200 13 \"http://example.org/\" \"test/1 (x)\"");
     assert!(after_time(&lines[1]).ends_with(" 200 13 \"-\" \"-\""));
 }
 
 #[test]
 fn the_json_format_is_one_object_a_line() {
     let logged = Logged::start("json", &[]);
-    logged.server.exchange(&request(
-        "GET",
-        "/plaintext?q=\"\\",
-        &["User-Agent: a\"b\\c\té"],
-    ));
+    logged.server.exchange(&request("GET", "/plaintext?q=\"\\", &["User-Agent: a\"b\\c\té"]));
     logged.server.get("/json");
     let lines = logged.finish();
     assert_eq!(lines.len(), 2);
@@ -140,11 +119,7 @@ fn no_request_can_forge_a_line() {
         for line in logged.finish() {
             let printable = line.bytes().all(|byte| (0x20..0x7f).contains(&byte));
             assert!(printable, "{format}: {line:?}");
-            let begin = if format == "json" {
-                "{"
-            } else {
-                "127.0.0.1 - - ["
-            };
+            let begin = if format == "json" { "{" } else { "127.0.0.1 - - [" };
             assert!(line.starts_with(begin), "{format}: {line}");
             assert!(!line.contains(forged), "{format}: {line}");
         }
@@ -154,14 +129,10 @@ fn no_request_can_forge_a_line() {
 #[test]
 fn refusals_and_timeouts_have_lines_too() {
     let logged = Logged::start("common", &["--head-timeout", "200ms", "--max-body", "10"]);
-    logged
-        .server
-        .exchange(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+    logged.server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
     logged.server.exchange(b"nonsense\r\n\r\n");
     logged.server.exchange(b"GET / HTTP/1.1\r\nHo");
-    logged
-        .server
-        .exchange(&request("POST", "/echo", &["Content-Length: 11"]));
+    logged.server.exchange(&request("POST", "/echo", &["Content-Length: 11"]));
     let lines = logged.finish();
     let ends: Vec<&str> = lines.iter().map(|line| after_time(line)).collect();
     assert_eq!(ends.len(), 4, "{ends:?}");
@@ -187,10 +158,7 @@ fn a_streamed_response_is_logged_with_what_was_sent() {
     client.reset();
     logged.server.until_metric("connections_open", 1);
     let lines = logged.finish();
-    let streamed: Vec<&String> = lines
-        .iter()
-        .filter(|line| line.contains("/bytes"))
-        .collect();
+    let streamed: Vec<&String> = lines.iter().filter(|line| line.contains("/bytes")).collect();
     let sent = |line: &str| {
         let (_, digits) = line.rsplit_once(' ').expect("a number at the end");
         digits.parse::<usize>().expect("a number of bytes")
@@ -222,13 +190,7 @@ fn sighup_opens_the_file_again_after_it_was_moved() {
 #[test]
 fn lines_on_standard_output_come_while_it_runs() {
     let mut command = server::sped();
-    command.args([
-        "--listen",
-        "127.0.0.1:0",
-        "--demo",
-        "--access-log",
-        "common",
-    ]);
+    command.args(["--listen", "127.0.0.1:0", "--demo", "--access-log", "common"]);
     command.stdout(Stdio::piped());
     let mut server = Server::spawn(command);
     let mut lines = BufReader::new(server.take_stdout()).lines();
@@ -241,13 +203,7 @@ fn lines_on_standard_output_come_while_it_runs() {
 #[test]
 fn a_pipe_that_nobody_reads_blocks_nobody() {
     let mut command = server::sped();
-    command.args([
-        "--listen",
-        "127.0.0.1:0",
-        "--demo",
-        "--access-log",
-        "combined",
-    ]);
+    command.args(["--listen", "127.0.0.1:0", "--demo", "--access-log", "combined"]);
     command.stdout(Stdio::piped());
     let mut server = Server::spawn(command);
     let unread = server.take_stdout();
@@ -261,9 +217,7 @@ fn a_pipe_that_nobody_reads_blocks_nobody() {
             assert_eq!(client.response().status, 200);
         }
     }
-    until("lines are dropped and counted", || {
-        server.metric("log_lines_dropped_total") > 0
-    });
+    until("lines are dropped and counted", || server.metric("log_lines_dropped_total") > 0);
     drop(client);
     assert_eq!(server.stop().code(), Some(0));
     drop(unread);
@@ -272,13 +226,7 @@ fn a_pipe_that_nobody_reads_blocks_nobody() {
 #[test]
 fn a_pipe_whose_reader_has_gone_ends_nothing() {
     let mut command = server::sped();
-    command.args([
-        "--listen",
-        "127.0.0.1:0",
-        "--demo",
-        "--access-log",
-        "common",
-    ]);
+    command.args(["--listen", "127.0.0.1:0", "--demo", "--access-log", "common"]);
     command.stdout(Stdio::piped());
     let mut server = Server::spawn(command);
     drop(server.take_stdout());

@@ -52,11 +52,8 @@ fn heads_that_wait_count_as_memory() {
             client
         })
         .collect();
-    let refused = clients
-        .iter_mut()
-        .map(Client::response)
-        .filter(|answer| answer.status == 503)
-        .count();
+    let refused =
+        clients.iter_mut().map(Client::response).filter(|answer| answer.status == 503).count();
     assert_eq!(refused, WAITING - 4, "40 KiB hold four of them");
     server.until_metric("body_bytes_held", 0);
     server.until_metric("waits", 0);

@@ -13,17 +13,10 @@ use common::{Response, until};
 fn conditions_are_evaluated_in_their_order() {
     let site = Site::start(&[]);
     let old = SystemTime::now() - Duration::from_secs(86_400);
-    let file = File::options()
-        .write(true)
-        .open(site.root().join("page.html"))
-        .expect("the file");
+    let file = File::options().write(true).open(site.root().join("page.html")).expect("the file");
     file.set_modified(old).expect("its time");
     let tag = site.strong_tag("/page.html");
-    let date = site
-        .ask("/page.html", &[])
-        .field("Last-Modified")
-        .expect("a date")
-        .to_owned();
+    let date = site.ask("/page.html", &[]).field("Last-Modified").expect("a date").to_owned();
     let none_match = format!("If-None-Match: \"x\", {tag}");
     let weak_none_match = format!("If-None-Match: W/{tag}");
     let since = format!("If-Modified-Since: {date}");
@@ -69,34 +62,21 @@ fn ranges_are_parts_of_the_file() {
         assert_eq!(answer.field("Content-Range"), Some(content_range));
     }
     let answer = range("bytes=36-");
-    assert_eq!(
-        (answer.status, answer.field("Content-Range")),
-        (416, Some("bytes */36"))
-    );
+    assert_eq!((answer.status, answer.field("Content-Range")), (416, Some("bytes */36")));
     for ignored in ["bytes=abc", "bytes=5-2", "frobs=0-4"] {
         assert_eq!(range(ignored).body.len(), 36, "{ignored}");
     }
     let several = range("bytes=0-1,10-12");
     let kind = several.field("Content-Type").expect("a type");
-    let boundary = kind
-        .strip_prefix("multipart/byteranges; boundary=")
-        .expect("a boundary");
+    let boundary = kind.strip_prefix("multipart/byteranges; boundary=").expect("a boundary");
     let boundary = boundary.trim_matches('"');
     let text = several.text();
     assert_eq!(several.status, 206);
-    assert!(
-        text.contains("Content-Range: bytes 10-12/36\r\n\r\nabc\r\n"),
-        "{text}"
-    );
+    assert!(text.contains("Content-Range: bytes 10-12/36\r\n\r\nabc\r\n"), "{text}");
     assert!(text.ends_with(&format!("--{boundary}--\r\n")), "{text}");
     // A request of few bytes must not ask for many.
     let many = "0-,".repeat(500);
-    assert!(
-        range(&format!("bytes={}", &many[..many.len() - 1]))
-            .body
-            .len()
-            < 10_000
-    );
+    assert!(range(&format!("bytes={}", &many[..many.len() - 1])).body.len() < 10_000);
 }
 
 #[test]
@@ -108,22 +88,14 @@ fn a_changed_file_is_not_continued_from_the_old_one() {
     assert_eq!(site.ask("/page.html", &fields).status, 206);
     fs::write(site.root().join("page.html"), "another content of the file").expect("writing");
     let answer = site.ask("/page.html", &fields);
-    assert_eq!(
-        (answer.status, answer.text()),
-        (200, "another content of the file")
-    );
+    assert_eq!((answer.status, answer.text()), (200, "another content of the file"));
 }
 
 #[test]
 fn compressed_siblings_are_served_to_those_who_take_them() {
     let site = Site::start(&[]);
     let ask = |accept: &str| site.ask("/style.css", &[&format!("Accept-Encoding: {accept}")]);
-    let mut tags = vec![
-        site.ask("/style.css", &[])
-            .field("ETag")
-            .expect("a tag")
-            .to_owned(),
-    ];
+    let mut tags = vec![site.ask("/style.css", &[]).field("ETag").expect("a tag").to_owned()];
     for (accept, coding, content) in [
         ("gzip", Some("gzip"), "gzip of it"),
         ("gzip, br", Some("br"), "brotli of it"),
@@ -135,15 +107,8 @@ fn compressed_siblings_are_served_to_those_who_take_them() {
         let answer = ask(accept);
         assert_eq!((answer.status, answer.text()), (200, content), "{accept}");
         assert_eq!(answer.field("Content-Encoding"), coding, "{accept}");
-        assert_eq!(
-            answer.field("Content-Type"),
-            Some("text/css; charset=utf-8")
-        );
-        assert!(
-            answer
-                .field("Vary")
-                .is_some_and(|vary| vary.contains("Accept-Encoding"))
-        );
+        assert_eq!(answer.field("Content-Type"), Some("text/css; charset=utf-8"));
+        assert!(answer.field("Vary").is_some_and(|vary| vary.contains("Accept-Encoding")));
         if coding.is_some() {
             tags.push(answer.field("ETag").expect("a tag").to_owned());
         }
@@ -153,10 +118,7 @@ fn compressed_siblings_are_served_to_those_who_take_them() {
     assert_eq!(tags.len(), 3, "each coding has a tag of its own: {tags:?}");
     let site = Site::start(&["--no-precompressed"]);
     let answer = site.ask("/style.css", &["Accept-Encoding: gzip, br"]);
-    assert_eq!(
-        (answer.text(), answer.field("Content-Encoding")),
-        ("a{}", None)
-    );
+    assert_eq!((answer.text(), answer.field("Content-Encoding")), ("a{}", None));
 }
 
 #[test]
@@ -164,15 +126,10 @@ fn a_root_may_have_its_own_page_for_what_is_missing() {
     let site = Site::start(&[]);
     assert_eq!(site.ask("/missing", &[]).status, 404);
     fs::write(site.root().join("404.html"), "<p>not here</p>").expect("a file");
-    until("it is found", || {
-        site.ask("/missing", &[]).body == b"<p>not here</p>"
-    });
+    until("it is found", || site.ask("/missing", &[]).body == b"<p>not here</p>");
     let answer = site.ask("/missing", &[]);
     assert_eq!(answer.status, 404);
-    assert_eq!(
-        answer.field("Content-Type"),
-        Some("text/html; charset=utf-8")
-    );
+    assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
 }
 
 /// Reads a file from the cache, changes it, and reads it until it shows.
@@ -185,10 +142,7 @@ fn show_after(site: &Site, change: impl FnOnce(&Path), shows: impl Fn(&Response)
     let begin = std::time::Instant::now();
     until("the change shows", || shows(&client.get("/page.html")));
     let passed = begin.elapsed();
-    assert!(
-        passed < Duration::from_secs(5),
-        "it took {passed:?} to show"
-    );
+    assert!(passed < Duration::from_secs(5), "it took {passed:?} to show");
 }
 
 #[test]
@@ -202,10 +156,7 @@ fn an_edited_replaced_or_removed_file_shows_within_the_cache_time() {
         |file| fs::write(file, edited).expect("writing"),
         |answer| answer.text() == edited,
     );
-    assert_ne!(
-        site.ask("/page.html", &[]).field("ETag").map(str::to_owned),
-        tag
-    );
+    assert_ne!(site.ask("/page.html", &[]).field("ETag").map(str::to_owned), tag);
     let replace = |file: &Path| {
         let new = file.with_extension("new");
         fs::write(&new, "replaced").expect("writing");
@@ -218,9 +169,7 @@ fn an_edited_replaced_or_removed_file_shows_within_the_cache_time() {
         |answer| answer.status == 404,
     );
     fs::write(site.root().join("page.html"), "back").expect("writing");
-    until("it is back", || {
-        site.ask("/page.html", &[]).text() == "back"
-    });
+    until("it is back", || site.ask("/page.html", &[]).text() == "back");
 }
 
 #[test]

@@ -50,10 +50,7 @@ fn nothing_outside_the_root_is_ever_served() {
     ];
     for target in targets {
         let answer = site.ask(target, &[]);
-        assert!(
-            [400, 403, 404].contains(&answer.status),
-            "{target}: {answer:?}"
-        );
+        assert!([400, 403, 404].contains(&answer.status), "{target}: {answer:?}");
         let body = String::from_utf8_lossy(&answer.body).into_owned();
         assert!(!body.contains("root:"), "{target}: {body}");
     }
@@ -88,18 +85,10 @@ fn a_directory_is_redirected_to_its_slash_and_never_elsewhere() {
     assert_eq!(answer.status, 301);
     assert_eq!(answer.field("Location"), Some("/inner/?a=b"));
     // A Location that begins with two slashes would name another host.
-    for target in [
-        "//inner",
-        "///inner",
-        "//example.org/..",
-        "/%2f/example.org/%2e%2e",
-    ] {
+    for target in ["//inner", "///inner", "//example.org/..", "/%2f/example.org/%2e%2e"] {
         let answer = site.ask(target, &[]);
         let location = answer.field("Location").unwrap_or("/");
-        assert!(
-            location.starts_with('/') && !location.starts_with("//"),
-            "{target}: {answer:?}"
-        );
+        assert!(location.starts_with('/') && !location.starts_with("//"), "{target}: {answer:?}");
     }
 }
 
@@ -117,15 +106,9 @@ fn directories_are_listed_only_when_asked_for() {
         !listing.text().contains("the index")
     });
     let text = listing.text();
-    assert!(
-        text.contains("page.html") && text.contains("inner/"),
-        "{text}"
-    );
+    assert!(text.contains("page.html") && text.contains("inner/"), "{text}");
     assert!(text.contains("&lt;b&gt;"), "{text}");
-    assert!(
-        !text.contains("<b>") && !text.contains("hidden") && !text.contains(".git"),
-        "{text}"
-    );
+    assert!(!text.contains("<b>") && !text.contains("hidden") && !text.contains(".git"), "{text}");
 }
 
 #[test]
@@ -146,21 +129,12 @@ fn dot_files_are_served_only_when_asked_for() {
 fn only_reading_methods_are_allowed() {
     let site = Site::start(&[]);
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
-        let answer = site
-            .server
-            .exchange(&request(method, "/page.html", &["Content-Length: 0"]));
+        let answer = site.server.exchange(&request(method, "/page.html", &["Content-Length: 0"]));
         assert_eq!(answer.status, 405, "{method}");
-        assert_eq!(
-            answer.field("Allow"),
-            Some("GET, HEAD, OPTIONS"),
-            "{method}"
-        );
+        assert_eq!(answer.field("Allow"), Some("GET, HEAD, OPTIONS"), "{method}");
     }
     let answer = site.server.exchange(&request("OPTIONS", "/page.html", &[]));
-    assert_eq!(
-        (answer.status, answer.field("Allow")),
-        (204, Some("GET, HEAD, OPTIONS"))
-    );
+    assert_eq!((answer.status, answer.field("Allow")), (204, Some("GET, HEAD, OPTIONS")));
     assert!(site.root().join("page.html").exists());
 }
 

@@ -43,23 +43,16 @@ fn slow_readers_of_a_large_file_cost_no_memory() {
     let root = root_with_large_files();
     let server = Server::root(root.path(), &[]);
     // What is allocated once is there after a first reader.
-    slow_reader(&server, "/large")
-        .read_head()
-        .expect("an answer");
+    slow_reader(&server, "/large").read_head().expect("an answer");
     server.until_metric("connections_open", 1);
     let before = observe::pss_bytes(server.pid());
-    let mut readers: Vec<Client> = (0..READERS)
-        .map(|_| slow_reader(&server, "/large"))
-        .collect();
+    let mut readers: Vec<Client> = (0..READERS).map(|_| slow_reader(&server, "/large")).collect();
     for reader in &mut readers {
         let head = reader.read_head().expect("an answer");
         assert_eq!(head.field("Content-Length"), Some("67108864"));
     }
     let grown = observe::pss_bytes(server.pid()).saturating_sub(before);
-    assert!(
-        grown < (READERS * 2048) as u64,
-        "{grown} bytes more for {READERS} slow readers"
-    );
+    assert!(grown < (READERS * 2048) as u64, "{grown} bytes more for {READERS} slow readers");
     assert_eq!(server.metric("buffers_large_used"), 2, "the loop's own two");
     let mut good = server.connect();
     for _ in 0..100 {
@@ -72,22 +65,16 @@ fn slow_readers_of_a_large_file_cost_no_memory() {
 fn slow_readers_of_made_bytes_cost_one_buffer_each() {
     const READERS: usize = 50;
     let server = Server::demo();
-    slow_reader(&server, "/bytes?n=100000000")
-        .read_head()
-        .expect("an answer");
+    slow_reader(&server, "/bytes?n=100000000").read_head().expect("an answer");
     server.until_metric("connections_open", 1);
     let before = observe::pss_bytes(server.pid());
-    let mut readers: Vec<Client> = (0..READERS)
-        .map(|_| slow_reader(&server, "/bytes?n=100000000"))
-        .collect();
+    let mut readers: Vec<Client> =
+        (0..READERS).map(|_| slow_reader(&server, "/bytes?n=100000000")).collect();
     for reader in &mut readers {
         reader.read_head().expect("an answer");
     }
     let grown = observe::pss_bytes(server.pid()).saturating_sub(before);
-    assert!(
-        grown < (READERS * 40 * 1024) as u64,
-        "{grown} bytes for {READERS} slow readers"
-    );
+    assert!(grown < (READERS * 40 * 1024) as u64, "{grown} bytes for {READERS} slow readers");
 }
 
 #[test]
@@ -115,15 +102,7 @@ fn a_slow_reader_gets_every_byte_in_the_end() {
 fn a_large_files_bytes_are_right_with_and_without_sendfile() {
     let root = tempfile::tempdir().expect("a directory");
     // Around what is cached, and what is sent at a time.
-    let sizes = [
-        65_535,
-        65_536,
-        65_537,
-        MIB - 1,
-        MIB,
-        MIB + 1,
-        3 * MIB + 12_345,
-    ];
+    let sizes = [65_535, 65_536, 65_537, MIB - 1, MIB, MIB + 1, 3 * MIB + 12_345];
     for size in sizes {
         fs::write(root.path().join(size.to_string()), noise(size, size as u64)).expect("a file");
     }
@@ -133,17 +112,11 @@ fn a_large_files_bytes_are_right_with_and_without_sendfile() {
         for size in sizes {
             let content = noise(size, size as u64);
             let target = format!("/{size}");
-            assert!(
-                client.get(&target).body == content,
-                "{target} with {arguments:?}"
-            );
+            assert!(client.get(&target).body == content, "{target} with {arguments:?}");
             let range = format!("Range: bytes=4099-{}", size - 3);
             let part = client.exchange(&common::request("GET", &target, &[&range]));
             assert_eq!(part.status, 206);
-            assert!(
-                part.body == content[4099..size - 2],
-                "part of {target} with {arguments:?}"
-            );
+            assert!(part.body == content[4099..size - 2], "part of {target} with {arguments:?}");
         }
         // Pipelined, they follow each other without a byte between.
         client.send(&sizes.map(|size| get(&format!("/{size}"))).concat());
@@ -175,11 +148,7 @@ fn slow_writers_are_served_and_hold_up_nobody() {
 fn a_client_that_half_closes_gets_the_whole_answer() {
     let root = root_with_large_files();
     let server = Server::root(root.path(), &[]);
-    let requests = [
-        get("/plaintext"),
-        get("/bytes?n=5000000"),
-        get("/sleep?ms=100"),
-    ];
+    let requests = [get("/plaintext"), get("/bytes?n=5000000"), get("/sleep?ms=100")];
     for request in &requests {
         let mut client = server.connect();
         client.send(request);
@@ -205,10 +174,7 @@ fn a_client_that_half_closes_in_a_head_or_says_nothing_is_closed() {
         client.send(bytes);
         client.half_close();
         let rest = client.read_to_end().expect("FIN, no reset");
-        assert!(
-            rest.is_empty() || rest.starts_with(b"HTTP/1.1 400 "),
-            "{rest:?}"
-        );
+        assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 400 "), "{rest:?}");
     }
     server.until_metric("connections_open", 1);
 }
@@ -218,21 +184,13 @@ fn resets_in_the_middle_of_everything_cost_nothing() {
     let root = root_with_large_files();
     let server = Server::root(root.path(), &[]);
     // The large file stays open in the cache.
-    slow_reader(&server, "/large")
-        .read_head()
-        .expect("an answer");
+    slow_reader(&server, "/large").read_head().expect("an answer");
     server.until_metric("connections_open", 1);
     let before = observe::descriptors(server.pid());
     let echo = post("/echo", &[], &[b'x'; 50_000]);
     for round in 0..50 {
-        let mut client = slow_reader(
-            &server,
-            if round % 2 == 0 {
-                "/large"
-            } else {
-                "/bytes?n=9999999"
-            },
-        );
+        let mut client =
+            slow_reader(&server, if round % 2 == 0 { "/large" } else { "/bytes?n=9999999" });
         client.read_head().expect("an answer");
         client.reset();
         let mut client = server.connect();
@@ -245,9 +203,7 @@ fn resets_in_the_middle_of_everything_cost_nothing() {
     }
     server.until_metric("connections_open", 1);
     let connection = 1; // the one that asked for the metrics may not be gone yet
-    until("the descriptors are back", || {
-        observe::descriptors(server.pid()) <= before + connection
-    });
+    until("the descriptors are back", || observe::descriptors(server.pid()) <= before + connection);
     for gauge in ["waits", "body_bytes_held", "buffers_small_used"] {
         assert_eq!(server.metric(gauge), 0, "{gauge}");
     }
@@ -260,10 +216,7 @@ fn read_while_it_shrinks(server: &Server, root: &Path) {
     let mut client = reader(server, "/large", 65_536);
     client.read_head().expect("an answer");
     client.read_bytes(10_000);
-    let file = File::options()
-        .write(true)
-        .open(root.join("large"))
-        .expect("the file");
+    let file = File::options().write(true).open(root.join("large")).expect("the file");
     file.set_len(20 * MIB as u64).expect("its new length");
     let rest = client.read_to_end();
     assert!(rest.is_err() || rest.is_ok_and(|rest| rest.len() < LARGE));
@@ -278,11 +231,7 @@ fn a_file_that_is_cut_short_while_it_is_sent_ends_its_connection_only() {
         other.get("/plaintext");
         read_while_it_shrinks(&server, root.path());
         assert!(other.is_alive());
-        assert_eq!(
-            server.metric("responses_aborted_total"),
-            1,
-            "with {arguments:?}"
-        );
+        assert_eq!(server.metric("responses_aborted_total"), 1, "with {arguments:?}");
     }
 }
 
@@ -292,12 +241,8 @@ fn a_file_that_grows_while_it_is_sent_is_sent_as_it_was_announced() {
     let server = Server::root(root.path(), &[]);
     let mut client = reader(&server, "/medium", 65_536);
     client.read_head().expect("an answer");
-    let file = File::options()
-        .write(true)
-        .open(root.path().join("medium"))
-        .expect("the file");
-    file.write_at(b"more", MEDIUM as u64)
-        .expect("four bytes more");
+    let file = File::options().write(true).open(root.path().join("medium")).expect("the file");
+    file.write_at(b"more", MEDIUM as u64).expect("four bytes more");
     client.read_bytes(MEDIUM);
     assert!(client.is_alive());
 }

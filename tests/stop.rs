@@ -13,9 +13,7 @@ const SOON: Duration = Duration::from_secs(5);
 /// Signals, and waits until the drain has begun: nobody can connect any more.
 fn begin_stop(server: &Server, signal: i32) {
     server.signal(signal);
-    until("the listener is closed", || {
-        Client::try_connect(server.address()).is_err()
-    });
+    until("the listener is closed", || Client::try_connect(server.address()).is_err());
 }
 
 #[test]
@@ -120,10 +118,7 @@ fn what_takes_longer_than_the_drain_is_cut_off() {
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
     let passed = begin.elapsed();
-    assert!(
-        passed >= Duration::from_millis(480) && passed < SOON,
-        "after {passed:?}"
-    );
+    assert!(passed >= Duration::from_millis(480) && passed < SOON, "after {passed:?}");
     client.expect_end();
 }
 
@@ -148,12 +143,7 @@ fn a_second_signal_ends_it_at_once() {
 fn the_access_log_is_complete_when_it_has_stopped() {
     let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("log");
-    let log = [
-        "--access-log",
-        "common",
-        "--log-file",
-        file.to_str().expect("UTF-8"),
-    ];
+    let log = ["--access-log", "common", "--log-file", file.to_str().expect("UTF-8")];
     let mut server = Server::start(&[&["--demo"], &log[..]].concat());
     let mut client = server.connect();
     for i in 0..500 {
@@ -162,10 +152,5 @@ fn the_access_log_is_complete_when_it_has_stopped() {
     assert_eq!(server.stop().code(), Some(0));
     let text = std::fs::read_to_string(file).expect("the log");
     assert_eq!(text.lines().count(), 500);
-    assert!(
-        text.lines()
-            .last()
-            .expect("a line")
-            .contains("/plaintext?499 ")
-    );
+    assert!(text.lines().last().expect("a line").contains("/plaintext?499 "));
 }

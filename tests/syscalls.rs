@@ -34,18 +34,11 @@ fn expect_only_transfers(calls: &[String], receives: usize, sends: usize) {
         let name = name(call);
         !is_receive(name) && !is_send(name) && !is_wait(name)
     });
-    assert!(
-        other.is_none(),
-        "a call too many: {}",
-        other.expect("it is there")
-    );
+    assert!(other.is_none(), "a call too many: {}", other.expect("it is there"));
     assert_eq!(count(calls, is_receive), receives, "receives");
     assert_eq!(count(calls, is_send), sends, "sends");
     let waits = count(calls, is_wait);
-    assert!(
-        waits <= receives + 1,
-        "{waits} waits for {receives} receives"
-    );
+    assert!(waits <= receives + 1, "{waits} waits for {receives} receives");
 }
 
 #[test]

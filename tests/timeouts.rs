@@ -52,10 +52,7 @@ fn a_connection_that_sends_nothing_is_closed_without_a_word() {
     let begin = Instant::now();
     client.expect_close();
     expect_not_before(begin);
-    let (head, idle) = (
-        server.metric("timeouts_head_total"),
-        server.metric("timeouts_idle_total"),
-    );
+    let (head, idle) = (server.metric("timeouts_head_total"), server.metric("timeouts_idle_total"));
     assert_eq!((head, idle), (1, 0));
 }
 
@@ -147,21 +144,12 @@ fn a_body_that_goes_on_in_time_is_taken() {
 /// Pieces that come in time but bring too little: the window is the time between two pieces.
 #[test]
 fn a_body_below_its_rate_is_answered_408() {
-    let server = Server::start(&[
-        "--demo",
-        "--body-timeout",
-        SHORT_TEXT,
-        "--body-rate",
-        "1000",
-    ]);
+    let server = Server::start(&["--demo", "--body-timeout", SHORT_TEXT, "--body-rate", "1000"]);
     let mut client = server.connect();
     let begin = Instant::now();
     client.send(&request("POST", "/echo", &["Content-Length: 100000"]));
     while client.is_silent_for(SHORT / 20) && client.try_send(b"x").is_ok() {
-        assert!(
-            begin.elapsed() < common::PATIENCE,
-            "a body may come as slowly as it likes"
-        );
+        assert!(begin.elapsed() < common::PATIENCE, "a body may come as slowly as it likes");
     }
     expect_408(&mut client, begin);
     assert_eq!(server.metric("timeouts_body_total"), 1);
@@ -216,10 +204,7 @@ fn a_requests_time_counts_its_body_and_its_response() {
     let mut client = server.connect();
     client.send(&request("POST", "/echo", &["Content-Length: 100000"]));
     while client.is_silent_for(SHORT / 20) && client.try_send(b"x").is_ok() {
-        assert!(
-            begin.elapsed() < common::PATIENCE,
-            "a request may take as long as it likes"
-        );
+        assert!(begin.elapsed() < common::PATIENCE, "a request may take as long as it likes");
     }
     expect_408(&mut client, begin);
 
@@ -234,14 +219,7 @@ fn a_requests_time_counts_its_body_and_its_response() {
 
 #[test]
 fn times_that_are_off_do_not_end_anything() {
-    let off = [
-        "--head-timeout",
-        "0",
-        "--idle-timeout",
-        "0",
-        "--body-timeout",
-        "0",
-    ];
+    let off = ["--head-timeout", "0", "--idle-timeout", "0", "--body-timeout", "0"];
     let server = Server::start(&[&["--demo"], &off[..]].concat());
     let (mut idle, mut head, mut body) = (server.connect(), server.connect(), server.connect());
     idle.get("/plaintext");
@@ -256,14 +234,7 @@ fn times_that_are_off_do_not_end_anything() {
 
 #[test]
 fn a_wait_that_the_application_asks_for_is_no_timeout() {
-    let short = [
-        "--head-timeout",
-        "100ms",
-        "--idle-timeout",
-        "100ms",
-        "--body-timeout",
-        "100ms",
-    ];
+    let short = ["--head-timeout", "100ms", "--idle-timeout", "100ms", "--body-timeout", "100ms"];
     let server = Server::start(&[&["--demo", "--write-timeout", "100ms"], &short[..]].concat());
     let mut client = server.connect();
     let begin = Instant::now();

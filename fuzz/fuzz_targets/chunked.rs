@@ -14,16 +14,10 @@ fuzz_target!(|input: &[u8]| {
     let Some((cut, body)) = input.split_first() else {
         return;
     };
-    let limits = Limits::default()
-        .with_body(4096)
-        .with_trailer(64)
-        .with_chunk_extensions(32);
+    let limits = Limits::default().with_body(4096).with_trailer(64).with_chunk_extensions(32);
     let message = [HEAD, body].concat();
     let whole = feed(&message, &[], &limits);
-    assert_eq!(
-        feed(&message, &[HEAD.len() + *cut as usize], &limits),
-        whole
-    );
+    assert_eq!(feed(&message, &[HEAD.len() + *cut as usize], &limits), whole);
     if whole.error.is_none() {
         // Framing only takes away: what is left is a part of what came.
         assert!(whole.requests[0].body.len() <= body.len());

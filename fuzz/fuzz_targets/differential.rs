@@ -25,9 +25,6 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(status, httparse::Status::Complete(step.consumed));
     assert_eq!(other.method.map(str::as_bytes), Some(request.method_text()));
     assert_eq!(other.path.map(str::as_bytes), Some(request.target()));
-    let theirs = other
-        .headers
-        .iter()
-        .map(|field| (field.name.as_bytes(), field.value));
+    let theirs = other.headers.iter().map(|field| (field.name.as_bytes(), field.value));
     assert!(theirs.eq(request.fields()));
 });

@@ -6,10 +6,7 @@ use http::{Status, response};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let cut = input
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(input.len());
+    let cut = input.iter().position(|&byte| byte == 0).unwrap_or(input.len());
     let (name, value) = (&input[..cut], input.get(cut + 1..).unwrap_or(&[]));
     let mut out = Vec::new();
     response::status_line(&mut out, Status::OK);

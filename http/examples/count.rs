@@ -16,10 +16,7 @@ const REQUEST: &[u8] =
     b"GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nuser-agent: h2load nghttp2/1.52.0\r\n\r\n";
 
 fn main() {
-    let times: u32 = std::env::args()
-        .nth(1)
-        .and_then(|arg| arg.parse().ok())
-        .unwrap_or(1000);
+    let times: u32 = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(1000);
     let limits = Limits::default();
     let (mut connection, mut head) = (Connection::new(), Head::new(&limits));
     for _ in 0..times {

@@ -25,10 +25,9 @@ fn main() -> io::Result<ExitCode> {
         at += step.consumed;
         match step.event {
             Event::Head => print_head(head.request(piece), &connection),
-            Event::Data { start, len } => println!(
-                "data       {len} bytes: {}",
-                text(&piece[start..start + len])
-            ),
+            Event::Data { start, len } => {
+                println!("data       {len} bytes: {}", text(&piece[start..start + len]))
+            }
             Event::End => println!("body ends"),
             Event::NeedMore => break,
         }
@@ -41,11 +40,7 @@ fn main() -> io::Result<ExitCode> {
 
 fn print_head(request: Request<'_>, connection: &Connection) {
     println!("method     {}", text(request.method_text()));
-    println!(
-        "target     {} ({:?} form)",
-        text(request.target()),
-        request.form()
-    );
+    println!("target     {} ({:?} form)", text(request.target()), request.form());
     println!("path       {}", text(request.path()));
     if let Some(query) = request.query() {
         println!("query      {}", text(query));

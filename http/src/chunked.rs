@@ -69,12 +69,7 @@ pub(crate) enum Found {
 
 impl Chunked {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Chunked {
-            left: 0,
-            allowed: limits.body(),
-            state: State::Size(0),
-            counted: 0,
-        }
+        Chunked { left: 0, allowed: limits.body(), state: State::Size(0), counted: 0 }
     }
 
     /// Reads on, up to the next data or the end.

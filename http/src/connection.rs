@@ -69,10 +69,7 @@ enum Phase {
 }
 
 impl Phase {
-    const FRESH: Phase = Phase::Head {
-        skim: Skim::HEAD,
-        read: 0,
-    };
+    const FRESH: Phase = Phase::Head { skim: Skim::HEAD, read: 0 };
 }
 
 /// The state of one connection.
@@ -189,46 +186,31 @@ impl Connection {
         head.clear();
         let (start, lines) = self.empty_lines(input)?;
         let line = &input[start..];
-        let more = Step {
-            consumed: 0,
-            event: Event::NeedMore,
-        };
+        let more = Step { consumed: 0, event: Event::NeedMore };
         if line.is_empty() || line == b"\r" {
             // Nothing but empty lines: done with, so that an idle connection holds no byte.
             self.empty_lines = lines;
-            return Ok(Step {
-                consumed: start,
-                ..more
-            });
+            return Ok(Step { consumed: start, ..more });
         }
         let window = &line[..line.len().min(limits.head())];
-        let end = skim
-            .run(window, read, limits)
-            .map_err(|error| behind(error, start))?;
+        let end = skim.run(window, read, limits).map_err(|error| behind(error, start))?;
         let Some(end) = end else {
             if window.len() == limits.head() {
                 return Err(Error::new(ErrorKind::HeadTooLarge, start + window.len()));
             }
-            self.phase = Phase::Head {
-                skim,
-                read: window.len() as u16,
-            };
+            self.phase = Phase::Head { skim, read: window.len() as u16 };
             return Ok(more);
         };
         let parsed = parse::parse(&line[..end], head, limits);
         if parsed.is_none() {
             // Only a head that was made for a lower limit refuses what has been skimmed.
-            debug_assert!(
-                head.slots.len() < limits.fields(),
-                "skim accepts what parse refuses"
-            );
+            debug_assert!(head.slots.len() < limits.fields(), "skim accepts what parse refuses");
             return Err(Error::new(ErrorKind::TooManyFields, start));
         }
         head.start = start as u8;
         self.phase = Phase::FRESH;
         self.empty_lines = 0;
-        self.begin(line, head, limits)
-            .map_err(|error| behind(error, start))
+        self.begin(line, head, limits).map_err(|error| behind(error, start))
     }
 
     /// The bytes of empty lines that `input` begins with, and how many there have been in all. A
@@ -255,10 +237,7 @@ impl Connection {
     fn begin(&mut self, line: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         self.requests = self.requests.saturating_add(1);
         self.version = head.version;
-        let Exchange {
-            persists,
-            expects_continue,
-        } = framing::settle(head, line, limits)?;
+        let Exchange { persists, expects_continue } = framing::settle(head, line, limits)?;
         self.persists = persists;
         self.expects_continue = expects_continue;
         match head.framing {
@@ -266,10 +245,7 @@ impl Connection {
             Framing::Length(len) => self.phase = Phase::Length(len),
             Framing::Chunked => self.phase = Phase::Chunked(Chunked::new(limits)),
         }
-        Ok(Step {
-            consumed: head.len(),
-            event: Event::Head,
-        })
+        Ok(Step { consumed: head.len(), event: Event::Head })
     }
 
     fn body(&mut self, input: &[u8], limits: &Limits) -> Result<Step, Error> {
@@ -287,10 +263,9 @@ impl Connection {
                 let found = chunked.next(input, limits)?;
                 Ok(self.found(found, input.len()))
             }
-            Phase::Head { .. } | Phase::Failed => Ok(Step {
-                consumed: input.len(),
-                event: Event::NeedMore,
-            }),
+            Phase::Head { .. } | Phase::Failed => {
+                Ok(Step { consumed: input.len(), event: Event::NeedMore })
+            }
         }
     }
 
@@ -303,31 +278,18 @@ impl Connection {
             }
             _ => Event::NeedMore,
         };
-        Step {
-            consumed: len,
-            event,
-        }
+        Step { consumed: len, event }
     }
 
     fn found(&mut self, found: Found, available: usize) -> Step {
         match found {
-            Found::More => Step {
-                consumed: available,
-                event: Event::NeedMore,
-            },
-            Found::Data(start, end) => Step {
-                consumed: end,
-                event: Event::Data {
-                    start,
-                    len: end - start,
-                },
-            },
+            Found::More => Step { consumed: available, event: Event::NeedMore },
+            Found::Data(start, end) => {
+                Step { consumed: end, event: Event::Data { start, len: end - start } }
+            }
             Found::End(end) => {
                 self.phase = Phase::FRESH;
-                Step {
-                    consumed: end,
-                    event: Event::End,
-                }
+                Step { consumed: end, event: Event::End }
             }
         }
     }
@@ -402,10 +364,7 @@ impl Connection {
 
 /// The same error counted from `start` bytes earlier.
 fn behind(error: Error, start: usize) -> Error {
-    Error {
-        offset: error.offset + start,
-        ..error
-    }
+    Error { offset: error.offset + start, ..error }
 }
 
 #[cfg(test)]

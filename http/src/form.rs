@@ -45,11 +45,7 @@ fn other_forms(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
             absolute(head, bytes)
         }
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(Error::new(ErrorKind::TargetForm, head.target.start()))
-    }
+    if fits { Ok(()) } else { Err(Error::new(ErrorKind::TargetForm, head.target.start())) }
 }
 
 /// `http://authority[/path]` or `https://…`; what follows the path has been split off already.
@@ -64,10 +60,7 @@ fn absolute(head: &mut Head, bytes: &[u8]) -> bool {
         return false;
     }
     let rest = &rest[3..];
-    let host_len = rest
-        .iter()
-        .position(|&byte| byte == b'/')
-        .unwrap_or(rest.len());
+    let host_len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
     let host_start = head.path.start() + colon + 3;
     let path_start = host_start + host_len;
     head.host = Span::new(host_start, path_start);
@@ -77,11 +70,7 @@ fn absolute(head: &mut Head, bytes: &[u8]) -> bool {
 
 /// The first byte behind a run of digits at the end: whether a non-empty port follows a colon.
 fn has_port(authority: &[u8]) -> bool {
-    let digits = authority
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let digits = authority.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     digits > 0 && authority[..authority.len() - digits].ends_with(b":")
 }
 
@@ -116,10 +105,7 @@ fn is_unusual_authority(text: &[u8]) -> bool {
         };
         return port_fits && is_ip_literal(&rest[..end]);
     }
-    let end = text
-        .iter()
-        .position(|&byte| byte == b':')
-        .unwrap_or(text.len());
+    let end = text.iter().position(|&byte| byte == b':').unwrap_or(text.len());
     let (name, port) = text.split_at(end);
     !name.is_empty() && is_encoded_name(name) && port.get(1..).is_none_or(is_port)
 }
@@ -135,9 +121,7 @@ fn is_ip_literal(text: &[u8]) -> bool {
         return !version.is_empty()
             && version.iter().all(u8::is_ascii_hexdigit)
             && !address.is_empty()
-            && address
-                .iter()
-                .all(|&byte| byte == b':' || scan::is(byte, REG_NAME));
+            && address.iter().all(|&byte| byte == b':' || scan::is(byte, REG_NAME));
     }
     str::from_utf8(text).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
 }

@@ -32,18 +32,12 @@ pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<E
     // What an earlier request has left; it shows when this one is refused half way.
     (head.framing, head.form) = (Framing::None, Form::Origin);
     if head.major != b'1' {
-        return Err(Error::new(
-            ErrorKind::UnsupportedVersion,
-            head.target.end() + 6,
-        ));
+        return Err(Error::new(ErrorKind::UnsupportedVersion, head.target.end() + 6));
     }
     host(head, bytes)?;
     form::settle(head, bytes)?;
     if head.version == Version::Http11 && !head.has_any(SPECIAL) {
-        return Ok(Exchange {
-            persists: true,
-            expects_continue: false,
-        });
+        return Ok(Exchange { persists: true, expects_continue: false });
     }
     special(head, bytes, limits)
 }
@@ -58,18 +52,12 @@ fn special(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, E
     {
         return Err(refuse(head, Known::ContentLength, ErrorKind::BodyTooLarge));
     }
-    Ok(Exchange {
-        persists: persists(head, bytes),
-        expects_continue,
-    })
+    Ok(Exchange { persists: persists(head, bytes), expects_continue })
 }
 
 /// An error at the value of the first field of that name.
 fn refuse(head: &Head, name: Known, kind: ErrorKind) -> Error {
-    Error::new(
-        kind,
-        head.first(name).map_or(0, |field| field.value.start()),
-    )
+    Error::new(kind, head.first(name).map_or(0, |field| field.value.start()))
 }
 
 /// The one `Host`, which only HTTP/1.0 may lack. Empty is refused: every URI that reaches an origin
@@ -97,24 +85,13 @@ fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
 
 /// RFC 9112, section 6.3.
 fn framing(head: &Head, bytes: &[u8]) -> Result<Framing, Error> {
-    let (coded, sized) = (
-        head.has(Known::TransferEncoding),
-        head.has(Known::ContentLength),
-    );
+    let (coded, sized) = (head.has(Known::TransferEncoding), head.has(Known::ContentLength));
     if coded && sized {
-        return Err(refuse(
-            head,
-            Known::ContentLength,
-            ErrorKind::AmbiguousLength,
-        ));
+        return Err(refuse(head, Known::ContentLength, ErrorKind::AmbiguousLength));
     }
     if coded {
         if head.version == Version::Http10 {
-            return Err(refuse(
-                head,
-                Known::TransferEncoding,
-                ErrorKind::TransferEncoding,
-            ));
+            return Err(refuse(head, Known::TransferEncoding, ErrorKind::TransferEncoding));
         }
         return match coding(head, bytes) {
             Ok(()) => Ok(Framing::Chunked),
@@ -145,9 +122,7 @@ fn content_length(value: &[u8]) -> Option<u64> {
 /// it are well framed but not decoded here: 501. Without the final `chunked` nobody knows where the
 /// body ends: 400.
 fn coding(head: &Head, bytes: &[u8]) -> Result<(), ErrorKind> {
-    let values = head
-        .request_from_line(bytes)
-        .fields_known(Known::TransferEncoding);
+    let values = head.request_from_line(bytes).fields_known(Known::TransferEncoding);
     let (mut others, mut ended) = (false, false);
     for element in values.flat_map(list::elements) {
         if ended || !scan::is_token(element) {
@@ -185,11 +160,8 @@ fn expectation(head: &Head, bytes: &[u8]) -> Result<bool, Error> {
 /// RFC 9112, section 9.3.
 fn persists(head: &Head, bytes: &[u8]) -> bool {
     let request = head.request_from_line(bytes);
-    let has = |token| {
-        request
-            .fields_known(Known::Connection)
-            .any(|value| list::has_token(value, token))
-    };
+    let has =
+        |token| request.fields_known(Known::Connection).any(|value| list::has_token(value, token));
     match head.version {
         Version::Http11 => !has(b"close"),
         Version::Http10 => has(b"keep-alive") && !has(b"close"),

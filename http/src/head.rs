@@ -28,10 +28,7 @@ impl Span {
     #[inline]
     pub(crate) fn new(start: usize, end: usize) -> Self {
         debug_assert!(start <= end && end <= Limits::HEAD_BYTES_MAX);
-        Span {
-            start: start as u16,
-            len: (end - start) as u16,
-        }
+        Span { start: start as u16, len: (end - start) as u16 }
     }
 
     /// The bytes of this span; `bytes` begins at the request line. Empty where the span does not
@@ -335,10 +332,7 @@ mod tests {
     fn methods_are_case_sensitive() {
         for method in [Method::Get, Method::Options, Method::Patch, Method::Connect] {
             assert_eq!(Method::of(method.name().as_bytes()), method);
-            assert_eq!(
-                Method::of(method.name().to_lowercase().as_bytes()),
-                Method::Other
-            );
+            assert_eq!(Method::of(method.name().to_lowercase().as_bytes()), Method::Other);
         }
     }
 }

@@ -164,10 +164,7 @@ const fn slot(first: u8, last: u8, len: usize) -> usize {
     ((ends ^ (len as u32) << 16).wrapping_mul(SPREAD) >> (32 - SLOT_BITS)) as usize
 }
 
-const EMPTY: Entry = Entry {
-    text: [[0; BLOCK_BYTES]; 2],
-    fold: [[0; BLOCK_BYTES]; 2],
-};
+const EMPTY: Entry = Entry { text: [[0; BLOCK_BYTES]; 2], fold: [[0; BLOCK_BYTES]; 2] };
 
 const fn entry(name: &[u8]) -> Entry {
     let mut entry = EMPTY;
@@ -177,10 +174,7 @@ const fn entry(name: &[u8]) -> Entry {
         if name[at].is_ascii_lowercase() {
             entry.fold[at / BLOCK_BYTES][at % BLOCK_BYTES] = 0x20;
         } else {
-            assert!(
-                name[at] == b'-',
-                "a known name is lower case letters and hyphens"
-            );
+            assert!(name[at] == b'-', "a known name is lower case letters and hyphens");
         }
         at += 1;
     }
@@ -195,18 +189,13 @@ struct Table {
 }
 
 static TABLE: Table = {
-    let mut table = Table {
-        entries: [EMPTY; 1 << SLOT_BITS],
-        known: [Known::Other; 1 << SLOT_BITS],
-    };
+    let mut table =
+        Table { entries: [EMPTY; 1 << SLOT_BITS], known: [Known::Other; 1 << SLOT_BITS] };
     let mut at = 1;
     while at < Known::ALL.len() {
         let name = Known::ALL[at].name().as_bytes();
         let slot = slot(name[0], name[name.len() - 1], name.len());
-        assert!(
-            table.known[slot] as u8 == 0,
-            "two known names share a slot: find another SPREAD"
-        );
+        assert!(table.known[slot] as u8 == 0, "two known names share a slot: find another SPREAD");
         table.entries[slot] = entry(name);
         table.known[slot] = Known::ALL[at];
         at += 1;
@@ -232,11 +221,7 @@ impl Known {
         let slot = slot(first, last, name.len());
         let differs = |index: usize| Self::differing(&blocks[index], slot, index) & 0xffff != 0;
         // Behind the colon both are zero.
-        if differs(0) || differs(1) {
-            Known::Other
-        } else {
-            TABLE.known[slot]
-        }
+        if differs(0) || differs(1) { Known::Other } else { TABLE.known[slot] }
     }
 
     /// The number of the name that begins `block`, with a colon after its `len` bytes, at least

@@ -97,10 +97,7 @@ impl Limits {
     /// The same with another limit for all chunk extensions of a body together, in bytes.
     #[must_use]
     pub const fn with_chunk_extensions(self, chunk_extensions: u16) -> Self {
-        Limits {
-            chunk_extensions,
-            ..self
-        }
+        Limits { chunk_extensions, ..self }
     }
 
     /// Bytes of a head, from the request line to the blank line.

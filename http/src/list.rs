@@ -7,10 +7,7 @@ use crate::scan;
 
 /// The elements without the white space around them; empty ones are skipped.
 pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|&byte| byte == b',')
-        .map(scan::trim)
-        .filter(|element| !element.is_empty())
+    value.split(|&byte| byte == b',').map(scan::trim).filter(|element| !element.is_empty())
 }
 
 /// Whether `token` is among the elements, in any case of letters.

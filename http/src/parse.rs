@@ -104,35 +104,18 @@ fn target(rest: &[u8], start: usize, head: &mut Head) -> (usize, usize) {
 #[inline(always)]
 fn version<'a>(rest: &'a [u8], head: &mut Head) -> Option<&'a [u8]> {
     let (line, rest) = rest.split_first_chunk::<11>()?;
-    (head.version, head.major) = if line == b" HTTP/1.1\r\n" {
-        (Version::Http11, b'1')
-    } else {
-        other_version(line)?
-    };
+    (head.version, head.major) =
+        if line == b" HTTP/1.1\r\n" { (Version::Http11, b'1') } else { other_version(line)? };
     Some(rest)
 }
 
 #[cold]
 fn other_version(line: &[u8; 11]) -> Option<(Version, u8)> {
     match line {
-        [
-            b' ',
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            major,
-            b'.',
-            minor,
-            b'\r',
-            b'\n',
-        ] if major.is_ascii_digit() && minor.is_ascii_digit() => {
-            let version = if *minor == b'0' {
-                Version::Http10
-            } else {
-                Version::Http11
-            };
+        [b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor, b'\r', b'\n']
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            let version = if *minor == b'0' { Version::Http10 } else { Version::Http11 };
             Some((version, *major))
         }
         _ => None,
@@ -168,11 +151,7 @@ fn field_line<'a>(
         names.repeat(known);
     }
     names.seen = names.seen.with(known);
-    *slot = Field {
-        name: Span::new(at, start - 1),
-        value,
-        known,
-    };
+    *slot = Field { name: Span::new(at, start - 1), value, known };
     Some(rest)
 }
 

@@ -14,10 +14,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     #[inline]
     pub(crate) fn new(head: &'a Head, bytes: &'a [u8]) -> Self {
-        Request {
-            head,
-            bytes: bytes.get(head.start as usize..).unwrap_or(&[]),
-        }
+        Request { head, bytes: bytes.get(head.start as usize..).unwrap_or(&[]) }
     }
 
     pub(crate) fn from_line(head: &'a Head, bytes: &'a [u8]) -> Self {
@@ -110,33 +107,21 @@ impl<'a> Request<'a> {
     /// The values of all fields of that name, in order.
     pub fn fields_known(&self, name: Known) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
-        let fields = if self.head.has(name) {
-            self.head.fields()
-        } else {
-            &[]
-        };
-        fields
-            .iter()
-            .filter(move |field| field.known == name)
-            .map(|field| field.value.of(bytes))
+        let fields = if self.head.has(name) { self.head.fields() } else { &[] };
+        fields.iter().filter(move |field| field.known == name).map(|field| field.value.of(bytes))
     }
 
     /// The value of the first field of that name, in any case of letters. For names that are not in
     /// [`Known`].
     pub fn field_named(&self, name: &str) -> Option<&'a [u8]> {
-        let (_, value) = self
-            .fields()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))?;
+        let (_, value) = self.fields().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))?;
         Some(value)
     }
 
     /// Names and values of all fields, in order.
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let bytes = self.bytes;
-        self.head
-            .fields()
-            .iter()
-            .map(move |field| (field.name.of(bytes), field.value.of(bytes)))
+        self.head.fields().iter().map(move |field| (field.name.of(bytes), field.value.of(bytes)))
     }
 
     /// The head as it came, from the request line to the blank line.

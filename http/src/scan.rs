@@ -13,10 +13,7 @@
 //! Each function on blocks exists twice, with the same names in the same order: for SSE2 and for
 //! every processor. Both are tested here against the table, every byte at every place.
 
-#[cfg_attr(
-    target_arch = "x86_64",
-    allow(dead_code, reason = "the other half of the tests")
-)]
+#[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "the other half of the tests"))]
 mod portable;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod sse2;
@@ -99,10 +96,7 @@ pub(crate) fn is(byte: u8, class: u8) -> bool {
 #[inline]
 pub(crate) fn class_end(bytes: &[u8], from: usize, class: u8) -> usize {
     let rest = bytes.get(from..).unwrap_or(&[]);
-    from + rest
-        .iter()
-        .position(|&byte| !is(byte, class))
-        .unwrap_or(rest.len())
+    from + rest.iter().position(|&byte| !is(byte, class)).unwrap_or(rest.len())
 }
 
 /// Whether `bytes` is a token.
@@ -156,11 +150,7 @@ fn run_len(bytes: &[u8], class: u8, stops: impl Fn(&Block) -> u32) -> usize {
         return class_end(bytes, 0, class);
     };
     let stops = stops(last) >> (BLOCK_BYTES - rest.len());
-    let len = if stops == 0 {
-        rest.len()
-    } else {
-        stops.trailing_zeros() as usize
-    };
+    let len = if stops == 0 { rest.len() } else { stops.trailing_zeros() as usize };
     bytes.len() - rest.len() + len
 }
 
@@ -238,14 +228,8 @@ mod tests {
         each_byte_at_each_place(b'a', |block| {
             assert_eq!(vector::not_value(block), portable::not_value(block));
             assert_eq!(vector::not_path(block), portable::not_path(block));
-            assert_eq!(
-                vector::not_plain_host(block),
-                portable::not_plain_host(block)
-            );
-            assert_eq!(
-                vector::not_plain_path(block),
-                portable::not_plain_path(block)
-            );
+            assert_eq!(vector::not_plain_host(block), portable::not_plain_host(block));
+            assert_eq!(vector::not_plain_path(block), portable::not_plain_path(block));
             assert_eq!(vector::equal(block, b':'), portable::equal(block, b':'));
             let (fold, text) = ([0x20; 16], [b'a'; 16]);
             assert_eq!(

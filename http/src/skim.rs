@@ -46,18 +46,10 @@ pub(crate) struct Skim {
 
 impl Skim {
     /// Before the first byte of a request line.
-    pub(crate) const HEAD: Skim = Skim {
-        state: State::Method,
-        element: 0,
-        fields: 0,
-    };
+    pub(crate) const HEAD: Skim = Skim { state: State::Method, element: 0, fields: 0 };
 
     /// Before the first byte of a trailer section.
-    pub(crate) const TRAILER: Skim = Skim {
-        state: State::LineStart,
-        element: 0,
-        fields: 0,
-    };
+    pub(crate) const TRAILER: Skim = Skim { state: State::LineStart, element: 0, fields: 0 };
 
     /// Reads `bytes` from `at` on. Gives the place behind the blank line, or `None` when it has not
     /// come. The caller sees to it that all bytes of one head or trailer section are at most
@@ -145,11 +137,7 @@ impl Skim {
     fn version(&mut self, byte: u8, at: usize) -> Result<(), Error> {
         const PATTERN: &[u8; 8] = b"HTTP/d.d";
         let expected = PATTERN[self.element as usize % PATTERN.len()];
-        let fits = if expected == b'd' {
-            byte.is_ascii_digit()
-        } else {
-            byte == expected
-        };
+        let fits = if expected == b'd' { byte.is_ascii_digit() } else { byte == expected };
         if !fits {
             return Err(Error::new(ErrorKind::Version, at));
         }
@@ -204,9 +192,5 @@ impl Skim {
 }
 
 fn expect(byte: u8, expected: u8, kind: ErrorKind, at: usize) -> Result<(), Error> {
-    if byte == expected {
-        Ok(())
-    } else {
-        Err(Error::new(kind, at))
-    }
+    if byte == expected { Ok(()) } else { Err(Error::new(kind, at)) }
 }

@@ -66,17 +66,12 @@ fn remove_dot_segments(path: &mut Vec<u8>) {
     while read < path.len() {
         // `read` stands on a slash; the segment is what lies between it and the next.
         let start = read + 1;
-        let end = path[start..]
-            .iter()
-            .position(|&byte| byte == b'/')
-            .map_or(path.len(), |at| start + at);
+        let end =
+            path[start..].iter().position(|&byte| byte == b'/').map_or(path.len(), |at| start + at);
         match &path[start..end] {
             b"." | b".." => {
                 if end - start == 2 {
-                    write = path[..write]
-                        .iter()
-                        .rposition(|&byte| byte == b'/')
-                        .unwrap_or(0);
+                    write = path[..write].iter().rposition(|&byte| byte == b'/').unwrap_or(0);
                 }
                 if end == path.len() {
                     path[write] = b'/';
@@ -98,10 +93,9 @@ fn decode(raw: &[u8], out: &mut Vec<u8>, plus_is_space: bool) -> Result<(), Deco
     let mut rest = raw;
     while let [first, tail @ ..] = rest {
         (rest, _) = match (*first, tail) {
-            (b'%', [high, low, tail @ ..]) => (
-                tail,
-                out.push(byte_of(*high, *low).ok_or(DecodeError::BadEscape)?),
-            ),
+            (b'%', [high, low, tail @ ..]) => {
+                (tail, out.push(byte_of(*high, *low).ok_or(DecodeError::BadEscape)?))
+            }
             (b'%', _) => return Err(DecodeError::BadEscape),
             (b'+', _) if plus_is_space => (tail, out.push(b' ')),
             (byte, _) => (tail, out.push(byte)),
@@ -113,20 +107,17 @@ fn decode(raw: &[u8], out: &mut Vec<u8>, plus_is_space: bool) -> Result<(), Deco
 /// The parameters of a query, `name=value&name=value`, still encoded. Empty ones are skipped; one
 /// without `=` has an empty value.
 pub fn query_pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    query
-        .split(|&byte| byte == b'&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| match pair.iter().position(|&byte| byte == b'=') {
+    query.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        match pair.iter().position(|&byte| byte == b'=') {
             Some(at) => (&pair[..at], &pair[at + 1..]),
             None => (pair, &[][..]),
-        })
+        }
+    })
 }
 
 /// The value of the first parameter called `name`, still encoded; `None` when there is none.
 pub fn parameter<'a>(query: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    query_pairs(query)
-        .find(|(key, _)| *key == name.as_bytes())
-        .map(|(_, value)| value)
+    query_pairs(query).find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
 }
 
 /// Decodes the name or value of a parameter: percent-encoding, and `+` for a space as forms send

@@ -15,24 +15,15 @@ fn expand(stimulus: &str) -> Vec<u8> {
     let post = "POST /index.html HTTP/1.1\r\nHost: localhost\r\n";
     let text = stimulus.replace("<G>", get).replace("<P>", post);
     // One char a byte, so that every byte can be written.
-    text.chars()
-        .map(|c| u8::try_from(c as u32).expect("a byte"))
-        .collect()
+    text.chars().map(|c| u8::try_from(c as u32).expect("a byte")).collect()
 }
 
 fn outcome(input: &[u8]) -> String {
     let trace = assert_cuts_agree(input, &Limits::default());
-    let complete = trace
-        .requests
-        .iter()
-        .filter(|request| request.complete)
-        .count();
+    let complete = trace.requests.iter().filter(|request| request.complete).count();
     let end = match trace.error {
         Some((kind, offset)) => {
-            assert!(
-                offset <= input.len(),
-                "an error is at a byte that was given"
-            );
+            assert!(offset <= input.len(), "an error is at a byte that was given");
             kind.status().code().to_string()
         }
         None if !trace.may_end => "wait".to_owned(),
@@ -52,101 +43,33 @@ fn check(rows: &[(&str, &str, &str)]) {
 fn request_line() {
     check(&[
         ("RL-01", "<G>\r\n", "1 open"),
-        (
-            "RL-02",
-            "get /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "RL-03",
-            "FOO /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "RL-04",
-            "G(T /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "RL-05",
-            "GET  /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "RL-06",
-            "GET\t/index.html\tHTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "RL-07",
-            "GET /index.html HTTP/1.1 \r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
+        ("RL-02", "get /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "1 open"),
+        ("RL-03", "FOO /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "1 open"),
+        ("RL-04", "G(T /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("RL-05", "GET  /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("RL-06", "GET\t/index.html\tHTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("RL-07", "GET /index.html HTTP/1.1 \r\nHost: localhost\r\n\r\n", "0 400"),
         ("RL-08", "GET HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
-        (
-            "RL-09",
-            "GET /in dex.html HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
+        ("RL-09", "GET /in dex.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
         ("RL-10", " <G>\r\n", "0 400"),
         ("RL-11", "\r\n<G>\r\n", "1 open"),
-        (
-            "RL-12",
-            "GET /index.html HTTP/1.1\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "RL-13",
-            "GET /index.html HTTP/1.1\rHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "RL-14",
-            "GET /a\rb HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "RL-15",
-            "GET /a\0b HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "RL-16",
-            "GET /\u{c3}\u{a9} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "RL-17",
-            "GET /index.html#frag HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "RL-18",
-            "GET /<a>\"^'{|} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
+        ("RL-12", "GET /index.html HTTP/1.1\nHost: localhost\r\n\r\n", "0 400"),
+        ("RL-13", "GET /index.html HTTP/1.1\rHost: localhost\r\n\r\n", "0 400"),
+        ("RL-14", "GET /a\rb HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("RL-15", "GET /a\0b HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("RL-16", "GET /\u{c3}\u{a9} HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("RL-17", "GET /index.html#frag HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("RL-18", "GET /<a>\"^'{|} HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
         // The path is refused when it is decoded, not here.
-        (
-            "RL-19",
-            "GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "RL-20",
-            "GET /index.html%00.txt HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "1 open",
-        ),
+        ("RL-19", "GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", "1 open"),
+        ("RL-20", "GET /index.html%00.txt HTTP/1.1\r\nHost: localhost\r\n\r\n", "1 open"),
         ("RL-24", "\u{80}\u{81}\u{82}\u{83}\r\n\r\n", "0 400"),
         ("RL-25", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "0 505"),
         ("RL-26", "\u{16}\u{3}\u{1}\0\u{c0}\u{1}", "0 400"),
         ("empty lines, four", "\r\n\r\n\r\n\r\n<G>\r\n", "1 open"),
         ("empty lines, five", "\r\n\r\n\r\n\r\n\r\n<G>\r\n", "0 400"),
         ("only empty lines", "\r\n\r\n", "0 open"),
-        (
-            "an empty line between requests",
-            "<G>\r\n\r\n<G>\r\n",
-            "2 open",
-        ),
+        ("an empty line between requests", "<G>\r\n\r\n<G>\r\n", "2 open"),
         ("bare LF first", "\n<G>\r\n", "0 400"),
         ("bare CR first", "\r<G>\r\n", "0 400"),
         (
@@ -160,11 +83,7 @@ fn request_line() {
             "MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM / HTTP/1.1\r\nHost: a\r\n\r\n",
             "1 open",
         ),
-        (
-            "a method of 33 bytes",
-            "MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM / HTTP/1.1\r\n",
-            "0 501",
-        ),
+        ("a method of 33 bytes", "MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM / HTTP/1.1\r\n", "0 501"),
     ]);
 }
 
@@ -173,129 +92,37 @@ fn what_is_too_long_is_refused_before_it_ends() {
     let long = "a".repeat(20_000);
     check(&[
         ("RL-22", &format!("GET /{long}"), "0 414"),
-        (
-            "RL-23",
-            &format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", &long[..7900]),
-            "1 open",
-        ),
+        ("RL-23", &format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", &long[..7900]), "1 open"),
         ("HF-17", &format!("<G>X-A: {long}"), "0 431"),
-        (
-            "HF-18",
-            &format!("<G>{}", "X-1: a\r\n".repeat(101)),
-            "0 431",
-        ),
+        ("HF-18", &format!("<G>{}", "X-1: a\r\n".repeat(101)), "0 431"),
         ("HF-19", &format!("<G>{long}"), "0 431"),
-        (
-            "CH-12",
-            &format!("<P>Transfer-Encoding: chunked\r\n\r\n5;{long}"),
-            "0 400",
-        ),
-        (
-            "CH-32",
-            &format!("<P>Transfer-Encoding: chunked\r\n\r\n0\r\nX: {long}"),
-            "0 431",
-        ),
+        ("CH-12", &format!("<P>Transfer-Encoding: chunked\r\n\r\n5;{long}"), "0 400"),
+        ("CH-32", &format!("<P>Transfer-Encoding: chunked\r\n\r\n0\r\nX: {long}"), "0 431"),
     ]);
 }
 
 #[test]
 fn target_forms() {
     check(&[
-        (
-            "TF-01",
-            "GET http://localhost/index.html HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "TF-02",
-            "GET http://localhost/i HTTP/1.1\r\nHost: other.example\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "TF-03",
-            "GET http:///index.html HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "TF-04",
-            "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "TF-05",
-            "GET * HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "TF-06",
-            "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "TF-07",
-            "GET localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "TF-08",
-            "GET index.html HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "TF-09",
-            "GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "TF-11",
-            "GET /index.html?a=b&c=%20? HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "https",
-            "GET HTTPS://a:1/x?y HTTP/1.1\r\nHost: b\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "no path",
-            "GET http://a HTTP/1.1\r\nHost: b\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "a query and no path",
-            "GET http://a?b/c:d HTTP/1.1\r\nHost: b\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "another scheme",
-            "GET ftp://a/ HTTP/1.1\r\nHost: b\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "user information",
-            "GET http://u@a/ HTTP/1.1\r\nHost: b\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "CONNECT to a path",
-            "CONNECT / HTTP/1.1\r\nHost: b\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "CONNECT without port",
-            "CONNECT a HTTP/1.1\r\nHost: b\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "CONNECT with empty port",
-            "CONNECT a: HTTP/1.1\r\nHost: b\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "brackets in use",
-            "GET /a[0]?b[]=1 HTTP/1.1\r\nHost: b\r\n\r\n",
-            "1 open",
-        ),
+        ("TF-01", "GET http://localhost/index.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "1 open"),
+        ("TF-02", "GET http://localhost/i HTTP/1.1\r\nHost: other.example\r\n\r\n", "1 open"),
+        ("TF-03", "GET http:///index.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("TF-04", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", "1 open"),
+        ("TF-05", "GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("TF-06", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n", "1 open"),
+        ("TF-07", "GET localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("TF-08", "GET index.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("TF-09", "GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", "1 open"),
+        ("TF-11", "GET /index.html?a=b&c=%20? HTTP/1.1\r\nHost: localhost\r\n\r\n", "1 open"),
+        ("https", "GET HTTPS://a:1/x?y HTTP/1.1\r\nHost: b\r\n\r\n", "1 open"),
+        ("no path", "GET http://a HTTP/1.1\r\nHost: b\r\n\r\n", "1 open"),
+        ("a query and no path", "GET http://a?b/c:d HTTP/1.1\r\nHost: b\r\n\r\n", "1 open"),
+        ("another scheme", "GET ftp://a/ HTTP/1.1\r\nHost: b\r\n\r\n", "0 400"),
+        ("user information", "GET http://u@a/ HTTP/1.1\r\nHost: b\r\n\r\n", "0 400"),
+        ("CONNECT to a path", "CONNECT / HTTP/1.1\r\nHost: b\r\n\r\n", "0 400"),
+        ("CONNECT without port", "CONNECT a HTTP/1.1\r\nHost: b\r\n\r\n", "0 400"),
+        ("CONNECT with empty port", "CONNECT a: HTTP/1.1\r\nHost: b\r\n\r\n", "0 400"),
+        ("brackets in use", "GET /a[0]?b[]=1 HTTP/1.1\r\nHost: b\r\n\r\n", "1 open"),
     ]);
 }
 
@@ -303,57 +130,17 @@ fn target_forms() {
 fn version() {
     check(&[
         ("VE-01", "GET /index.html HTTP/1.0\r\n\r\n", "1 close"),
-        (
-            "VE-02",
-            "GET /index.html HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "VE-03",
-            "GET /index.html HTTP/1.2\r\nHost: localhost\r\n\r\n",
-            "1 open",
-        ),
-        (
-            "VE-04",
-            "GET /index.html HTTP/2.0\r\nHost: localhost\r\n\r\n",
-            "0 505",
-        ),
+        ("VE-02", "GET /index.html HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "1 open"),
+        ("VE-03", "GET /index.html HTTP/1.2\r\nHost: localhost\r\n\r\n", "1 open"),
+        ("VE-04", "GET /index.html HTTP/2.0\r\nHost: localhost\r\n\r\n", "0 505"),
         ("VE-05", "GET /index.html\r\n", "0 400"),
-        (
-            "VE-06",
-            "GET /index.html http/1.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "VE-07",
-            "GET /index.html HTTP/1.10\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "VE-08",
-            "GET /index.html HTTP/01.1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "VE-09",
-            "GET /index.html HTTP/1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "VE-10",
-            "GET /index.html HTTP/1. 1\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "VE-11",
-            "GET /index.html HTTP/9.9\r\nHost: localhost\r\n\r\n",
-            "0 505",
-        ),
-        (
-            "HTTP/0.9 with a number",
-            "GET /index.html HTTP/0.9\r\n\r\n",
-            "0 505",
-        ),
+        ("VE-06", "GET /index.html http/1.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("VE-07", "GET /index.html HTTP/1.10\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("VE-08", "GET /index.html HTTP/01.1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("VE-09", "GET /index.html HTTP/1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("VE-10", "GET /index.html HTTP/1. 1\r\nHost: localhost\r\n\r\n", "0 400"),
+        ("VE-11", "GET /index.html HTTP/9.9\r\nHost: localhost\r\n\r\n", "0 505"),
+        ("HTTP/0.9 with a number", "GET /index.html HTTP/0.9\r\n\r\n", "0 505"),
     ]);
 }
 
@@ -408,11 +195,7 @@ fn fields() {
     check(&[
         ("HF-01", "<G>X-A : b\r\n\r\n", "0 400"),
         ("HF-02", "<G>X-A: b\r\n c\r\n\r\n", "0 400"),
-        (
-            "HF-03",
-            "GET / HTTP/1.1\r\n X: y\r\nHost: localhost\r\n\r\n",
-            "0 400",
-        ),
+        ("HF-03", "GET / HTTP/1.1\r\n X: y\r\nHost: localhost\r\n\r\n", "0 400"),
         ("HF-04", "<G>: b\r\n\r\n", "0 400"),
         ("HF-04, and a colon soon after", "<G>: X:b\r\n\r\n", "0 400"),
         ("HF-05", "<G>NoColon\r\n\r\n", "0 400"),
@@ -430,11 +213,7 @@ fn fields() {
         ("HF-20", "<G>X-A: b\r\r\n\r\n", "0 400"),
         ("HF-21", "<G>X-A: b\r\n\rX", "0 400"),
         ("HF-22", "<G>!#$%&'*+-.^_`|~09azAZ: x\r\n\r\n", "1 open"),
-        (
-            "a hundred fields",
-            &format!("<G>{}\r\n", "X-1: a\r\n".repeat(99)),
-            "1 open",
-        ),
+        ("a hundred fields", &format!("<G>{}\r\n", "X-1: a\r\n".repeat(99)), "1 open"),
         ("a bare LF ends the head", "<G>\n", "0 400"),
     ]);
 }
@@ -442,36 +221,16 @@ fn fields() {
 #[test]
 fn content_length() {
     check(&[
-        (
-            "CL-01",
-            "<P>Content-Length: 5\r\n\r\nhello<G>\r\n",
-            "2 open",
-        ),
-        (
-            "CL-02",
-            "<P>Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
-            "0 400",
-        ),
-        (
-            "CL-03",
-            "<P>Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
-            "0 400",
-        ),
+        ("CL-01", "<P>Content-Length: 5\r\n\r\nhello<G>\r\n", "2 open"),
+        ("CL-02", "<P>Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", "0 400"),
+        ("CL-03", "<P>Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", "0 400"),
         ("CL-04", "<P>Content-Length: 5, 5\r\n\r\nhello", "0 400"),
         ("CL-05", "<P>Content-Length: 5, 6\r\n\r\nhello!", "0 400"),
         ("CL-06", "<P>Content-Length: +5\r\n\r\nhello", "0 400"),
         ("CL-07", "<P>Content-Length: -1\r\n\r\nhello", "0 400"),
         ("CL-08", "<P>Content-Length: 0x5\r\n\r\nhello", "0 400"),
-        (
-            "CL-09",
-            "<P>Content-Length: 18446744073709551616\r\n\r\nhello",
-            "0 400",
-        ),
-        (
-            "CL-10",
-            "<P>Content-Length: 99999999999999999999999\r\n\r\nhello",
-            "0 400",
-        ),
+        ("CL-09", "<P>Content-Length: 18446744073709551616\r\n\r\nhello", "0 400"),
+        ("CL-10", "<P>Content-Length: 99999999999999999999999\r\n\r\nhello", "0 400"),
         ("CL-11", "<P>Content-Length: 5 5\r\n\r\nhello", "0 400"),
         ("CL-12", "<P>Content-Length: \r\n\r\nhello", "0 400"),
         ("CL-13", "<P>Content-Length: 1_0\r\n\r\nhello", "0 400"),
@@ -482,17 +241,9 @@ fn content_length() {
         ("CL-18", "<P>Content-Length: \t 5 \r\n\r\nhello", "1 open"),
         ("CL-19", "<P>Content-Length: 50\r\n\r\nhello", "0 wait"),
         ("CL-20", "<P>Content-Length: 99999999999\r\n\r\n", "0 413"),
-        (
-            "CL-21",
-            "<G>Content-Length: 5\r\n\r\nhello<G>\r\n",
-            "2 open",
-        ),
+        ("CL-21", "<G>Content-Length: 5\r\n\r\nhello<G>\r\n", "2 open"),
         ("zero", "<P>Content-Length: 0\r\n\r\n<G>\r\n", "2 open"),
-        (
-            "2^64 - 1",
-            "<P>Content-Length: 18446744073709551615\r\n\r\n",
-            "0 413",
-        ),
+        ("2^64 - 1", "<P>Content-Length: 18446744073709551615\r\n\r\n", "0 413"),
     ]);
 }
 
@@ -535,11 +286,7 @@ fn chunked() {
         ("CH-02", "a\r\n0123456789\r\n0\r\n\r\n<G>\r\n", "2 open"),
         ("CH-03", "0005\r\nhello\r\n000\r\n\r\n<G>\r\n", "2 open"),
         ("CH-04", "5;a=b;c\r\nhello\r\n0;x\r\n\r\n<G>\r\n", "2 open"),
-        (
-            "CH-05",
-            "5;a=\"x;\\\"y\"\r\nhello\r\n0\r\n\r\n<G>\r\n",
-            "2 open",
-        ),
+        ("CH-05", "5;a=\"x;\\\"y\"\r\nhello\r\n0\r\n\r\n<G>\r\n", "2 open"),
         ("CH-06", "5 ; a = b\r\nhello\r\n0\r\n\r\n", "1 open"),
         ("CH-07", "5;\r\nhello\r\n0\r\n\r\n", "0 400"),
         ("CH-08", "5;a[=x\r\nhello\r\n0\r\n\r\n", "0 400"),
@@ -560,50 +307,22 @@ fn chunked() {
         ("CH-24", "5_0\r\nhello\r\n0\r\n\r\n", "0 400"),
         ("CH-25", "g\r\nhello\r\n0\r\n\r\n", "0 400"),
         ("CH-26", "10000000000000005\r\nhello\r\n0\r\n\r\n", "0 413"),
-        (
-            "CH-26, with zeros",
-            "00000000000000005\r\nhello\r\n0\r\n\r\n",
-            "0 400",
-        ),
+        ("CH-26, with zeros", "00000000000000005\r\nhello\r\n0\r\n\r\n", "0 400"),
         ("CH-27", "FFFFFFFFFFFFFFFF\r\nhello", "0 413"),
         ("CH-28", "5\r\nhello\r\n0\r\n\n", "0 400"),
-        (
-            "CH-29",
-            "5\r\nhello\r\n0\r\nX-T: v\r\n\r\n<G>\r\n",
-            "2 open",
-        ),
-        (
-            "CH-30",
-            "5\r\nhello\r\n0\r\nContent-Length: 99\r\nHost: evil\r\n\r\n",
-            "1 open",
-        ),
+        ("CH-29", "5\r\nhello\r\n0\r\nX-T: v\r\n\r\n<G>\r\n", "2 open"),
+        ("CH-30", "5\r\nhello\r\n0\r\nContent-Length: 99\r\nHost: evil\r\n\r\n", "1 open"),
         ("CH-31", "5\r\nhello\r\n0\r\nbad trailer\r\n\r\n", "0 400"),
         ("CH-33", "5\r\nhel", "0 wait"),
         ("no end", "5\r\nhello\r\n", "0 wait"),
         ("no end of the trailers", "0\r\n", "0 wait"),
         ("an empty body", "0\r\n\r\n", "1 open"),
         ("a folded trailer", "0\r\nX: a\r\n b\r\n\r\n", "0 400"),
-        (
-            "too many trailers",
-            &format!("0\r\n{}", "X: a\r\n".repeat(101)),
-            "0 431",
-        ),
-        (
-            "white space behind an extension",
-            "5;a=b \r\nhello\r\n0\r\n\r\n",
-            "0 400",
-        ),
+        ("too many trailers", &format!("0\r\n{}", "X: a\r\n".repeat(101)), "0 431"),
+        ("white space behind an extension", "5;a=b \r\nhello\r\n0\r\n\r\n", "0 400"),
         ("an open quote", "5;a=\"b\r\nhello\r\n0\r\n\r\n", "0 400"),
-        (
-            "a control character, quoted",
-            "5;a=\"\\\u{1}\"\r\nhello\r\n0\r\n\r\n",
-            "0 400",
-        ),
-        (
-            "bytes in a quoted value",
-            "5;a=\"\u{e9}\t\\\u{e9}\"\r\nhello\r\n0\r\n\r\n",
-            "1 open",
-        ),
+        ("a control character, quoted", "5;a=\"\\\u{1}\"\r\nhello\r\n0\r\n\r\n", "0 400"),
+        ("bytes in a quoted value", "5;a=\"\u{e9}\t\\\u{e9}\"\r\nhello\r\n0\r\n\r\n", "1 open"),
     ] {
         let row = format!("<P>Transfer-Encoding: chunked\r\n\r\n{body}");
         assert_eq!(outcome(&expand(&row)), expected, "{id}: {body:?}");
@@ -613,11 +332,7 @@ fn chunked() {
 #[test]
 fn expect() {
     check(&[
-        (
-            "EX-01",
-            "<P>Content-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
-            "1 open",
-        ),
+        ("EX-01", "<P>Content-Length: 5\r\nExpect: 100-continue\r\n\r\nhello", "1 open"),
         ("EX-02", "<G>Expect: 200-maybe\r\n\r\n", "0 417"),
         (
             "EX-03",
@@ -630,21 +345,14 @@ fn expect() {
     let wants = |row: &str| {
         assert_cuts_agree(&expand(row), &Limits::default()).requests[0].expects_continue
     };
-    assert!(
-        wants("<P>Content-Length: 5\r\nExpect: 100-Continue\r\n\r\n"),
-        "EX-01"
-    );
-    assert!(wants(
-        "<P>Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
-    ));
+    assert!(wants("<P>Content-Length: 5\r\nExpect: 100-Continue\r\n\r\n"), "EX-01");
+    assert!(wants("<P>Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"));
     assert!(
         !wants("POST / HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"),
         "EX-03"
     );
     assert!(!wants("<G>Expect: 100-continue\r\n\r\n"), "EX-04");
-    assert!(!wants(
-        "<G>Expect: 100-continue\r\nContent-Length: 0\r\n\r\n"
-    ));
+    assert!(!wants("<G>Expect: 100-continue\r\nContent-Length: 0\r\n\r\n"));
 }
 
 #[test]
@@ -654,17 +362,9 @@ fn connection() {
         ("CO-02", "<G>\r\n", "1 open"),
         ("CO-03", "<G>Connection: CLOSE\r\n\r\n", "1 close"),
         ("CO-04", "<G>Connection: foo , close\r\n\r\n", "1 close"),
-        (
-            "CO-05",
-            "<G>Connection: foo\r\nConnection: close\r\n\r\n",
-            "1 close",
-        ),
+        ("CO-05", "<G>Connection: foo\r\nConnection: close\r\n\r\n", "1 close"),
         ("CO-06", "<G>Connection: closed\r\n\r\n", "1 open"),
-        (
-            "CO-07",
-            "<G>Connection: Upgrade\r\nUpgrade: foo/9\r\n\r\n",
-            "1 open",
-        ),
+        ("CO-07", "<G>Connection: Upgrade\r\nUpgrade: foo/9\r\n\r\n", "1 open"),
         (
             "CO-08",
             "<G>\r\nGET /nope HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -678,11 +378,7 @@ fn connection() {
             "<P>Connection: close\r\nContent-Length: 5\r\n\r\nhello<G>\r\n",
             "1 close",
         ),
-        (
-            "1.0, both",
-            "GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n",
-            "1 close",
-        ),
+        ("1.0, both", "GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", "1 close"),
     ]);
 }
 
@@ -700,16 +396,8 @@ fn an_error_is_at_its_byte() {
         ("GET / HTTP/1.1\r\nA: b\n", ErrorKind::LineEnd, 20),
         ("GET / HTTP/3.1\r\n\r\n", ErrorKind::UnsupportedVersion, 11),
         ("GET / HTTP/1.1\r\n\r\n", ErrorKind::MissingHost, 18),
-        (
-            "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
-            ErrorKind::InvalidHost,
-            22,
-        ),
-        (
-            "\r\nGET / HTTP/1.1\r\nHost: a b\r\n\r\n",
-            ErrorKind::InvalidHost,
-            24,
-        ),
+        ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", ErrorKind::InvalidHost, 22),
+        ("\r\nGET / HTTP/1.1\r\nHost: a b\r\n\r\n", ErrorKind::InvalidHost, 24),
     ] {
         let trace = assert_cuts_agree(&expand(input), &Limits::default());
         assert_eq!(trace.error, Some((kind, offset)), "{input:?}");

@@ -61,10 +61,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn message() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        proptest::collection::vec(piece(), 0..14).prop_map(|list| list.concat()),
-        request()
-    ]
+    prop_oneof![proptest::collection::vec(piece(), 0..14).prop_map(|list| list.concat()), request()]
 }
 
 fn cuts() -> impl Strategy<Value = Vec<usize>> {

@@ -52,13 +52,7 @@ fn parameters_are_found_and_decoded() {
     let pairs: Vec<_> = query_pairs(query).collect();
     assert_eq!(
         pairs,
-        [
-            (&b"a"[..], &b"1"[..]),
-            (b"b", b""),
-            (b"c", b"="),
-            (b"a", b"2"),
-            (b"d", b"%26+x"),
-        ]
+        [(&b"a"[..], &b"1"[..]), (b"b", b""), (b"c", b"="), (b"a", b"2"), (b"d", b"%26+x"),]
     );
     assert_eq!(parameter(query, "a"), Some(&b"1"[..]));
     assert_eq!(parameter(query, "e"), None);

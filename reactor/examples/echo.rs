@@ -71,9 +71,5 @@ fn main() -> Result<()> {
     let token = ev.reserve().ok_or(ErrorKind::OutOfMemory)?;
     ev.watch(token, &listener, Interest::READABLE, Trigger::Edge)?;
     let pool = BufferPool::new(&[Class::new(16 * 1024, CONNECTIONS_MAX as usize)])?;
-    ev.run(&mut Echo {
-        listener,
-        pool,
-        connections: HashMap::new(),
-    })
+    ev.run(&mut Echo { listener, pool, connections: HashMap::new() })
 }

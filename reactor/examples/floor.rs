@@ -121,11 +121,7 @@ mod floor {
 
     /// An error of a call that only fails when something is wrong with the program or the machine.
     fn check(result: i32) -> io::Result<i32> {
-        if result < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(result)
-        }
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
     }
 
     fn listen(port: u16, defer: bool) -> io::Result<net::TcpListener> {
@@ -150,10 +146,7 @@ mod floor {
     }
 
     fn watch(epoll: i32, fd: i32, events: i32) -> io::Result<i32> {
-        let mut event = libc::epoll_event {
-            events: events as u32,
-            u64: fd as u64,
-        };
+        let mut event = libc::epoll_event { events: events as u32, u64: fd as u64 };
         // SAFETY: the event lives during the call.
         check(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) })
     }
@@ -190,8 +183,7 @@ mod floor {
                 return Ok(()); // gone again, or no descriptors left
             }
             if fd as usize >= self.connections.len() {
-                self.connections
-                    .resize(2 * fd as usize, Connection::default());
+                self.connections.resize(2 * fd as usize, Connection::default());
             }
             self.connections[fd as usize] = Connection::default();
             // The request is often there already; a connection that is done needs no watching.
@@ -243,11 +235,7 @@ mod floor {
                         // SAFETY: the offset lives during the call.
                         unsafe { libc::sendfile(fd, file.as_raw_fd(), &mut offset, count) }
                     } else {
-                        let more = if self.file.is_some() {
-                            libc::MSG_MORE
-                        } else {
-                            0
-                        };
+                        let more = if self.file.is_some() { libc::MSG_MORE } else { 0 };
                         let bytes = &self.batch[connection.at..];
                         let bytes = &bytes[..bytes.len().min(connection.owed)];
                         let flags = libc::MSG_NOSIGNAL | more;
@@ -277,9 +265,8 @@ mod floor {
             let len = connection.tail_len + count;
             let input = &self.input[begin..];
             let (mut heads, mut after_last, mut before) = (0, 0, 0);
-            for (index, block) in input[..len.next_multiple_of(BLOCK)]
-                .chunks_exact(BLOCK)
-                .enumerate()
+            for (index, block) in
+                input[..len.next_multiple_of(BLOCK)].chunks_exact(BLOCK).enumerate()
             {
                 let newlines = newlines(block.try_into().expect("a block"));
                 // Only a blank line has newlines two bytes apart (or an odd field: look again).
@@ -321,8 +308,7 @@ mod floor {
     #[cfg(not(target_arch = "x86_64"))]
     fn newlines(block: &[u8; BLOCK]) -> u32 {
         let bits = block.iter().enumerate();
-        bits.map(|(bit, byte)| u32::from(*byte == b'\n') << bit)
-            .sum()
+        bits.map(|(bit, byte)| u32::from(*byte == b'\n') << bit).sum()
     }
 
     fn would_block() -> bool {

@@ -27,10 +27,7 @@ impl Handler for Timers {
             ev.set_deadline(token, now_ms + BEAT_MS);
             return;
         }
-        println!(
-            "{now_ms:6} ms  {} ms are over",
-            self.delays_ms[token.slot() as usize]
-        );
+        println!("{now_ms:6} ms  {} ms are over", self.delays_ms[token.slot() as usize]);
         ev.release(token);
         self.left -= 1;
         if self.left == 0 {
@@ -40,10 +37,7 @@ impl Handler for Timers {
 }
 
 fn main() -> io::Result<()> {
-    let mut delays_ms: Vec<u64> = std::env::args()
-        .skip(1)
-        .flat_map(|text| text.parse())
-        .collect();
+    let mut delays_ms: Vec<u64> = std::env::args().skip(1).flat_map(|text| text.parse()).collect();
     if delays_ms.is_empty() {
         delays_ms = vec![30, 5, 500];
     }
@@ -56,9 +50,5 @@ fn main() -> io::Result<()> {
     let beat = ev.reserve().expect("room for one more");
     ev.set_deadline(beat, ev.now_ms() + BEAT_MS);
     let left = delays_ms.len();
-    ev.run(&mut Timers {
-        beat,
-        delays_ms,
-        left,
-    })
+    ev.run(&mut Timers { beat, delays_ms, left })
 }

@@ -56,21 +56,10 @@ pub struct SharedTable<T: Zeroable> {
 impl<T: Zeroable> SharedTable<T> {
     /// Maps `len` elements. No page is in use before it is touched.
     pub fn new(len: usize) -> io::Result<Self> {
-        const {
-            assert!(
-                align_of::<T>() <= 4096,
-                "a mapping is aligned to pages, not further"
-            )
-        };
-        let bytes = len
-            .checked_mul(size_of::<T>())
-            .ok_or(io::ErrorKind::OutOfMemory)?;
+        const { assert!(align_of::<T>() <= 4096, "a mapping is aligned to pages, not further") };
+        let bytes = len.checked_mul(size_of::<T>()).ok_or(io::ErrorKind::OutOfMemory)?;
         let mapping = Arc::new(Mapping::new(bytes, Sharing::Shared)?);
-        Ok(SharedTable {
-            mapping,
-            len,
-            elements: PhantomData,
-        })
+        Ok(SharedTable { mapping, len, elements: PhantomData })
     }
 
     fn first(&self) -> NonNull<T> {
@@ -82,10 +71,7 @@ impl<T: Zeroable> SharedTable<T> {
     /// A hold on one element that is as cheap to follow as a reference; `None` when there are fewer.
     pub fn slot(&self, index: usize) -> Option<SharedSlot<T>> {
         let element = NonNull::from(self.get(index)?);
-        Some(SharedSlot {
-            element,
-            _mapping: Arc::clone(&self.mapping),
-        })
+        Some(SharedSlot { element, _mapping: Arc::clone(&self.mapping) })
     }
 }
 
@@ -131,19 +117,13 @@ impl<T: Zeroable> Index<usize> for SharedTable<T> {
 
 impl<T: Zeroable> Clone for SharedTable<T> {
     fn clone(&self) -> Self {
-        SharedTable {
-            mapping: Arc::clone(&self.mapping),
-            len: self.len,
-            elements: PhantomData,
-        }
+        SharedTable { mapping: Arc::clone(&self.mapping), len: self.len, elements: PhantomData }
     }
 }
 
 impl<T: Zeroable> fmt::Debug for SharedTable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedTable")
-            .field("len", &self.len)
-            .finish_non_exhaustive()
+        f.debug_struct("SharedTable").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -176,9 +156,7 @@ mod tests {
     fn begins_as_zeroes_and_every_handle_sees_every_write() {
         let table = SharedTable::<Slot>::new(3).expect("a mapping");
         let handle = table.clone();
-        std::thread::spawn(move || handle[2].bytes.fetch_add(5, Relaxed))
-            .join()
-            .expect("no panic");
+        std::thread::spawn(move || handle[2].bytes.fetch_add(5, Relaxed)).join().expect("no panic");
         let seen: Vec<_> = table.iter().map(|slot| slot.bytes.load(Relaxed)).collect();
         assert_eq!(seen, [0, 0, 5]);
         assert_eq!(table[2].requests.load(Relaxed), 0);
@@ -204,10 +182,6 @@ mod tests {
     #[test]
     fn too_many_elements_are_an_error_and_none_are_fine() {
         assert!(SharedTable::<AtomicU64>::new(usize::MAX).is_err());
-        assert!(
-            SharedTable::<AtomicU64>::new(0)
-                .expect("an empty table")
-                .is_empty()
-        );
+        assert!(SharedTable::<AtomicU64>::new(0).expect("an empty table").is_empty());
     }
 }

@@ -103,11 +103,7 @@ impl Signals {
         let mask_before = change_mask(libc::SIG_BLOCK, &set)?;
         let numbers: Vec<c_int> = signals.iter().map(|signal| signal.0).collect();
         match backend::SignalQueue::new(&numbers, &set) {
-            Ok(queue) => Ok(Signals {
-                queue,
-                mask_before,
-                _this_thread: PhantomData,
-            }),
+            Ok(queue) => Ok(Signals { queue, mask_before, _this_thread: PhantomData }),
             Err(error) => {
                 change_mask(libc::SIG_SETMASK, &mask_before)?;
                 Err(error)
@@ -121,10 +117,7 @@ impl Signals {
     }
 
     /// The next signal; `None` when all are read, which does not mean that no more will come.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it can fail, and goes on after None"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "it can fail, and goes on after None")]
     pub fn next(&mut self) -> io::Result<Option<Signal>> {
         Ok(self.queue.next()?.map(Signal))
     }

@@ -5,11 +5,7 @@ use std::io;
 /// `-1` is an error whose number is in `errno`; anything else is the answer.
 #[inline]
 pub(crate) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// Makes a call again for as long as a signal interrupts it (`EINTR`), and counts its bytes.

@@ -31,10 +31,7 @@ pub struct Table<T> {
 impl<T> Table<T> {
     /// A table that holds `capacity` values without allocating again.
     pub fn with_capacity(capacity: usize) -> Self {
-        Table {
-            slots: Slab::with_capacity(capacity),
-            generations: Vec::with_capacity(capacity),
-        }
+        Table { slots: Slab::with_capacity(capacity), generations: Vec::with_capacity(capacity) }
     }
 
     /// Stores `value` in a free slot.
@@ -79,9 +76,7 @@ impl<T> Table<T> {
     #[inline]
     pub fn token_at(&self, slot: u32) -> Option<Token> {
         let generation = *self.generations.get(slot as usize)?;
-        self.slots
-            .contains(slot as usize)
-            .then(|| Token::new(slot, generation))
+        self.slots.contains(slot as usize).then(|| Token::new(slot, generation))
     }
 
     /// Takes the value out. From here on every copy of `token` is dead.
@@ -113,9 +108,7 @@ impl<T> Table<T> {
     /// All values with their tokens, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (Token, &T)> {
         let generations = &self.generations;
-        self.slots
-            .iter()
-            .map(|(slot, value)| (Token::new(slot as u32, generations[slot]), value))
+        self.slots.iter().map(|(slot, value)| (Token::new(slot as u32, generations[slot]), value))
     }
 
     /// As [`Table::iter`], to change the values.
@@ -153,10 +146,7 @@ mod tests {
         let token = table.insert(());
         table.remove(token);
         // The vacant slot's next generation, guessed before anybody was given it.
-        assert_eq!(
-            table.remove(Token::new(token.slot(), token.generation() + 1)),
-            None
-        );
+        assert_eq!(table.remove(Token::new(token.slot(), token.generation() + 1)), None);
     }
 
     #[test]
@@ -179,11 +169,7 @@ mod tests {
         let capacity = table.capacity();
         for _ in 0..100 {
             let tokens: Vec<_> = (0..8).map(|n| table.insert(n)).collect();
-            assert!(
-                tokens
-                    .into_iter()
-                    .all(|token| table.remove(token).is_some())
-            );
+            assert!(tokens.into_iter().all(|token| table.remove(token).is_some()));
         }
         assert!(table.is_empty());
         assert_eq!(table.capacity(), capacity);

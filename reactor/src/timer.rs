@@ -118,13 +118,7 @@ impl<T: Copy> Wheel<T> {
     /// Adds a timer. A deadline that has passed already is that of the next tick: what an expiring
     /// timer arms is never expired in the same round, so that a round ends.
     pub fn insert(&mut self, deadline_ms: u64, value: T) -> TimerKey {
-        let entry = Entry {
-            deadline_ms,
-            prev: NONE,
-            next: NONE,
-            value,
-            place: VACANT,
-        };
+        let entry = Entry { deadline_ms, prev: NONE, next: NONE, value, place: VACANT };
         let index = if self.free == NONE {
             let index = self.entries.len() as u32;
             assert!(index < NONE - 1, "fewer than 2^32 - 2 timers");
@@ -208,9 +202,7 @@ impl<T: Copy> Wheel<T> {
         self.heads[place as usize] = NONE;
         self.mark_empty(place);
         while index != NONE {
-            let Entry {
-                next, deadline_ms, ..
-            } = self.entries[index as usize];
+            let Entry { next, deadline_ms, .. } = self.entries[index as usize];
             if deadline_ms <= self.elapsed_ms {
                 self.append_due(index);
             } else {
@@ -233,10 +225,7 @@ impl<T: Copy> Wheel<T> {
             Some(mask) => self.elapsed_ms & mask,
             None => 0,
         };
-        Some((
-            (level << BITS_PER_LEVEL | slot) as Place,
-            above | u64::from(slot) << shift,
-        ))
+        Some(((level << BITS_PER_LEVEL | slot) as Place, above | u64::from(slot) << shift))
     }
 
     /// Links an entry that is in no list into the slot of its deadline.
@@ -283,9 +272,7 @@ impl<T: Copy> Wheel<T> {
 
     /// Takes an entry out of whichever list it is in.
     fn unlink(&mut self, index: u32) {
-        let Entry {
-            prev, next, place, ..
-        } = self.entries[index as usize];
+        let Entry { prev, next, place, .. } = self.entries[index as usize];
         assert!(place != VACANT, "the key of a timer that is gone");
         match prev {
             NONE => self.heads[place as usize] = next,
@@ -324,10 +311,7 @@ impl<T: Copy> Wheel<T> {
     }
 }
 
-const _: () = assert!(
-    Wheel::<u32>::entry_size() <= 24,
-    "see the budget of the event loop"
-);
+const _: () = assert!(Wheel::<u32>::entry_size() <= 24, "see the budget of the event loop");
 const _: () = assert!(LEVELS <= u16::BITS as usize, "a bit for every level");
 
 #[cfg(test)]
@@ -417,10 +401,7 @@ mod tests {
             }
             assert_eq!(expired(&mut wheel, now + 9).len(), 100);
         }
-        assert_eq!(
-            (wheel.entries.len(), wheel.entries.capacity()),
-            (100, capacity)
-        );
+        assert_eq!((wheel.entries.len(), wheel.entries.capacity()), (100, capacity));
     }
 
     #[derive(Debug, Clone)]
@@ -459,10 +440,7 @@ mod tests {
     impl Oracle {
         fn pick(&self, index: prop::sample::Index) -> Option<((u64, u32), TimerKey)> {
             let nth = index.index(self.by_deadline.len().max(1));
-            self.by_deadline
-                .iter()
-                .nth(nth)
-                .map(|(id, key)| (*id, *key))
+            self.by_deadline.iter().nth(nth).map(|(id, key)| (*id, *key))
         }
 
         fn add(&mut self, deadline: u64, id: u32, key: TimerKey) {

@@ -55,12 +55,7 @@ impl Waker {
     /// A waker whose events carry `token`; one for each token of a poller.
     pub fn new(poller: &Poller, token: Token) -> io::Result<Waker> {
         let wake = backend::Wake::new(poller.queue(), token)?;
-        Ok(Waker {
-            shared: Arc::new(Shared {
-                pending: AtomicBool::new(false),
-                wake,
-            }),
-        })
+        Ok(Waker { shared: Arc::new(Shared { pending: AtomicBool::new(false), wake }) })
     }
 
     /// Makes the present or the next wait return.
@@ -164,8 +159,6 @@ mod tests {
             poller.wait(&mut events, None).unwrap();
             waker.acknowledge();
         }
-        pushers
-            .into_iter()
-            .for_each(|pusher| pusher.join().unwrap());
+        pushers.into_iter().for_each(|pusher| pusher.join().unwrap());
     }
 }

@@ -71,19 +71,12 @@ fn a_warm_loop_does_not_allocate() {
     let mut ev = EventLoop::new(Config::with_sources(SOURCES as u32 + 1)).expect("a loop");
     let waker = ev.waker().expect("a waker");
     let pool = BufferPool::new(&[Class::new(512, SOURCES)]).expect("a pool");
-    let (streams, mut peers): (Vec<_>, Vec<_>) = (0..SOURCES)
-        .map(|_| UnixStream::pair().expect("a pair"))
-        .unzip();
-    let mut busy = Busy {
-        pool,
-        streams,
-        reads: 0,
-        timeouts: 0,
-    };
+    let (streams, mut peers): (Vec<_>, Vec<_>) =
+        (0..SOURCES).map(|_| UnixStream::pair().expect("a pair")).unzip();
+    let mut busy = Busy { pool, streams, reads: 0, timeouts: 0 };
     for stream in &busy.streams {
         let token = ev.reserve().expect("room for all");
-        ev.watch(token, stream, Interest::READABLE, Trigger::Edge)
-            .expect("watched");
+        ev.watch(token, stream, Interest::READABLE, Trigger::Edge).expect("watched");
     }
     let before = ALLOCATIONS.get();
     for _ in 0..100 {
@@ -96,8 +89,7 @@ fn a_warm_loop_does_not_allocate() {
         ev.defer(short_lived, Readiness::READABLE);
         ev.release(short_lived);
         ev.turn(&mut busy, None).expect("turn");
-        ev.turn(&mut busy, Some(Duration::from_millis(2)))
-            .expect("turn");
+        ev.turn(&mut busy, Some(Duration::from_millis(2))).expect("turn");
     }
     assert_eq!(ALLOCATIONS.get() - before, 0);
     assert_eq!(busy.reads, 100 * SOURCES);

@@ -133,10 +133,7 @@ fn is_plain(byte: u8) -> bool {
 
 /// Copies the plain bytes at the beginning of `text`; returns the rest.
 fn plain_run<'a>(out: &mut Vec<u8>, text: &'a [u8]) -> &'a [u8] {
-    let run = text
-        .iter()
-        .position(|&byte| !is_plain(byte))
-        .unwrap_or(text.len());
+    let run = text.iter().position(|&byte| !is_plain(byte)).unwrap_or(text.len());
     out.extend_from_slice(&text[..run]);
     &text[run..]
 }
@@ -205,18 +202,12 @@ mod tests {
             common_text(b"a\"b\\c\r\n\x1b[2J\x7f\xff"),
             r"a\x22b\x5cc\x0d\x0a\x1b[2J\x7f\xff"
         );
-        assert_eq!(
-            json_text(b"a\"b\\c\r\n\x1b\x7f"),
-            r#"a\"b\\c\u000d\u000a\u001b\u007f"#
-        );
+        assert_eq!(json_text(b"a\"b\\c\r\n\x1b\x7f"), r#"a\"b\\c\u000d\u000a\u001b\u007f"#);
     }
 
     #[test]
     fn json_keeps_every_character_and_marks_what_is_none() {
-        assert_eq!(
-            json_text("é\u{2028}𝄞".as_bytes()),
-            r"\u00e9\u2028\ud834\udd1e"
-        );
+        assert_eq!(json_text("é\u{2028}𝄞".as_bytes()), r"\u00e9\u2028\ud834\udd1e");
         assert_eq!(json_text(b"a\xff\xc3"), r"a\ufffd\ufffd");
     }
 

@@ -92,11 +92,7 @@ impl AccessLog {
     /// The file's, with its name.
     pub fn open(options: &LogOptions) -> io::Result<Self> {
         let on = options.format != LogFormat::Off;
-        let output = if on {
-            Some(Output::open(&options.target)?)
-        } else {
-            None
-        };
+        let output = if on { Some(Output::open(&options.target)?) } else { None };
         Ok(AccessLog {
             on,
             format: options.format,
@@ -122,18 +118,8 @@ impl AccessLog {
             return;
         }
         let begin = self.batch.len();
-        line::before(
-            &mut self.batch,
-            self.format,
-            record,
-            self.stamps.of(record.time),
-        );
-        line::measures(
-            &mut self.batch,
-            self.format,
-            record.body_bytes,
-            record.duration_us,
-        );
+        line::before(&mut self.batch, self.format, record, self.stamps.of(record.time));
+        line::measures(&mut self.batch, self.format, record.body_bytes, record.duration_us);
         line::after(&mut self.batch, self.format, record);
         self.line_ended(begin);
     }
@@ -231,9 +217,7 @@ impl AccessLog {
         if self.written == 0 || self.batch[self.written - 1] == b'\n' {
             return;
         }
-        let rest = self.batch[self.written..]
-            .iter()
-            .position(|&byte| byte == b'\n');
+        let rest = self.batch[self.written..].iter().position(|&byte| byte == b'\n');
         self.written = rest.map_or(self.batch.len(), |at| self.written + at + 1);
         self.dropped += 1;
     }

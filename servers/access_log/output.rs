@@ -39,11 +39,7 @@ impl Output {
             LogTarget::File(path) => {
                 let file = open_file(path)?;
                 // A terminal or a device by its name: O_NONBLOCK holds for our description alone.
-                Ok(Output {
-                    file,
-                    path: Some(path.clone()),
-                    may_wait: false,
-                })
+                Ok(Output { file, path: Some(path.clone()), may_wait: false })
             }
         }
     }
@@ -52,11 +48,7 @@ impl Output {
     pub fn over(file: File) -> Self {
         // A regular file never makes a writer wait for a reader.
         let may_wait = !file.metadata().is_ok_and(|found| found.is_file());
-        Output {
-            file,
-            path: None,
-            may_wait,
-        }
+        Output { file, path: None, may_wait }
     }
 
     #[cfg(test)]
@@ -120,11 +112,8 @@ impl Output {
     /// Whether the output takes bytes now, or within `patience`. An error counts as room: the write
     /// that follows reports it.
     fn has_room(&self, patience: Duration) -> bool {
-        let mut poll = libc::pollfd {
-            fd: self.file.as_raw_fd(),
-            events: libc::POLLOUT,
-            revents: 0,
-        };
+        let mut poll =
+            libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
         let timeout_ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: `poll` is one valid `pollfd`, and the call is told that it is one.
         let ready = unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };

@@ -4,9 +4,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 /// The last second that four digits of a year can name: 9999-12-31T23:59:59.
 const SECOND_MAX: u64 = 253_402_300_799;
 
@@ -31,11 +30,7 @@ pub(super) struct Stamps {
 
 impl Stamps {
     pub fn new() -> Self {
-        Stamps {
-            second: None,
-            common: String::new(),
-            iso: String::new(),
-        }
+        Stamps { second: None, common: String::new(), iso: String::new() }
     }
 
     /// The texts of `time`; a clock before 1970 reads as 1970.
@@ -78,21 +73,9 @@ mod tests {
     fn known_moments_read_as_they_should() {
         for (second, common, iso) in [
             (0, "01/Jan/1970:00:00:00 +0000", "1970-01-01T00:00:00"),
-            (
-                784_111_777,
-                "06/Nov/1994:08:49:37 +0000",
-                "1994-11-06T08:49:37",
-            ),
-            (
-                951_827_696,
-                "29/Feb/2000:12:34:56 +0000",
-                "2000-02-29T12:34:56",
-            ),
-            (
-                SECOND_MAX,
-                "31/Dec/9999:23:59:59 +0000",
-                "9999-12-31T23:59:59",
-            ),
+            (784_111_777, "06/Nov/1994:08:49:37 +0000", "1994-11-06T08:49:37"),
+            (951_827_696, "29/Feb/2000:12:34:56 +0000", "2000-02-29T12:34:56"),
+            (SECOND_MAX, "31/Dec/9999:23:59:59 +0000", "9999-12-31T23:59:59"),
         ] {
             assert_eq!(texts(second), (common.to_owned(), iso.to_owned()));
         }

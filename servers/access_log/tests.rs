@@ -17,9 +17,7 @@ const TIME: SystemTime = UNIX_EPOCH;
 fn with_request<T>(text: &[u8], with: impl FnOnce(http::Request<'_>) -> T) -> T {
     let limits = http::Limits::default();
     let mut head = http::Head::new(&limits);
-    let step = http::Connection::new()
-        .next(text, &mut head, &limits)
-        .expect("a valid request");
+    let step = http::Connection::new().next(text, &mut head, &limits).expect("a valid request");
     assert!(matches!(step.event, http::Event::Head), "a whole head");
     with(head.request(text))
 }
@@ -50,21 +48,13 @@ fn logged(format: LogFormat) -> String {
     let mut log = open(format, &path);
     with_request(REQUEST, |request| {
         log.record(&record(Some(request)));
-        let held = log.hold(&Record {
-            body_bytes: 0,
-            duration_us: 0,
-            ..record(Some(request))
-        });
+        let held = log.hold(&Record { body_bytes: 0, duration_us: 0, ..record(Some(request)) });
         log.record_held(&held, 13, 42);
     });
     log.flush();
     let text = fs::read_to_string(&path).unwrap();
     let (first, second) = text.split_once('\n').unwrap();
-    assert_eq!(
-        second.strip_suffix('\n'),
-        Some(first),
-        "a held line is no different"
-    );
+    assert_eq!(second.strip_suffix('\n'), Some(first), "a held line is no different");
     first.to_owned()
 }
 
@@ -95,25 +85,15 @@ fn a_head_that_could_not_be_read_is_logged_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut log = open(LogFormat::Combined, &path);
-    log.record(&Record {
-        peer: None,
-        status: 400,
-        ..record(None)
-    });
+    log.record(&Record { peer: None, status: 400, ..record(None) });
     drop(log);
     let text = fs::read_to_string(&path).unwrap();
-    assert_eq!(
-        text,
-        "- - - [06/Nov/1994:08:49:37 +0000] \"-\" 400 13 \"-\" \"-\"\n"
-    );
+    assert_eq!(text, "- - - [06/Nov/1994:08:49:37 +0000] \"-\" 400 13 \"-\" \"-\"\n");
 }
 
 #[test]
 fn a_log_that_is_off_does_nothing() {
-    let options = LogOptions {
-        format: LogFormat::Off,
-        target: LogTarget::Stdout,
-    };
+    let options = LogOptions { format: LogFormat::Off, target: LogTarget::Stdout };
     let mut log = AccessLog::open(&options).unwrap();
     log.record(&record(None));
     let held = log.hold(&record(None));
@@ -159,10 +139,7 @@ fn a_moved_file_is_opened_anew_and_no_line_is_lost() {
     log.flush();
     let lines = |path| fs::read_to_string(path).unwrap().lines().count();
     assert_eq!((lines(&moved), lines(&path)), (1, 1));
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o777 & !0o640,
-        0
-    );
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777 & !0o640, 0);
 }
 
 #[test]
@@ -201,10 +178,7 @@ fn a_pipe_that_nobody_reads_blocks_nothing_and_costs_lines_beyond_the_bound() {
         log.turn_ended(now_ms);
     }
     assert!(log.batch.len() - log.written <= PENDING_BYTES_MAX);
-    assert!(
-        log.next_flush_ms()
-            .is_some_and(|due| due <= now_ms + RETRY_MS)
-    );
+    assert!(log.next_flush_ms().is_some_and(|due| due <= now_ms + RETRY_MS));
     let lines = recorded - log.take_dropped();
     assert_eq!(log.take_dropped(), 0);
 
@@ -257,13 +231,7 @@ fn lines_reach_a_pipe_whole_beside_those_of_another_writer() {
     for _ in 0..400 {
         log.record(&record(None));
     }
-    let other = log
-        .output
-        .as_ref()
-        .unwrap()
-        .file_for_tests()
-        .try_clone()
-        .unwrap();
+    let other = log.output.as_ref().unwrap().file_for_tests().try_clone().unwrap();
     log.flush();
     assert!(log.batch.is_empty(), "half a pipe's worth fits");
     (&other).write_all(b"other\n").unwrap();
@@ -281,11 +249,7 @@ fn a_named_pipe_without_a_reader_is_refused_with_the_reason() {
     // SAFETY: `name` is a C string that outlives the call.
     assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
     let target = LogTarget::File(path.clone());
-    let error = AccessLog::open(&LogOptions {
-        format: LogFormat::Json,
-        target,
-    })
-    .unwrap_err();
+    let error = AccessLog::open(&LogOptions { format: LogFormat::Json, target }).unwrap_err();
     assert!(error.to_string().contains("needs a reader"), "{error}");
 }
 

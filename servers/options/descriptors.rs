@@ -43,10 +43,7 @@ pub fn raise_limit() -> io::Result<u64> {
 }
 
 fn limits() -> io::Result<libc::rlimit> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid `rlimit` that the call writes.
     match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } {
         0 => Ok(limit),
@@ -57,11 +54,7 @@ fn limits() -> io::Result<libc::rlimit> {
 /// The limit as a number; `rlim_t` is signed on FreeBSD.
 #[allow(clippy::useless_conversion)]
 fn known(limit: libc::rlim_t) -> u64 {
-    if limit == libc::RLIM_INFINITY {
-        UNLIMITED
-    } else {
-        u64::try_from(limit).unwrap_or(UNLIMITED)
-    }
+    if limit == libc::RLIM_INFINITY { UNLIMITED } else { u64::try_from(limit).unwrap_or(UNLIMITED) }
 }
 
 #[cfg(test)]

@@ -37,19 +37,11 @@ pub(super) struct Fault {
 
 impl Fault {
     pub fn new(cause: impl Into<String>, mend: impl Into<String>) -> Self {
-        Fault {
-            cause: cause.into(),
-            mend: mend.into(),
-        }
+        Fault { cause: cause.into(), mend: mend.into() }
     }
 
     /// Joins the fault with the option that it belongs to.
     pub fn of(self, setting: &str, value: Option<String>) -> OptionsError {
-        OptionsError {
-            setting: setting.to_owned(),
-            value,
-            cause: self.cause,
-            mend: self.mend,
-        }
+        OptionsError { setting: setting.to_owned(), value, cause: self.cause, mend: self.mend }
     }
 }

@@ -34,10 +34,7 @@ pub(super) fn text(card: &Card) -> String {
     for (command, meaning) in [
         (name.to_owned(), "a welcome page on 127.0.0.1, port 8080"),
         (format!("{name} --root ."), "the files of this directory"),
-        (
-            format!("{name} --root . --listen :80"),
-            "the same, for everyone",
-        ),
+        (format!("{name} --root . --listen :80"), "the same, for everyone"),
     ] {
         let _ = writeln!(out, "  {command:<34}{meaning}");
     }
@@ -45,11 +42,7 @@ pub(super) fn text(card: &Card) -> String {
     for group in GROUPS {
         let _ = write!(out, "\n{}\n", group.title);
         for entry in group.entries {
-            item(
-                &mut out,
-                &flag_and_value(entry, &defaults),
-                &explanation(entry, &defaults),
-            );
+            item(&mut out, &flag_and_value(entry, &defaults), &explanation(entry, &defaults));
         }
     }
     out.push_str("\nThis program\n");

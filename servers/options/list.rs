@@ -43,34 +43,13 @@ const MEMORY_MAX: u64 = if usize::BITS == 32 { 1 << 30 } else { TIB };
 const HEAD_MAX: u64 = u16::MAX as u64;
 
 pub(super) const GROUPS: &[Group] = &[
-    Group {
-        title: "What is served",
-        entries: SERVED,
-    },
-    Group {
-        title: "Where it listens",
-        entries: LISTENS,
-    },
-    Group {
-        title: "Limits",
-        entries: LIMITS,
-    },
-    Group {
-        title: "Timeouts (0 or off: without limit)",
-        entries: TIMEOUTS,
-    },
-    Group {
-        title: "Memory, per loop",
-        entries: MEMORY,
-    },
-    Group {
-        title: "Sockets",
-        entries: SOCKETS,
-    },
-    Group {
-        title: "Access log",
-        entries: LOG,
-    },
+    Group { title: "What is served", entries: SERVED },
+    Group { title: "Where it listens", entries: LISTENS },
+    Group { title: "Limits", entries: LIMITS },
+    Group { title: "Timeouts (0 or off: without limit)", entries: TIMEOUTS },
+    Group { title: "Memory, per loop", entries: MEMORY },
+    Group { title: "Sockets", entries: SOCKETS },
+    Group { title: "Access log", entries: LOG },
 ];
 
 const SERVED: &[Entry] = &[
@@ -78,10 +57,7 @@ const SERVED: &[Entry] = &[
         flag: "root",
         value: "DIR",
         help: "serve the files of this directory, and nothing outside it",
-        slot: Slot::Other {
-            get: |options| path_or_none(options.root.as_ref()),
-            set: set_root,
-        },
+        slot: Slot::Other { get: |options| path_or_none(options.root.as_ref()), set: set_root },
     },
     Entry {
         flag: "demo",
@@ -315,12 +291,7 @@ const SOCKETS: &[Entry] = &[
         value: "N",
         help: "TCP Fast Open: connections that may bring data in their SYN",
         slot: Slot::Other {
-            get: |options| {
-                options
-                    .tcp
-                    .fastopen
-                    .map_or("off".to_owned(), |n| n.to_string())
-            },
+            get: |options| options.tcp.fastopen.map_or("off".to_owned(), |n| n.to_string()),
             set: set_fastopen,
         },
     },
@@ -329,13 +300,7 @@ const SOCKETS: &[Entry] = &[
         value: "NAME",
         help: "congestion control, by the name that the kernel knows it by (bbr)",
         slot: Slot::Other {
-            get: |options| {
-                options
-                    .tcp
-                    .congestion
-                    .clone()
-                    .unwrap_or("the system's".to_owned())
-            },
+            get: |options| options.tcp.congestion.clone().unwrap_or("the system's".to_owned()),
             set: |options, text| {
                 options.tcp.congestion = Some(utf8(text)?.to_owned());
                 Ok(())
@@ -376,20 +341,12 @@ const FORMATS: [(&str, LogFormat); 4] = [
 ];
 
 fn format_name(format: LogFormat) -> &'static str {
-    FORMATS
-        .iter()
-        .find(|(_, known)| *known == format)
-        .map_or("off", |(name, _)| name)
+    FORMATS.iter().find(|(_, known)| *known == format).map_or("off", |(name, _)| name)
 }
 
 fn set_format(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     let known = FORMATS.iter().find(|(name, _)| text == *name);
-    let fault = || {
-        Fault::new(
-            "this is no log format",
-            "Write off, common, combined or json",
-        )
-    };
+    let fault = || Fault::new("this is no log format", "Write off, common, combined or json");
     options.log.format = known.ok_or_else(fault)?.1;
     Ok(())
 }
@@ -416,10 +373,7 @@ fn set_root(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
 fn add_index(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     let name = utf8(text)?;
     if name.is_empty() || name.contains(['/', '\0']) || name == "." || name == ".." {
-        return Err(Fault::new(
-            "this is no file name",
-            "Write a name without a slash: index.html",
-        ));
+        return Err(Fault::new("this is no file name", "Write a name without a slash: index.html"));
     }
     options.index.push(name.to_owned());
     Ok(())
@@ -431,10 +385,7 @@ fn set_fastopen(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
         text => match text.parse() {
             Ok(queue) if queue <= 65_535 => Some(queue),
             _ => {
-                return Err(Fault::new(
-                    "this is no such number",
-                    "Write 1 to 65535, or off",
-                ));
+                return Err(Fault::new("this is no such number", "Write 1 to 65535, or off"));
             }
         },
     };
@@ -446,9 +397,5 @@ fn path_or_none(path: Option<&PathBuf>) -> String {
 }
 
 fn join(addrs: &[ListenAddr]) -> String {
-    addrs
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(",")
+    addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

@@ -194,10 +194,7 @@ pub enum Parsed {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            listen: vec![ListenAddr::Tcp(SocketAddr::from((
-                Ipv4Addr::LOCALHOST,
-                8080,
-            )))],
+            listen: vec![ListenAddr::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))],
             root: None,
             demo: true,
             status: true,
@@ -249,10 +246,7 @@ impl Default for Timeouts {
 
 impl Default for Buffers {
     fn default() -> Self {
-        Buffers {
-            count: 1024,
-            size: 32 * KIB,
-        }
+        Buffers { count: 1024, size: 32 * KIB }
     }
 }
 
@@ -270,10 +264,7 @@ impl Default for TcpOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        LogOptions {
-            format: LogFormat::Off,
-            target: LogTarget::Stdout,
-        }
+        LogOptions { format: LogFormat::Off, target: LogTarget::Stdout }
     }
 }
 

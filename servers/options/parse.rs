@@ -98,12 +98,7 @@ fn from_env(env: &impl Fn(&str) -> Option<OsString>) -> Vec<Given> {
     let mut given = Vec::new();
     for entry in entries() {
         let mut add = |setting: String, values| {
-            given.push(Given {
-                entry,
-                setting,
-                values,
-                by_variable: true,
-            });
+            given.push(Given { entry, setting, values, by_variable: true });
         };
         if let Some(text) = variable(&entry.variable()) {
             add(entry.variable(), table::split_variable(entry, text));
@@ -143,20 +138,12 @@ fn one_argument(
         _ => value_of(entry, &setting, parser)?,
     };
     given.retain(|earlier| !(earlier.by_variable && earlier.entry.flag == entry.flag));
-    match given
-        .iter_mut()
-        .find(|earlier| earlier.entry.flag == entry.flag)
-    {
+    match given.iter_mut().find(|earlier| earlier.entry.flag == entry.flag) {
         Some(earlier) => {
             earlier.setting = setting;
             earlier.values.push(value);
         }
-        None => given.push(Given {
-            entry,
-            setting,
-            values: vec![value],
-            by_variable: false,
-        }),
+        None => given.push(Given { entry, setting, values: vec![value], by_variable: false }),
     }
     Ok(())
 }
@@ -175,11 +162,7 @@ fn value_of(
         return Ok(text);
     }
     let value = parser.value().map_err(|_| missing())?;
-    if value.as_encoded_bytes().starts_with(b"--") {
-        Err(missing())
-    } else {
-        Ok(value)
-    }
+    if value.as_encoded_bytes().starts_with(b"--") { Err(missing()) } else { Ok(value) }
 }
 
 /// The entry of a flag, and whether the flag negates it.
@@ -195,21 +178,13 @@ fn find(flag: &str) -> Option<(&'static Entry, bool)> {
 /// The defaults, changed as was given. Of a value given twice the last one counts.
 fn apply(given: &[Given]) -> Result<Options, OptionsError> {
     let mut options = Options::default();
-    for Given {
-        entry,
-        setting,
-        values,
-        ..
-    } in given
-    {
+    for Given { entry, setting, values, .. } in given {
         if let Slot::List { clear, .. } = entry.slot {
             clear(&mut options);
         }
         for value in values {
             let shown = || Some(value.to_string_lossy().into_owned());
-            entry
-                .set(&mut options, value)
-                .map_err(|fault| fault.of(setting, shown()))?;
+            entry.set(&mut options, value).map_err(|fault| fault.of(setting, shown()))?;
         }
     }
     if options.root.is_some() && !given.iter().any(|given| given.entry.flag == "demo") {

@@ -62,20 +62,12 @@ pub(super) struct Group {
 impl Entry {
     /// `STAMPEDE_HEAD_TIMEOUT`
     pub fn variable(&self) -> String {
-        format!(
-            "STAMPEDE_{}",
-            self.flag.to_ascii_uppercase().replace('-', "_")
-        )
+        format!("STAMPEDE_{}", self.flag.to_ascii_uppercase().replace('-', "_"))
     }
 
     /// `STAMPEDE_NO_STATUS`: a switch is also known by its opposite.
     pub fn variable_off(&self) -> Option<String> {
-        let off = || {
-            format!(
-                "STAMPEDE_NO_{}",
-                self.flag.to_ascii_uppercase().replace('-', "_")
-            )
-        };
+        let off = || format!("STAMPEDE_NO_{}", self.flag.to_ascii_uppercase().replace('-', "_"));
         matches!(self.slot, Slot::Switch(_)).then(off)
     }
 
@@ -121,16 +113,10 @@ impl Number {
     fn set(&self, options: &mut Options, n: u64, show: fn(u64) -> String) -> Result<(), Fault> {
         let (least, most) = (*self.allowed.start(), *self.allowed.end());
         if n < least {
-            return Err(Fault::new(
-                "this is too little",
-                format!("At least {}", show(least)),
-            ));
+            return Err(Fault::new("this is too little", format!("At least {}", show(least))));
         }
         if n > most {
-            return Err(Fault::new(
-                "this is too much",
-                format!("At most {}", show(most)),
-            ));
+            return Err(Fault::new("this is too much", format!("At most {}", show(most))));
         }
         (self.set)(options, n);
         Ok(())
@@ -138,8 +124,7 @@ impl Number {
 }
 
 pub(super) fn utf8(text: &OsStr) -> Result<&str, Fault> {
-    text.to_str()
-        .ok_or_else(|| Fault::new("this is not UTF-8", "Write plain text"))
+    text.to_str().ok_or_else(|| Fault::new("this is not UTF-8", "Write plain text"))
 }
 
 /// All entries, in the order of the help.
@@ -150,10 +135,9 @@ pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
 /// The values of a variable: lists are separated by commas.
 pub(super) fn split_variable(entry: &Entry, text: OsString) -> Vec<OsString> {
     match (&entry.slot, text.to_str()) {
-        (Slot::List { .. }, Some(list)) => list
-            .split(',')
-            .map(|one| OsString::from(one.trim()))
-            .collect(),
+        (Slot::List { .. }, Some(list)) => {
+            list.split(',').map(|one| OsString::from(one.trim())).collect()
+        }
         _ => vec![text],
     }
 }

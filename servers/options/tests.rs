@@ -39,9 +39,7 @@ fn run_with(args: &[&str], env: &[(&str, &str)]) -> Options {
 }
 
 fn refused(args: &[&str]) -> String {
-    parse_with(args, &[])
-        .expect_err("should be refused")
-        .to_string()
+    parse_with(args, &[]).expect_err("should be refused").to_string()
 }
 
 fn help() -> String {
@@ -76,10 +74,7 @@ const WITH_LOG: &str = "--access-log=common";
 fn nothing_given_is_the_default() {
     assert_eq!(run(&[]), Options::default());
     let default = Options::default();
-    assert_eq!(
-        default.listen,
-        [ListenAddr::Tcp("127.0.0.1:8080".parse().unwrap())]
-    );
+    assert_eq!(default.listen, [ListenAddr::Tcp("127.0.0.1:8080".parse().unwrap())]);
     assert!(default.demo && default.status && default.root.is_none());
 }
 
@@ -106,12 +101,7 @@ fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
         assert_eq!(entry.show(&by_flag), text, "{flag}");
         for other in entries().filter(|other| other.flag != entry.flag) {
             if (entry.flag, other.flag) != ("root", "demo") {
-                assert_eq!(
-                    other.show(&by_flag),
-                    other.show(&default),
-                    "{flag}: {}",
-                    other.flag
-                );
+                assert_eq!(other.show(&by_flag), other.show(&default), "{flag}: {}", other.flag);
             }
         }
     }
@@ -127,33 +117,16 @@ fn a_root_turns_the_demonstration_off_unless_it_is_asked_for() {
 
 #[test]
 fn arguments_win_over_variables_even_over_wrong_ones() {
-    let env = [
-        ("STAMPEDE_HEAD_TIMEOUT", "never"),
-        ("STAMPEDE_LISTEN", "81,unix:/x"),
-    ];
+    let env = [("STAMPEDE_HEAD_TIMEOUT", "never"), ("STAMPEDE_LISTEN", "81,unix:/x")];
     let options = run_with(&["--head-timeout", "3s", "--listen", "82"], &env);
     assert_eq!(options.timeouts.head, Duration::from_secs(3));
-    assert_eq!(
-        options.listen,
-        [ListenAddr::Tcp("127.0.0.1:82".parse().unwrap())]
-    );
+    assert_eq!(options.listen, [ListenAddr::Tcp("127.0.0.1:82".parse().unwrap())]);
 }
 
 #[test]
 fn lists_are_repeated_as_arguments_and_separated_by_commas_in_variables() {
-    let by_args = run(&[
-        "--listen",
-        "81",
-        "--listen=[::1]:81",
-        "--index",
-        "a",
-        "--index",
-        "b",
-    ]);
-    let env = [
-        ("STAMPEDE_LISTEN", "81, [::1]:81"),
-        ("STAMPEDE_INDEX", "a,b"),
-    ];
+    let by_args = run(&["--listen", "81", "--listen=[::1]:81", "--index", "a", "--index", "b"]);
+    let env = [("STAMPEDE_LISTEN", "81, [::1]:81"), ("STAMPEDE_INDEX", "a,b")];
     assert_eq!(by_args, run_with(&[], &env));
     assert_eq!(by_args.listen.len(), 2);
     assert_eq!(by_args.index, ["a", "b"]);
@@ -161,35 +134,18 @@ fn lists_are_repeated_as_arguments_and_separated_by_commas_in_variables() {
 
 #[test]
 fn a_switch_takes_every_spelling() {
-    for args in [
-        ["--no-status"],
-        ["--status=off"],
-        ["--status=no"],
-        ["--no-status=on"],
-    ] {
+    for args in [["--no-status"], ["--status=off"], ["--status=no"], ["--no-status=on"]] {
         assert!(!run(&args).status, "{args:?}");
     }
-    assert!(
-        run(&["--no-status", "--status"]).status,
-        "the last one counts"
-    );
+    assert!(run(&["--no-status", "--status"]).status, "the last one counts");
     assert!(!run_with(&[], &[("STAMPEDE_NO_STATUS", "1")]).status);
     assert!(run_with(&[], &[("STAMPEDE_NO_STATUS", "0")]).status);
-    assert!(
-        run_with(&[], &[("STAMPEDE_STATUS", "")]).status,
-        "empty is as good as unset"
-    );
+    assert!(run_with(&[], &[("STAMPEDE_STATUS", "")]).status, "empty is as good as unset");
 }
 
 #[test]
 fn zero_and_off_switch_a_timeout_off() {
-    let options = run(&[
-        "--idle-timeout",
-        "0",
-        "--request-timeout",
-        "0",
-        "--write-timeout=off",
-    ]);
+    let options = run(&["--idle-timeout", "0", "--request-timeout", "0", "--write-timeout=off"]);
     assert_eq!(options.timeouts.idle, Duration::ZERO);
     assert_eq!(options.timeouts.write, Duration::ZERO);
     assert_eq!(options.timeouts.request, None);
@@ -200,42 +156,15 @@ fn zero_and_off_switch_a_timeout_off() {
 #[test]
 fn errors_name_the_flag_the_value_the_cause_and_the_mend() {
     for (args, expected) in [
-        (
-            &["--head-timeout", "10x"][..],
-            r#"--head-timeout "10x": "x" is no unit of time. Write"#,
-        ),
-        (
-            &["--head-timeout", "10"],
-            r#"--head-timeout "10": its unit is missing. Write"#,
-        ),
-        (
-            &["--max-head", "1M"],
-            r#"--max-head "1M": this is too much. At most 65535."#,
-        ),
-        (
-            &["--max-body"],
-            "--max-body: its value is missing. Write --max-body SIZE.",
-        ),
-        (
-            &["--root", "--demo"],
-            "--root: its value is missing. Write --root DIR.",
-        ),
-        (
-            &["--demo=maybe"],
-            r#"--demo "maybe": this is neither on nor off. Write on or off."#,
-        ),
-        (
-            &["--root", "/nonexistent"],
-            r#"--root "/nonexistent": No such file"#,
-        ),
-        (
-            &["--root", "/dev/null"],
-            r#"--root "/dev/null": this is no directory. Name"#,
-        ),
-        (
-            &["--listen", "::1"],
-            r#"--listen "::1": the port is missing. Add it: [::1]:8080."#,
-        ),
+        (&["--head-timeout", "10x"][..], r#"--head-timeout "10x": "x" is no unit of time. Write"#),
+        (&["--head-timeout", "10"], r#"--head-timeout "10": its unit is missing. Write"#),
+        (&["--max-head", "1M"], r#"--max-head "1M": this is too much. At most 65535."#),
+        (&["--max-body"], "--max-body: its value is missing. Write --max-body SIZE."),
+        (&["--root", "--demo"], "--root: its value is missing. Write --root DIR."),
+        (&["--demo=maybe"], r#"--demo "maybe": this is neither on nor off. Write on or off."#),
+        (&["--root", "/nonexistent"], r#"--root "/nonexistent": No such file"#),
+        (&["--root", "/dev/null"], r#"--root "/dev/null": this is no directory. Name"#),
+        (&["--listen", "::1"], r#"--listen "::1": the port is missing. Add it: [::1]:8080."#),
         (
             &["--idle-timout", "1s"],
             "--idle-timout: there is no such option. Did you mean --idle-timeout?",
@@ -245,30 +174,16 @@ fn errors_name_the_flag_the_value_the_cause_and_the_mend() {
         (&["--xyzzy"], "there is no such option. See --help"),
         (&["-x"], "-x: there is no such option."),
         (&["htdocs"], "To serve a directory, write --root htdocs."),
-        (
-            &["--index", "a/b"],
-            "this is no file name. Write a name without a slash",
-        ),
-        (
-            &["--log-file", "/x"],
-            "--log-file \"/x\": the access log is off, so nothing goes there.",
-        ),
-        (
-            &["--buffer-size", "16K"],
-            "--buffer-size \"16384\": a buffer must hold a head",
-        ),
+        (&["--index", "a/b"], "this is no file name. Write a name without a slash"),
+        (&["--log-file", "/x"], "--log-file \"/x\": the access log is off, so nothing goes there."),
+        (&["--buffer-size", "16K"], "--buffer-size \"16384\": a buffer must hold a head"),
         (&["--no-root"], "--no-root: there is no such option."),
     ] {
         let text = refused(args);
         assert!(text.contains(expected), "{args:?}: {text}");
     }
-    let by_variable = parse_with(&[], &[("STAMPEDE_MAX_BODY", "1 M")])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        by_variable.starts_with("STAMPEDE_MAX_BODY \"1 M\": "),
-        "{by_variable}"
-    );
+    let by_variable = parse_with(&[], &[("STAMPEDE_MAX_BODY", "1 M")]).unwrap_err().to_string();
+    assert!(by_variable.starts_with("STAMPEDE_MAX_BODY \"1 M\": "), "{by_variable}");
 }
 
 #[test]
@@ -277,9 +192,7 @@ fn the_help_names_every_option_with_its_default_within_80_columns() {
     println!("{help}");
     for entry in entries() {
         let named = [format!("--{}", entry.flag), format!("--no-{}", entry.flag)];
-        let named = named
-            .iter()
-            .any(|flag| help.contains(&format!("  {flag} ")));
+        let named = named.iter().any(|flag| help.contains(&format!("  {flag} ")));
         assert!(named, "--{} is missing", entry.flag);
     }
     for line in help.lines() {
@@ -301,23 +214,15 @@ fn flags_and_variables_are_unique_and_negations_do_not_collide() {
 
 #[test]
 fn the_version_names_the_model_and_the_project() {
-    let Ok(Parsed::Version(text)) = parse_with(&["-V"], &[]) else {
-        panic!("no version")
-    };
-    assert_eq!(
-        text,
-        format!("sped (stampede) {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    let Ok(Parsed::Version(text)) = parse_with(&["-V"], &[]) else { panic!("no version") };
+    assert_eq!(text, format!("sped (stampede) {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
 fn sockets_from_systemd_are_used_when_they_are_meant_for_us_and_nothing_else_is_said() {
     let pid = std::process::id().to_string();
     let ours = [("LISTEN_FDS", "2"), ("LISTEN_PID", pid.as_str())];
-    assert_eq!(
-        run_with(&[], &ours).listen,
-        [ListenAddr::Fd(3), ListenAddr::Fd(4)]
-    );
+    assert_eq!(run_with(&[], &ours).listen, [ListenAddr::Fd(3), ListenAddr::Fd(4)]);
     assert_eq!(run_with(&["--listen", "81"], &ours).listen.len(), 1);
     for other in [
         &[("LISTEN_FDS", "2")][..],

@@ -14,13 +14,8 @@ use super::error::Fault;
 const SIZE_UNITS: [(&str, u64); 3] = [("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)];
 
 /// Units of time in microseconds, the largest first.
-const TIME_UNITS: [(&str, u64); 5] = [
-    ("h", 3_600_000_000),
-    ("m", 60_000_000),
-    ("s", 1_000_000),
-    ("ms", 1_000),
-    ("us", 1),
-];
+const TIME_UNITS: [(&str, u64); 5] =
+    [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
 
 const SIZE_MEND: &str = "Write a number of bytes, or one followed by K, M or G: 16K, 1M, 64KiB";
 const TIME_MEND: &str = "Write a number and its unit: 500ms, 10s, 2m, 1h; or off";
@@ -39,26 +34,19 @@ pub(super) fn size(text: &str) -> Result<u64, Fault> {
     let fault = |cause: &str| Fault::new(cause, SIZE_MEND);
     let (number, unit) = number_and_unit(text).ok_or_else(|| fault("this is no size"))?;
     let unit = unit.to_ascii_uppercase();
-    let letter = unit
-        .strip_suffix("IB")
-        .or(unit.strip_suffix('B'))
-        .unwrap_or(&unit);
+    let letter = unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit);
     let factor = match SIZE_UNITS.iter().find(|(name, _)| *name == letter) {
         Some((_, factor)) => *factor,
         None if letter.is_empty() && unit != "IB" => 1,
         None => return Err(fault("this is no unit of size")),
     };
-    number
-        .checked_mul(factor)
-        .ok_or_else(|| fault("this is more bytes than can be counted"))
+    number.checked_mul(factor).ok_or_else(|| fault("this is more bytes than can be counted"))
 }
 
 /// The shortest text that [`size`] reads as `bytes`.
 pub(super) fn show_size(bytes: u64) -> String {
-    let unit = SIZE_UNITS
-        .iter()
-        .rev()
-        .find(|(_, factor)| bytes > 0 && bytes.is_multiple_of(*factor));
+    let unit =
+        SIZE_UNITS.iter().rev().find(|(_, factor)| bytes > 0 && bytes.is_multiple_of(*factor));
     match unit {
         Some((name, factor)) => format!("{}{name}", bytes / factor),
         None => bytes.to_string(),
@@ -67,8 +55,7 @@ pub(super) fn show_size(bytes: u64) -> String {
 
 /// A plain number.
 pub(super) fn count(text: &str) -> Result<u64, Fault> {
-    text.parse()
-        .map_err(|_| Fault::new("this is no number", "Write digits only: 100"))
+    text.parse().map_err(|_| Fault::new("this is no number", "Write digits only: 100"))
 }
 
 /// `500ms`, `10s`; `off` is `None`. A bare number is refused, but for 0: it could mean anything.
@@ -84,9 +71,7 @@ pub(super) fn time(text: &str) -> Result<Option<Duration>, Fault> {
         None if unit.is_empty() => return Err(fault("its unit is missing".into())),
         None => return Err(fault(format!("{unit:?} is no unit of time"))),
     };
-    let us = number
-        .checked_mul(factor)
-        .ok_or_else(|| fault("this is too long".into()))?;
+    let us = number.checked_mul(factor).ok_or_else(|| fault("this is too long".into()))?;
     Ok(Some(Duration::from_micros(us)))
 }
 
@@ -96,9 +81,7 @@ pub(super) fn show_time(time: Option<Duration>) -> String {
         return "off".to_owned();
     };
     let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let unit = TIME_UNITS
-        .iter()
-        .find(|(_, factor)| us > 0 && us.is_multiple_of(*factor));
+    let unit = TIME_UNITS.iter().find(|(_, factor)| us > 0 && us.is_multiple_of(*factor));
     match unit {
         // "60s" is read faster than "1m", and is what most people write.
         Some(("m", _)) if us == 60_000_000 => "60s".to_owned(),
@@ -124,10 +107,7 @@ pub(super) fn listen(text: &str) -> Result<ListenAddr, Fault> {
     if let Some(number) = text.strip_prefix("fd:") {
         return match number.parse() {
             Ok(fd) if fd >= 0 => Ok(ListenAddr::Fd(fd)),
-            _ => Err(Fault::new(
-                "this is no descriptor's number",
-                "Write it like fd:3",
-            )),
+            _ => Err(Fault::new("this is no descriptor's number", "Write it like fd:3")),
         };
     }
     tcp(text).map(ListenAddr::Tcp)
@@ -135,10 +115,7 @@ pub(super) fn listen(text: &str) -> Result<ListenAddr, Fault> {
 
 fn unix(path: &str) -> Result<ListenAddr, Fault> {
     if path.is_empty() || path.contains('\0') {
-        return Err(Fault::new(
-            "the path is missing",
-            "Write it like unix:/run/stampede.sock",
-        ));
+        return Err(Fault::new("the path is missing", "Write it like unix:/run/stampede.sock"));
     }
     Ok(ListenAddr::Unix(PathBuf::from(path)))
 }
@@ -185,17 +162,7 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for text in [
-            "",
-            "K",
-            "-1",
-            "1.5M",
-            "1T",
-            "1 K",
-            "16iB",
-            "99999999999G",
-            "+1",
-        ] {
+        for text in ["", "K", "-1", "1.5M", "1T", "1 K", "16iB", "99999999999G", "+1"] {
             assert!(size(text).is_err(), "{text}");
         }
     }
@@ -214,16 +181,7 @@ mod tests {
         ] {
             assert_eq!(time(text), expected, "{text}");
         }
-        for text in [
-            "",
-            "10",
-            "10x",
-            "s",
-            "-1s",
-            "1.5s",
-            "1e9s",
-            "99999999999999999h",
-        ] {
+        for text in ["", "10", "10x", "s", "-1s", "1.5s", "1e9s", "99999999999999999h"] {
             assert!(time(text).is_err(), "{text}");
         }
     }
@@ -240,22 +198,10 @@ mod tests {
             ("unix:/a b", "unix:/a b"),
             ("fd:3", "fd:3"),
         ] {
-            assert_eq!(
-                listen(text).map(|a| a.to_string()),
-                Ok(shown.to_owned()),
-                "{text}"
-            );
+            assert_eq!(listen(text).map(|a| a.to_string()), Ok(shown.to_owned()), "{text}");
         }
-        for text in [
-            "",
-            ":",
-            "1.2.3.4",
-            "::1",
-            "example.org:80",
-            "1.2.3.4:65536",
-            "fd:-1",
-            "fd:x",
-        ] {
+        for text in ["", ":", "1.2.3.4", "::1", "example.org:80", "1.2.3.4:65536", "fd:-1", "fd:x"]
+        {
             assert!(listen(text).is_err(), "{text}");
         }
         let missing = listen("::1").unwrap_err();

@@ -227,8 +227,8 @@ impl<'a> Head<'_, 'a> {
         let room = self.response.out.remaining_mut();
         // Name, colon, space, value, CRLF.
         let fits = room >= name.len() + value.len() + 4;
-        self.overflow |= !fits
-            || wire::field(&mut *self.response.out, name.as_bytes(), value).is_err();
+        self.overflow |=
+            !fits || wire::field(&mut *self.response.out, name.as_bytes(), value).is_err();
         self
     }
 
@@ -285,11 +285,7 @@ impl<'a> Head<'_, 'a> {
     }
 
     /// Ends the head with its framing, `Connection` and `Date`; `body` adds what follows.
-    fn end(
-        mut self,
-        len: Option<u64>,
-        body: impl FnOnce(&mut Response<'a>) -> Result<(), Piece>,
-    ) {
+    fn end(mut self, len: Option<u64>, body: impl FnOnce(&mut Response<'a>) -> Result<(), Piece>) {
         // Content-Length or Transfer-Encoding, Connection, Date, blank line: at most this long.
         const END_MAX: usize = 48 + 24 + 40;
         if self.overflow || self.response.out.remaining_mut() < END_MAX {

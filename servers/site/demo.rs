@@ -65,10 +65,8 @@ pub fn route(path: &[u8]) -> Option<Route> {
 }
 
 /// Text that no browser takes for anything else: an echoed request may hold anybody's markup.
-const TEXT: [(&str, &str); 2] = [
-    ("Content-Type", "text/plain; charset=utf-8"),
-    ("X-Content-Type-Options", "nosniff"),
-];
+const TEXT: [(&str, &str); 2] =
+    [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")];
 
 /// A number in the query: its name, the default and the most that is allowed.
 struct Argument {
@@ -79,26 +77,12 @@ struct Argument {
 }
 
 /// 10 s: long enough to see the blocking trap, short enough to wait it out.
-const WORK_US: Argument = Argument {
-    name: "us",
-    unit: "microseconds",
-    default: 1_000,
-    max: 10_000_000,
-};
+const WORK_US: Argument =
+    Argument { name: "us", unit: "microseconds", default: 1_000, max: 10_000_000 };
 /// One minute, the idle timeout's default: no other service is waited for longer.
-const SLEEP_MS: Argument = Argument {
-    name: "ms",
-    unit: "milliseconds",
-    default: 100,
-    max: 60_000,
-};
+const SLEEP_MS: Argument = Argument { name: "ms", unit: "milliseconds", default: 100, max: 60_000 };
 /// 1 GiB: a few seconds of loopback.
-const BYTES: Argument = Argument {
-    name: "n",
-    unit: "bytes",
-    default: 1_024,
-    max: 1 << 30,
-};
+const BYTES: Argument = Argument { name: "n", unit: "bytes", default: 1_024, max: 1 << 30 };
 
 impl Argument {
     /// The argument in `query`: the default when it is not there, `None` when it is not allowed.
@@ -115,12 +99,7 @@ impl Argument {
 
     /// Answers 400 and says what is allowed. The value itself is not repeated.
     fn refuse(&self, response: &mut Response<'_>) {
-        let Argument {
-            name,
-            unit,
-            default,
-            max,
-        } = self;
+        let Argument { name, unit, default, max } = self;
         let mut text = String::with_capacity(128);
         let _ = writeln!(
             text,
@@ -232,10 +211,7 @@ impl Demo {
             return WORK_US.refuse(response);
         };
         let rounds = work::compute(Duration::from_micros(us));
-        say(
-            response,
-            format_args!("computed for {us} us: {rounds} rounds\n"),
-        );
+        say(response, format_args!("computed for {us} us: {rounds} rounds\n"));
     }
 
     /// The wait that [`Demo::handle`] asked for is over: `/sleep`.
@@ -252,10 +228,7 @@ impl Demo {
 fn say(response: &mut Response<'_>, line: std::fmt::Arguments<'_>) {
     let mut text = String::with_capacity(64);
     let _ = text.write_fmt(line);
-    response
-        .start(Status::OK)
-        .field(TEXT[0].0, TEXT[0].1)
-        .bytes(text.as_bytes());
+    response.start(Status::OK).field(TEXT[0].0, TEXT[0].1).bytes(text.as_bytes());
 }
 
 /// Answers what a read-only resource answers to another method: OPTIONS learns the methods, any
@@ -263,10 +236,7 @@ fn say(response: &mut Response<'_>, line: std::fmt::Arguments<'_>) {
 #[cold]
 pub fn refuse_method(request: &Request<'_>, response: &mut Response<'_>) {
     if request.method() == Method::Options {
-        response
-            .start(Status::NO_CONTENT)
-            .field("Allow", ALLOW_READ)
-            .empty();
+        response.start(Status::NO_CONTENT).field("Allow", ALLOW_READ).empty();
         return;
     }
     response

@@ -66,13 +66,8 @@ impl Site {
     /// The root cannot be opened.
     pub fn new(options: &Options, census: Census, card: &'static Card) -> io::Result<Self> {
         let (body_max, memory_max) = (options.limits.body, options.limits.body_memory);
-        let demo = options
-            .demo
-            .then(|| Demo::new(body_max, memory_max))
-            .transpose()?;
-        let status = options
-            .status
-            .then(|| StatusPages::new(census.clone(), card));
+        let demo = options.demo.then(|| Demo::new(body_max, memory_max)).transpose()?;
+        let status = options.status.then(|| StatusPages::new(census.clone(), card));
         Ok(Site {
             demo,
             status,
@@ -136,18 +131,11 @@ impl Site {
     /// A method that no resource of ours has, or a request about the server as a whole.
     #[cold]
     fn handle_unusual(&self, request: &Request<'_>, response: &mut Response<'_>) {
-        let allow = if self.demo.is_some() {
-            ALLOW_SOMEWHERE
-        } else {
-            ALLOW_READ
-        };
+        let allow = if self.demo.is_some() { ALLOW_SOMEWHERE } else { ALLOW_READ };
         match request.method() {
             Method::Other => response.error(Status::NOT_IMPLEMENTED),
             Method::Options => {
-                response
-                    .start(Status::NO_CONTENT)
-                    .field("Allow", allow)
-                    .empty();
+                response.start(Status::NO_CONTENT).field("Allow", allow).empty();
             }
             _ => response
                 .start(Status::METHOD_NOT_ALLOWED)
@@ -158,14 +146,11 @@ impl Site {
     }
 }
 
-
 impl App for Site {
     type Local = SiteLocal;
 
     fn local(&self, index: usize) -> SiteLocal {
-        SiteLocal {
-            files: self.files.as_ref().map(|files| files.local(index)),
-        }
+        SiteLocal { files: self.files.as_ref().map(|files| files.local(index)) }
     }
 
     fn body(&self, _local: &mut SiteLocal, request: &Request<'_>) -> BodyPlan {

@@ -57,11 +57,7 @@ pub struct StatusPages {
 impl StatusPages {
     /// Pages about the numbers in `census` of the model on `card`.
     pub fn new(census: Census, card: &'static Card) -> Self {
-        StatusPages {
-            census,
-            card,
-            policy: page::policy(),
-        }
+        StatusPages { census, card, policy: page::policy() }
     }
 
     /// Answers, at once.
@@ -72,10 +68,7 @@ impl StatusPages {
         let numbers = Numbers::of(&self.census);
         let (kind, text) = match route {
             Route::Page => (HTML, page::page(self.card, &numbers)),
-            Route::Json => (
-                ("Content-Type", "application/json"),
-                json::json(self.card, &numbers),
-            ),
+            Route::Json => (("Content-Type", "application/json"), json::json(self.card, &numbers)),
             Route::Metrics => (metrics::TYPE, metrics::metrics(self.card, &numbers)),
         };
         let mut head = response.start(Status::OK);
@@ -113,11 +106,8 @@ mod tests {
 
     /// Numbers that are all different.
     pub(super) fn numbers() -> Numbers {
-        let mut numbers = Numbers {
-            values: [0; _],
-            loops: 2,
-            uptime: Duration::from_millis(12_345),
-        };
+        let mut numbers =
+            Numbers { values: [0; _], loops: 2, uptime: Duration::from_millis(12_345) };
         for (i, value) in numbers.values.iter_mut().enumerate() {
             *value = 1_000 + i as u64;
         }
@@ -127,10 +117,7 @@ mod tests {
     fn answer(line: &str, route: Route) -> Answer {
         let pages = StatusPages::new(Census::new(1).unwrap(), &CARD);
         let raw = format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n");
-        exchange(&raw, |request, response| {
-            pages.handle(route, request, response)
-        })
-        .1
+        exchange(&raw, |request, response| pages.handle(route, request, response)).1
     }
 
     #[test]
@@ -138,23 +125,13 @@ mod tests {
         for (path, form, kind) in [
             ("/status", Route::Page, "text/html; charset=utf-8"),
             ("/status.json", Route::Json, "application/json"),
-            (
-                "/metrics",
-                Route::Metrics,
-                "text/plain; version=0.0.4; charset=utf-8",
-            ),
+            ("/metrics", Route::Metrics, "text/plain; version=0.0.4; charset=utf-8"),
         ] {
             assert_eq!(route(path.as_bytes()), Some(form));
             let get = answer(&format!("GET {path}"), form);
-            assert_eq!(
-                (get.status, get.field("Content-Type")),
-                (Status::OK, Some(kind))
-            );
+            assert_eq!((get.status, get.field("Content-Type")), (Status::OK, Some(kind)));
             assert_eq!(get.field("Cache-Control"), Some("no-store"));
-            assert_eq!(
-                get.field("Content-Length"),
-                Some(&*get.body.len().to_string())
-            );
+            assert_eq!(get.field("Content-Length"), Some(&*get.body.len().to_string()));
             assert!(answer(&format!("HEAD {path}"), form).body.is_empty());
             let post = answer(&format!("POST {path}"), form);
             assert_eq!(post.status, Status::METHOD_NOT_ALLOWED);
@@ -166,10 +143,7 @@ mod tests {
     fn the_page_names_what_it_may_run() {
         let page = answer("GET /status", Route::Page);
         let policy = page.field("Content-Security-Policy").unwrap();
-        assert!(
-            policy.contains("script-src 'sha256-") && !policy.contains("unsafe"),
-            "{policy}"
-        );
+        assert!(policy.contains("script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
     }
 
     #[test]

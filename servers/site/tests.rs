@@ -26,25 +26,13 @@ fn status(options: &Options, line: &str) -> u16 {
 }
 
 fn with_root(root: &tempfile::TempDir) -> Options {
-    Options {
-        root: Some(root.path().to_owned()),
-        demo: false,
-        ..Options::default()
-    }
+    Options { root: Some(root.path().to_owned()), demo: false, ..Options::default() }
 }
 
 #[test]
 fn without_a_root_there_are_the_welcome_page_and_the_demonstration() {
     let options = Options::default();
-    for target in [
-        "/",
-        "/plaintext",
-        "/json",
-        "/echo",
-        "/work?us=1",
-        "/sleep?ms=1",
-        "/bytes?n=1",
-    ] {
+    for target in ["/", "/plaintext", "/json", "/echo", "/work?us=1", "/sleep?ms=1", "/bytes?n=1"] {
         assert_eq!(status(&options, &format!("GET {target}")), 200, "{target}");
     }
     for target in ["/status", "/status.json", "/metrics"] {
@@ -63,11 +51,7 @@ fn with_a_root_there_are_its_files_and_only_what_was_asked_for_beside() {
     assert_eq!(status(&options, "GET /json"), 404);
     assert_eq!(status(&options, "GET /"), 404);
     assert_eq!(status(&options, "GET /status"), 200);
-    let options = Options {
-        demo: true,
-        status: false,
-        ..options
-    };
+    let options = Options { demo: true, status: false, ..options };
     assert_eq!(ask(&options, "GET /plaintext").text(), "Hello, World!");
     assert_eq!(ask(&options, "GET /status").text(), "a file");
     assert_eq!(status(&options, "GET /metrics"), 404);
@@ -77,11 +61,7 @@ fn with_a_root_there_are_its_files_and_only_what_was_asked_for_beside() {
 fn a_listing_is_work_and_work_finds_its_way() {
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir(root.path().join("d")).unwrap();
-    let options = Options {
-        autoindex: true,
-        demo: true,
-        ..with_root(&root)
-    };
+    let options = Options { autoindex: true, demo: true, ..with_root(&root) };
     assert!(ask(&options, "GET /d/").text().contains("Index of /d/"));
     assert!(ask(&options, "GET /work?us=1").text().contains("computed"));
 }
@@ -109,18 +89,8 @@ fn methods_that_nobody_has_are_told_so() {
 #[test]
 fn a_root_that_cannot_be_opened_is_named() {
     let root = tempfile::tempdir().unwrap();
-    let missing = Options {
-        root: Some(root.path().join("nothing")),
-        ..Options::default()
-    };
-    let made = Site::new(
-        &missing,
-        Census::new(1).unwrap(),
-        &crate::models::sped::CARD,
-    );
+    let missing = Options { root: Some(root.path().join("nothing")), ..Options::default() };
+    let made = Site::new(&missing, Census::new(1).unwrap(), &crate::models::sped::CARD);
     let error = made.err().unwrap().to_string();
-    assert!(
-        error.contains("--root") && error.contains("nothing"),
-        "{error}"
-    );
+    assert!(error.contains("--root") && error.contains("nothing"), "{error}");
 }

@@ -16,32 +16,12 @@ use crate::models::Card;
 
 /// Links to the demonstration routes: where, what is shown of it, what it does.
 const DEMO: [(&str, &str, &str); 6] = [
-    (
-        "plaintext",
-        "/plaintext",
-        "Hello, World!, prepared once: what the server itself costs",
-    ),
+    ("plaintext", "/plaintext", "Hello, World!, prepared once: what the server itself costs"),
     ("json", "/json", "the same as JSON"),
-    (
-        "echo",
-        "/echo",
-        "your request as it was received, head and body",
-    ),
-    (
-        "work?us=200000",
-        "/work?us=N",
-        "computes for N microseconds (here 0.2 s): work",
-    ),
-    (
-        "sleep?ms=1000",
-        "/sleep?ms=N",
-        "waits for N milliseconds, as for another service",
-    ),
-    (
-        "bytes?n=1000000",
-        "/bytes?n=N",
-        "a response of N bytes, made as you take it",
-    ),
+    ("echo", "/echo", "your request as it was received, head and body"),
+    ("work?us=200000", "/work?us=N", "computes for N microseconds (here 0.2 s): work"),
+    ("sleep?ms=1000", "/sleep?ms=N", "waits for N milliseconds, as for another service"),
+    ("bytes?n=1000000", "/bytes?n=N", "a response of N bytes, made as you take it"),
 ];
 
 /// Links to the status routes.
@@ -102,21 +82,11 @@ fn page(card: &Card, demo: bool, status: bool) -> String {
     }
     body.push_str(FOOTER);
     let title = format!("{} · Stampede", card.name);
-    Page {
-        title: &title,
-        head: "",
-        body: &body,
-        script: None,
-    }
-    .document()
+    Page { title: &title, head: "", body: &body, script: None }.document()
 }
 
 fn header(body: &mut String, card: &Card, status: bool) {
-    let status = if status {
-        "<nav><a href=\"status\">Status</a></nav>"
-    } else {
-        ""
-    };
+    let status = if status { "<nav><a href=\"status\">Status</a></nav>" } else { "" };
     let _ = write!(
         body,
         "<header>\n<div class=\"top\"><span class=\"brand\">Stampede</span>\
@@ -140,10 +110,7 @@ fn model(body: &mut String, card: &Card) {
 }
 
 fn links(body: &mut String, title: &str, links: &[(&str, &str, &str)]) {
-    let _ = writeln!(
-        body,
-        "<h2>{title}</h2>\n<div class=\"panel\"><table class=\"links\">"
-    );
+    let _ = writeln!(body, "<h2>{title}</h2>\n<div class=\"panel\"><table class=\"links\">");
     for (target, shown, what) in links {
         let _ = writeln!(
             body,
@@ -193,10 +160,7 @@ mod tests {
     fn only_what_is_on_is_linked() {
         let linked = |demo, status| {
             let text = page(&CARD, demo, status);
-            (
-                text.contains("href=\"plaintext\""),
-                text.contains("href=\"status\""),
-            )
+            (text.contains("href=\"plaintext\""), text.contains("href=\"status\""))
         };
         assert_eq!(linked(true, true), (true, true));
         assert_eq!(linked(false, true), (false, true));
@@ -208,16 +172,10 @@ mod tests {
     fn every_link_is_a_route_that_exists() {
         let path = |target: &str| format!("/{}", target.split('?').next().unwrap_or_default());
         for (target, _, _) in DEMO {
-            assert!(
-                crate::site::demo::route(path(target).as_bytes()).is_some(),
-                "{target}"
-            );
+            assert!(crate::site::demo::route(path(target).as_bytes()).is_some(), "{target}");
         }
         for (target, _, _) in STATUS {
-            assert!(
-                crate::site::status::route(path(target).as_bytes()).is_some(),
-                "{target}"
-            );
+            assert!(crate::site::status::route(path(target).as_bytes()).is_some(), "{target}");
         }
     }
 

@@ -56,32 +56,18 @@ impl Client {
         let stream = UnixStream::connect(path).expect("connecting to the server's socket");
         // Reading, writing and shutting down are the same calls for both families.
         let stream = TcpStream::from(OwnedFd::from(stream));
-        Client {
-            stream,
-            received: Vec::new(),
-            at: 0,
-        }
-        .patient(PATIENCE)
+        Client { stream, received: Vec::new(), at: 0 }.patient(PATIENCE)
     }
 
     fn over(stream: TcpStream) -> io::Result<Self> {
         // Else Nagle's algorithm would join the pieces that a test sends apart.
         stream.set_nodelay(true)?;
-        Ok(Client {
-            stream,
-            received: Vec::new(),
-            at: 0,
-        }
-        .patient(PATIENCE))
+        Ok(Client { stream, received: Vec::new(), at: 0 }.patient(PATIENCE))
     }
 
     fn patient(self, time: Duration) -> Self {
-        self.stream
-            .set_read_timeout(Some(time))
-            .expect("SO_RCVTIMEO");
-        self.stream
-            .set_write_timeout(Some(time))
-            .expect("SO_SNDTIMEO");
+        self.stream.set_read_timeout(Some(time)).expect("SO_RCVTIMEO");
+        self.stream.set_write_timeout(Some(time)).expect("SO_SNDTIMEO");
         self
     }
 
@@ -123,8 +109,7 @@ impl Client {
         let len = self.received.len();
         self.received.resize(len + READ_BYTES, 0);
         let result = self.stream.read(&mut self.received[len..]);
-        self.received
-            .truncate(len + result.as_ref().copied().unwrap_or(0));
+        self.received.truncate(len + result.as_ref().copied().unwrap_or(0));
         result
     }
 
@@ -155,9 +140,7 @@ impl Client {
     fn take_through(&mut self, end: &[u8]) -> io::Result<Vec<u8>> {
         let mut from = 0;
         loop {
-            let found = self.pending()[from..]
-                .windows(end.len())
-                .position(|window| window == end);
+            let found = self.pending()[from..].windows(end.len()).position(|window| window == end);
             if let Some(found) = found {
                 return self.take(from + found + end.len());
             }
@@ -190,11 +173,7 @@ impl Client {
         let head = String::from_utf8(head).expect("a head of ASCII characters");
         assert!(head.starts_with("HTTP/1.1 "), "no status line: {head:?}");
         let status = head[9..12].parse().expect("a status of three digits");
-        Ok(Response {
-            head,
-            status,
-            body: Vec::new(),
-        })
+        Ok(Response { head, status, body: Vec::new() })
     }
 
     /// The answer to anything but HEAD, where there may be none.
@@ -205,10 +184,7 @@ impl Client {
         }
         response.body = if let Some(length) = response.field("Content-Length") {
             self.take(length.parse().expect("a length in digits"))?
-        } else if response
-            .field("Transfer-Encoding")
-            .is_some_and(|coding| coding == "chunked")
-        {
+        } else if response.field("Transfer-Encoding").is_some_and(|coding| coding == "chunked") {
             self.chunks()?
         } else {
             self.read_to_end()?
@@ -256,11 +232,7 @@ impl Client {
     #[track_caller]
     pub fn expect_close(&mut self) {
         let rest = self.read_to_end().expect("FIN, no reset");
-        assert!(
-            rest.is_empty(),
-            "bytes before the end: {:?}",
-            String::from_utf8_lossy(&rest)
-        );
+        assert!(rest.is_empty(), "bytes before the end: {:?}", String::from_utf8_lossy(&rest));
     }
 
     /// The server ends the connection, by FIN or by RST; whatever still comes is dropped.
@@ -315,13 +287,7 @@ impl Response {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = &self.body[..self.body.len().min(200)];
-        write!(
-            f,
-            "{}{} bytes: {:?}",
-            self.head,
-            self.body.len(),
-            String::from_utf8_lossy(shown)
-        )
+        write!(f, "{}{} bytes: {:?}", self.head, self.body.len(), String::from_utf8_lossy(shown))
     }
 }
 
@@ -332,10 +298,7 @@ pub fn undated(stream: &[u8]) -> Vec<u8> {
     const DATE_BYTES: usize = 29;
     let mut stream = stream.to_vec();
     let mut at = 0;
-    while let Some(found) = stream[at..]
-        .windows(FIELD.len())
-        .position(|window| window == FIELD)
-    {
+    while let Some(found) = stream[at..].windows(FIELD.len()).position(|window| window == FIELD) {
         at += found + FIELD.len();
         let end = (at + DATE_BYTES).min(stream.len());
         stream[at..end].fill(b'-');

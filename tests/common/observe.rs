@@ -9,24 +9,15 @@ use super::{Server, os, steady, until};
 
 /// How many descriptors a process has open.
 pub fn descriptors(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd"))
-        .expect("the server's descriptors")
-        .count()
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("the server's descriptors").count()
 }
 
 /// A process's share of memory in bytes: its own pages, and its part of shared ones (`proc(5)`).
 pub fn pss_bytes(pid: u32) -> u64 {
     let text =
         fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("the server's memory");
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Pss:"))
-        .expect("a line Pss");
-    let kib: u64 = line
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .expect("a number of KiB");
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a line Pss");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
     kib * 1024
 }
 
@@ -40,10 +31,7 @@ fn state(pid: u32) -> Vec<String> {
 
 /// Seconds of CPU time that a process has used, user and system.
 pub fn cpu_seconds(pid: u32) -> f64 {
-    let ticks = state(pid)[11..13]
-        .iter()
-        .map(|n| n.parse::<u64>().expect("ticks"))
-        .sum::<u64>();
+    let ticks = state(pid)[11..13].iter().map(|n| n.parse::<u64>().expect("ticks")).sum::<u64>();
     ticks as f64 / os::ticks_per_second()
 }
 
@@ -86,22 +74,15 @@ impl Traced {
         // status are the server's.
         command.args(["-D", "-f", "-s", "120", "-o"]).arg(&file);
         command.arg(env!("CARGO_BIN_EXE_sped"));
-        command
-            .args(["--listen", "127.0.0.1:0", "--demo"])
-            .args(arguments);
-        Traced {
-            server: Server::spawn(command),
-            file,
-        }
+        command.args(["--listen", "127.0.0.1:0", "--demo"]).args(arguments);
+        Traced { server: Server::spawn(command), file }
     }
 
     /// Stops the server; returns its system calls, one a line, without process numbers.
     pub fn finish(mut self) -> Vec<String> {
         assert!(self.server.stop().success());
         let read = || fs::read_to_string(&self.file).unwrap_or_default();
-        until("the end of the trace", || {
-            read().contains("+++ exited with")
-        });
+        until("the end of the trace", || read().contains("+++ exited with"));
         let text = read();
         text.lines()
             .map(|line| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' '))
@@ -116,9 +97,7 @@ impl Traced {
 /// The calls after the one that received the mark `begin`, up to the one that received `end`.
 pub fn between<'a>(calls: &'a [String], begin: &str, end: &str) -> &'a [String] {
     let at = |mark: &str| {
-        let found = calls
-            .iter()
-            .position(|call| call.starts_with("recv") && call.contains(mark));
+        let found = calls.iter().position(|call| call.starts_with("recv") && call.contains(mark));
         found.unwrap_or_else(|| panic!("{mark} is not in the trace"))
     };
     &calls[at(begin) + 1..at(end)]

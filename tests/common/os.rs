@@ -20,19 +20,12 @@ fn set_option<T>(socket: impl AsFd, level: i32, name: i32, value: T) -> io::Resu
     let socket = socket.as_fd().as_raw_fd();
     // SAFETY: `value` lives through the call and is `len` bytes long.
     let result = unsafe { libc::setsockopt(socket, level, name, (&raw const value).cast(), len) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// `SO_LINGER` of zero: closing the socket sends RST instead of FIN.
 pub fn reset_on_close(socket: impl AsFd) {
-    let linger = libc::linger {
-        l_onoff: 1,
-        l_linger: 0,
-    };
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     set_option(socket, libc::SOL_SOCKET, libc::SO_LINGER, linger).expect("SO_LINGER");
 }
 
@@ -69,11 +62,7 @@ fn connect(socket: &OwnedFd, to: SocketAddrV4) -> io::Result<()> {
     let len = mem::size_of_val(&address) as libc::socklen_t;
     // SAFETY: `address` lives through the call and is `len` bytes long.
     let result = unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), len) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Whether a descriptor is closed when another program takes this process over.
@@ -81,11 +70,7 @@ pub fn set_close_on_exec(fd: impl AsFd, on: bool) -> io::Result<()> {
     let flags = if on { libc::FD_CLOEXEC } else { 0 };
     // SAFETY: `fcntl` with F_SETFD takes integers only.
     let result = unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_SETFD, flags) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Makes `target` a copy of `fd` that survives `exec`. For use between fork and exec.
@@ -93,19 +78,11 @@ pub fn duplicate_to(fd: RawFd, target: RawFd) -> io::Result<()> {
     if fd == target {
         // SAFETY: `fcntl` with F_SETFD takes integers only.
         let result = unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
-        return if result == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        };
+        return if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
     }
     // SAFETY: `dup2` takes integers only; in the forked child nobody else uses `target`.
     let result = unsafe { libc::dup2(fd, target) };
-    if result == target {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == target { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Makes a named pipe.
@@ -120,10 +97,7 @@ pub fn make_fifo(path: &std::path::Path) {
 /// Raises this process's limit on open descriptors as far as it goes; returns it.
 #[allow(clippy::useless_conversion)] // `rlim_t` is signed on FreeBSD
 pub fn raise_descriptor_limit() -> u64 {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for the answer.
     let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
     assert_eq!(got, 0, "getrlimit: {}", io::Error::last_os_error());
@@ -143,11 +117,7 @@ pub fn ticks_per_second() -> f64 {
 
 /// Whether something can be read within `time`: data, the end, or an error.
 pub fn readable_within(fd: impl AsFd, time: Duration) -> bool {
-    let mut poll = libc::pollfd {
-        fd: fd.as_fd().as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
+    let mut poll = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let timeout_ms = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: `poll` is one valid `pollfd`, and the call is told that it is one.
     let ready = unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };

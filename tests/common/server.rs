@@ -80,11 +80,7 @@ impl Server {
                 text.push('\n');
             }
         });
-        let mut server = Server {
-            child,
-            addresses: Vec::new(),
-            stderr,
-        };
+        let mut server = Server { child, addresses: Vec::new(), stderr };
         let end = Instant::now() + PATIENCE;
         while server.addresses.len() < listeners {
             match listening.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -104,10 +100,7 @@ impl Server {
     pub fn address(&self) -> SocketAddr {
         let address = &self.addresses[0];
         let address = address.strip_prefix("http://").expect("an http address");
-        address
-            .trim_end_matches('/')
-            .parse()
-            .expect("an IP address and a port")
+        address.trim_end_matches('/').parse().expect("an IP address and a port")
     }
 
     /// Connects to it.
@@ -141,13 +134,8 @@ impl Server {
     pub fn metric(&self, name: &str) -> u64 {
         let page = self.get("/metrics");
         let name = format!("stampede_{name} ");
-        let line = page
-            .text()
-            .lines()
-            .find_map(|line| line.strip_prefix(&name));
-        line.unwrap_or_else(|| panic!("no metric {name}"))
-            .parse()
-            .expect("a whole number")
+        let line = page.text().lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("no metric {name}")).parse().expect("a whole number")
     }
 
     /// Waits until a number of the metrics page is `value`.
@@ -174,10 +162,7 @@ impl Server {
 
     /// What it has said on standard error.
     pub fn stderr(&self) -> String {
-        self.stderr
-            .lock()
-            .expect("no panic while it is held")
-            .clone()
+        self.stderr.lock().expect("no panic while it is held").clone()
     }
 
     /// Sends it a signal.
@@ -187,10 +172,7 @@ impl Server {
 
     /// Whether it is still there.
     pub fn is_running(&mut self) -> bool {
-        self.child
-            .try_wait()
-            .expect("the state of our child")
-            .is_none()
+        self.child.try_wait().expect("the state of our child").is_none()
     }
 
     /// Waits for its end.

@@ -39,12 +39,7 @@ impl Site {
     /// Waits until a file's tag is strong: a file that was changed a moment ago has a weak one, for
     /// it might change again within the resolution of its times.
     pub fn strong_tag(&self, target: &str) -> String {
-        let tag = || {
-            self.ask(target, &[])
-                .field("ETag")
-                .expect("an ETag")
-                .to_owned()
-        };
+        let tag = || self.ask(target, &[]).field("ETag").expect("an ETag").to_owned();
         until("a strong tag", || !tag().starts_with("W/"));
         tag()
     }

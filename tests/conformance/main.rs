@@ -44,12 +44,7 @@ struct Row {
 
 fn row(id: &'static str, bytes: impl Into<Vec<u8>>, status: u16, after: After) -> Row {
     let bytes = bytes.into();
-    Row {
-        id,
-        bytes,
-        status,
-        after,
-    }
+    Row { id, bytes, status, after }
 }
 
 /// A request with this request line.
@@ -59,12 +54,7 @@ fn line(line: impl AsRef<[u8]>) -> Vec<u8> {
 
 /// A GET of the file with these lines behind Host.
 fn with(lines: impl AsRef<[u8]>) -> Vec<u8> {
-    [
-        b"GET /index.html HTTP/1.1\r\nHost: localhost\r\n",
-        lines.as_ref(),
-        b"\r\n\r\n",
-    ]
-    .concat()
+    [b"GET /index.html HTTP/1.1\r\nHost: localhost\r\n", lines.as_ref(), b"\r\n\r\n"].concat()
 }
 
 /// A GET of the file with these lines, and no Host but theirs.
@@ -99,10 +89,7 @@ impl Fixture {
         let file = File::options().write(true).open(&path).expect("the file");
         file.set_modified(modified).expect("its time");
         let server = Server::root(root.path(), &["--head-timeout", "30s"]);
-        Fixture {
-            server,
-            _root: root,
-        }
+        Fixture { server, _root: root }
     }
 
     /// The file's entity tag. It is weak as long as the file might change again within the resolution
@@ -119,17 +106,8 @@ impl Fixture {
     /// Checks all rows; fails with a list of those that were answered otherwise.
     #[track_caller]
     fn check(&self, rows: Vec<Row>) {
-        let wrong: Vec<String> = rows
-            .iter()
-            .filter_map(|row| self.try_row(row).err())
-            .collect();
-        assert!(
-            wrong.is_empty(),
-            "{} of {} rows:\n{}",
-            wrong.len(),
-            rows.len(),
-            wrong.join("\n")
-        );
+        let wrong: Vec<String> = rows.iter().filter_map(|row| self.try_row(row).err()).collect();
+        assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
     }
 
     fn try_row(&self, row: &Row) -> Result<(), String> {
@@ -160,9 +138,8 @@ impl Fixture {
                 false => Err(format!("{} more bytes", rest.len())),
             };
         }
-        let again = client
-            .try_send(&request("HEAD", "/index.html", &[]))
-            .and_then(|()| client.read_head());
+        let again =
+            client.try_send(&request("HEAD", "/index.html", &[])).and_then(|()| client.read_head());
         match again {
             Ok(again) if again.status == 200 => Ok(Open),
             Ok(again) => Err(format!("a {} to the next request", again.status)),
@@ -174,11 +151,7 @@ impl Fixture {
 /// The answer, behind a 100 if there is one.
 fn final_answer(client: &mut Client, to_head: bool) -> io::Result<Response> {
     loop {
-        let answer = if to_head {
-            client.read_head()
-        } else {
-            client.try_response()
-        }?;
+        let answer = if to_head { client.read_head() } else { client.try_response() }?;
         if answer.status >= 200 {
             return Ok(answer);
         }

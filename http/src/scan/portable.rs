@@ -7,10 +7,7 @@ use super::{Block, PATH, VALUE, is};
 
 #[inline(always)]
 fn mask(block: &Block, test: impl Fn(usize, u8) -> bool) -> u32 {
-    let bits = block
-        .iter()
-        .enumerate()
-        .map(|(at, &byte)| (test(at, byte) as u32) << at);
+    let bits = block.iter().enumerate().map(|(at, &byte)| (test(at, byte) as u32) << at);
     bits.fold(0, |mask, bit| mask | bit)
 }
 
@@ -41,9 +38,7 @@ pub(crate) fn not_path(block: &Block) -> u32 {
 /// Bytes that are neither letter, digit, nor one of `- . / _`.
 #[inline]
 pub(crate) fn not_plain_path(block: &Block) -> u32 {
-    mask(block, |_, byte| {
-        !byte.is_ascii_alphanumeric() && !b"-./_".contains(&byte)
-    })
+    mask(block, |_, byte| !byte.is_ascii_alphanumeric() && !b"-./_".contains(&byte))
 }
 
 /// Bytes that are neither letter, digit, `.` nor `-`; bytes that are `:`; bytes that are no digit.
@@ -51,9 +46,5 @@ pub(crate) fn not_plain_path(block: &Block) -> u32 {
 pub(crate) fn not_plain_host(block: &Block) -> (u32, u32, u32) {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
     let odd = mask(block, |_, byte| !plain(byte));
-    (
-        odd,
-        equal(block, b':'),
-        mask(block, |_, byte| !byte.is_ascii_digit()),
-    )
+    (odd, equal(block, b':'), mask(block, |_, byte| !byte.is_ascii_digit()))
 }

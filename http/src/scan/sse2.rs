@@ -37,10 +37,7 @@ fn is_masked(block: __m128i, mask: u8, byte: u8) -> __m128i {
 #[target_feature(enable = "sse2")]
 fn is_between(block: __m128i, low: u8, high: u8) -> __m128i {
     let shifted = _mm_sub_epi8(block, _mm_set1_epi8(low as i8));
-    _mm_cmpeq_epi8(
-        _mm_min_epu8(shifted, _mm_set1_epi8((high - low) as i8)),
-        shifted,
-    )
+    _mm_cmpeq_epi8(_mm_min_epu8(shifted, _mm_set1_epi8((high - low) as i8)), shifted)
 }
 
 #[inline]
@@ -72,10 +69,7 @@ pub(crate) fn equal_folded(block: &Block, fold: &Block, text: &Block) -> u32 {
 #[inline]
 #[target_feature(enable = "sse2")]
 fn sse2_equal_folded(block: &Block, fold: &Block, text: &Block) -> u32 {
-    mask(_mm_cmpeq_epi8(
-        _mm_or_si128(load(block), load(fold)),
-        load(text),
-    ))
+    mask(_mm_cmpeq_epi8(_mm_or_si128(load(block), load(fold)), load(text)))
 }
 
 /// Bytes that are not of class VALUE.
@@ -106,10 +100,7 @@ fn sse2_not_path(block: &Block) -> u32 {
     let block = load(block);
     // As signed numbers: 0x21 to 0x7f. What RFC 3986 leaves out of them follows.
     let visible = _mm_cmpgt_epi8(block, _mm_set1_epi8(0x20));
-    let high = _mm_andnot_si128(
-        is(block, b'~'),
-        _mm_cmpgt_epi8(block, _mm_set1_epi8(b'z' as i8)),
-    );
+    let high = _mm_andnot_si128(is(block, b'~'), _mm_cmpgt_epi8(block, _mm_set1_epi8(b'z' as i8)));
     let quotes = is_masked(block, 0xfe, b'"'); // " #
     let angles = is_masked(block, 0xfd, b'<'); // < >
     let slants = is_masked(block, 0xfd, b'\\'); // \ ^
@@ -153,11 +144,7 @@ fn sse2_not_plain_host(block: &Block) -> (u32, u32, u32) {
     let digit = is_between(block, b'0', b'9');
     let mark = is_between(block, b'-', b'.');
     let plain = _mm_or_si128(_mm_or_si128(digit, mark), is_letter(block));
-    (
-        !mask(plain) & 0xffff,
-        mask(is(block, b':')),
-        !mask(digit) & 0xffff,
-    )
+    (!mask(plain) & 0xffff, mask(is(block, b':')), !mask(digit) & 0xffff)
 }
 
 #[inline]

@@ -53,15 +53,11 @@ pub fn feed(input: &[u8], cuts: &[usize], limits: &Limits) -> Trace {
                 }
                 Event::Head => {
                     assert_eq!(step.consumed, head.len());
-                    trace
-                        .requests
-                        .push(seen(&head, piece, &connection, at + step.consumed));
+                    trace.requests.push(seen(&head, piece, &connection, at + step.consumed));
                 }
                 Event::Data { start, len } => {
                     assert!(len > 0 && start + len <= step.consumed);
-                    last(&mut trace)
-                        .body
-                        .extend_from_slice(&piece[start..start + len]);
+                    last(&mut trace).body.extend_from_slice(&piece[start..start + len]);
                 }
                 Event::End => last(&mut trace).complete = true,
             }
@@ -111,21 +107,11 @@ fn text(bytes: &[u8]) -> String {
 pub fn assert_cuts_agree(input: &[u8], limits: &Limits) -> Trace {
     let whole = feed(input, &[], limits);
     let bytes: Vec<usize> = (0..=input.len()).collect();
-    assert_eq!(
-        feed(input, &bytes, limits),
-        whole,
-        "byte by byte: {}",
-        text(input)
-    );
+    assert_eq!(feed(input, &bytes, limits), whole, "byte by byte: {}", text(input));
     // Very long inputs are cut at some places only.
     let stride = 1 + input.len() / 2000;
     for cut in (0..input.len()).step_by(stride) {
-        assert_eq!(
-            feed(input, &[cut], limits),
-            whole,
-            "cut at {cut}: {}",
-            text(input)
-        );
+        assert_eq!(feed(input, &[cut], limits), whole, "cut at {cut}: {}", text(input));
     }
     whole
 }

@@ -85,10 +85,7 @@ impl BufferPool {
     /// what mmap(2) says.
     pub fn new(classes: &[Class]) -> io::Result<Self> {
         let region = Region::new(classes)?;
-        Ok(BufferPool {
-            region,
-            thread_bound: PhantomData,
-        })
+        Ok(BufferPool { region, thread_bound: PhantomData })
     }
 
     fn region(&self) -> &Region {
@@ -101,20 +98,12 @@ impl BufferPool {
     pub fn take(&self, class: usize) -> Option<Buffer> {
         // SAFETY: self is bound to the thread that made the region, which is the owner.
         let Block { base, class } = unsafe { self.region().take(class) }?;
-        Some(Buffer {
-            class,
-            base,
-            start: 0,
-            end: 0,
-        })
+        Some(Buffer { class, base, start: 0, end: 0 })
     }
 
     /// The smallest class whose buffers hold `bytes`.
     pub fn class_for(&self, bytes: usize) -> Option<usize> {
-        self.region()
-            .classes()
-            .iter()
-            .position(|class| class.size() >= bytes)
+        self.region().classes().iter().position(|class| class.size() >= bytes)
     }
 
     /// A buffer of the smallest class that holds `bytes`; `None` when all of that class are in
@@ -166,10 +155,7 @@ impl fmt::Debug for BufferPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for class in 0..self.classes() {
-            map.entry(
-                &self.size(class),
-                &(self.in_use(class), self.capacity(class)),
-            );
+            map.entry(&self.size(class), &(self.in_use(class), self.capacity(class)));
         }
         map.finish()
     }
@@ -190,10 +176,7 @@ pub struct Buffer {
     end: u32,
 }
 
-const _: () = assert!(
-    size_of::<Option<Buffer>>() <= 24,
-    "connections keep this in their slot"
-);
+const _: () = assert!(size_of::<Option<Buffer>>() <= 24, "connections keep this in their slot");
 
 impl Buffer {
     /// The bytes that fit in all, whatever is in it.
@@ -365,10 +348,7 @@ unsafe impl BufMut for Buffer {
 
     #[inline]
     fn put_slice(&mut self, bytes: &[u8]) {
-        assert!(
-            bytes.len() <= self.spare_len(),
-            "wrote more than there is room"
-        );
+        assert!(bytes.len() <= self.spare_len(), "wrote more than there is room");
         self.spare_mut()[..bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len() as u32;
     }
@@ -383,12 +363,6 @@ impl From<Buffer> for Bytes {
 
 impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Buffer({}..{} of {})",
-            self.start,
-            self.end,
-            self.capacity()
-        )
+        write!(f, "Buffer({}..{} of {})", self.start, self.end, self.capacity())
     }
 }

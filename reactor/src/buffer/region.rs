@@ -118,11 +118,7 @@ impl ClassState {
     unsafe fn push_free(&self, block: NonNull<u8>) {
         let node = block.cast::<Node>();
         // SAFETY: the block is large enough and aligned for a node, and ours now.
-        unsafe {
-            node.write(Node {
-                next: self.free.get(),
-            })
-        };
+        unsafe { node.write(Node { next: self.free.get() }) };
         self.free.set(node.as_ptr());
         debug_assert!(self.out.get() > 0, "more blocks came back than were taken");
         self.out.set(self.out.get() - 1);
@@ -148,10 +144,7 @@ impl Region {
     /// Maps the blocks; the caller's thread is the owner.
     pub(super) fn new(classes: &[Class]) -> io::Result<NonNull<Region>> {
         let layout = Layout::of(classes).ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "buffer sizes must ascend, from 1 to 4 GiB",
-            )
+            io::Error::new(io::ErrorKind::InvalidInput, "buffer sizes must ascend, from 1 to 4 GiB")
         })?;
         let mapping = Mapping::new(layout.len, Sharing::Private)?;
         let classes = layout.classes.into_iter().map(|(offset, class)| {
@@ -305,11 +298,7 @@ impl Region {
             unsafe { node.write(Node { next: head }) };
             // Release: the owner, who takes the list, sees the link and all that was done with
             // the block. From here on the region may be gone.
-            match region
-                .returned
-                .0
-                .compare_exchange_weak(head, node.as_ptr(), Release, Relaxed)
-            {
+            match region.returned.0.compare_exchange_weak(head, node.as_ptr(), Release, Relaxed) {
                 Ok(_) => return,
                 Err(now) => head = now,
             }
@@ -365,10 +354,7 @@ struct Layout {
 impl Layout {
     /// `None` if the classes are not in order or do not fit into the address space.
     fn of(classes: &[Class]) -> Option<Layout> {
-        let mut layout = Layout {
-            classes: Vec::with_capacity(classes.len()),
-            len: 0,
-        };
+        let mut layout = Layout { classes: Vec::with_capacity(classes.len()), len: 0 };
         let mut last_size = 0;
         for class in classes {
             let size = class.size.checked_next_multiple_of(LINE_BYTES)?;
@@ -378,10 +364,7 @@ impl Layout {
             }
             layout.classes.push((layout.len, Class { size, ..*class }));
             let bytes = size.checked_mul(class.count)?;
-            layout.len = layout
-                .len
-                .checked_add(bytes)?
-                .checked_next_multiple_of(PAGE_BYTES)?;
+            layout.len = layout.len.checked_add(bytes)?.checked_next_multiple_of(PAGE_BYTES)?;
             last_size = size;
         }
         let in_range = layout.len <= isize::MAX as usize && classes.len() <= CLASSES_MAX;

@@ -8,16 +8,7 @@ const SMALL: usize = 0;
 const LARGE: usize = 1;
 
 fn pool(small: usize, large: usize) -> BufferPool {
-    let classes = [
-        Class {
-            size: 512,
-            count: small,
-        },
-        Class {
-            size: 16384,
-            count: large,
-        },
-    ];
+    let classes = [Class { size: 512, count: small }, Class { size: 16384, count: large }];
     BufferPool::new(&classes).expect("address space")
 }
 
@@ -27,10 +18,7 @@ fn a_dry_pool_says_so_and_recovers() {
     let first = pool.take(SMALL).expect("the first of two");
     let second = pool.take(SMALL).expect("the second of two");
     assert!(pool.take(SMALL).is_none());
-    assert!(
-        pool.take_at_least(100).is_none(),
-        "a large one is not for small needs"
-    );
+    assert!(pool.take_at_least(100).is_none(), "a large one is not for small needs");
     assert_eq!((pool.in_use(SMALL), pool.available(SMALL)), (2, 0));
     drop(first);
     assert!(pool.take(SMALL).is_some());
@@ -77,11 +65,7 @@ fn fills_at_the_back_and_empties_at_the_front() {
     buffer[0] = b'W';
     assert_eq!(&buffer[..], b"Wor");
     buffer.advance(3);
-    assert_eq!(
-        buffer.spare_len(),
-        512,
-        "an empty buffer has all its room again"
-    );
+    assert_eq!(buffer.spare_len(), 512, "an empty buffer has all its room again");
 }
 
 #[test]
@@ -124,11 +108,7 @@ fn resident_pages(pool: &BufferPool) -> Vec<bool> {
     let mut pages = vec![0u8; len / 4096];
     // SAFETY: the region is mapped and `pages` has a byte for each of its pages.
     let code = unsafe {
-        libc::mincore(
-            pool.region().base().as_ptr().cast(),
-            len,
-            pages.as_mut_ptr().cast(),
-        )
+        libc::mincore(pool.region().base().as_ptr().cast(), len, pages.as_mut_ptr().cast())
     };
     assert_eq!(code, 0, "{}", io::Error::last_os_error());
     pages.into_iter().map(|page| page & 1 == 1).collect()
@@ -137,20 +117,12 @@ fn resident_pages(pool: &BufferPool) -> Vec<bool> {
 #[cfg(target_os = "linux")]
 #[test]
 fn no_page_is_touched_before_somebody_writes_to_it() {
-    let resident = |pool: &BufferPool| {
-        resident_pages(pool)
-            .into_iter()
-            .filter(|page| *page)
-            .count()
-    };
+    let resident =
+        |pool: &BufferPool| resident_pages(pool).into_iter().filter(|page| *page).count();
     let pool = pool(64, 1000);
     assert_eq!(resident(&pool), 0);
     let mut held: Vec<_> = (0..1000).map(|_| pool.take(LARGE).expect("1000")).collect();
-    assert_eq!(
-        (resident(&pool), pool.in_use(LARGE)),
-        (0, 1000),
-        "taking touches nothing"
-    );
+    assert_eq!((resident(&pool), pool.in_use(LARGE)), (0, 1000), "taking touches nothing");
     held[500].spare_mut()[5000] = 1;
     assert_eq!(resident(&pool), 1, "one byte, one page");
 }
@@ -182,9 +154,7 @@ fn a_pool_may_go_while_its_buffers_come_home() {
             thread::yield_now();
         }
         drop(pool);
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().expect("no panic"));
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
     }
 }
 
@@ -214,15 +184,11 @@ fn no_buffer_is_handed_out_twice_while_others_return_them() {
         buffer.put_slice(&number.to_ne_bytes());
         match number as usize % (THREADS + 1) {
             THREADS => assert_eq!(&buffer[..], number.to_ne_bytes()),
-            thread => senders[thread]
-                .send((number, buffer))
-                .expect("the thread runs"),
+            thread => senders[thread].send((number, buffer)).expect("the thread runs"),
         }
     }
     drop(senders);
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().expect("no number was overwritten"));
+    threads.into_iter().for_each(|thread| thread.join().expect("no number was overwritten"));
     assert_eq!((pool.in_use(SMALL), pool.in_use(LARGE)), (0, 0));
 }
 

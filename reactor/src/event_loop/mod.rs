@@ -64,10 +64,7 @@ pub struct Config {
 impl Config {
     /// For so many sources, and 256 events a turn.
     pub const fn with_sources(sources_max: u32) -> Self {
-        Config {
-            sources_max,
-            events_per_turn: 256,
-        }
+        Config { sources_max, events_per_turn: 256 }
     }
 }
 
@@ -232,10 +229,7 @@ impl EventLoop {
     fn must_exist(&self, token: Token) -> io::Result<()> {
         match self.sources.contains(token) {
             true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the source was released",
-            )),
+            false => Err(io::Error::new(io::ErrorKind::NotFound, "the source was released")),
         }
     }
 
@@ -323,11 +317,7 @@ impl EventLoop {
 
     /// What the loop has counted.
     pub fn stats(&self) -> LoopStats {
-        LoopStats {
-            ready_len: self.sources.ready_len(),
-            sources: self.sources.len(),
-            ..self.stats
-        }
+        LoopStats { ready_len: self.sources.ready_len(), sources: self.sources.len(), ..self.stats }
     }
 
     // Running
@@ -393,11 +383,7 @@ impl EventLoop {
         let any_deferred = self.sources.ready_at(serving, 0).is_some();
         let mut index = 0;
         // By index: the handler gets the whole loop.
-        while let Some(Event {
-            token,
-            mut readiness,
-        }) = self.events.get(index)
-        {
+        while let Some(Event { token, mut readiness }) = self.events.get(index) {
             index += 1;
             if !self.sources.contains(token) {
                 self.no_source(token);
@@ -471,9 +457,7 @@ impl EventLoop {
 
 impl fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLoop")
-            .field("stats", &self.stats())
-            .finish_non_exhaustive()
+        f.debug_struct("EventLoop").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 
@@ -488,11 +472,7 @@ struct Clock {
 impl Clock {
     fn new() -> Self {
         let start = Instant::now();
-        Clock {
-            start,
-            now: start,
-            now_ms: 0,
-        }
+        Clock { start, now: start, now_ms: 0 }
     }
 
     #[inline]

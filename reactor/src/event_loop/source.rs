@@ -59,10 +59,7 @@ enum Slot {
 
 /// Bytes of the loop's own that one source takes: its slot, the slot's generation, its timer.
 const SOURCE_BYTES: usize = size_of::<Slot>() + size_of::<u32>() + Wheel::<u32>::entry_size();
-const _: () = assert!(
-    SOURCE_BYTES <= 44,
-    "an idle connection has 128 for everything"
-);
+const _: () = assert!(SOURCE_BYTES <= 44, "an idle connection has 128 for everything");
 
 /// All sources, their timers, and those that wait to be called again.
 #[derive(Debug)]

@@ -23,10 +23,7 @@ struct Script<F> {
 
 impl<F: FnMut(&mut EventLoop, Call)> Script<F> {
     fn new(react: F) -> Self {
-        Script {
-            calls: Vec::new(),
-            react,
-        }
+        Script { calls: Vec::new(), react }
     }
 
     fn called(&mut self, ev: &mut EventLoop, call: Call) {
@@ -37,10 +34,7 @@ impl<F: FnMut(&mut EventLoop, Call)> Script<F> {
     /// The calls since this was asked last, without the ends of turns.
     fn take(&mut self) -> Vec<Call> {
         let calls = std::mem::take(&mut self.calls);
-        calls
-            .into_iter()
-            .filter(|call| *call != Call::TurnEnded)
-            .collect()
+        calls.into_iter().filter(|call| *call != Call::TurnEnded).collect()
     }
 }
 
@@ -79,8 +73,7 @@ fn watched_pair(ev: &mut EventLoop, trigger: Trigger) -> (Token, UnixStream, Uni
     let (ours, theirs) = UnixStream::pair().expect("a pair");
     ours.set_nonblocking(true).expect("non-blocking");
     let token = ev.reserve().expect("room for a source");
-    ev.watch(token, &ours, Interest::READABLE, trigger)
-        .expect("watched");
+    ev.watch(token, &ours, Interest::READABLE, trigger).expect("watched");
     (token, ours, theirs)
 }
 
@@ -99,11 +92,8 @@ fn reopen_as(old: UnixStream, new: UnixStream) -> UnixStream {
 fn a_stale_event_does_not_reach_the_slots_next_tenant() {
     for round in 0..2 {
         let mut ev = new_loop(2);
-        let mut open: Vec<_> = (0..2)
-            .map(|_| watched_pair(&mut ev, Trigger::Edge))
-            .collect();
-        open.iter_mut()
-            .for_each(|(.., theirs)| theirs.write_all(b"x").expect("written"));
+        let mut open: Vec<_> = (0..2).map(|_| watched_pair(&mut ev, Trigger::Edge)).collect();
+        open.iter_mut().for_each(|(.., theirs)| theirs.write_all(b"x").expect("written"));
         let mut tenant = None;
         let mut handler = Script::new(|ev: &mut EventLoop, call| {
             let Call::Ready(first, _) = call else { return };
@@ -121,18 +111,13 @@ fn a_stale_event_does_not_reach_the_slots_next_tenant() {
             let token = ev.reserve().expect("the slot just released");
             assert_eq!((token.slot(), new.as_raw_fd()), (dead.slot(), number));
             assert_ne!(token, dead);
-            ev.watch(token, &new, Interest::READABLE, Trigger::Edge)
-                .expect("watched");
+            ev.watch(token, &new, Interest::READABLE, Trigger::Edge).expect("watched");
             if round == 1 {
                 peer.write_all(b"new").expect("written");
             }
             tenant = Some((token, new, peer));
         });
-        assert_eq!(
-            ev.turn(&mut handler, None).expect("turn"),
-            2,
-            "both in one batch"
-        );
+        assert_eq!(ev.turn(&mut handler, None).expect("turn"), 2, "both in one batch");
         let calls = handler.take();
         assert_eq!(calls.len(), 1, "{calls:?}");
         assert_eq!((ev.stats().stale_events, ev.stats().events), (1, 1));
@@ -154,8 +139,7 @@ fn a_reserved_source_is_unknown_to_the_kernel_until_it_is_watched() {
     let token = ev.reserve().expect("room");
     assert!(!ev.is_watched(token));
     assert!(ev.poller().delete(&ours).is_err());
-    ev.watch(token, &ours, Interest::READABLE, Trigger::Level)
-        .expect("watched");
+    ev.watch(token, &ours, Interest::READABLE, Trigger::Level).expect("watched");
     assert!(ev.is_watched(token));
     ev.unwatch(token, &ours).expect("unwatched");
     assert!(!ev.is_watched(token) && ev.poller().delete(&ours).is_err());
@@ -184,13 +168,10 @@ fn a_dead_token_changes_nothing() {
     ev.set_deadline(dead, 0);
     ev.defer(dead, Readiness::READABLE);
     ev.release(dead);
-    let error = ev
-        .watch(dead, &ours, Interest::READABLE, Trigger::Level)
-        .expect_err("dead");
+    let error = ev.watch(dead, &ours, Interest::READABLE, Trigger::Level).expect_err("dead");
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     let mut handler = observer();
-    ev.turn(&mut handler, Some(Duration::from_millis(3)))
-        .expect("turn");
+    ev.turn(&mut handler, Some(Duration::from_millis(3))).expect("turn");
     assert_eq!(handler.take(), []);
     assert_eq!(ev.deadline(alive), None);
 }
@@ -230,13 +211,7 @@ fn nothing_waits_while_somebody_is_deferred_and_each_is_called_once() {
     // Without limit: this would hang if the loop waited.
     ev.turn(&mut handler, None).expect("turn");
     let both = Readiness::READABLE | Readiness::WRITABLE;
-    assert_eq!(
-        handler.take(),
-        [
-            Call::Ready(one, both),
-            Call::Ready(two, Readiness::READABLE)
-        ]
-    );
+    assert_eq!(handler.take(), [Call::Ready(one, both), Call::Ready(two, Readiness::READABLE)]);
     ev.turn(&mut handler, NOW).expect("turn");
     assert_eq!(handler.take(), []);
 }
@@ -259,10 +234,7 @@ fn what_is_deferred_in_a_turn_waits_for_the_next() {
     let both = Readiness::READABLE | Readiness::WRITABLE;
     assert_eq!(
         handler.take(),
-        [
-            Call::Ready(greedy, Readiness::READABLE),
-            Call::Ready(modest, both)
-        ]
+        [Call::Ready(greedy, Readiness::READABLE), Call::Ready(modest, both)]
     );
     ev.turn(&mut handler, None).expect("turn");
     assert_eq!(handler.take()[0], Call::Ready(greedy, Readiness::READABLE));
@@ -283,11 +255,7 @@ fn an_event_and_a_deferred_call_are_one_call() {
     });
     ev.turn(&mut handler, None).expect("turn");
     let both = Readiness::READABLE | Readiness::WRITABLE;
-    assert_eq!(
-        handler.take(),
-        [Call::Ready(token, both)],
-        "and not again in the same turn"
-    );
+    assert_eq!(handler.take(), [Call::Ready(token, both)], "and not again in the same turn");
     ev.turn(&mut handler, None).expect("turn");
     assert_eq!(handler.take(), [Call::Ready(token, Readiness::WRITABLE)]);
 }
@@ -331,19 +299,12 @@ fn a_deadline_comes_once_and_never_early() {
     let begin = Instant::now();
     while ev.stats().timeouts < 3 {
         ev.turn(&mut handler, None).expect("turn");
-        assert!(
-            begin.elapsed() < Duration::from_secs(20),
-            "a deadline is missing"
-        );
+        assert!(begin.elapsed() < Duration::from_secs(20), "a deadline is missing");
     }
-    ev.turn(&mut handler, Some(Duration::from_millis(40)))
-        .expect("turn");
+    ev.turn(&mut handler, Some(Duration::from_millis(40))).expect("turn");
     let (order, times): (Vec<_>, Vec<_>) = order.into_iter().unzip();
     assert_eq!(order, [tokens[1], tokens[2], tokens[0]]);
-    assert!(
-        times[0] >= 10 && times[1] >= 20 && times[2] >= 30,
-        "{times:?}"
-    );
+    assert!(times[0] >= 10 && times[1] >= 20 && times[2] >= 30, "{times:?}");
 }
 
 #[test]
@@ -356,10 +317,7 @@ fn a_deadline_that_moved_later_fires_at_the_later_time_only() {
     wait_for_call(&mut ev, &mut handler);
     assert_eq!(handler.take(), [Call::Timeout(token)]);
     assert!(ev.now_ms() >= 40);
-    assert!(
-        ev.stats().turns >= 2,
-        "the timer was left where it was and found nothing to do"
-    );
+    assert!(ev.stats().turns >= 2, "the timer was left where it was and found nothing to do");
 }
 
 #[test]
@@ -411,11 +369,7 @@ fn a_handler_that_arms_a_deadline_in_the_past_does_not_trap_the_turn() {
     wait_for_call(&mut ev, &mut handler);
     assert_eq!(handler.take(), [Call::Timeout(token)]);
     wait_for_call(&mut ev, &mut handler);
-    assert_eq!(
-        handler.take(),
-        [Call::Timeout(token)],
-        "again, but in a turn of its own"
-    );
+    assert_eq!(handler.take(), [Call::Timeout(token)], "again, but in a turn of its own");
 }
 
 #[test]
@@ -430,21 +384,13 @@ fn a_wake_from_another_thread_ends_the_wait() {
         thread.join().expect("no panic").expect("woken");
         assert_eq!(handler.take(), [Call::Woken]);
     }
-    assert_eq!(
-        (
-            ev.stats().wakeups,
-            ev.stats().events,
-            ev.stats().stale_events
-        ),
-        (2, 0, 0)
-    );
+    assert_eq!((ev.stats().wakeups, ev.stats().events, ev.stats().stale_events), (2, 0, 0));
 }
 
 #[test]
 fn a_signal_is_a_call() {
     let mut ev = new_loop(0);
-    ev.handle_signals(&[Signal::USR2, Signal::HUP])
-        .expect("blocked");
+    ev.handle_signals(&[Signal::USR2, Signal::HUP]).expect("blocked");
     assert!(ev.handle_signals(&[Signal::USR1]).is_err(), "once only");
     for signal in [Signal::HUP, Signal::USR2] {
         // SAFETY: takes no pointer. For this thread alone, which has blocked it.
@@ -452,10 +398,7 @@ fn a_signal_is_a_call() {
     }
     let mut handler = observer();
     wait_for_call(&mut ev, &mut handler);
-    assert_eq!(
-        handler.take(),
-        [Signal::HUP, Signal::USR2].map(Call::Signal)
-    );
+    assert_eq!(handler.take(), [Signal::HUP, Signal::USR2].map(Call::Signal));
     ev.turn(&mut handler, NOW).expect("turn");
     assert_eq!(handler.take(), []);
 }
@@ -505,17 +448,10 @@ fn run_goes_on_until_stop_and_can_begin_again() {
 
 #[test]
 fn more_events_than_a_turn_takes_come_with_the_next() {
-    let config = Config {
-        sources_max: 5,
-        events_per_turn: 2,
-    };
+    let config = Config { sources_max: 5, events_per_turn: 2 };
     let mut ev = EventLoop::new(config).expect("a poller");
-    let mut pairs: Vec<_> = (0..5)
-        .map(|_| watched_pair(&mut ev, Trigger::Edge))
-        .collect();
-    pairs
-        .iter_mut()
-        .for_each(|(.., theirs)| theirs.write_all(b"x").expect("written"));
+    let mut pairs: Vec<_> = (0..5).map(|_| watched_pair(&mut ev, Trigger::Edge)).collect();
+    pairs.iter_mut().for_each(|(.., theirs)| theirs.write_all(b"x").expect("written"));
     let mut handler = observer();
     let counts = [(); 4].map(|()| ev.turn(&mut handler, NOW).expect("turn"));
     assert_eq!(counts, [2, 2, 1, 0]);
@@ -523,8 +459,5 @@ fn more_events_than_a_turn_takes_come_with_the_next() {
     called.dedup();
     assert_eq!(called.len(), 5);
     let stats = ev.stats();
-    assert_eq!(
-        (stats.events, stats.events_turn_max, stats.events_last_turn),
-        (5, 2, 0)
-    );
+    assert_eq!((stats.events, stats.events_turn_max, stats.events_last_turn), (5, 2, 0));
 }

@@ -93,10 +93,7 @@ pub(super) struct RawAddress {
 impl RawAddress {
     /// Room for the kernel to write an address into. Not zeroed: it would be on the path of accept.
     pub fn empty() -> RawAddress {
-        RawAddress {
-            storage: MaybeUninit::uninit(),
-            len: 0,
-        }
+        RawAddress { storage: MaybeUninit::uninit(), len: 0 }
     }
 
     pub fn inet(addr: SocketAddr) -> RawAddress {
@@ -144,10 +141,7 @@ impl RawAddress {
     }
 
     fn zeroed() -> RawAddress {
-        RawAddress {
-            storage: MaybeUninit::zeroed(),
-            len: 0,
-        }
+        RawAddress { storage: MaybeUninit::zeroed(), len: 0 }
     }
 
     /// For calls that read an address.
@@ -229,10 +223,7 @@ impl RawAddress {
         // SAFETY: `len` bytes of the storage are initialised.
         let bytes = unsafe { std::slice::from_raw_parts(self.storage.as_ptr().cast::<u8>(), len) };
         let path = bytes.get(path_offset()..)?;
-        let end = path
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(path.len());
+        let end = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());
         (end > 0).then(|| std::ffi::OsString::from_vec(path[..end].to_vec()).into())
     }
 }
@@ -252,12 +243,7 @@ mod tests {
 
     #[test]
     fn internet_addresses_survive_the_kernels_form() {
-        for addr in [
-            "127.0.0.1:8080",
-            "255.0.1.2:65535",
-            "[::1]:80",
-            "[fe80::1%3]:443",
-        ] {
+        for addr in ["127.0.0.1:8080", "255.0.1.2:65535", "[::1]:80", "[fe80::1%3]:443"] {
             assert_eq!(there_and_back(addr).to_string(), addr);
         }
     }
@@ -283,10 +269,7 @@ mod tests {
     #[test]
     fn peers_become_addresses() {
         let peer = Peer::V4(Ipv4Addr::LOCALHOST, 80);
-        assert_eq!(
-            Option::<SocketAddr>::from(peer),
-            Some("127.0.0.1:80".parse().unwrap())
-        );
+        assert_eq!(Option::<SocketAddr>::from(peer), Some("127.0.0.1:80".parse().unwrap()));
         assert_eq!(peer.ip(), Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         assert_eq!(Peer::V6(Ipv6Addr::LOCALHOST, 80).to_string(), "[::1]:80");
         assert_eq!(Peer::Unix.ip(), None);

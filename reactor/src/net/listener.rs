@@ -46,14 +46,8 @@ impl Listener {
     }
 
     fn bind_inet(addr: SocketAddr, options: &ListenOptions) -> io::Result<Listener> {
-        let family = if addr.is_ipv6() {
-            libc::AF_INET6
-        } else {
-            libc::AF_INET
-        };
-        let listener = Listener {
-            fd: os::socket(family)?,
-        };
+        let family = if addr.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
+        let listener = Listener { fd: os::socket(family)? };
         options::before_bind(listener.as_fd(), addr.is_ipv6(), options)?;
         listener.bind_to(&RawAddress::inet(addr))?;
         listener.listen(options.backlog)?;
@@ -74,9 +68,7 @@ impl Listener {
 
     fn bind_path(path: &Path, backlog: u32) -> io::Result<Listener> {
         let raw = RawAddress::unix(path)?;
-        let listener = Listener {
-            fd: os::socket(libc::AF_UNIX)?,
-        };
+        let listener = Listener { fd: os::socket(libc::AF_UNIX)? };
         match listener.bind_to(&raw) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path, &raw)? => {
                 fs::remove_file(path)?;
@@ -167,10 +159,7 @@ fn explain(address: &dyn std::fmt::Display, error: io::Error) -> io::Error {
         io::ErrorKind::PermissionDenied => ": ports below 1024 and foreign folders need privileges",
         _ => "",
     };
-    io::Error::new(
-        error.kind(),
-        format!("cannot listen on {address}: {error}{mend}"),
-    )
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{mend}"))
 }
 
 impl AsFd for Listener {

@@ -21,17 +21,8 @@ fn listen(options: &ListenOptions) -> (Listener, SocketAddr) {
 /// Accepts the connection that is sure to come.
 fn accept_soon(listener: &Listener) -> (Stream, Peer) {
     let poller = Poller::new().unwrap();
-    poller
-        .add(
-            listener,
-            Token::new(0, 0),
-            Interest::READABLE,
-            Trigger::Level,
-        )
-        .unwrap();
-    let ready = poller
-        .wait(&mut Events::with_capacity(1), Some(Duration::from_secs(10)))
-        .unwrap();
+    poller.add(listener, Token::new(0, 0), Interest::READABLE, Trigger::Level).unwrap();
+    let ready = poller.wait(&mut Events::with_capacity(1), Some(Duration::from_secs(10))).unwrap();
     assert_eq!(ready, 1, "no connection came");
     match listener.accept().unwrap() {
         Accept::Stream(stream, peer) => (stream, peer),
@@ -46,16 +37,9 @@ fn is_set(socket: impl AsFd, level: c_int, name: c_int) -> bool {
 fn descriptor_flags(socket: impl AsFd) -> (bool, bool) {
     let fd = socket.as_fd().as_raw_fd();
     // SAFETY: neither call takes a pointer.
-    let (on_exec, status) = unsafe {
-        (
-            libc::fcntl(fd, libc::F_GETFD),
-            libc::fcntl(fd, libc::F_GETFL),
-        )
-    };
-    (
-        on_exec & libc::FD_CLOEXEC != 0,
-        status & libc::O_NONBLOCK != 0,
-    )
+    let (on_exec, status) =
+        unsafe { (libc::fcntl(fd, libc::F_GETFD), libc::fcntl(fd, libc::F_GETFL)) };
+    (on_exec & libc::FD_CLOEXEC != 0, status & libc::O_NONBLOCK != 0)
 }
 
 #[test]
@@ -64,33 +48,20 @@ fn nobody_waiting_is_empty_and_a_client_is_accepted_with_its_address() {
     assert!(matches!(listener.accept().unwrap(), Accept::Empty));
     let client = TcpStream::connect(addr).unwrap();
     let (stream, peer) = accept_soon(&listener);
-    assert_eq!(
-        Option::<SocketAddr>::from(peer),
-        Some(client.local_addr().unwrap())
-    );
-    assert_eq!(
-        descriptor_flags(&stream),
-        (true, true),
-        "closed on exec, non-blocking"
-    );
+    assert_eq!(Option::<SocketAddr>::from(peer), Some(client.local_addr().unwrap()));
+    assert_eq!(descriptor_flags(&stream), (true, true), "closed on exec, non-blocking");
     assert_eq!(descriptor_flags(&listener), (true, true));
 }
 
 #[test]
 fn accepted_streams_inherit_nodelay_and_lingering() {
     for nodelay in [false, true] {
-        let options = ListenOptions {
-            nodelay,
-            linger: Some(Duration::from_secs(3)),
-            ..Default::default()
-        };
+        let options =
+            ListenOptions { nodelay, linger: Some(Duration::from_secs(3)), ..Default::default() };
         let (listener, addr) = listen(&options);
         let _client = TcpStream::connect(addr).unwrap();
         let (stream, _) = accept_soon(&listener);
-        assert_eq!(
-            is_set(&stream, libc::IPPROTO_TCP, libc::TCP_NODELAY),
-            nodelay
-        );
+        assert_eq!(is_set(&stream, libc::IPPROTO_TCP, libc::TCP_NODELAY), nodelay);
         // The first number of the struct: on or off.
         assert!(is_set(&stream, libc::SOL_SOCKET, os::LINGER));
     }
@@ -101,10 +72,7 @@ fn accepted_streams_inherit_nodelay_and_lingering() {
 fn accepted_streams_inherit_the_congestion_algorithm() {
     // The one that every Linux has, and that is seldom the default.
     let congestion = Some("reno".to_string());
-    let (listener, addr) = listen(&ListenOptions {
-        congestion,
-        ..Default::default()
-    });
+    let (listener, addr) = listen(&ListenOptions { congestion, ..Default::default() });
     let _client = TcpStream::connect(addr).unwrap();
     let (stream, _) = accept_soon(&listener);
     let reno = i32::from_ne_bytes(*b"reno");
@@ -114,17 +82,9 @@ fn accepted_streams_inherit_the_congestion_algorithm() {
 
 #[test]
 fn an_unknown_congestion_algorithm_is_named_in_the_error() {
-    let options = ListenOptions {
-        congestion: Some("hope".into()),
-        ..Default::default()
-    };
-    let error = Listener::bind(LOCALHOST.parse().unwrap(), &options)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("127.0.0.1:0") && error.contains("hope"),
-        "{error}"
-    );
+    let options = ListenOptions { congestion: Some("hope".into()), ..Default::default() };
+    let error = Listener::bind(LOCALHOST.parse().unwrap(), &options).unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1:0") && error.contains("hope"), "{error}");
 }
 
 #[test]
@@ -147,10 +107,7 @@ fn a_listener_can_be_bound_again_while_old_connections_linger() {
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
 #[test]
 fn listeners_can_share_a_port() {
-    let options = ListenOptions {
-        reuse_port: true,
-        ..Default::default()
-    };
+    let options = ListenOptions { reuse_port: true, ..Default::default() };
     let (_first, addr) = listen(&options);
     Listener::bind(addr, &options).unwrap();
 }
@@ -159,38 +116,25 @@ fn listeners_can_share_a_port() {
 #[test]
 fn a_deferred_connection_comes_with_its_data() {
     let defer_accept = Some(Duration::from_secs(30));
-    let (listener, addr) = listen(&ListenOptions {
-        defer_accept,
-        ..Default::default()
-    });
+    let (listener, addr) = listen(&ListenOptions { defer_accept, ..Default::default() });
     let mut client = TcpStream::connect(addr).unwrap(); // connected, as the client sees it
     assert!(matches!(listener.accept().unwrap(), Accept::Empty));
     client.write_all(b"hello").unwrap();
     let (stream, _) = accept_soon(&listener);
-    assert_eq!(
-        stream.recv(&mut [0; 16]).unwrap(),
-        5,
-        "at once, without waiting"
-    );
+    assert_eq!(stream.recv(&mut [0; 16]).unwrap(), 5, "at once, without waiting");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn fast_open_is_set_with_its_queue() {
-    let (listener, _) = listen(&ListenOptions {
-        fastopen: Some(16),
-        ..Default::default()
-    });
+    let (listener, _) = listen(&ListenOptions { fastopen: Some(16), ..Default::default() });
     let queue = get_number(listener.as_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN).unwrap();
     assert_eq!(queue, 16);
 }
 
 #[test]
 fn ipv6_is_apart_from_ipv4_unless_asked_otherwise() {
-    let both = ListenOptions {
-        v6only: false,
-        ..Default::default()
-    };
+    let both = ListenOptions { v6only: false, ..Default::default() };
     let listener = match Listener::bind("[::]:0".parse().unwrap(), &both) {
         Ok(listener) => listener,
         Err(error) => return eprintln!("skipped, no IPv6 here: {error}"),
@@ -257,10 +201,7 @@ fn a_unix_listener_accepts_and_knows_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("server.sock");
     let listener = Listener::bind_unix(&path, 16).unwrap();
-    assert_eq!(
-        listener.local_addr().unwrap(),
-        Address::Unix(Some(path.clone()))
-    );
+    assert_eq!(listener.local_addr().unwrap(), Address::Unix(Some(path.clone())));
     let mut client = UnixStream::connect(&path).unwrap();
     client.write_all(b"hi").unwrap();
     let (stream, peer) = accept_soon(&listener);
@@ -282,19 +223,13 @@ fn a_socket_left_by_a_dead_server_is_replaced() {
 #[test]
 fn a_socket_in_use_and_a_file_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, file) = (
-        folder.path().join("server.sock"),
-        folder.path().join("file"),
-    );
+    let (path, file) = (folder.path().join("server.sock"), folder.path().join("file"));
     let listener = Listener::bind_unix(&path, 16).unwrap();
     std::fs::write(&file, "precious").unwrap();
     for taken in [&path, &file] {
         let error = Listener::bind_unix(taken, 16).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-        assert!(
-            error.to_string().contains(taken.to_str().unwrap()),
-            "{error}"
-        );
+        assert!(error.to_string().contains(taken.to_str().unwrap()), "{error}");
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"precious");
     let _client = UnixStream::connect(&path).unwrap();

@@ -68,17 +68,9 @@ pub(super) fn before_bind(
     options: &ListenOptions,
 ) -> io::Result<()> {
     // Without it a restarted server waits a minute for its predecessor's connections to be forgotten.
-    named(
-        "SO_REUSEADDR",
-        set_flag(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, true),
-    )?;
+    named("SO_REUSEADDR", set_flag(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, true))?;
     if is_v6 {
-        let set = set_flag(
-            socket,
-            libc::IPPROTO_IPV6,
-            libc::IPV6_V6ONLY,
-            options.v6only,
-        );
+        let set = set_flag(socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, options.v6only);
         named("IPV6_V6ONLY", set)?;
     }
     if options.reuse_port {
@@ -134,9 +126,7 @@ pub(super) fn set_linger(socket: BorrowedFd<'_>, time: Option<Duration>) -> io::
 
 /// Whole seconds, never fewer than asked for.
 pub(super) fn seconds_rounded_up(time: Duration) -> c_int {
-    let seconds = time
-        .as_secs()
-        .saturating_add((time.subsec_nanos() > 0).into());
+    let seconds = time.as_secs().saturating_add((time.subsec_nanos() > 0).into());
     seconds.min(c_int::MAX as u64) as c_int
 }
 

@@ -80,10 +80,7 @@ fn sending_to_a_peer_that_is_gone_is_an_error_not_a_signal() {
     let signals = crate::signal::Signals::new(&[crate::signal::Signal::PIPE]);
     let (here, there) = unix_pair();
     drop(there);
-    assert_eq!(
-        here.send(b"x").unwrap_err().kind(),
-        io::ErrorKind::BrokenPipe
-    );
+    assert_eq!(here.send(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     let vectored = here.write_vectored(&[IoSlice::new(b"x")]);
     assert_eq!(vectored.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     assert_eq!(signals.unwrap().next().unwrap(), None);
@@ -93,11 +90,7 @@ fn sending_to_a_peer_that_is_gone_is_an_error_not_a_signal() {
 fn pieces_arrive_in_order() {
     let (here, mut there) = tcp_pair();
     assert_eq!(here.send_more(b"one ").unwrap(), 4);
-    let pieces = [
-        IoSlice::new(b"two "),
-        IoSlice::new(b""),
-        IoSlice::new(b"three "),
-    ];
+    let pieces = [IoSlice::new(b"two "), IoSlice::new(b""), IoSlice::new(b"three ")];
     assert_eq!(here.write_vectored_more(&pieces).unwrap(), 10);
     assert_eq!(here.write_vectored(&[IoSlice::new(b"four")]).unwrap(), 4);
     let mut received = [0; 18];
@@ -154,10 +147,7 @@ fn sendfile_and_its_stand_in_send_the_same() {
             }
         }
         drop(here);
-        assert!(
-            reader.join().unwrap().unwrap() == bytes,
-            "the peer got something else"
-        );
+        assert!(reader.join().unwrap().unwrap() == bytes, "the peer got something else");
     }
 }
 
@@ -168,10 +158,7 @@ fn shutdown_write_ends_one_direction_only() {
     assert_eq!(there.read(&mut [0; 8]).unwrap(), 0);
     there.write_all(b"still here").unwrap();
     assert_eq!(recv_soon(&here, &mut [0; 32]).unwrap(), 10);
-    assert_eq!(
-        here.send(b"x").unwrap_err().kind(),
-        io::ErrorKind::BrokenPipe
-    );
+    assert_eq!(here.send(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
 }
 
 #[test]
@@ -187,9 +174,7 @@ fn a_linger_of_zero_resets() {
 fn the_error_is_taken_once() {
     let (here, there) = tcp_pair();
     assert!(here.take_error().unwrap().is_none());
-    Stream::from(there)
-        .set_linger(Some(Duration::ZERO))
-        .unwrap(); // and dropped: a reset
+    Stream::from(there).set_linger(Some(Duration::ZERO)).unwrap(); // and dropped: a reset
     let start = Instant::now();
     let error = loop {
         match here.take_error().unwrap() {

@@ -39,10 +39,7 @@ impl Queue {
         self.control(
             libc::EPOLL_CTL_ADD,
             fd,
-            &mut epoll_event {
-                events: mask(want, when),
-                u64: token.to_u64(),
-            },
+            &mut epoll_event { events: mask(want, when), u64: token.to_u64() },
         )
     }
 
@@ -51,20 +48,13 @@ impl Queue {
         self.control(
             libc::EPOLL_CTL_MOD,
             fd,
-            &mut epoll_event {
-                events: mask(want, when),
-                u64: token.to_u64(),
-            },
+            &mut epoll_event { events: mask(want, when), u64: token.to_u64() },
         )
     }
 
     pub fn delete(&self, fd: RawFd) -> io::Result<()> {
         // Kernels before 2.6.9 wanted a valid pointer here; it costs nothing to give one.
-        self.control(
-            libc::EPOLL_CTL_DEL,
-            fd,
-            &mut epoll_event { events: 0, u64: 0 },
-        )
+        self.control(libc::EPOLL_CTL_DEL, fd, &mut epoll_event { events: 0, u64: 0 })
     }
 
     #[inline]
@@ -120,9 +110,7 @@ fn timeout_ms(timeout: Option<Duration>) -> c_int {
     let Some(timeout) = timeout else { return -1 };
     let whole_ms = timeout.as_secs().saturating_mul(1_000);
     let rest_ms = timeout.subsec_nanos().div_ceil(1_000_000);
-    whole_ms
-        .saturating_add(rest_ms.into())
-        .min(c_int::MAX as u64) as c_int
+    whole_ms.saturating_add(rest_ms.into()).min(c_int::MAX as u64) as c_int
 }
 
 /// Events as the kernel wrote them, translated when they are looked at.
@@ -161,10 +149,7 @@ impl Batch {
 #[inline]
 fn translate(event: &epoll_event) -> Event {
     // The struct is packed on x86-64: its fields are copied, never borrowed.
-    Event {
-        token: Token::from_u64(event.u64),
-        readiness: Readiness::from_bits(event.events),
-    }
+    Event { token: Token::from_u64(event.u64), readiness: Readiness::from_bits(event.events) }
 }
 
 /// A counter that is readable while it is not zero (`eventfd(2)`).

@@ -96,9 +96,7 @@ pub struct Queue<K> {
 
 impl<K: Kernel> Queue<K> {
     pub fn new() -> io::Result<Self> {
-        Ok(Queue {
-            kernel: Arc::new(K::kqueue()?),
-        })
+        Ok(Queue { kernel: Arc::new(K::kqueue()?) })
     }
 
     /// All or nothing: a pipe may refuse one direction.
@@ -131,11 +129,7 @@ impl<K: Kernel> Queue<K> {
         // Usually one of the two was watched.
         let fatal = |error: &&c_int| ![0, libc::ENOENT].contains(*error);
         let missing = receipts[..2] == [libc::ENOENT; 2];
-        match receipts
-            .iter()
-            .find(fatal)
-            .or(missing.then_some(&libc::ENOENT))
-        {
+        match receipts.iter().find(fatal).or(missing.then_some(&libc::ENOENT)) {
             Some(error) => Err(io::Error::from_raw_os_error(*error)),
             None => Ok(()),
         }
@@ -153,17 +147,11 @@ impl<K: Kernel> Queue<K> {
         let mut list = [K::Raw::from(NOTHING); CHANGES_MAX];
         let mut count = 0;
         for (to, change) in list.iter_mut().zip(changes) {
-            *to = Kevent {
-                flags: change.flags | flag::RECEIPT,
-                ..change
-            }
-            .into();
+            *to = Kevent { flags: change.flags | flag::RECEIPT, ..change }.into();
             count += 1;
         }
         let mut receipts = list;
-        let answered = self
-            .kernel
-            .kevent(&list[..count], &mut receipts[..count], NOW)?;
+        let answered = self.kernel.kevent(&list[..count], &mut receipts[..count], NOW)?;
         let mut errors = [0; CHANGES_MAX];
         for (error, receipt) in errors.iter_mut().zip(&receipts[..answered]) {
             *error = error_of((*receipt).into());
@@ -178,56 +166,37 @@ impl<K: AsFd> AsFd for Queue<K> {
     }
 }
 
-const NOTHING: Kevent = Kevent {
-    ident: 0,
-    filter: Filter::User,
-    flags: 0,
-    fflags: 0,
-    data: 0,
-    udata: 0,
-};
+const NOTHING: Kevent =
+    Kevent { ident: 0, filter: Filter::User, flags: 0, fflags: 0, data: 0, udata: 0 };
 
 /// The filters for both directions of `fd`, as far as they are wanted.
 fn watch(fd: RawFd, token: Token, want: Interest, when: Trigger) -> impl Iterator<Item = Kevent> {
-    let clear = if when == Trigger::Edge {
-        flag::CLEAR
-    } else {
-        0
-    };
-    [
-        (Filter::Read, want.is_readable()),
-        (Filter::Write, want.is_writable()),
-    ]
-    .into_iter()
-    .filter(|(_, wanted)| *wanted)
-    .map(move |(filter, _)| Kevent {
-        ident: fd as usize,
-        filter,
-        flags: flag::ADD | clear,
-        udata: token.to_u64(),
-        ..NOTHING
-    })
-}
-
-/// Both filters away; which of them there are is not kept anywhere but in the kernel.
-fn forget(fd: RawFd) -> impl Iterator<Item = Kevent> {
-    [Filter::Read, Filter::Write]
+    let clear = if when == Trigger::Edge { flag::CLEAR } else { 0 };
+    [(Filter::Read, want.is_readable()), (Filter::Write, want.is_writable())]
         .into_iter()
-        .map(move |filter| Kevent {
+        .filter(|(_, wanted)| *wanted)
+        .map(move |(filter, _)| Kevent {
             ident: fd as usize,
             filter,
-            flags: flag::DELETE,
+            flags: flag::ADD | clear,
+            udata: token.to_u64(),
             ..NOTHING
         })
 }
 
+/// Both filters away; which of them there are is not kept anywhere but in the kernel.
+fn forget(fd: RawFd) -> impl Iterator<Item = Kevent> {
+    [Filter::Read, Filter::Write].into_iter().map(move |filter| Kevent {
+        ident: fd as usize,
+        filter,
+        flags: flag::DELETE,
+        ..NOTHING
+    })
+}
+
 /// A receipt is an event with `EV_ERROR` whose `data` is an error number, or 0.
 fn error_of(receipt: Kevent) -> c_int {
-    if receipt.flags & flag::ERROR != 0 {
-        receipt.data as c_int
-    } else {
-        0
-    }
+    if receipt.flags & flag::ERROR != 0 { receipt.data as c_int } else { 0 }
 }
 
 /// Events as the kernel wrote them, translated when they are looked at.
@@ -238,10 +207,7 @@ pub struct Batch<K: Kernel> {
 
 impl<K: Kernel> Batch<K> {
     pub fn with_capacity(capacity: usize) -> Self {
-        Batch {
-            list: vec![NOTHING.into(); capacity].into_boxed_slice(),
-            filled: 0,
-        }
+        Batch { list: vec![NOTHING.into(); capacity].into_boxed_slice(), filled: 0 }
     }
 
     #[inline]
@@ -251,16 +217,12 @@ impl<K: Kernel> Batch<K> {
 
     #[inline]
     pub fn get(&self, index: usize) -> Option<Event> {
-        self.list[..self.filled]
-            .get(index)
-            .map(|raw| translate((*raw).into()))
+        self.list[..self.filled].get(index).map(|raw| translate((*raw).into()))
     }
 
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Event> + '_ {
-        self.list[..self.filled]
-            .iter()
-            .map(|raw| translate((*raw).into()))
+        self.list[..self.filled].iter().map(|raw| translate((*raw).into()))
     }
 
     pub fn clear(&mut self) {
@@ -282,10 +244,7 @@ fn translate(event: Kevent) -> Event {
     if event.flags & flag::ERROR != 0 || (ended && event.fflags != 0) {
         bits |= ERR;
     }
-    Event {
-        token: Token::from_u64(event.udata),
-        readiness: Readiness::from_bits(bits.into()),
-    }
+    Event { token: Token::from_u64(event.udata), readiness: Readiness::from_bits(bits.into()) }
 }
 
 /// A filter that is ready when it is told to be (`EVFILT_USER`), until it was reported.
@@ -298,10 +257,7 @@ pub struct Wake<K: Kernel> {
 
 impl<K: Kernel> Wake<K> {
     pub fn new(queue: &Queue<K>, token: Token) -> io::Result<Self> {
-        let wake = Wake {
-            kernel: queue.kernel.clone(),
-            token,
-        };
+        let wake = Wake { kernel: queue.kernel.clone(), token };
         wake.change(flag::ADD | flag::CLEAR, 0)?;
         Ok(wake)
     }
@@ -312,13 +268,7 @@ impl<K: Kernel> Wake<K> {
 
     fn change(&self, flags: u16, fflags: u32) -> io::Result<()> {
         let udata = self.token.to_u64();
-        let change = Kevent {
-            ident: udata as usize,
-            flags,
-            fflags,
-            udata,
-            ..NOTHING
-        };
+        let change = Kevent { ident: udata as usize, flags, fflags, udata, ..NOTHING };
         self.kernel.kevent(&[change.into()], &mut [], NOW)?; // no room for a receipt: an error is
         Ok(())
     }
@@ -342,12 +292,7 @@ impl<K: Kernel> SignalQueue<K> {
         let queue = Queue::<K>::new()?;
         for &signal in signals {
             let (ident, filter) = (signal as usize, Filter::Signal);
-            let change = Kevent {
-                ident,
-                filter,
-                flags: flag::ADD | flag::CLEAR,
-                ..NOTHING
-            };
+            let change = Kevent { ident, filter, flags: flag::ADD | flag::CLEAR, ..NOTHING };
             queue.kernel.kevent(&[change.into()], &mut [], NOW)?;
         }
         Ok(SignalQueue { queue })
@@ -394,9 +339,5 @@ fn take_pending(signal: c_int) -> io::Result<()> {
         libc::sigaddset(set.as_mut_ptr(), signal);
         libc::sigwait(set.as_ptr(), ptr::from_mut(&mut taken))
     };
-    if error != 0 {
-        Err(io::Error::from_raw_os_error(error))
-    } else {
-        Ok(())
-    }
+    if error != 0 { Err(io::Error::from_raw_os_error(error)) } else { Ok(()) }
 }

@@ -84,9 +84,7 @@ pub struct Poller {
 impl Poller {
     /// An empty list.
     pub fn new() -> io::Result<Poller> {
-        Ok(Poller {
-            queue: backend::Queue::new()?,
-        })
+        Ok(Poller { queue: backend::Queue::new()? })
     }
 
     /// Watches `fd`. If it is ready already, the next wait says so, by edges too.
@@ -100,8 +98,7 @@ impl Poller {
         interest: Interest,
         trigger: Trigger,
     ) -> io::Result<()> {
-        self.queue
-            .add(fd.as_fd().as_raw_fd(), token, interest, trigger)
+        self.queue.add(fd.as_fd().as_raw_fd(), token, interest, trigger)
     }
 
     /// Replaces token, interest and trigger of a watched `fd`; what is ready is reported anew.
@@ -112,8 +109,7 @@ impl Poller {
         interest: Interest,
         trigger: Trigger,
     ) -> io::Result<()> {
-        self.queue
-            .modify(fd.as_fd().as_raw_fd(), token, interest, trigger)
+        self.queue.modify(fd.as_fd().as_raw_fd(), token, interest, trigger)
     }
 
     /// Watches `fd` no more; `NotFound` if it was not watched.
@@ -148,9 +144,7 @@ impl AsFd for Poller {
 
 impl fmt::Debug for Poller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Poller")
-            .field("fd", &self.as_fd().as_raw_fd())
-            .finish()
+        f.debug_struct("Poller").field("fd", &self.as_fd().as_raw_fd()).finish()
     }
 }
 
@@ -172,9 +166,7 @@ impl Events {
     /// Room for `capacity` events (at least one). Ready sources beyond that come with the next
     /// wait; the kernel takes turns, so that none is passed over for ever.
     pub fn with_capacity(capacity: usize) -> Events {
-        Events {
-            batch: backend::Batch::with_capacity(capacity.max(1)),
-        }
+        Events { batch: backend::Batch::with_capacity(capacity.max(1)) }
     }
 
     /// How many events the last wait found.

@@ -14,12 +14,7 @@ const SOON: Option<Duration> = Some(Duration::from_secs(10));
 fn setup() -> (Poller, Events, UnixStream, UnixStream) {
     let (here, there) = UnixStream::pair().unwrap();
     here.set_nonblocking(true).unwrap();
-    (
-        Poller::new().unwrap(),
-        Events::with_capacity(16),
-        here,
-        there,
-    )
+    (Poller::new().unwrap(), Events::with_capacity(16), here, there)
 }
 
 /// All that is reported for `token` by one wait.
@@ -35,9 +30,7 @@ fn readiness(poller: &Poller, events: &mut Events, token: Token) -> Readiness {
 fn a_level_is_reported_until_the_source_is_read() {
     let (poller, mut events, mut here, mut there) = setup();
     let token = Token::new(5, 77);
-    poller
-        .add(&here, token, Interest::READABLE, Trigger::Level)
-        .unwrap();
+    poller.add(&here, token, Interest::READABLE, Trigger::Level).unwrap();
     assert!(readiness(&poller, &mut events, token).is_none());
 
     there.write_all(b"abc").unwrap();
@@ -53,9 +46,7 @@ fn a_level_is_reported_until_the_source_is_read() {
 fn an_edge_is_reported_once_and_again_when_more_arrives() {
     let (poller, mut events, here, mut there) = setup();
     let token = Token::new(1, 0);
-    poller
-        .add(&here, token, Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    poller.add(&here, token, Interest::READABLE, Trigger::Edge).unwrap();
 
     there.write_all(b"a").unwrap();
     assert!(readiness(&poller, &mut events, token).is_readable());
@@ -82,18 +73,12 @@ fn modify_changes_token_and_direction_and_reports_anew() {
     let (poller, mut events, here, mut there) = setup();
     there.write_all(b"a").unwrap();
     let (old, new) = (Token::new(1, 0), Token::new(2, 0));
-    poller
-        .add(&here, old, Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    poller.add(&here, old, Interest::READABLE, Trigger::Edge).unwrap();
     assert!(readiness(&poller, &mut events, old).is_readable());
 
-    poller
-        .modify(&here, new, Interest::WRITABLE, Trigger::Edge)
-        .unwrap();
+    poller.modify(&here, new, Interest::WRITABLE, Trigger::Edge).unwrap();
     assert_eq!(readiness(&poller, &mut events, new), Readiness::WRITABLE);
-    poller
-        .modify(&here, new, Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    poller.modify(&here, new, Interest::READABLE, Trigger::Edge).unwrap();
     assert_eq!(readiness(&poller, &mut events, new), Readiness::READABLE);
     assert!(readiness(&poller, &mut events, old).is_none());
 }
@@ -103,24 +88,13 @@ fn nothing_is_reported_after_delete_or_close() {
     let (poller, mut events, here, mut there) = setup();
     let token = Token::new(1, 0);
     there.write_all(b"a").unwrap();
-    poller
-        .add(&here, token, Interest::READABLE, Trigger::Level)
-        .unwrap();
+    poller.add(&here, token, Interest::READABLE, Trigger::Level).unwrap();
     poller.delete(&here).unwrap();
     assert_eq!(poller.wait(&mut events, NOW).unwrap(), 0);
-    assert_eq!(
-        poller.delete(&here).unwrap_err().kind(),
-        io::ErrorKind::NotFound
-    );
-    assert!(
-        poller
-            .modify(&here, token, Interest::READABLE, Trigger::Level)
-            .is_err()
-    );
+    assert_eq!(poller.delete(&here).unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert!(poller.modify(&here, token, Interest::READABLE, Trigger::Level).is_err());
 
-    poller
-        .add(&here, token, Interest::READABLE, Trigger::Level)
-        .unwrap();
+    poller.add(&here, token, Interest::READABLE, Trigger::Level).unwrap();
     drop(here);
     assert_eq!(poller.wait(&mut events, NOW).unwrap(), 0);
     assert!(events.is_empty());
@@ -130,9 +104,7 @@ fn nothing_is_reported_after_delete_or_close() {
 fn a_peer_that_finished_is_reported_with_what_it_sent() {
     let (poller, mut events, mut here, mut there) = setup();
     let token = Token::new(1, 0);
-    poller
-        .add(&here, token, Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    poller.add(&here, token, Interest::READABLE, Trigger::Edge).unwrap();
     there.write_all(b"last words").unwrap();
     there.shutdown(Shutdown::Write).unwrap();
 
@@ -145,10 +117,7 @@ fn a_peer_that_finished_is_reported_with_what_it_sent() {
 
 /// Closing with a lingering time of zero sends a reset.
 fn drop_with_reset(stream: TcpStream) {
-    let linger = libc::linger {
-        l_onoff: 1,
-        l_linger: 0,
-    };
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     // SAFETY: `linger` is read, with its size, during the call.
     let result = unsafe {
         libc::setsockopt(
@@ -169,9 +138,7 @@ fn a_reset_is_an_error_or_the_end() {
     let (server, _) = listener.accept().unwrap();
     let (poller, mut events, ..) = setup();
     let token = Token::new(1, 0);
-    poller
-        .add(&server, token, Interest::BOTH, Trigger::Edge)
-        .unwrap();
+    poller.add(&server, token, Interest::BOTH, Trigger::Edge).unwrap();
     assert_eq!(readiness(&poller, &mut events, token), Readiness::WRITABLE);
 
     drop_with_reset(client);
@@ -187,19 +154,12 @@ fn more_sources_than_room_come_with_the_next_wait() {
     let pairs: Vec<_> = (0..5).map(|_| UnixStream::pair().unwrap()).collect();
     for (slot, (here, _)) in pairs.iter().enumerate() {
         let token = Token::new(slot as u32, 0);
-        poller
-            .add(here, token, Interest::WRITABLE, Trigger::Level)
-            .unwrap();
+        poller.add(here, token, Interest::WRITABLE, Trigger::Level).unwrap();
     }
     let mut seen = [false; 5];
     while seen != [true; 5] {
-        assert!(
-            poller.wait(&mut events, NOW).unwrap() <= 2,
-            "no more than there is room for"
-        );
-        events
-            .iter()
-            .for_each(|event| seen[event.token.slot() as usize] = true);
+        assert!(poller.wait(&mut events, NOW).unwrap() <= 2, "no more than there is room for");
+        events.iter().for_each(|event| seen[event.token.slot() as usize] = true);
     }
 }
 
@@ -218,12 +178,8 @@ fn a_wait_is_never_shorter_than_its_timeout() {
 fn a_poller_is_a_source_itself() {
     let (inner, mut events, here, mut there) = setup();
     let outer = Poller::new().unwrap();
-    inner
-        .add(&here, Token::new(1, 0), Interest::READABLE, Trigger::Level)
-        .unwrap();
-    outer
-        .add(&inner, Token::new(2, 0), Interest::READABLE, Trigger::Level)
-        .unwrap();
+    inner.add(&here, Token::new(1, 0), Interest::READABLE, Trigger::Level).unwrap();
+    outer.add(&inner, Token::new(2, 0), Interest::READABLE, Trigger::Level).unwrap();
     assert_eq!(outer.wait(&mut events, NOW).unwrap(), 0);
     there.write_all(b"a").unwrap();
     assert_eq!(outer.wait(&mut events, SOON).unwrap(), 1);
@@ -234,9 +190,7 @@ fn a_poller_is_a_source_itself() {
 fn the_events_are_those_of_the_last_wait() {
     let (poller, mut events, here, _there) = setup();
     assert!(events.is_empty() && events.get(0).is_none());
-    poller
-        .add(&here, Token::new(1, 0), Interest::WRITABLE, Trigger::Edge)
-        .unwrap();
+    poller.add(&here, Token::new(1, 0), Interest::WRITABLE, Trigger::Edge).unwrap();
     assert_eq!(poller.wait(&mut events, NOW).unwrap(), 1);
     assert_eq!(format!("{events:?}").matches("WRITABLE").count(), 1);
     assert_eq!(poller.wait(&mut events, NOW).unwrap(), 0);

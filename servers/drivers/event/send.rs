@@ -77,12 +77,7 @@ impl<A: App> Engine<A> {
     /// The loop's output becomes the connection's own. `false`: there is no buffer for it, which
     /// `has_buffers` should have seen; the connection must end then.
     #[cold]
-    fn park_output(
-        &mut self,
-        ev: &mut EventLoop,
-        connection: &mut Connection,
-        sent: u64,
-    ) -> bool {
+    fn park_output(&mut self, ev: &mut EventLoop, connection: &mut Connection, sent: u64) -> bool {
         let Ok(out) = self.take_output() else {
             return false;
         };
@@ -120,11 +115,11 @@ impl<A: App> Engine<A> {
         // Without output of its own it borrows the loop's buffer, which is empty between turns.
         let out = exchange.output.as_mut().unwrap_or(&mut self.out);
         let stream = &connection.stream;
-        let (progress, sent) =
-            match send_all(stream, out, &mut exchange.pieces, self.use_sendfile) {
-                Ok(result) => result,
-                Err(_) => return self.send_failed(),
-            };
+        let (progress, sent) = match send_all(stream, out, &mut exchange.pieces, self.use_sendfile)
+        {
+            Ok(result) => result,
+            Err(_) => return self.send_failed(),
+        };
         if sent > 0 {
             exchange.sent += sent as i64;
             exchange.moved_ms = ev.now_ms() as u32;
@@ -199,8 +194,7 @@ impl<A: App> Engine<A> {
         } else if connection.phase != Phase::Body {
             // Only now is the body read: the client's time for it begins.
             connection.phase = Phase::Body;
-            self.exchange(connection, ev.now_ms())
-                .begin_window(ev.now_ms());
+            self.exchange(connection, ev.now_ms()).begin_window(ev.now_ms());
         }
         connection.more_input()
     }

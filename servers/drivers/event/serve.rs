@@ -201,12 +201,7 @@ impl<A: App> Engine<A> {
         body: &[u8],
     ) {
         if !self.has_memory(head_bytes.len() + body.len()) {
-            return self.refuse(
-                ev,
-                connection,
-                Status::SERVICE_UNAVAILABLE,
-                Some(head_bytes),
-            );
+            return self.refuse(ev, connection, Status::SERVICE_UNAVAILABLE, Some(head_bytes));
         }
         let mut held = Held::new(head_bytes);
         held.bytes.extend_from_slice(body);

@@ -24,11 +24,7 @@ pub(super) struct Echo {
 
 impl Echo {
     pub(super) fn new(body_max: u64, memory_max: usize) -> Self {
-        Echo {
-            body_max,
-            memory_max,
-            memory: Arc::default(),
-        }
+        Echo { body_max, memory_max, memory: Arc::default() }
     }
 
     /// The largest body that is echoed.
@@ -39,10 +35,7 @@ impl Echo {
     pub(super) fn answer(&self, request: &Request<'_>, response: &mut Response<'_>) {
         let (head, body) = (request.head_bytes(), request.body());
         let Some(echo) = self.join(head, body) else {
-            response
-                .start(Status::SERVICE_UNAVAILABLE)
-                .field("Retry-After", "1")
-                .empty();
+            response.start(Status::SERVICE_UNAVAILABLE).field("Retry-After", "1").empty();
             return;
         };
         let [kind, nosniff] = TEXT;
@@ -61,10 +54,7 @@ impl Echo {
             return Some([head, body].concat().into());
         }
         let share = Share::of(&self.memory, len, self.memory_max)?;
-        Some(Bytes::from_owner(Held {
-            text: [head, body].concat(),
-            _share: share,
-        }))
+        Some(Bytes::from_owner(Held { text: [head, body].concat(), _share: share }))
     }
 }
 
@@ -95,10 +85,7 @@ impl Share {
                 taken.checked_add(len).filter(|&sum| sum <= max)
             })
             .ok()?;
-        Some(Share {
-            of: Arc::clone(memory),
-            len,
-        })
+        Some(Share { of: Arc::clone(memory), len })
     }
 }
 

@@ -22,9 +22,7 @@ pub(in crate::site) struct Answer {
 impl Answer {
     /// The value of the field called `name`.
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.head
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
     pub fn text(&self) -> &str {
@@ -44,11 +42,7 @@ pub(in crate::site) fn exchange<T>(
     assert_eq!(step.event, Event::Head);
     let body = &raw.as_bytes()[step.consumed..];
     let request = Request::new(head.request(raw.as_bytes()), body, &clock);
-    let pool = BufferPool::new(&[Class {
-        size: 32 * 1024,
-        count: 1,
-    }])
-    .unwrap();
+    let pool = BufferPool::new(&[Class { size: 32 * 1024, count: 1 }]).unwrap();
     let (mut out, mut pieces) = (pool.take(0).unwrap(), Pieces::new());
     let frame = Frame {
         method: request.method(),
@@ -70,54 +64,38 @@ pub(in crate::site) fn exchange<T>(
         }
         pieces.pop_front();
     }
-    let end = bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .unwrap()
-        + 4;
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
     let body = bytes.split_off(end);
-    (
-        result,
-        Answer {
-            status: finished.status,
-            head: String::from_utf8(bytes).unwrap(),
-            body,
-        },
-    )
+    (result, Answer { status: finished.status, head: String::from_utf8(bytes).unwrap(), body })
 }
 
 /// What `handle` does with a request line (and a Host field).
 fn handle(line: &str) -> (Action, Answer) {
     let path = line.split([' ', '?']).nth(1).unwrap().to_owned();
     let demo = Demo::new(1 << 20, 1 << 20).unwrap();
-    exchange(
-        &format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"),
-        |request, response| demo.handle(route(path.as_bytes()).unwrap(), request, response),
-    )
+    exchange(&format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"), |request, response| {
+        demo.handle(route(path.as_bytes()).unwrap(), request, response)
+    })
 }
 
 /// The answer after `work` or `resume`, when `handle` asked for it.
 fn handle_to_the_end(line: &str) -> Answer {
     let path = line.split([' ', '?']).nth(1).unwrap().to_owned();
     let demo = Demo::new(1 << 20, 1 << 20).unwrap();
-    exchange(
-        &format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"),
-        |request, response| match demo.handle(route(path.as_bytes()).unwrap(), request, response) {
+    exchange(&format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"), |request, response| {
+        match demo.handle(route(path.as_bytes()).unwrap(), request, response) {
             Action::Done => {}
             Action::Work => demo.work(request, response),
             Action::Wait(_) => assert_eq!(demo.resume(request, response), Action::Done),
-        },
-    )
+        }
+    })
     .1
 }
 
 #[test]
 fn plaintext_and_json_are_what_the_benchmarks_expect() {
     let (action, answer) = handle("GET /plaintext");
-    assert_eq!(
-        (action, answer.status, answer.text()),
-        (Action::Done, Status::OK, "Hello, World!")
-    );
+    assert_eq!((action, answer.status, answer.text()), (Action::Done, Status::OK, "Hello, World!"));
     assert_eq!(answer.field("Content-Type"), Some("text/plain"));
     assert_eq!(answer.field("Content-Length"), Some("13"));
     let (_, answer) = handle("GET /json?x");
@@ -127,26 +105,12 @@ fn plaintext_and_json_are_what_the_benchmarks_expect() {
 
 #[test]
 fn head_gets_the_head_that_get_would() {
-    for target in [
-        "/plaintext",
-        "/json",
-        "/bytes?n=100000",
-        "/work?us=0",
-        "/sleep?ms=0",
-    ] {
+    for target in ["/plaintext", "/json", "/bytes?n=100000", "/work?us=0", "/sleep?ms=0"] {
         let get = handle_to_the_end(&format!("GET {target}"));
         let head = handle_to_the_end(&format!("HEAD {target}"));
         assert!(!get.body.is_empty() && head.body.is_empty(), "{target}");
-        assert_eq!(
-            get.field("Content-Length"),
-            head.field("Content-Length"),
-            "{target}"
-        );
-        assert_eq!(
-            get.field("Content-Length"),
-            Some(&*get.body.len().to_string()),
-            "{target}"
-        );
+        assert_eq!(get.field("Content-Length"), head.field("Content-Length"), "{target}");
+        assert_eq!(get.field("Content-Length"), Some(&*get.body.len().to_string()), "{target}");
     }
 }
 
@@ -154,10 +118,7 @@ fn head_gets_the_head_that_get_would() {
 fn other_methods_are_told_which_there_are() {
     for target in ["/plaintext", "/json", "/work", "/sleep", "/bytes"] {
         let (action, answer) = handle(&format!("DELETE {target}"));
-        assert_eq!(
-            (action, answer.status),
-            (Action::Done, Status::METHOD_NOT_ALLOWED)
-        );
+        assert_eq!((action, answer.status), (Action::Done, Status::METHOD_NOT_ALLOWED));
         assert_eq!(answer.field("Allow"), Some("GET, HEAD, OPTIONS"));
         let (_, answer) = handle(&format!("OPTIONS {target}"));
         assert_eq!((answer.status, answer.body.len()), (Status::NO_CONTENT, 0));
@@ -174,16 +135,12 @@ fn an_echo_is_the_request_as_it_was_received() {
             "PUT /echo?a HTTP/1.1\r\nhost:  x\r\nContent-length:{}\r\n\r\n{body}",
             body.len()
         );
-        let (action, answer) = exchange(&raw, |request, response| {
-            demo.handle(Route::Echo, request, response)
-        });
+        let (action, answer) =
+            exchange(&raw, |request, response| demo.handle(Route::Echo, request, response));
         assert_eq!((action, answer.status), (Action::Done, Status::OK));
         assert_eq!(answer.text(), raw);
         assert_eq!(answer.field("X-Content-Type-Options"), Some("nosniff"));
-        assert_eq!(
-            answer.field("Content-Type"),
-            Some("text/plain; charset=utf-8")
-        );
+        assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"));
     }
 }
 
@@ -194,9 +151,8 @@ fn an_echo_for_which_there_is_no_memory_is_refused() {
         "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n{}",
         "x".repeat(20_000)
     );
-    let (_, answer) = exchange(&raw, |request, response| {
-        demo.handle(Route::Echo, request, response)
-    });
+    let (_, answer) =
+        exchange(&raw, |request, response| demo.handle(Route::Echo, request, response));
     assert_eq!(answer.status, Status::SERVICE_UNAVAILABLE);
     assert_eq!(answer.field("Retry-After"), Some("1"));
 }
@@ -204,71 +160,32 @@ fn an_echo_for_which_there_is_no_memory_is_refused() {
 #[test]
 fn work_and_waits_are_asked_for_and_then_answered() {
     assert_eq!(handle("GET /work?us=10").0, Action::Work);
-    assert_eq!(
-        handle("GET /sleep?ms=250").0,
-        Action::Wait(Duration::from_millis(250))
-    );
-    assert_eq!(
-        handle("GET /sleep").0,
-        Action::Wait(Duration::from_millis(100))
-    );
-    assert!(
-        handle_to_the_end("GET /work?us=10")
-            .text()
-            .starts_with("computed for 10 us: ")
-    );
-    assert_eq!(
-        handle_to_the_end("GET /sleep?ms=250").text(),
-        "waited for 250 ms\n"
-    );
+    assert_eq!(handle("GET /sleep?ms=250").0, Action::Wait(Duration::from_millis(250)));
+    assert_eq!(handle("GET /sleep").0, Action::Wait(Duration::from_millis(100)));
+    assert!(handle_to_the_end("GET /work?us=10").text().starts_with("computed for 10 us: "));
+    assert_eq!(handle_to_the_end("GET /sleep?ms=250").text(), "waited for 250 ms\n");
 }
 
 #[test]
 fn bytes_come_as_many_as_asked_for() {
-    for (target, len) in [
-        ("/bytes", 1024),
-        ("/bytes?n=0", 0),
-        ("/bytes?n=100001", 100_001),
-    ] {
+    for (target, len) in [("/bytes", 1024), ("/bytes?n=0", 0), ("/bytes?n=100001", 100_001)] {
         let answer = handle_to_the_end(&format!("GET {target}"));
-        assert_eq!(
-            (answer.status, answer.body.len()),
-            (Status::OK, len),
-            "{target}"
-        );
+        assert_eq!((answer.status, answer.body.len()), (Status::OK, len), "{target}");
     }
 }
 
 #[test]
 fn a_bad_argument_is_a_400_that_says_what_is_allowed() {
-    for (path, name, max) in [
-        ("/work", "us", "10000000"),
-        ("/sleep", "ms", "60000"),
-        ("/bytes", "n", "1073741824"),
-    ] {
+    for (path, name, max) in
+        [("/work", "us", "10000000"), ("/sleep", "ms", "60000"), ("/bytes", "n", "1073741824")]
+    {
         let above = (max.parse::<u64>().unwrap() + 1).to_string();
-        for value in [
-            &*above,
-            "",
-            "-1",
-            "+1",
-            "1.5",
-            "0x10",
-            "1%30",
-            "%3Cb%3E",
-            "99999999999999999999",
-        ] {
+        for value in
+            [&*above, "", "-1", "+1", "1.5", "0x10", "1%30", "%3Cb%3E", "99999999999999999999"]
+        {
             let (action, answer) = handle(&format!("GET {path}?{name}={value}"));
-            assert_eq!(
-                (action, answer.status),
-                (Action::Done, Status::BAD_REQUEST),
-                "{value}"
-            );
-            assert!(
-                answer.text().contains(&format!("0 to {max}")),
-                "{}",
-                answer.text()
-            );
+            assert_eq!((action, answer.status), (Action::Done, Status::BAD_REQUEST), "{value}");
+            assert!(answer.text().contains(&format!("0 to {max}")), "{}", answer.text());
             assert!(!answer.text().contains("%3Cb%3E"));
         }
     }

@@ -56,10 +56,7 @@ struct Entry {
 /// What an entry takes beside its resource: itself, its path twice counted, its place in the map.
 fn cost(path: &[u8], resource: &Resource) -> Bounds {
     let bytes = size_of::<Option<Entry>>() + 64 + path.len() + resource.memory();
-    Bounds {
-        bytes,
-        files: resource.files(),
-    }
+    Bounds { bytes, files: resource.files() }
 }
 
 impl Cache {
@@ -120,12 +117,7 @@ impl Cache {
         }
         self.make_room(cost);
         let path: Arc<[u8]> = Arc::from(path);
-        let entry = Entry {
-            path: Arc::clone(&path),
-            resource,
-            checked_ms: now_ms,
-            used: false,
-        };
+        let entry = Entry { path: Arc::clone(&path), resource, checked_ms: now_ms, used: false };
         let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
         match self.slots.get_mut(slot as usize) {
             Some(free) => *free = Some(entry),

@@ -93,9 +93,7 @@ fn lists(mut value: &[u8], accepts: impl Fn(&[u8]) -> bool) -> bool {
 
 /// The next entity tag of a list and what follows it; `None` at the end or where it is no list.
 fn next_tag(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let begin = value
-        .iter()
-        .position(|byte| !matches!(byte, b',' | b' ' | b'\t'))?;
+    let begin = value.iter().position(|byte| !matches!(byte, b',' | b' ' | b'\t'))?;
     let value = &value[begin..];
     let prefix = if value.starts_with(b"W/") { 2 } else { 0 };
     let inner = value[prefix..].strip_prefix(b"\"")?;
@@ -117,9 +115,7 @@ fn equal_weak(one: &[u8], other: &[u8]) -> bool {
 fn date(value: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?;
     let time = httpdate::parse_http_date(text.trim_ascii()).ok()?;
-    time.duration_since(UNIX_EPOCH)
-        .ok()
-        .map(|since| since.as_secs())
+    time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
 /// The date as text: `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -134,35 +130,20 @@ pub fn date_text(seconds: u64) -> String {
 mod tests {
     use super::*;
 
-    const STRONG: Validators<'static> = Validators {
-        etag: b"\"e\"",
-        modified_s: 1_767_225_600,
-        strong: true,
-    };
+    const STRONG: Validators<'static> =
+        Validators { etag: b"\"e\"", modified_s: 1_767_225_600, strong: true };
     const LAST_MODIFIED: &[u8] = b"Thu, 01 Jan 2026 00:00:00 GMT";
     const BEFORE: &[u8] = b"Thu, 01 Jan 2015 00:00:00 GMT";
 
     /// The four fields in the order of the RFC; an empty one is absent.
     fn verdict(fields: [&[u8]; 4]) -> Verdict {
         let [matches, unmodified, none, modified] = fields.map(|f| (!f.is_empty()).then_some(f));
-        evaluate(
-            STRONG,
-            matches.into_iter(),
-            unmodified,
-            none.into_iter(),
-            modified,
-        )
+        evaluate(STRONG, matches.into_iter(), unmodified, none.into_iter(), modified)
     }
 
     #[test]
     fn if_none_match_compares_weakly_and_takes_lists() {
-        for tags in [
-            &b"\"e\""[..],
-            b"W/\"e\"",
-            b"*",
-            b"\"x\", \"e\", \"y\"",
-            b"\"a,b\",,W/\"e\"",
-        ] {
+        for tags in [&b"\"e\""[..], b"W/\"e\"", b"*", b"\"x\", \"e\", \"y\"", b"\"a,b\",,W/\"e\""] {
             assert_eq!(verdict([b"", b"", tags, b""]), Verdict::NotModified);
         }
         for tags in [&b"\"nope\""[..], b"e", b"\"e", b"w/\"e\"", b"x, \"e\""] {
@@ -180,11 +161,8 @@ mod tests {
 
     #[test]
     fn dates_count_in_all_three_formats_and_nonsense_does_not() {
-        let formats = [
-            LAST_MODIFIED,
-            b"Thursday, 01-Jan-26 00:00:00 GMT",
-            b"Thu Jan  1 00:00:00 2026",
-        ];
+        let formats =
+            [LAST_MODIFIED, b"Thursday, 01-Jan-26 00:00:00 GMT", b"Thu Jan  1 00:00:00 2026"];
         for date in formats {
             assert_eq!(verdict([b"", b"", b"", date]), Verdict::NotModified);
             assert_eq!(verdict([b"", date, b"", b""]), Verdict::Proceed);
@@ -199,15 +177,9 @@ mod tests {
     #[test]
     fn the_tag_wins_over_the_date_of_its_row() {
         assert_eq!(verdict([b"\"e\"", BEFORE, b"", b""]), Verdict::Proceed);
-        assert_eq!(
-            verdict([b"", b"", b"\"nope\"", LAST_MODIFIED]),
-            Verdict::Proceed
-        );
+        assert_eq!(verdict([b"", b"", b"\"nope\"", LAST_MODIFIED]), Verdict::Proceed);
         assert_eq!(verdict([b"\"nope\"", b"", b"\"e\"", b""]), Verdict::Failed);
-        assert_eq!(
-            verdict([b"\"e\"", b"", b"\"e\"", b""]),
-            Verdict::NotModified
-        );
+        assert_eq!(verdict([b"\"e\"", b"", b"\"e\"", b""]), Verdict::NotModified);
     }
 
     #[test]
@@ -217,11 +189,7 @@ mod tests {
         for other in [&b"\"other\""[..], b"W/\"e\"", BEFORE, b"", b"e"] {
             assert!(!if_range_holds(STRONG, other));
         }
-        let weak = Validators {
-            etag: b"W/\"e\"",
-            strong: false,
-            ..STRONG
-        };
+        let weak = Validators { etag: b"W/\"e\"", strong: false, ..STRONG };
         for any in [&b"\"e\""[..], b"W/\"e\"", LAST_MODIFIED] {
             assert!(!if_range_holds(weak, any));
         }

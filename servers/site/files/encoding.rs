@@ -172,20 +172,14 @@ mod tests {
         ] {
             assert_eq!(chosen(line), Coding::Identity, "{line}");
         }
-        assert_eq!(
-            Weights::of([].into_iter()).choose(|_| true),
-            Coding::Identity
-        );
+        assert_eq!(Weights::of([].into_iter()).choose(|_| true), Coding::Identity);
     }
 
     #[test]
     fn only_what_is_there_is_chosen() {
         let lines = [&b"gzip"[..], b"br"];
         let weights = Weights::of(lines.into_iter());
-        assert_eq!(
-            weights.choose(|coding| coding == Coding::Gzip),
-            Coding::Gzip
-        );
+        assert_eq!(weights.choose(|coding| coding == Coding::Gzip), Coding::Gzip);
         assert_eq!(weights.choose(|_| false), Coding::Identity);
     }
 

@@ -42,10 +42,8 @@ pub fn page(
 ) -> io::Result<String> {
     let (names, more) = names(directory, dotfiles)?;
     let base = path::relative(path);
-    let mut entries: Vec<Entry> = names
-        .into_iter()
-        .filter_map(|name| entry(opener, base, name, now))
-        .collect();
+    let mut entries: Vec<Entry> =
+        names.into_iter().filter_map(|name| entry(opener, base, name, now)).collect();
     entries.sort_by(|a, b| (a.size.is_some(), &a.name).cmp(&(b.size.is_some(), &b.name)));
     Ok(render(path, &entries, more))
 }
@@ -69,22 +67,14 @@ fn names(directory: File, dotfiles: bool) -> io::Result<(Vec<Vec<u8>>, bool)> {
 
 /// What `name` is, seen as a request would see it; `None` for what is not served.
 fn entry(opener: &Opener, base: &[u8], name: Vec<u8>, now: SystemTime) -> Option<Entry> {
-    let path = if base.is_empty() {
-        name.clone()
-    } else {
-        [base, &name].join(&b'/')
-    };
+    let path = if base.is_empty() { name.clone() } else { [base, &name].join(&b'/') };
     let metadata = opener.open(&path).ok()?.metadata().ok()?;
     if !metadata.is_file() && !metadata.is_dir() {
         return None;
     }
     let stamp = Stamp::of(&metadata);
     let size = metadata.is_file().then_some(stamp.size);
-    Some(Entry {
-        name,
-        size,
-        modified_s: stamp.modified_s(now),
-    })
+    Some(Entry { name, size, modified_s: stamp.modified_s(now) })
 }
 
 const STYLE: &str = "\
@@ -208,10 +198,7 @@ impl Stream {
 /// Never served, so not even opened to see: opening a FIFO or a device can be felt at its other
 /// end.
 fn is_special(kind: u8) -> bool {
-    matches!(
-        kind,
-        libc::DT_FIFO | libc::DT_SOCK | libc::DT_CHR | libc::DT_BLK
-    )
+    matches!(kind, libc::DT_FIFO | libc::DT_SOCK | libc::DT_CHR | libc::DT_BLK)
 }
 
 impl Drop for Stream {
@@ -227,15 +214,8 @@ mod tests {
 
     #[test]
     fn names_cannot_become_markup_or_another_address() {
-        let entry = |name: &[u8], size| Entry {
-            name: name.to_vec(),
-            size,
-            modified_s: 0,
-        };
-        let entries = [
-            entry(b"javascript:alert(1)", Some(1)),
-            entry(b"\"><script>\xff&'", None),
-        ];
+        let entry = |name: &[u8], size| Entry { name: name.to_vec(), size, modified_s: 0 };
+        let entries = [entry(b"javascript:alert(1)", Some(1)), entry(b"\"><script>\xff&'", None)];
         let page = render(b"/<b>/", &entries, false);
         assert!(page.contains("href=\"./javascript%3Aalert%281%29\""));
         assert!(page.contains("href=\"./%22%3E%3Cscript%3E%FF%26%27/\""));
@@ -245,12 +225,7 @@ mod tests {
 
     #[test]
     fn sizes_are_readable() {
-        let texts = [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (4_404_019, "4.2 MiB"),
-        ];
+        let texts = [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (4_404_019, "4.2 MiB")];
         for (bytes, text) in texts {
             assert_eq!(readable_size(bytes), text);
         }

@@ -67,8 +67,7 @@ impl Local {
         held: &'a Held,
         request: &Request<'_>,
     ) -> Option<&'a Variant> {
-        self.resource(held)
-            .map(|resource| answer::choose(resource, request))
+        self.resource(held).map(|resource| answer::choose(resource, request))
     }
 
     /// Keeps what is there when it is what was found.
@@ -92,9 +91,7 @@ impl Local {
     pub(super) fn keep(&mut self, path: &[u8], resource: Resource, now_ms: u64) -> Held {
         self.forget(path);
         let kept = if resource.files() == 0 {
-            self.contents
-                .insert(path, resource, now_ms)
-                .map(Held::Contents)
+            self.contents.insert(path, resource, now_ms).map(Held::Contents)
         } else {
             self.open.insert(path, resource, now_ms).map(Held::Open)
         };

@@ -39,10 +39,7 @@ pub fn look(opener: &Opener, path: &[u8]) -> Result<Place, OpenError> {
     if metadata.is_dir() {
         Ok(Place::Directory)
     } else if metadata.is_file() {
-        Ok(Place::File(Opened {
-            stamp: Stamp::of(&metadata),
-            file,
-        }))
+        Ok(Place::File(Opened { stamp: Stamp::of(&metadata), file }))
     } else {
         Err(OpenError::NotFound)
     }
@@ -74,10 +71,6 @@ impl Found {
                 siblings.push((coding, sibling));
             }
         }
-        Found {
-            media,
-            original,
-            siblings,
-        }
+        Found { media, original, siblings }
     }
 }

@@ -26,10 +26,7 @@ const TYPES: &[(&str, &str)] = &[
     ("css", "text/css; charset=utf-8"),
     ("csv", "text/csv; charset=utf-8"),
     ("deb", "application/vnd.debian.binary-package"),
-    (
-        "docx",
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ),
+    ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     ("eot", "application/vnd.ms-fontobject"),
     ("epub", "application/epub+zip"),
     ("flac", "audio/flac"),
@@ -71,10 +68,7 @@ const TYPES: &[(&str, &str)] = &[
     ("otf", "font/otf"),
     ("pdf", "application/pdf"),
     ("png", "image/png"),
-    (
-        "pptx",
-        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-    ),
+    ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
     ("ps", "application/postscript"),
     ("py", "text/plain; charset=utf-8"),
     ("rs", "text/plain; charset=utf-8"),
@@ -101,10 +95,7 @@ const TYPES: &[(&str, &str)] = &[
     ("woff", "font/woff"),
     ("woff2", "font/woff2"),
     ("xhtml", "application/xhtml+xml; charset=utf-8"),
-    (
-        "xlsx",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ),
+    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     ("xml", "application/xml; charset=utf-8"),
     ("xz", "application/x-xz"),
     ("yaml", "application/yaml"),
@@ -139,11 +130,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_fits() {
         assert!(TYPES.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert!(
-            TYPES
-                .iter()
-                .all(|(extension, _)| extension.len() <= EXTENSION_LEN_MAX)
-        );
+        assert!(TYPES.iter().all(|(extension, _)| extension.len() <= EXTENSION_LEN_MAX));
     }
 
     #[test]
@@ -156,14 +143,9 @@ mod tests {
 
     #[test]
     fn what_has_no_known_extension_is_octets() {
-        for name in [
-            &b""[..],
-            b"Makefile",
-            b"a.b/c",
-            b"x.",
-            b"x.unheard-of-and-far-too-long",
-            b"\xff.\xfe",
-        ] {
+        for name in
+            [&b""[..], b"Makefile", b"a.b/c", b"x.", b"x.unheard-of-and-far-too-long", b"\xff.\xfe"]
+        {
             assert_eq!(of_name(name), UNKNOWN);
         }
     }

@@ -107,10 +107,7 @@ impl Files {
             return Ok(None);
         };
         let opener = Opener::new(root).map_err(|error| {
-            let text = format!(
-                "--root {}: {error}; name a directory to serve",
-                root.display()
-            );
+            let text = format!("--root {}: {error}; name a directory to serve", root.display());
             io::Error::new(error.kind(), text)
         })?;
         let heads = options.cache_bytes / OPEN_FILES_SHARE;
@@ -120,14 +117,8 @@ impl Files {
             autoindex: options.autoindex,
             dotfiles: options.dotfiles,
             precompressed: options.precompressed,
-            contents_bounds: Bounds {
-                bytes: options.cache_bytes - heads,
-                files: 0,
-            },
-            open_bounds: Bounds {
-                bytes: heads,
-                files: options.cache_files,
-            },
+            contents_bounds: Bounds { bytes: options.cache_bytes - heads, files: 0 },
+            open_bounds: Bounds { bytes: heads, files: options.cache_files },
             ttl_ms: u64::try_from(options.cache_ttl.as_millis()).unwrap_or(u64::MAX),
             census,
             #[cfg(test)]
@@ -256,9 +247,7 @@ impl Files {
         let clock = request.clock();
         let now_ms = clock.now_ms();
         if let Some(held) = local.fresh(NOT_FOUND_PAGE, now_ms)
-            && local
-                .variant(&held, request)
-                .is_some_and(Variant::is_current)
+            && local.variant(&held, request).is_some_and(Variant::is_current)
         {
             return Some(held);
         }

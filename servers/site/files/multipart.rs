@@ -62,15 +62,8 @@ impl Multipart {
             segments.push(Segment::Data(part.clone()));
             before = "\r\n";
         }
-        segments.push(Segment::Text(
-            format!("{before}--{boundary}--\r\n").into_bytes(),
-        ));
-        Multipart {
-            source,
-            segments,
-            index: 0,
-            done: 0,
-        }
+        segments.push(Segment::Text(format!("{before}--{boundary}--\r\n").into_bytes()));
+        Multipart { source, segments, index: 0, done: 0 }
     }
 
     /// The body's length in bytes.
@@ -88,9 +81,8 @@ impl Multipart {
             Segment::Text(text) => (&text[self.done as usize..]).read(out),
             Segment::Data(range) => {
                 let begin = range.start + self.done;
-                let wanted = out
-                    .len()
-                    .min(usize::try_from(range.end - begin).unwrap_or(usize::MAX));
+                let wanted =
+                    out.len().min(usize::try_from(range.end - begin).unwrap_or(usize::MAX));
                 self.source.read_at(&mut out[..wanted], begin)
             }
         }
@@ -105,18 +97,12 @@ impl Source {
         }
         let count = match self {
             Source::Bytes(bytes) => {
-                let begin = usize::try_from(offset)
-                    .unwrap_or(usize::MAX)
-                    .min(bytes.len());
+                let begin = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
                 (&bytes[begin..]).read(out)?
             }
             Source::File(file) => file.read_at(out, offset)?,
         };
-        if count == 0 {
-            Err(io::ErrorKind::UnexpectedEof.into())
-        } else {
-            Ok(count)
-        }
+        if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(count) }
     }
 }
 
@@ -160,10 +146,7 @@ mod tests {
 
     #[test]
     fn the_parts_come_out_framed_and_as_long_as_announced() {
-        for source in [
-            Source::Bytes(Bytes::from_static(b"abcdefghij")),
-            file(b"abcdefghij"),
-        ] {
+        for source in [Source::Bytes(Bytes::from_static(b"abcdefghij")), file(b"abcdefghij")] {
             let mut body = multipart(source);
             let len = body.len();
             let mut text = String::new();
@@ -191,9 +174,7 @@ mod tests {
     #[test]
     fn a_file_cut_short_is_an_error_and_not_an_end() {
         let mut text = Vec::new();
-        let error = multipart(file(b"abcdefgh"))
-            .read_to_end(&mut text)
-            .unwrap_err();
+        let error = multipart(file(b"abcdefgh")).read_to_end(&mut text).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 }

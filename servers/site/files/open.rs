@@ -90,10 +90,7 @@ impl Opener {
     /// The same root with another method, for tests of both.
     #[cfg(test)]
     pub fn with_method(root: &Path, method: Method) -> io::Result<Self> {
-        Ok(Opener {
-            method,
-            ..Opener::new(root)?
-        })
+        Ok(Opener { method, ..Opener::new(root)? })
     }
 
     /// How it checks.
@@ -112,9 +109,7 @@ impl Opener {
             Method::Kernel => self.open_by_kernel(path),
             Method::Walk => walk::open(self.root.as_fd(), path),
         };
-        opened
-            .map(File::from)
-            .map_err(|error| OpenError::of(&error))
+        opened.map(File::from).map_err(|error| OpenError::of(&error))
     }
 
     fn open_by_kernel(&self, path: &[u8]) -> io::Result<OwnedFd> {

@@ -80,12 +80,8 @@ pub fn is_directory(canonical: &[u8]) -> bool {
 }
 
 /// Unreserved characters and the slash stay; everything else is escaped, which is always right.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// A path as part of a URI (RFC 3986, section 2.1).
 pub fn encode(path: &[u8]) -> String {
@@ -110,9 +106,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn canonical_of(raw: &[u8], dotfiles: bool) -> Result<Vec<u8>, PathError> {
-        Workspace::default()
-            .canonical(raw, dotfiles)
-            .map(|path| path.clone())
+        Workspace::default().canonical(raw, dotfiles).map(|path| path.clone())
     }
 
     #[test]
@@ -128,23 +122,15 @@ mod tests {
             b"/a%2Fb.html",
         ] {
             let name = raw.escape_ascii();
-            assert_eq!(
-                canonical_of(raw, false).as_deref(),
-                Ok(&b"/a/b.html"[..]),
-                "{name}"
-            );
+            assert_eq!(canonical_of(raw, false).as_deref(), Ok(&b"/a/b.html"[..]), "{name}");
         }
     }
 
     #[test]
     fn a_slash_at_the_end_is_kept() {
-        for (raw, path) in [
-            ("/", "/"),
-            ("/a/", "/a/"),
-            ("//a//", "/a/"),
-            ("/a/.", "/a/"),
-            ("/a/..", "/"),
-        ] {
+        for (raw, path) in
+            [("/", "/"), ("/a/", "/a/"), ("//a//", "/a/"), ("/a/.", "/a/"), ("/a/..", "/")]
+        {
             assert_eq!(
                 canonical_of(raw.as_bytes(), false).as_deref(),
                 Ok(path.as_bytes()),
@@ -155,19 +141,8 @@ mod tests {
 
     #[test]
     fn hidden_names_show_only_when_asked_for() {
-        for raw in [
-            &b"/.git/config"[..],
-            b"/a/.htpasswd",
-            b"/%2egit",
-            b"/...",
-            b"/a/..b/c",
-        ] {
-            assert_eq!(
-                canonical_of(raw, false),
-                Err(PathError::Hidden),
-                "{}",
-                raw.escape_ascii()
-            );
+        for raw in [&b"/.git/config"[..], b"/a/.htpasswd", b"/%2egit", b"/...", b"/a/..b/c"] {
+            assert_eq!(canonical_of(raw, false), Err(PathError::Hidden), "{}", raw.escape_ascii());
             assert!(canonical_of(raw, true).is_ok());
         }
     }
@@ -175,12 +150,7 @@ mod tests {
     #[test]
     fn nul_and_broken_escapes_are_refused() {
         for raw in [&b"/a%00b"[..], b"/%zz", b"/%", b"/%4"] {
-            assert_eq!(
-                canonical_of(raw, true),
-                Err(PathError::Invalid),
-                "{}",
-                raw.escape_ascii()
-            );
+            assert_eq!(canonical_of(raw, true), Err(PathError::Invalid), "{}", raw.escape_ascii());
         }
     }
 
@@ -188,10 +158,7 @@ mod tests {
     fn a_location_stays_on_this_host() {
         let path = canonical_of(b"//evil.example/..//%2Fevil.example", false).unwrap();
         assert_eq!(location(&path, None), b"/evil.example/");
-        assert_eq!(
-            location(b"/a b\r\n\\", Some(b"x=1")),
-            b"/a%20b%0D%0A%5C/?x=1"
-        );
+        assert_eq!(location(b"/a b\r\n\\", Some(b"x=1")), b"/a%20b%0D%0A%5C/?x=1");
     }
 
     proptest! {

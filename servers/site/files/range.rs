@@ -52,9 +52,7 @@ pub fn parse(value: &[u8], size: u64) -> Wanted {
 }
 
 fn conclude(found: &[Range<u64>], specs: usize, size: u64) -> Wanted {
-    let total = found
-        .iter()
-        .fold(0u64, |sum, part| sum.saturating_add(part.end - part.start));
+    let total = found.iter().fold(0u64, |sum, part| sum.saturating_add(part.end - part.start));
     match found {
         [] if specs == 0 => Wanted::Whole,
         [] => Wanted::Nothing,
@@ -105,11 +103,7 @@ fn resolve(spec: &[u8], size: u64) -> Spec {
             Some(suffix) => Spec::Part(size.saturating_sub(suffix)..size),
         },
         (false, _) => {
-            let last = if last.is_empty() {
-                Some(u64::MAX)
-            } else {
-                number(last)
-            };
+            let last = if last.is_empty() { Some(u64::MAX) } else { number(last) };
             match (number(first), last) {
                 (Some(first), Some(last)) if first > last => Spec::Invalid,
                 (Some(first), Some(_)) if first >= size => Spec::Unsatisfiable,
@@ -141,27 +135,18 @@ mod tests {
         assert_eq!(parse(b"bytes=45-", 50), Wanted::One(45..50));
         assert_eq!(parse(b"bytes=0-999", 50), Wanted::One(0..50));
         assert_eq!(parse(b"BYTES= 7-7 ,", 50), Wanted::One(7..8));
-        assert_eq!(
-            parse(b"bytes=0-99999999999999999999999", 50),
-            Wanted::One(0..50)
-        );
+        assert_eq!(parse(b"bytes=0-99999999999999999999999", 50), Wanted::One(0..50));
     }
 
     #[test]
     fn what_is_not_there_is_unsatisfiable() {
-        for value in [
-            &b"bytes=50-"[..],
-            b"bytes=-0",
-            b"bytes=99999999999999999999-",
-            b"bytes=60-70,-0",
-        ] {
+        for value in
+            [&b"bytes=50-"[..], b"bytes=-0", b"bytes=99999999999999999999-", b"bytes=60-70,-0"]
+        {
             assert_eq!(parse(value, 50), Wanted::Nothing);
         }
         assert_eq!(parse(b"bytes=0-", 0), Wanted::Nothing);
-        assert_eq!(
-            parse(b"bytes=18446744073709551615-", u64::MAX),
-            Wanted::Nothing
-        );
+        assert_eq!(parse(b"bytes=18446744073709551615-", u64::MAX), Wanted::Nothing);
     }
 
     #[test]

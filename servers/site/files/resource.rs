@@ -39,14 +39,8 @@ impl Resource {
         let media = found.media;
         let variant = |coding, opened| Variant::load(coding, opened, media, vary, now);
         let original = variant(Coding::Identity, found.original)?;
-        let siblings = found
-            .siblings
-            .into_iter()
-            .map(|(coding, opened)| variant(coding, opened));
-        Ok(Resource {
-            original,
-            siblings: siblings.collect::<io::Result<_>>()?,
-        })
+        let siblings = found.siblings.into_iter().map(|(coding, opened)| variant(coding, opened));
+        Ok(Resource { original, siblings: siblings.collect::<io::Result<_>>()? })
     }
 
     /// Whether what was found now is what this was made from, for certain: a young file is not.
@@ -54,13 +48,9 @@ impl Resource {
         self.original.is_made_from(&found.original)
             && self.original.media == found.media
             && self.siblings.len() == found.siblings.len()
-            && self
-                .siblings
-                .iter()
-                .zip(&found.siblings)
-                .all(|(variant, (coding, opened))| {
-                    variant.coding == *coding && variant.is_made_from(opened)
-                })
+            && self.siblings.iter().zip(&found.siblings).all(|(variant, (coding, opened))| {
+                variant.coding == *coding && variant.is_made_from(opened)
+            })
     }
 
     /// The file as it is.
@@ -91,9 +81,7 @@ impl Resource {
 
     /// Files it keeps open.
     pub fn files(&self) -> usize {
-        self.variants()
-            .filter(|variant| matches!(variant.content, Content::File(_)))
-            .count()
+        self.variants().filter(|variant| matches!(variant.content, Content::File(_))).count()
     }
 }
 
@@ -128,12 +116,7 @@ impl Variant {
         vary: bool,
         now: SystemTime,
     ) -> io::Result<Self> {
-        let Read {
-            contents,
-            file,
-            stamp,
-            settled,
-        } = read(opened)?;
+        let Read { contents, file, stamp, settled } = read(opened)?;
         let strong = settled && !stamp.is_young(now);
         let modified_s = stamp.modified_s(now);
         let mut variant = Variant {
@@ -161,10 +144,7 @@ impl Variant {
 
     /// The fields of a 200.
     fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.description()
-            .into_iter()
-            .chain(self.promises().map(Some))
-            .flatten()
+        self.description().into_iter().chain(self.promises().map(Some)).flatten()
     }
 
     /// The fields that say what these bytes are; the type comes first.
@@ -182,11 +162,7 @@ impl Variant {
 
     /// The fields by which a client comes back for these bytes.
     fn promises(&self) -> [(&str, &str); 3] {
-        [
-            ("Last-Modified", &self.modified),
-            ("ETag", &self.etag),
-            ("Accept-Ranges", "bytes"),
-        ]
+        [("Last-Modified", &self.modified), ("ETag", &self.etag), ("Accept-Ranges", "bytes")]
     }
 
     fn vary(&self) -> Option<(&'static str, &'static str)> {
@@ -210,9 +186,9 @@ impl Variant {
     pub fn is_current(&self) -> bool {
         match &self.content {
             Content::Prepared(_) => true,
-            Content::File(file) => file
-                .metadata()
-                .is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp),
+            Content::File(file) => {
+                file.metadata().is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp)
+            }
         }
     }
 
@@ -236,11 +212,7 @@ impl Variant {
 
     /// What conditions are weighed against.
     pub fn validators(&self) -> Validators<'_> {
-        Validators {
-            etag: self.etag.as_bytes(),
-            modified_s: self.modified_s,
-            strong: self.strong,
-        }
+        Validators { etag: self.etag.as_bytes(), modified_s: self.modified_s, strong: self.strong }
     }
 
     /// Starts an answer with these bytes.
@@ -255,10 +227,7 @@ impl Variant {
         status: Status,
         media: &str,
     ) -> Head<'r, 'a> {
-        add(
-            response.start(status).field("Content-Type", media),
-            self.fields().skip(1),
-        )
+        add(response.start(status).field("Content-Type", media), self.fields().skip(1))
     }
 
     /// Starts an error whose page these bytes are: no validators, no ranges.
@@ -267,20 +236,12 @@ impl Variant {
         response: &'r mut Response<'a>,
         status: Status,
     ) -> Head<'r, 'a> {
-        add(
-            response.start(status),
-            self.description().into_iter().flatten(),
-        )
+        add(response.start(status), self.description().into_iter().flatten())
     }
 
     /// Starts a 304: of the 200's fields those that RFC 9110, section 15.4.5 wants.
     pub fn start_not_modified<'r, 'a>(&self, response: &'r mut Response<'a>) -> Head<'r, 'a> {
-        add(
-            response
-                .start(Status::NOT_MODIFIED)
-                .field("ETag", &self.etag),
-            self.vary().into_iter(),
-        )
+        add(response.start(Status::NOT_MODIFIED).field("ETag", &self.etag), self.vary().into_iter())
     }
 }
 
@@ -307,35 +268,18 @@ fn read(opened: Opened) -> io::Result<Read> {
     let mut last = None;
     for _ in 0..TRIES {
         if stamp.size > CONTENTS_BYTES_MAX {
-            return Ok(Read {
-                contents: None,
-                file,
-                stamp,
-                settled: true,
-            });
+            return Ok(Read { contents: None, file, stamp, settled: true });
         }
         let contents = Some(Bytes::from(read_up_to(&file, stamp.size as usize)?));
         let after = Stamp::of(&file.metadata()?);
-        let whole = contents
-            .as_ref()
-            .is_some_and(|bytes| bytes.len() as u64 == stamp.size);
+        let whole = contents.as_ref().is_some_and(|bytes| bytes.len() as u64 == stamp.size);
         if after == stamp && whole {
-            return Ok(Read {
-                contents,
-                file,
-                stamp,
-                settled: true,
-            });
+            return Ok(Read { contents, file, stamp, settled: true });
         }
         stamp = after;
         last = contents;
     }
-    Ok(Read {
-        contents: last,
-        file,
-        stamp,
-        settled: false,
-    })
+    Ok(Read { contents: last, file, stamp, settled: false })
 }
 
 /// The file's first `len` bytes, or all there are.

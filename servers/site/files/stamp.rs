@@ -135,26 +135,13 @@ mod tests {
         let base = stamp(100, 100);
         let others = [
             Stamp { size: 4, ..base },
-            Stamp {
-                modified_ns: base.modified_ns + 1,
-                ..base
-            },
-            Stamp {
-                changed_ns: base.changed_ns + 1,
-                ..base
-            },
+            Stamp { modified_ns: base.modified_ns + 1, ..base },
+            Stamp { changed_ns: base.changed_ns + 1, ..base },
         ];
         let tag = base.etag(Coding::Identity, false);
-        assert!(
-            others
-                .iter()
-                .all(|other| other.etag(Coding::Identity, false) != tag)
-        );
+        assert!(others.iter().all(|other| other.etag(Coding::Identity, false) != tag));
         assert_ne!(base.etag(Coding::Gzip, false), tag);
-        assert_ne!(
-            base.etag(Coding::Gzip, false),
-            base.etag(Coding::Brotli, false)
-        );
+        assert_ne!(base.etag(Coding::Gzip, false), base.etag(Coding::Brotli, false));
         assert_eq!(base.etag(Coding::Identity, true), format!("W/{tag}"));
     }
 }

@@ -37,12 +37,7 @@ const DIRECTORY_FLAGS: libc::c_int = FLAGS | libc::O_DIRECTORY | libc::O_NOFOLLO
 
 /// Opens `path` beneath `root`.
 pub(super) fn open(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
-    let mut walk = Walk {
-        root,
-        inner: Vec::new(),
-        pending: Vec::new(),
-        links: 0,
-    };
+    let mut walk = Walk { root, inner: Vec::new(), pending: Vec::new(), links: 0 };
     walk.enter(path)?;
     walk.run()
 }
@@ -77,11 +72,7 @@ impl Walk<'_> {
     fn step(&mut self, name: &[u8]) -> io::Result<Option<OwnedFd>> {
         let name = CString::new(name)?;
         let last = self.pending.is_empty();
-        let flags = if last {
-            FLAGS | libc::O_NOFOLLOW
-        } else {
-            DIRECTORY_FLAGS
-        };
+        let flags = if last { FLAGS | libc::O_NOFOLLOW } else { DIRECTORY_FLAGS };
         match open_at(self.here(), &name, flags) {
             Ok(file) if last => Ok(Some(file)),
             Ok(_) if self.inner.len() >= DEPTH_MAX => Err(errno(libc::ENAMETOOLONG)),
@@ -123,10 +114,7 @@ impl Walk<'_> {
         if path.ends_with(b"/") {
             self.pending.push(b".".to_vec());
         }
-        let names = path
-            .split(|&byte| byte == b'/')
-            .rev()
-            .filter(|name| !name.is_empty());
+        let names = path.split(|&byte| byte == b'/').rev().filter(|name| !name.is_empty());
         self.pending.extend(names.map(<[u8]>::to_vec));
         Ok(())
     }
@@ -143,10 +131,7 @@ fn may_be_link(error: &io::Error) -> bool {
     if error.raw_os_error() == Some(libc::EFTYPE) {
         return true;
     }
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ELOOP | libc::EMLINK | libc::ENOTDIR)
-    )
+    matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EMLINK | libc::ENOTDIR))
 }
 
 fn errno(code: libc::c_int) -> io::Error {
@@ -169,12 +154,7 @@ fn read_link(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<Vec<u8>> {
     let mut text = vec![0u8; TEXT_LEN_MAX];
     // SAFETY: the name ends in NUL, and the buffer is as long as is said.
     let len = unsafe {
-        libc::readlinkat(
-            directory.as_raw_fd(),
-            name.as_ptr(),
-            text.as_mut_ptr().cast(),
-            text.len(),
-        )
+        libc::readlinkat(directory.as_raw_fd(), name.as_ptr(), text.as_mut_ptr().cast(), text.len())
     };
     let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
     if len >= text.len() {

@@ -39,12 +39,7 @@ pub(super) struct Page<'a> {
 impl Page<'_> {
     /// The document.
     pub fn document(&self) -> String {
-        let Page {
-            title,
-            head,
-            body,
-            script,
-        } = self;
+        let Page { title, head, body, script } = self;
         let script = script.map_or(String::new(), |text| format!("<script>{text}</script>\n"));
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -73,12 +68,7 @@ mod tests {
 
     #[test]
     fn a_document_escapes_its_title_and_holds_its_parts() {
-        let page = Page {
-            title: "a<b",
-            head: "",
-            body: "<p>x</p>\n",
-            script: Some("let a;"),
-        };
+        let page = Page { title: "a<b", head: "", body: "<p>x</p>\n", script: Some("let a;") };
         let document = page.document();
         assert!(document.contains("<title>a&lt;b</title>"));
         assert!(document.contains("<body>\n<p>x</p>\n<script>let a;</script>\n</body>"));

@@ -37,11 +37,7 @@ pub(crate) fn picture(card: &Card) -> String {
         escape(card.task3)
     );
     svg.push_str(SCENERY);
-    let tasks = [
-        ("connections", card.task1),
-        ("network I/O", card.task2),
-        ("work", card.task3),
-    ];
+    let tasks = [("connections", card.task1), ("network I/O", card.task2), ("work", card.task3)];
     for (i, (what, who)) in tasks.into_iter().enumerate() {
         task(&mut svg, i, what, who);
     }
@@ -78,12 +74,8 @@ fn task(svg: &mut String, index: usize, what: &str, who: &str) {
     );
     for (i, line) in wrap(who, COLUMNS, LINES_MAX).iter().enumerate() {
         let y = 96 + 19 * i;
-        let _ = write!(
-            svg,
-            "<text class=\"who\" x=\"{}\" y=\"{y}\">{}</text>",
-            x + 14,
-            escape(line)
-        );
+        let _ =
+            write!(svg, "<text class=\"who\" x=\"{}\" y=\"{y}\">{}</text>", x + 14, escape(line));
     }
     svg.push_str("</g>\n");
 }
@@ -129,10 +121,7 @@ mod tests {
     fn lines_break_between_words() {
         assert_eq!(wrap("one two three", 7, 3), ["one two", "three"]);
         assert_eq!(wrap("one two three four", 5, 2), ["one", "two…"]);
-        assert_eq!(
-            wrap("incomprehensibilities", 5, 2),
-            ["incomprehensibilities"]
-        );
+        assert_eq!(wrap("incomprehensibilities", 5, 2), ["incomprehensibilities"]);
         assert!(wrap("", 5, 2).is_empty());
     }
 

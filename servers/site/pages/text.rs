@@ -48,11 +48,7 @@ pub(crate) fn grouped(number: u64) -> String {
 /// A rate or a ratio: one decimal below ten, none above.
 pub(crate) fn rate(count: u64, per: f64) -> String {
     let rate = if per > 0.0 { count as f64 / per } else { 0.0 };
-    if rate < 9.95 {
-        format!("{rate:.1}")
-    } else {
-        grouped(rate.round() as u64)
-    }
+    if rate < 9.95 { format!("{rate:.1}") } else { grouped(rate.round() as u64) }
 }
 
 /// A number of bytes: `512 B`, `1.5 KiB`, `23 MiB`.
@@ -73,10 +69,7 @@ pub(crate) fn size(bytes: u64) -> String {
 pub(crate) fn span(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let first = units
-        .iter()
-        .position(|&(unit, _)| seconds >= unit)
-        .unwrap_or(units.len() - 1);
+    let first = units.iter().position(|&(unit, _)| seconds >= unit).unwrap_or(units.len() - 1);
     let mut text = String::new();
     let mut left = seconds;
     for &(unit, name) in units.iter().skip(first).take(2) {
@@ -102,12 +95,8 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_by_three() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (12_345_678, "12,345,678"),
-        ] {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")]
+        {
             assert_eq!(grouped(number), text);
         }
         assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");

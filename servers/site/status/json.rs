@@ -26,11 +26,7 @@ pub(super) fn json(card: &Card, numbers: &Numbers) -> String {
         numbers.uptime.as_millis(),
         numbers.loops
     );
-    for (i, (counter, value)) in Counters::DESCRIPTIONS
-        .iter()
-        .zip(numbers.values)
-        .enumerate()
-    {
+    for (i, (counter, value)) in Counters::DESCRIPTIONS.iter().zip(numbers.values).enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let _ = write!(text, "{comma}\"{}\":{value}", counter.name);
     }
@@ -67,21 +63,14 @@ mod tests {
 
     #[test]
     fn strings_are_quoted() {
-        assert_eq!(
-            quote("a\"b\\c\nd\u{1}é").to_string(),
-            r#""a\"b\\c\nd\u0001é""#
-        );
+        assert_eq!(quote("a\"b\\c\nd\u{1}é").to_string(), r#""a\"b\\c\nd\u0001é""#);
     }
 
     #[test]
     fn every_counter_is_there_once() {
         let text = json(&CARD, &numbers());
         for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers().values) {
-            assert_eq!(
-                text.matches(&format!("\"{}\":{value}", counter.name))
-                    .count(),
-                1
-            );
+            assert_eq!(text.matches(&format!("\"{}\":{value}", counter.name)).count(), 1);
         }
         assert!(text.contains("\"uptime_ms\":12345,\"loops\":2,"));
         assert!(text.contains(r#""title":"Single \"Process\" & \\co""#));

@@ -22,30 +22,12 @@ pub(super) fn metrics(card: &Card, numbers: &Numbers) -> String {
     );
     let uptime = numbers.uptime.as_secs_f64();
     let general = [
-        (
-            "stampede_info",
-            labels,
-            "Which model this is; always 1.",
-            "1".to_owned(),
-        ),
-        (
-            "stampede_loops",
-            String::new(),
-            "Loops or workers.",
-            numbers.loops.to_string(),
-        ),
-        (
-            "stampede_uptime_seconds",
-            String::new(),
-            "Time since start.",
-            format!("{uptime:.3}"),
-        ),
+        ("stampede_info", labels, "Which model this is; always 1.", "1".to_owned()),
+        ("stampede_loops", String::new(), "Loops or workers.", numbers.loops.to_string()),
+        ("stampede_uptime_seconds", String::new(), "Time since start.", format!("{uptime:.3}")),
     ];
     for (name, labels, help, value) in general {
-        let _ = write!(
-            text,
-            "# HELP {name} {help}\n# TYPE {name} gauge\n{name}{labels} {value}\n"
-        );
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name}{labels} {value}\n");
     }
     for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers.values) {
         sample(&mut text, counter, value);
@@ -75,10 +57,7 @@ fn sample(text: &mut String, counter: &Description, value: u64) {
 
 /// A label's value: backslash, quote and line end escaped.
 fn label(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -164,10 +143,7 @@ mod tests {
     #[test]
     fn values_are_the_numbers_in_base_units() {
         let (numbers, samples) = (numbers(), read(&metrics(&CARD, &numbers())));
-        assert_eq!(
-            samples["stampede_requests_total"].1,
-            numbers.get("requests") as f64
-        );
+        assert_eq!(samples["stampede_requests_total"].1, numbers.get("requests") as f64);
         assert_eq!(samples["stampede_loops"].1, 2.0);
         assert_eq!(samples["stampede_uptime_seconds"].1, 12.345);
         let us = numbers.get("work_us") as f64;

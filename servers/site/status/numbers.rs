@@ -17,26 +17,18 @@ pub(super) struct Numbers {
 impl Numbers {
     /// The numbers of now.
     pub fn of(census: &Census) -> Self {
-        Numbers {
-            values: census.sum(),
-            loops: census.loops(),
-            uptime: census.uptime(),
-        }
+        Numbers { values: census.sum(), loops: census.loops(), uptime: census.uptime() }
     }
 
     /// The number called `name`. The names here are ours: one that is none is found by the tests.
     pub fn get(&self, name: &str) -> u64 {
-        let index = Counters::DESCRIPTIONS
-            .iter()
-            .position(|counter| counter.name == name);
+        let index = Counters::DESCRIPTIONS.iter().position(|counter| counter.name == name);
         debug_assert!(index.is_some(), "no counter is called {name}");
         index.map_or(0, |index| self.values[index])
     }
 
     /// The sum of several.
     pub fn sum(&self, names: &[&str]) -> u64 {
-        names
-            .iter()
-            .fold(0, |sum, name| sum.wrapping_add(self.get(name)))
+        names.iter().fold(0, |sum, name| sum.wrapping_add(self.get(name)))
     }
 }

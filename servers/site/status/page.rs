@@ -23,12 +23,8 @@ const ERRORS: [&str; 2] = ["responses_4xx", "responses_5xx"];
 /// Buffers of both sizes.
 const BUFFERS: [&str; 2] = ["buffers_small_used", "buffers_large_used"];
 /// Deadlines that passed. An idle connection that is closed is not one: that is housekeeping.
-const TIMEOUTS: [&str; 4] = [
-    "timeouts_head",
-    "timeouts_body",
-    "timeouts_write",
-    "timeouts_request",
-];
+const TIMEOUTS: [&str; 4] =
+    ["timeouts_head", "timeouts_body", "timeouts_write", "timeouts_request"];
 
 /// The page's `Content-Security-Policy`.
 pub(super) fn policy() -> String {
@@ -47,13 +43,7 @@ pub(super) fn page(card: &Card, numbers: &Numbers) -> String {
     facts(&mut body, card, numbers);
     counters(&mut body, numbers);
     let title = format!("{} · status · Stampede", card.name);
-    Page {
-        title: &title,
-        head: REFRESH,
-        body: &body,
-        script: Some(SCRIPT),
-    }
-    .document()
+    Page { title: &title, head: REFRESH, body: &body, script: Some(SCRIPT) }.document()
 }
 
 fn header(body: &mut String, card: &Card, numbers: &Numbers) {
@@ -80,12 +70,7 @@ struct Tile {
 
 impl Tile {
     fn write(&self, body: &mut String) {
-        let Tile {
-            id,
-            name,
-            value,
-            note,
-        } = self;
+        let Tile { id, name, value, note } = self;
         let (wide, curve) = match *id {
             "rate" => (" wide", CURVE),
             _ => ("", ""),
@@ -115,43 +100,18 @@ fn tiles_of_traffic(numbers: &Numbers) -> Vec<Tile> {
     let count = |name| grouped(n(name));
     let seconds = numbers.uptime.as_secs_f64();
     let a_second = |name| format!("{}/s", size((n(name) as f64 / seconds.max(0.001)) as u64));
-    let tile = |id, name, value, note| Tile {
-        id,
-        name,
-        value,
-        note,
-    };
+    let tile = |id, name, value, note| Tile { id, name, value, note };
     let success = format!("{} with success", count("responses_2xx"));
     let accepted = format!("{} accepted", count("connections_accepted"));
     let average = "on average since the start".to_owned();
     let (of_client, of_server) = (count("responses_4xx"), count("responses_5xx"));
     let errors = format!("4xx {of_client} · 5xx {of_server}");
     vec![
-        tile(
-            "rate",
-            "requests a second",
-            rate(n("requests"), seconds),
-            average,
-        ),
-        tile(
-            "connections",
-            "connections open",
-            count("connections_open"),
-            accepted,
-        ),
+        tile("rate", "requests a second", rate(n("requests"), seconds), average),
+        tile("connections", "connections open", count("connections_open"), accepted),
         tile("requests", "requests", count("requests"), success),
-        tile(
-            "sent",
-            "bytes sent",
-            size(n("bytes_sent")),
-            a_second("bytes_sent"),
-        ),
-        tile(
-            "received",
-            "bytes received",
-            size(n("bytes_received")),
-            a_second("bytes_received"),
-        ),
+        tile("sent", "bytes sent", size(n("bytes_sent")), a_second("bytes_sent")),
+        tile("received", "bytes received", size(n("bytes_received")), a_second("bytes_received")),
         tile("errors", "errors", grouped(numbers.sum(&ERRORS)), errors),
     ]
 }
@@ -160,12 +120,7 @@ fn tiles_of_traffic(numbers: &Numbers) -> Vec<Tile> {
 fn tiles_of_the_inside(numbers: &Numbers) -> Vec<Tile> {
     let n = |name| numbers.get(name);
     let count = |name| grouped(n(name));
-    let tile = |id, name, value, note| Tile {
-        id,
-        name,
-        value,
-        note,
-    };
+    let tile = |id, name, value, note| Tile { id, name, value, note };
     let idle = format!("{} idle closed", count("timeouts_idle"));
     let turns = format!("{}/s", rate(n("loop_turns"), numbers.uptime.as_secs_f64()));
     let events = rate(n("loop_events"), n("loop_turns") as f64);
@@ -174,20 +129,10 @@ fn tiles_of_the_inside(numbers: &Numbers) -> Vec<Tile> {
     let buffers = format!("small {small} · large {large}");
     let waiting = format!("{} waiting", count("waits"));
     vec![
-        tile(
-            "timeouts",
-            "timeouts",
-            grouped(numbers.sum(&TIMEOUTS)),
-            idle,
-        ),
+        tile("timeouts", "timeouts", grouped(numbers.sum(&TIMEOUTS)), idle),
         tile("turns", "loop turns", count("loop_turns"), turns),
         tile("events", "events per turn", events, events_max),
-        tile(
-            "buffers",
-            "buffers in use",
-            grouped(numbers.sum(&BUFFERS)),
-            buffers,
-        ),
+        tile("buffers", "buffers in use", grouped(numbers.sum(&BUFFERS)), buffers),
         tile("work", "work done", count("works"), waiting),
     ]
 }
@@ -276,10 +221,7 @@ mod tests {
         for rest in ["(c.", "(d.", " c.", " d."].into_iter().flat_map(uses) {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let name = &rest[..end.unwrap_or(rest.len())];
-            assert!(
-                Counters::DESCRIPTIONS.iter().any(|d| d.name == name),
-                "{name}"
-            );
+            assert!(Counters::DESCRIPTIONS.iter().any(|d| d.name == name), "{name}");
         }
     }
 }

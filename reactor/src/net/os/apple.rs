@@ -88,10 +88,6 @@ pub fn sendfile(
         let mut sent = count; // in: how many to send; out: how many were sent
         // SAFETY: `sent` is read and written during the call; there are no headers.
         let result = unsafe { libc::sendfile(file, socket, offset, &mut sent, ptr::null_mut(), 0) };
-        if result == 0 || sent > 0 {
-            sent as isize
-        } else {
-            -1
-        }
+        if result == 0 || sent > 0 { sent as isize } else { -1 }
     })
 }

@@ -63,12 +63,7 @@ pub fn set_fastopen(socket: BorrowedFd<'_>, queue: u32) -> io::Result<()> {
 }
 
 pub fn set_congestion(socket: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    set(
-        socket,
-        libc::IPPROTO_TCP,
-        libc::TCP_CONGESTION,
-        name.as_bytes(),
-    )
+    set(socket, libc::IPPROTO_TCP, libc::TCP_CONGESTION, name.as_bytes())
 }
 
 pub fn set_cork(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
@@ -92,10 +87,6 @@ pub fn sendfile(
         // SAFETY: `sent` is written during the call; there are no headers.
         let result =
             unsafe { libc::sendfile(file, socket, offset, count, ptr::null_mut(), &mut sent, 0) };
-        if result == 0 || sent > 0 {
-            sent as isize
-        } else {
-            -1
-        }
+        if result == 0 || sent > 0 { sent as isize } else { -1 }
     })
 }

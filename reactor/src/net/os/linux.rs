@@ -64,12 +64,7 @@ pub fn set_fastopen(socket: BorrowedFd<'_>, queue: u32) -> io::Result<()> {
 }
 
 pub fn set_congestion(socket: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    set(
-        socket,
-        libc::IPPROTO_TCP,
-        libc::TCP_CONGESTION,
-        name.as_bytes(),
-    )
+    set(socket, libc::IPPROTO_TCP, libc::TCP_CONGESTION, name.as_bytes())
 }
 
 pub fn set_cork(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {

@@ -63,26 +63,13 @@ struct Note {
 impl Model {
     /// Opens `ident`, with room to write and nothing to read.
     pub fn open(&self, ident: usize) {
-        self.state().files.insert(
-            ident,
-            File {
-                room: 65_536,
-                ..File::default()
-            },
-        );
+        self.state().files.insert(ident, File { room: 65_536, ..File::default() });
     }
 
     /// Opens something that answers `error` when a filter is added.
     pub fn open_refusing(&self, ident: usize, filter: Filter, error: i32) {
         let refuses = Some((filter, error));
-        self.state().files.insert(
-            ident,
-            File {
-                refuses,
-                room: 1,
-                ..File::default()
-            },
-        );
+        self.state().files.insert(ident, File { refuses, room: 1, ..File::default() });
     }
 
     /// Closing drops the filters.
@@ -90,9 +77,7 @@ impl Model {
         let mut state = self.state();
         state.files.remove(&ident);
         let of_file = |note: &Note| matches!(note.filter, Filter::Read | Filter::Write);
-        state
-            .notes
-            .retain(|note| !(of_file(note) && note.ident == ident));
+        state.notes.retain(|note| !(of_file(note) && note.ident == ident));
     }
 
     /// `bytes` arrive.
@@ -189,26 +174,16 @@ impl Kernel for Model {
             let Some(to) = events.get_mut(receipts) else {
                 return Err(io::Error::from_raw_os_error(error));
             };
-            *to = Kevent {
-                flags: flag::ERROR,
-                data: error.into(),
-                ..*change
-            };
+            *to = Kevent { flags: flag::ERROR, data: error.into(), ..*change };
             receipts += 1;
         }
-        Ok(if receipts > 0 {
-            receipts
-        } else {
-            state.take_out(events)
-        })
+        Ok(if receipts > 0 { receipts } else { state.take_out(events) })
     }
 }
 
 impl State {
     fn find(&self, filter: Filter, ident: usize) -> Option<usize> {
-        self.notes
-            .iter()
-            .position(|note| note.filter == filter && note.ident == ident)
+        self.notes.iter().position(|note| note.filter == filter && note.ident == ident)
     }
 
     /// Makes a change, or says which error forbids it.
@@ -266,12 +241,7 @@ impl State {
 
     /// The event that a note stands for at this moment, if it is ready.
     fn look(&self, note: &Note) -> Option<Kevent> {
-        let event = Kevent {
-            ident: note.ident,
-            filter: note.filter,
-            udata: note.udata,
-            ..NOTHING
-        };
+        let event = Kevent { ident: note.ident, filter: note.filter, udata: note.udata, ..NOTHING };
         let (data, ended) = match note.filter {
             Filter::Signal | Filter::User => (note.count, false),
             Filter::Read => {
@@ -285,12 +255,7 @@ impl State {
         };
         let error = self.files.get(&note.ident).map_or(0, |file| file.error);
         let (flags, fflags) = if ended { (flag::EOF, error) } else { (0, 0) };
-        (data > 0 || ended).then_some(Kevent {
-            data,
-            flags,
-            fflags,
-            ..event
-        })
+        (data > 0 || ended).then_some(Kevent { data, flags, fflags, ..event })
     }
 
     fn take_out(&mut self, events: &mut [Kevent]) -> usize {
@@ -308,10 +273,7 @@ impl State {
                 continue;
             };
             let clear = if note.clears { flag::CLEAR } else { 0 };
-            events[filled] = Kevent {
-                flags: event.flags | clear,
-                ..event
-            };
+            events[filled] = Kevent { flags: event.flags | clear, ..event };
             filled += 1;
             if note.clears {
                 (note.is_active, note.count) = (false, 0);

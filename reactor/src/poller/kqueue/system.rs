@@ -15,10 +15,7 @@ pub type Wake = super::Wake<System>;
 pub type SignalQueue = super::SignalQueue<System>;
 
 const _: () = {
-    assert!(
-        size_of::<usize>() == 8,
-        "a token travels where a pointer would"
-    );
+    assert!(size_of::<usize>() == 8, "a token travels where a pointer would");
     assert!(flag::ADD as i64 == libc::EV_ADD as i64);
     assert!(flag::DELETE as i64 == libc::EV_DELETE as i64);
     assert!(flag::CLEAR as i64 == libc::EV_CLEAR as i64);

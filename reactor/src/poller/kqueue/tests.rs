@@ -18,10 +18,7 @@ fn setup() -> (Queue<Model>, Batch<Model>) {
 fn wait(queue: &Queue<Model>, batch: &mut Batch<Model>) -> Vec<(Token, Readiness)> {
     let count = queue.wait(batch, NOW).unwrap();
     assert_eq!(count, batch.len());
-    batch
-        .iter()
-        .map(|event| (event.token, event.readiness))
-        .collect()
+    batch.iter().map(|event| (event.token, event.readiness)).collect()
 }
 
 fn errno<T>(result: io::Result<T>) -> Option<i32> {
@@ -31,9 +28,7 @@ fn errno<T>(result: io::Result<T>) -> Option<i32> {
 #[test]
 fn a_level_is_reported_until_the_source_is_read() {
     let (queue, mut batch) = setup();
-    queue
-        .add(FD, TOKEN, Interest::READABLE, Trigger::Level)
-        .unwrap();
+    queue.add(FD, TOKEN, Interest::READABLE, Trigger::Level).unwrap();
     assert_eq!(wait(&queue, &mut batch), []);
     queue.kernel.receive(5, 10);
     for _ in 0..3 {
@@ -46,9 +41,7 @@ fn a_level_is_reported_until_the_source_is_read() {
 #[test]
 fn an_edge_is_reported_once_and_again_when_more_arrives() {
     let (queue, mut batch) = setup();
-    queue
-        .add(FD, TOKEN, Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    queue.add(FD, TOKEN, Interest::READABLE, Trigger::Edge).unwrap();
     queue.kernel.receive(5, 1);
     queue.kernel.receive(5, 1);
     assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::READABLE)]);
@@ -83,9 +76,7 @@ fn room_to_write_is_an_edge_after_the_socket_was_full() {
 #[test]
 fn adding_watches_only_the_direction_asked_for() {
     let (queue, mut batch) = setup();
-    queue
-        .add(FD, TOKEN, Interest::WRITABLE, Trigger::Level)
-        .unwrap();
+    queue.add(FD, TOKEN, Interest::WRITABLE, Trigger::Level).unwrap();
     queue.kernel.receive(5, 1);
     assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::WRITABLE)]);
     assert_eq!(queue.kernel.filters(), 1);
@@ -96,17 +87,11 @@ fn modify_changes_token_and_direction_and_reports_anew() {
     let (queue, mut batch) = setup();
     let new = Token::new(6, 1);
     queue.kernel.receive(5, 1);
-    queue
-        .add(FD, TOKEN, Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    queue.add(FD, TOKEN, Interest::READABLE, Trigger::Edge).unwrap();
     assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::READABLE)]);
-    queue
-        .modify(FD, new, Interest::WRITABLE, Trigger::Edge)
-        .unwrap();
+    queue.modify(FD, new, Interest::WRITABLE, Trigger::Edge).unwrap();
     assert_eq!(wait(&queue, &mut batch), [(new, Readiness::WRITABLE)]);
-    queue
-        .modify(FD, new, Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    queue.modify(FD, new, Interest::READABLE, Trigger::Edge).unwrap();
     assert_eq!(wait(&queue, &mut batch), [(new, Readiness::READABLE)]);
     assert_eq!(queue.kernel.filters(), 1);
 }
@@ -117,17 +102,11 @@ fn modify_changes_edges_into_levels_and_back() {
     let (queue, mut batch) = setup();
     let ready = [(TOKEN, Readiness::READABLE)];
     queue.kernel.receive(5, 1);
-    queue
-        .add(FD, TOKEN, Interest::READABLE, Trigger::Edge)
-        .unwrap();
-    queue
-        .modify(FD, TOKEN, Interest::READABLE, Trigger::Level)
-        .unwrap();
+    queue.add(FD, TOKEN, Interest::READABLE, Trigger::Edge).unwrap();
+    queue.modify(FD, TOKEN, Interest::READABLE, Trigger::Level).unwrap();
     assert_eq!(wait(&queue, &mut batch), ready);
     assert_eq!(wait(&queue, &mut batch), ready);
-    queue
-        .modify(FD, TOKEN, Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    queue.modify(FD, TOKEN, Interest::READABLE, Trigger::Edge).unwrap();
     assert_eq!(wait(&queue, &mut batch), ready);
     assert_eq!(wait(&queue, &mut batch), []);
 }
@@ -172,9 +151,7 @@ fn a_direction_that_is_refused_takes_the_other_back() {
     assert_eq!(errno(added), Some(libc::EPIPE));
     assert_eq!(queue.kernel.filters(), 0);
 
-    queue
-        .add(9, TOKEN, Interest::READABLE, Trigger::Level)
-        .unwrap();
+    queue.add(9, TOKEN, Interest::READABLE, Trigger::Level).unwrap();
     let modified = queue.modify(9, TOKEN, Interest::BOTH, Trigger::Level);
     assert_eq!(errno(modified), Some(libc::EPIPE));
 }
@@ -184,16 +161,10 @@ fn a_direction_that_is_refused_takes_the_other_back() {
 fn changes_do_not_swallow_events() {
     let (queue, mut batch) = setup();
     queue.kernel.open(6);
-    queue
-        .add(FD, TOKEN, Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    queue.add(FD, TOKEN, Interest::READABLE, Trigger::Edge).unwrap();
     queue.kernel.receive(5, 1);
-    queue
-        .add(6, Token::new(6, 0), Interest::READABLE, Trigger::Level)
-        .unwrap();
-    queue
-        .modify(6, Token::new(6, 1), Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    queue.add(6, Token::new(6, 0), Interest::READABLE, Trigger::Level).unwrap();
+    queue.modify(6, Token::new(6, 1), Interest::READABLE, Trigger::Edge).unwrap();
     queue.delete(6).unwrap();
     assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::READABLE)]);
 }
@@ -201,9 +172,7 @@ fn changes_do_not_swallow_events() {
 #[test]
 fn a_peer_that_finished_is_reported_with_what_it_sent() {
     let (queue, mut batch) = setup();
-    queue
-        .add(FD, TOKEN, Interest::READABLE, Trigger::Edge)
-        .unwrap();
+    queue.add(FD, TOKEN, Interest::READABLE, Trigger::Edge).unwrap();
     queue.kernel.receive(5, 10);
     queue.kernel.finish(5);
     let found = Readiness::READABLE | Readiness::READ_CLOSED;
@@ -239,9 +208,7 @@ fn more_sources_than_room_come_with_the_next_wait() {
     for ident in 10..15 {
         queue.kernel.open(ident);
         let token = Token::new(ident as u32, 0);
-        queue
-            .add(ident as RawFd, token, Interest::WRITABLE, Trigger::Level)
-            .unwrap();
+        queue.add(ident as RawFd, token, Interest::WRITABLE, Trigger::Level).unwrap();
     }
     let mut slots = Vec::new();
     for _ in 0..5 {
@@ -256,9 +223,7 @@ fn more_sources_than_room_come_with_the_next_wait() {
 #[test]
 fn the_events_are_those_of_the_last_wait() {
     let (queue, mut batch) = setup();
-    queue
-        .add(FD, TOKEN, Interest::WRITABLE, Trigger::Edge)
-        .unwrap();
+    queue.add(FD, TOKEN, Interest::WRITABLE, Trigger::Edge).unwrap();
     assert_eq!(wait(&queue, &mut batch).len(), 1);
     assert_eq!(batch.get(0).unwrap().token, TOKEN);
     assert_eq!(batch.get(1), None);
@@ -293,10 +258,7 @@ fn many_wakes_are_one_event_and_it_wakes_again() {
 fn wakers_are_told_apart_and_leave_nothing_behind() {
     let (queue, mut batch) = setup();
     let other = Token::new(8, 0);
-    let (first, second) = (
-        Wake::new(&queue, TOKEN).unwrap(),
-        Wake::new(&queue, other).unwrap(),
-    );
+    let (first, second) = (Wake::new(&queue, TOKEN).unwrap(), Wake::new(&queue, other).unwrap());
     second.wake().unwrap();
     assert_eq!(wait(&queue, &mut batch), [(other, Readiness::READABLE)]);
     drop(first);
@@ -312,9 +274,7 @@ fn a_waker_and_a_descriptor_of_the_same_number_do_not_meet() {
     let (queue, mut batch) = setup();
     let token = Token::from_u64(FD as u64);
     let wake = Wake::new(&queue, token).unwrap();
-    queue
-        .add(FD, TOKEN, Interest::READABLE, Trigger::Level)
-        .unwrap();
+    queue.add(FD, TOKEN, Interest::READABLE, Trigger::Level).unwrap();
     queue.delete(FD).unwrap();
     queue.kernel.close(5);
     wake.wake().unwrap();

@@ -36,16 +36,9 @@ fn replaced_and_removed_files_show_too() {
     fs::remove_file(root.path().join("f")).unwrap();
     fs::remove_file(root.path().join("large")).unwrap();
     server.pass_ms(1000);
-    assert_eq!(
-        (server.get("/f").status, server.get("/large").status),
-        (404, 404)
-    );
+    assert_eq!((server.get("/f").status, server.get("/large").status), (404, 404));
     root.write("f", "three");
-    assert_eq!(
-        server.get("/f").text(),
-        "three",
-        "what is missing is not remembered"
-    );
+    assert_eq!(server.get("/f").text(), "three", "what is missing is not remembered");
 }
 
 #[test]
@@ -93,17 +86,11 @@ fn siblings_that_come_and_go_show() {
     let get = |server: &mut Server| {
         server.pass_ms(1000);
         let answer = server.get_with("/f", &["Accept-Encoding: br"]);
-        (
-            answer.text().to_owned(),
-            answer.field("Vary").map(str::to_owned),
-        )
+        (answer.text().to_owned(), answer.field("Vary").map(str::to_owned))
     };
     assert_eq!(get(&mut server), ("plain".into(), None));
     root.write("f.br", "small");
-    assert_eq!(
-        get(&mut server),
-        ("small".into(), Some("Accept-Encoding".into()))
-    );
+    assert_eq!(get(&mut server), ("small".into(), Some("Accept-Encoding".into())));
     fs::remove_file(root.path().join("f.br")).unwrap();
     assert_eq!(get(&mut server), ("plain".into(), None));
 }
@@ -113,9 +100,7 @@ fn siblings_that_come_and_go_show() {
 fn open_files(root: &Root) -> usize {
     let descriptors = fs::read_dir("/proc/self/fd").unwrap();
     let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    targets
-        .filter(|target| target.starts_with(root.path()) && target != root.path())
-        .count()
+    targets.filter(|target| target.starts_with(root.path()) && target != root.path()).count()
 }
 
 #[test]
@@ -148,11 +133,7 @@ fn contents_are_bounded_and_what_is_used_stays() {
     }
     let hits = server.hits();
     server.get("/f0");
-    assert_eq!(
-        server.hits(),
-        hits,
-        "a hundred times 10 kB do not fit into 400"
-    );
+    assert_eq!(server.hits(), hits, "a hundred times 10 kB do not fit into 400");
 }
 
 #[test]
@@ -168,10 +149,7 @@ fn without_a_cache_everything_works_as_well() {
         for _ in 0..2 {
             assert_eq!(server.get("/small").text(), "hello");
             assert_eq!(server.get("/large").body.len(), 100_000);
-            assert_eq!(
-                server.get_with("/large", &["Range: bytes=-5"]).text(),
-                "xxxxx"
-            );
+            assert_eq!(server.get_with("/large", &["Range: bytes=-5"]).text(), "xxxxx");
         }
     }
 }
@@ -189,9 +167,7 @@ fn an_open_file_that_is_removed_is_gone_at_once() {
 #[test]
 fn a_file_replaced_again_and_again_is_one_or_the_other() {
     let root = Root::new(&[("f", "1")]);
-    let mut server = Server::with(&root, |options| {
-        options.cache_ttl = std::time::Duration::ZERO
-    });
+    let mut server = Server::with(&root, |options| options.cache_ttl = std::time::Duration::ZERO);
     let stop = Stop::default();
     std::thread::scope(|scope| {
         let _stop = StopOnDrop(&stop);

@@ -68,20 +68,12 @@ impl Server {
     }
 
     fn with(root: &Root, choose: impl FnOnce(&mut Options)) -> Self {
-        let mut options = Options {
-            root: Some(root.path().to_owned()),
-            ..Options::default()
-        };
+        let mut options = Options { root: Some(root.path().to_owned()), ..Options::default() };
         choose(&mut options);
         let census = Census::new(1).unwrap();
         let mut files = Files::new(&options, census.clone()).unwrap().unwrap();
         files.ahead = Duration::from_secs(60);
-        Server {
-            local: files.local(0),
-            files,
-            clock: Clock::new(0),
-            census,
-        }
+        Server { local: files.local(0), files, clock: Clock::new(0), census }
     }
 
     /// The same root, opened by `method`.
@@ -117,16 +109,10 @@ impl Server {
         text.push_str("\r\n");
         let limits = Limits::default();
         let (mut connection, mut head) = (Connection::new(), Head::new(&limits));
-        connection
-            .next(text.as_bytes(), &mut head, &limits)
-            .expect("a request");
+        connection.next(text.as_bytes(), &mut head, &limits).expect("a request");
         let request = Request::new(head.request(text.as_bytes()), b"", &self.clock);
 
-        let pool = BufferPool::new(&[Class {
-            size: 128 * 1024,
-            count: 1,
-        }])
-        .unwrap();
+        let pool = BufferPool::new(&[Class { size: 128 * 1024, count: 1 }]).unwrap();
         let (mut out, mut pieces) = (pool.take(0).unwrap(), Pieces::new());
         let frame = Frame {
             method: request.method(),
@@ -171,22 +157,14 @@ struct Answer {
 
 impl Answer {
     fn gather(out: &[u8], pieces: &mut Pieces) -> Self {
-        let end = out
-            .windows(4)
-            .position(|window| window == b"\r\n\r\n")
-            .expect("a head")
-            + 4;
+        let end = out.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
         let head = String::from_utf8(out[..end].to_vec()).unwrap();
         let mut body = out[end..].to_vec();
         while let Some(piece) = pieces.front() {
             take(piece, &mut body);
             pieces.pop_front();
         }
-        Answer {
-            status: head[9..12].parse().unwrap(),
-            head,
-            body,
-        }
+        Answer { status: head[9..12].parse().unwrap(), head, body }
     }
 
     /// A field's value; the field must not be there twice.
@@ -206,10 +184,7 @@ impl Answer {
 
     /// The length that was announced is the one that came.
     fn assert_length(&self) {
-        assert_eq!(
-            self.field("Content-Length"),
-            Some(&*self.body.len().to_string())
-        );
+        assert_eq!(self.field("Content-Length"), Some(&*self.body.len().to_string()));
     }
 }
 

@@ -29,8 +29,7 @@ fn openers(root: &Path) -> Vec<Opener> {
 fn contents(opener: &Opener, path: &str) -> Result<String, OpenError> {
     let mut text = String::new();
     let mut file = opener.open(path.as_bytes())?;
-    file.read_to_string(&mut text)
-        .map_err(|_| OpenError::Failed)?;
+    file.read_to_string(&mut text).map_err(|_| OpenError::Failed)?;
     Ok(text)
 }
 
@@ -73,20 +72,11 @@ fn what_is_inside_is_found_through_links_too() {
             "a/../a/./b//file",
         ] {
             let found = contents(&opener, path);
-            assert_eq!(
-                found.as_deref(),
-                Ok("inside"),
-                "{path} by {:?}",
-                opener.method()
-            );
+            assert_eq!(found.as_deref(), Ok("inside"), "{path} by {:?}", opener.method());
         }
         for path in ["", "a", "a/", "slash", "dot", "a/up", "a/..", "a/b/.."] {
             let found = look(&opener, path.as_bytes());
-            assert!(
-                matches!(found, Ok(Place::Directory)),
-                "{path} by {:?}",
-                opener.method()
-            );
+            assert!(matches!(found, Ok(Place::Directory)), "{path} by {:?}", opener.method());
         }
     }
 }
@@ -118,12 +108,7 @@ fn what_leads_outside_is_not_found() {
             "relative/",
         ] {
             let found = contents(&opener, path);
-            assert_eq!(
-                found,
-                Err(OpenError::NotFound),
-                "{path} by {:?}",
-                opener.method()
-            );
+            assert_eq!(found, Err(OpenError::NotFound), "{path} by {:?}", opener.method());
         }
     }
 }
@@ -213,18 +198,10 @@ fn path() -> impl Strategy<Value = String> {
 
 /// A tree with links `l` and `m` of these texts in every directory.
 fn tree(links: &[String]) -> Root {
-    let root = Root::new(&[
-        ("root/a/b/c", "1"),
-        ("root/a/c", "2"),
-        ("root/c", "3"),
-        ("c", "outside"),
-    ]);
+    let root =
+        Root::new(&[("root/a/b/c", "1"), ("root/a/c", "2"), ("root/c", "3"), ("c", "outside")]);
     let directories = ["root", "root/a", "root/a/b"];
-    for (index, text) in links
-        .iter()
-        .enumerate()
-        .filter(|(_, text)| !text.is_empty())
-    {
+    for (index, text) in links.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
         let name = ["l", "m"][index % 2];
         root.link(&format!("{}/{name}", directories[index / 2]), text);
     }

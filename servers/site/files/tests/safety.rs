@@ -36,11 +36,7 @@ fn no_spelling_of_dots_leaves_the_root() {
             "/index.html/../../secret",
         ] {
             let answer = server.get(target);
-            assert!(
-                matches!(answer.status, 400 | 404),
-                "{target}: {}",
-                answer.status
-            );
+            assert!(matches!(answer.status, 400 | 404), "{target}: {}", answer.status);
             assert!(!answer.text().contains("outside"), "{target}");
         }
     }
@@ -56,35 +52,20 @@ fn links_that_lead_out_are_not_there() {
     root.link("a.txt.gz", outside.path().join("secret"));
     root.link("404.html", outside.path().join("secret"));
     each(&root, |server| {
-        for target in [
-            "/secret",
-            "/etc/passwd",
-            "/etc/",
-            "/etc",
-            "/out/secret",
-            "/out/",
-            "/out",
-        ] {
+        for target in ["/secret", "/etc/passwd", "/etc/", "/etc", "/out/secret", "/out/", "/out"] {
             let answer = server.get(target);
             assert_eq!(answer.status, 404, "{target}");
             assert!(!answer.text().contains("outside"));
         }
         // Nor do they come in as what stands for something inside.
         let answer = server.get_with("/a.txt", &["Accept-Encoding: gzip"]);
-        assert_eq!(
-            (answer.text(), answer.field("Content-Encoding")),
-            ("inside", None)
-        );
+        assert_eq!((answer.text(), answer.field("Content-Encoding")), ("inside", None));
     });
 }
 
 #[test]
 fn hidden_files_are_not_there_unless_asked_for() {
-    let root = Root::new(&[
-        (".env", "secret"),
-        (".git/config", "secret"),
-        ("a/.b/c", "secret"),
-    ]);
+    let root = Root::new(&[(".env", "secret"), (".git/config", "secret"), ("a/.b/c", "secret")]);
     let targets = ["/.env", "/.git/config", "/a/.b/c", "/%2eenv", "/a/%2Eb/c"];
     each(&root, |server| {
         for target in targets {
@@ -117,7 +98,5 @@ fn what_may_not_be_read_is_forbidden_and_not_cached() {
     if std::fs::File::open(&path).is_ok() {
         return; // for root nothing is forbidden
     }
-    each(&root, |server| {
-        assert_eq!(server.get("/private").status, 403)
-    });
+    each(&root, |server| assert_eq!(server.get("/private").status, 403));
 }

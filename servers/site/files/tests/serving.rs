@@ -5,12 +5,8 @@ use super::{Root, Server};
 const OLD: std::time::Duration = std::time::Duration::from_secs(1_767_225_600);
 
 fn set_modified(root: &Root, name: &str, since_1970: std::time::Duration) {
-    let file = std::fs::File::options()
-        .write(true)
-        .open(root.path().join(name))
-        .unwrap();
-    file.set_modified(std::time::UNIX_EPOCH + since_1970)
-        .unwrap();
+    let file = std::fs::File::options().write(true).open(root.path().join(name)).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + since_1970).unwrap();
 }
 
 #[test]
@@ -20,20 +16,10 @@ fn a_file_comes_with_its_fields() {
     let mut server = Server::new(&root);
     for target in ["/index.html", "/", "/?a=b&c=%20?", "/%69ndex.html"] {
         let answer = server.get(target);
-        assert_eq!(
-            (answer.status, answer.text()),
-            (200, "<p>hello"),
-            "{target}"
-        );
+        assert_eq!((answer.status, answer.text()), (200, "<p>hello"), "{target}");
         answer.assert_length();
-        assert_eq!(
-            answer.field("Content-Type"),
-            Some("text/html; charset=utf-8")
-        );
-        assert_eq!(
-            answer.field("Last-Modified"),
-            Some("Thu, 01 Jan 2026 00:00:00 GMT")
-        );
+        assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
+        assert_eq!(answer.field("Last-Modified"), Some("Thu, 01 Jan 2026 00:00:00 GMT"));
         assert_eq!(answer.field("Accept-Ranges"), Some("bytes"));
         assert_eq!(answer.field("Vary"), None);
         let etag = answer.field("ETag").unwrap();
@@ -65,33 +51,21 @@ fn files_of_every_size_arrive_whole() {
             let answer = server.get(&format!("/{name}"));
             assert_eq!(answer.body, contents);
             answer.assert_length();
-            assert_eq!(
-                answer.field("Content-Type"),
-                Some("application/octet-stream")
-            );
+            assert_eq!(answer.field("Content-Type"), Some("application/octet-stream"));
         }
     }
 }
 
 #[test]
 fn a_directory_wants_its_slash_and_then_its_index() {
-    let root = Root::new(&[
-        ("a/b c/index.html", "index"),
-        ("a/file", "file"),
-        ("a/b c/index.htm", "2"),
-    ]);
+    let root =
+        Root::new(&[("a/b c/index.html", "index"), ("a/file", "file"), ("a/b c/index.htm", "2")]);
     let mut server = Server::with(&root, |options| {
         options.index = vec!["index.htm".into(), "index.html".into()]
     });
     let answer = server.get("/a/b%20c?x=/y");
-    assert_eq!(
-        (answer.status, answer.field("Location")),
-        (301, Some("/a/b%20c/?x=/y"))
-    );
-    assert_eq!(
-        server.get("//a//b%20c").field("Location"),
-        Some("/a/b%20c/")
-    );
+    assert_eq!((answer.status, answer.field("Location")), (301, Some("/a/b%20c/?x=/y")));
+    assert_eq!(server.get("//a//b%20c").field("Location"), Some("/a/b%20c/"));
     assert_eq!(server.get("/a/b%20c/").text(), "2");
     std::fs::remove_file(root.path().join("a/b c/index.htm")).unwrap();
     server.pass_ms(1000);
@@ -116,28 +90,11 @@ fn a_listing_shows_what_would_be_served() {
     let mut server = Server::with(&root, |options| options.autoindex = true);
     let answer = server.get("/d/");
     assert_eq!(answer.status, 200);
-    assert_eq!(
-        answer.field("Content-Type"),
-        Some("text/html; charset=utf-8")
-    );
+    assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
     answer.assert_length();
-    let links: Vec<_> = answer
-        .text()
-        .split("href=\"")
-        .skip(1)
-        .map(|it| it.split('"').next().unwrap())
-        .collect();
-    assert_eq!(
-        links,
-        [
-            "../",
-            "./sub/",
-            "./%3Ci%3E",
-            "./a%20b.txt",
-            "./in",
-            "./z.txt"
-        ]
-    );
+    let links: Vec<_> =
+        answer.text().split("href=\"").skip(1).map(|it| it.split('"').next().unwrap()).collect();
+    assert_eq!(links, ["../", "./sub/", "./%3Ci%3E", "./a%20b.txt", "./in", "./z.txt"]);
     assert!(!server.get("/").text().contains("../"));
     assert!(server.ask("HEAD", "/d/", &[]).body.is_empty());
     assert_eq!(server.get("/d/nothing/").status, 404);
@@ -159,14 +116,8 @@ fn the_roots_own_page_stands_for_what_is_missing() {
     let answer = server.get_with("/nothing", &["Range: bytes=0-1", "If-None-Match: *"]);
     assert_eq!((answer.status, answer.text()), (404, "<p>custom"));
     answer.assert_length();
-    assert_eq!(
-        answer.field("Content-Type"),
-        Some("text/html; charset=utf-8")
-    );
-    assert_eq!(
-        (answer.field("ETag"), answer.field("Last-Modified")),
-        (None, None)
-    );
+    assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!((answer.field("ETag"), answer.field("Last-Modified")), (None, None));
     assert_eq!(server.get("/404.html").status, 200);
     root.write("404.html", "x".repeat(100_000));
     server.pass_ms(1000);
@@ -180,26 +131,16 @@ fn other_methods_learn_which_are_allowed() {
     let mut server = Server::new(&root);
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
         let answer = server.ask(method, "/a", &[]);
-        assert_eq!(
-            (answer.status, answer.field("Allow")),
-            (405, Some("GET, HEAD, OPTIONS"))
-        );
+        assert_eq!((answer.status, answer.field("Allow")), (405, Some("GET, HEAD, OPTIONS")));
     }
     let answer = server.ask("OPTIONS", "/a", &[]);
-    assert_eq!(
-        (answer.status, answer.field("Allow")),
-        (204, Some("GET, HEAD, OPTIONS"))
-    );
+    assert_eq!((answer.status, answer.field("Allow")), (204, Some("GET, HEAD, OPTIONS")));
 }
 
 #[test]
 fn compressed_siblings_are_chosen_by_the_client() {
-    let root = Root::new(&[
-        ("a.js", "plain"),
-        ("a.js.gz", "GZIP"),
-        ("a.js.br", "BR"),
-        ("b.js", "alone"),
-    ]);
+    let root =
+        Root::new(&[("a.js", "plain"), ("a.js.gz", "GZIP"), ("a.js.br", "BR"), ("b.js", "alone")]);
     let mut server = Server::new(&root);
     let mut tags = Vec::new();
     for (accepted, coding, contents) in [
@@ -209,34 +150,20 @@ fn compressed_siblings_are_chosen_by_the_client() {
         ("br;q=0, *;q=0.1", Some("gzip"), "GZIP"),
     ] {
         let answer = server.get_with("/a.js", &[&format!("Accept-Encoding: {accepted}")]);
-        assert_eq!(
-            (answer.field("Content-Encoding"), answer.text()),
-            (coding, contents)
-        );
+        assert_eq!((answer.field("Content-Encoding"), answer.text()), (coding, contents));
         assert_eq!(answer.field("Vary"), Some("Accept-Encoding"));
-        assert_eq!(
-            answer.field("Content-Type"),
-            Some("text/javascript; charset=utf-8")
-        );
+        assert_eq!(answer.field("Content-Type"), Some("text/javascript; charset=utf-8"));
         answer.assert_length();
         tags.push(answer.field("ETag").unwrap().to_owned());
     }
     assert!(tags[0] != tags[1] && tags[1] != tags[2] && tags[0] != tags[2]);
     assert_eq!(server.get("/a.js").field("Vary"), Some("Accept-Encoding"));
-    assert_eq!(
-        server
-            .get_with("/b.js", &["Accept-Encoding: br"])
-            .field("Vary"),
-        None
-    );
+    assert_eq!(server.get_with("/b.js", &["Accept-Encoding: br"]).field("Vary"), None);
     let sibling = server.get("/a.js.gz");
     assert_eq!(sibling.field("Content-Type"), Some("application/gzip"));
     assert_eq!(sibling.field("Content-Encoding"), None);
     let mut server = Server::with(&root, |options| options.precompressed = false);
-    assert_eq!(
-        server.get_with("/a.js", &["Accept-Encoding: br"]).text(),
-        "plain"
-    );
+    assert_eq!(server.get_with("/a.js", &["Accept-Encoding: br"]).text(), "plain");
 }
 
 #[test]
@@ -250,17 +177,9 @@ fn a_sibling_older_than_its_file_is_not_used() {
 #[test]
 fn dates_outside_the_format_are_bounded() {
     let root = Root::new(&[("future", "x")]);
-    set_modified(
-        &root,
-        "future",
-        std::time::Duration::from_secs(300_000_000_000),
-    );
+    set_modified(&root, "future", std::time::Duration::from_secs(300_000_000_000));
     let mut server = Server::new(&root);
-    let modified = server
-        .get("/future")
-        .field("Last-Modified")
-        .unwrap()
-        .to_owned();
+    let modified = server.get("/future").field("Last-Modified").unwrap().to_owned();
     let modified = httpdate::parse_http_date(&modified).unwrap();
     assert!(modified <= std::time::SystemTime::now() + server.files.ahead);
 }
