@@ -1,8 +1,8 @@
 //! Task 3: the application, the same under every model.
 //!
-//! A model decides which process or thread accepts, reads and writes; what a response *is* comes from
-//! an [`App`]. So that one application can run inside an event loop as well as on a thread of its own,
-//! [`App::handle`] never blocks. It answers, or says what the answer needs:
+//! A model decides which process or thread accepts, reads and writes; what a response *is* comes
+//! from an [`App`]. So that one application can run inside an event loop as well as on a thread of
+//! its own, [`App::handle`] never blocks. It answers, or says what the answer needs:
 //!
 //! ```text
 //!             ┌── Action::Done ───────────────► the response is in hand
@@ -13,8 +13,8 @@
 //! An application has two parts: itself, shared by all loops and threads (`Sync`), and
 //! [`App::Local`], one per loop or thread, where a cache needs no lock.
 //!
-//! What is *not* guaranteed: that `handle`, `work` and `resume` of one request see the same `Local` or
-//! run on the same thread; that a response is sent at all (its client may be gone).
+//! What is *not* guaranteed: that `handle`, `work` and `resume` of one request see the same `Local`
+//! or run on the same thread; that a response is sent at all (its client may be gone).
 
 use std::fs::File;
 use std::io;
@@ -99,8 +99,8 @@ pub trait App: Send + Sync + 'static {
     /// The part that each loop or thread has for itself.
     type Local;
 
-    /// Makes the local part of loop or thread number `index` (which is also the number of its slot of
-    /// counters), on that loop or thread.
+    /// Makes the local part of loop or thread number `index` (which is also the number of its slot
+    /// of counters), on that loop or thread.
     fn local(&self, index: usize) -> Self::Local;
 
     /// What to do with the body that follows this head. Not asked when none follows.
@@ -133,7 +133,8 @@ pub trait App: Send + Sync + 'static {
     }
 }
 
-/// A response body, or a part of one, that is written when there is room: what [`Piece::Generate`] holds.
+/// A response body, or a part of one, that is written when there is room: what [`Piece::Generate`]
+/// holds.
 ///
 /// It is `io::Read` under the same contract (0: the end), on the understanding that it never blocks
 /// on anything slower than a local file.

@@ -1,8 +1,9 @@
 //! The time, read once a turn and kept as text.
 //!
-//! A request needs the time twice: for its deadlines (monotonic) and for the `Date` field (RFC 9110,
-//! section 6.6.1: wall clock, whole seconds). Asking the kernel costs some 25 ns and formatting a
-//! date some 100; both are done here, once a turn and once a second, and everyone else borrows.
+//! A request needs the time twice: for its deadlines (monotonic) and for the `Date` field (RFC
+//! 9110, section 6.6.1: wall clock, whole seconds). Asking the kernel costs some 25 ns and
+//! formatting a date some 100; both are done here, once a turn and once a second, and everyone else
+//! borrows.
 
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,7 +1,8 @@
-//! Stampede: every classic concurrency model of network servers, from scratch, with no async runtime.
+//! Stampede: every classic concurrency model of network servers, from scratch, with no async
+//! runtime.
 //!
-//! A server does three tasks for every client; a concurrency model decides which process or thread does
-//! which. The models share everything else:
+//! A server does three tasks for every client; a concurrency model decides which process or thread
+//! does which. The models share everything else:
 //!
 //! ```text
 //! bin/       a few lines each: cargo run --release --bin sped
@@ -13,8 +14,8 @@
 //! reactor    the operating system: readiness, sockets, buffers, timers
 //! ```
 //!
-//! The crate is a framework, too: [`server::main`] runs an [`app::App`] of one's own under a model chosen
-//! by name (see `servers/examples/hello.rs`).
+//! The crate is a framework, too: [`server::main`] runs an [`app::App`] of one's own under a model
+//! chosen by name (see `servers/examples/hello.rs`).
 
 pub mod access_log;
 pub mod app;

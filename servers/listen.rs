@@ -1,11 +1,11 @@
 //! From the addresses that a person named to sockets that listen.
 //!
 //! Three ways lead to a listener: bound here (TCP), made in the file system (Unix, removed in the
-//! end), or inherited (`fd:N`, systemd's LISTEN_FDS), when somebody else bound it, perhaps to a port
-//! that we would not be allowed.
+//! end), or inherited (`fd:N`, systemd's LISTEN_FDS), when somebody else bound it, perhaps to a
+//! port that we would not be allowed.
 //!
-//! *Not* guaranteed: that a Unix socket's file is removed when the process is killed; the next server
-//! at that path replaces it.
+//! *Not* guaranteed: that a Unix socket's file is removed when the process is killed; the next
+//! server at that path replaces it.
 
 use std::fs;
 use std::io;
@@ -56,8 +56,8 @@ fn open_one(addr: &ListenAddr, options: &Options) -> io::Result<Listening> {
     Ok(Listening { listener, url, file })
 }
 
-/// Binds a TCP address. `[::]` stands for every address of the machine, as far as it can: it takes IPv4
-/// too unless that was asked for by itself, and where there is no IPv6 it is IPv4's.
+/// Binds a TCP address. `[::]` stands for every address of the machine, as far as it can: it takes
+/// IPv4 too unless that was asked for by itself, and where there is no IPv6 it is IPv4's.
 fn bind_tcp(addr: SocketAddr, options: &Options) -> io::Result<Listener> {
     let takes_v4 = takes_v4_too(addr, &options.listen);
     let tcp = ListenOptions { v6only: !takes_v4, ..listen_options(options) };
@@ -95,8 +95,8 @@ fn listen_options(options: &Options) -> ListenOptions {
 
 /// Takes over a descriptor that was passed to this process.
 ///
-/// It becomes non-blocking for everybody who shares its open file description: the parent that keeps
-/// it, too, if it ever accepts by itself.
+/// It becomes non-blocking for everybody who shares its open file description: the parent that
+/// keeps it, too, if it ever accepts by itself.
 fn inherit(fd: RawFd, options: &Options) -> Result<Listener, String> {
     let socket = take(fd).map_err(|error| format!("{error}; is it passed to this process?"))?;
     let kind = socket_number(&socket, libc::SO_TYPE);

@@ -4,7 +4,8 @@
 //! arguments, environment ─► Options ─► listeners ─► application ─► Model::run ─► exit status
 //! ```
 //!
-//! Whatever is wrong is said in one line on standard error that names the thing, the cause and the mend.
+//! Whatever is wrong is said in one line on standard error that names the thing, the cause and the
+//! mend.
 
 use std::ffi::OsString;
 use std::io;

@@ -1,7 +1,8 @@
-//! A warm server allocates nothing for a request: counted by the allocator of a process that serves.
+//! A warm server allocates nothing for a request: counted by the allocator of a process that
+//! serves.
 //!
-//! The server runs on a thread of this test's own process, because only there can its allocations be told
-//! from anybody else's. It runs until the process ends.
+//! The server runs on a thread of this test's own process, because only there can its allocations
+//! be told from anybody else's. It runs until the process ends.
 
 mod common;
 
@@ -25,7 +26,8 @@ use common::{Client, get, request};
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// Whether this thread serves. A constant without a destructor: asking for it allocates nothing.
+    /// Whether this thread serves. A constant without a destructor: asking for it allocates
+    /// nothing.
     static SERVES: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -1,4 +1,5 @@
-//! Request bodies: with a length, chunked, expected with 100-continue, cut anywhere, refused when broken.
+//! Request bodies: with a length, chunked, expected with 100-continue, cut anywhere, refused when
+//! broken.
 //!
 //! `/echo` answers with the request as it was received: its head byte for byte, its body decoded.
 

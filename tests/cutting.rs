@@ -1,8 +1,8 @@
 //! However requests are cut into reads, the answers are the same bytes, in the same order.
 //!
-//! That two pieces arrive in two reads is made certain by a second connection: the server has one loop,
-//! which handles readiness in the order in which it came about, so an answer to a ping that was sent
-//! after a piece means that the piece has been read.
+//! That two pieces arrive in two reads is made certain by a second connection: the server has one
+//! loop, which handles readiness in the order in which it came about, so an answer to a ping that
+//! was sent after a piece means that the piece has been read.
 
 mod common;
 

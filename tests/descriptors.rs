@@ -1,4 +1,5 @@
-//! Descriptors: what connections use comes back, and running out of them stops nothing but accepting.
+//! Descriptors: what connections use comes back, and running out of them stops nothing but
+//! accepting.
 
 mod common;
 
@@ -54,8 +55,8 @@ fn server_with_descriptors(count: u32) -> Server {
     Server::spawn(command)
 }
 
-/// `accept` fails with EMFILE while the listener stays readable: a loop that only tries again would turn
-/// at full speed, and one that closes the listener would never serve again.
+/// `accept` fails with EMFILE while the listener stays readable: a loop that only tries again would
+/// turn at full speed, and one that closes the listener would never serve again.
 #[test]
 fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     const DESCRIPTORS: u32 = 64;
@@ -97,7 +98,8 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     assert_eq!(server.get("/plaintext").status, 200);
 }
 
-/// A client in the queue is let in when another leaves, at once and not when a pause happens to end.
+/// A client in the queue is let in when another leaves, at once and not when a pause happens to
+/// end.
 #[test]
 fn a_descriptor_that_comes_back_is_used_again() {
     let server = server_with_descriptors(40);

@@ -1,5 +1,5 @@
-//! Limits of each kind: what is over the limit is refused with its own status, what is just under it
-//! is served, and a refused client can read the answer although it was still sending.
+//! Limits of each kind: what is over the limit is refused with its own status, what is just under
+//! it is served, and a refused client can read the answer although it was still sending.
 
 mod common;
 
@@ -108,8 +108,8 @@ fn a_chunked_body_is_413_when_it_has_become_too_long() {
     expect_refusal(&mut client, 413);
 }
 
-/// The kernel answers bytes for a closed socket with RST, which makes the client's kernel throw away
-/// what it has received: so the server must read on for a while (RFC 9112, section 9.6).
+/// The kernel answers bytes for a closed socket with RST, which makes the client's kernel throw
+/// away what it has received: so the server must read on for a while (RFC 9112, section 9.6).
 #[test]
 fn a_refusal_reaches_a_client_that_is_still_sending() {
     let server = Server::demo();
@@ -200,7 +200,8 @@ fn bodies_beyond_the_memory_for_all_of_them_are_503() {
     assert_eq!(server.exchange(&large).status, 200);
 }
 
-/// The pool runs dry of responses that are still being read; each goes on as soon as its client reads.
+/// The pool runs dry of responses that are still being read; each goes on as soon as its client
+/// reads.
 #[test]
 fn more_readers_than_buffers_take_turns() {
     const LEN: usize = 6_000_000;

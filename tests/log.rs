@@ -1,5 +1,5 @@
-//! The access log from outside: a line for each response, none that a client has made up, and never at
-//! the price of those who are served.
+//! The access log from outside: a line for each response, none that a client has made up, and never
+//! at the price of those who are served.
 
 mod common;
 

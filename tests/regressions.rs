@@ -12,8 +12,8 @@ fn padded(target: &str, bytes: usize) -> Vec<u8> {
     request("GET", target, &[&format!("X-Pad: {}", "x".repeat(bytes))])
 }
 
-/// The time for a whole request once ran from its connection's first one, if they were pipelined behind
-/// a wait.
+/// The time for a whole request once ran from its connection's first one, if they were pipelined
+/// behind a wait.
 #[test]
 fn each_pipelined_request_has_its_own_time() {
     let server = Server::start(&["--demo", "--request-timeout", "1500ms"]);

@@ -1,4 +1,5 @@
-//! Which representation of a file is served: whole or in part, compressed or not, new or not at all.
+//! Which representation of a file is served: whole or in part, compressed or not, new or not at
+//! all.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! The site from outside: what is beneath the root is served by all its names, and nothing beyond it is.
+//! The site from outside: what is beneath the root is served by all its names, and nothing beyond
+//! it is.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! Clients that read slowly, write slowly, close early or not at all cost their neighbours nothing and
-//! the server little.
+//! Clients that read slowly, write slowly, close early or not at all cost their neighbours nothing
+//! and the server little.
 
 mod common;
 

@@ -1,7 +1,8 @@
 //! What a request costs in system calls, counted by strace.
 //!
-//! A request under load costs one receive and one send; everything else (waiting, accepting, registering,
-//! timers, the clock) is shared or done once a connection. These are the numbers of the README.
+//! A request under load costs one receive and one send; everything else (waiting, accepting,
+//! registering, timers, the clock) is shared or done once a connection. These are the numbers of
+//! the README.
 
 #![cfg(target_os = "linux")]
 

@@ -155,7 +155,8 @@ fn a_body_below_its_rate_is_answered_408() {
     assert_eq!(server.metric("timeouts_body_total"), 1);
 }
 
-/// A response that nobody takes: the connection is reset, for FIN would wait behind the unsent bytes.
+/// A response that nobody takes: the connection is reset, for FIN would wait behind the unsent
+/// bytes.
 #[test]
 fn a_client_that_stops_reading_is_reset() {
     let server = Server::start(&["--demo", "--write-timeout", SHORT_TEXT]);

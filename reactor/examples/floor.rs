@@ -2,7 +2,8 @@
 //!
 //! One thread, epoll(7) by edges, one recv(2) and one send(2) a request. It understands nothing of
 //! HTTP but the blank line that ends a head: for each one it answers a constant. No timeouts, no
-//! limits, no parsing, no Date that is true. Built on libc alone, so that it measures nothing of ours.
+//! limits, no parsing, no Date that is true. Built on libc alone, so that it measures nothing of
+//! ours.
 //!
 //! All answers are the same bytes, so that the stream of answers is periodic, and what a connection
 //! is owed is two numbers: where it is within an answer, and how many bytes are left to send.

@@ -1,7 +1,7 @@
 //! Deadlines without sockets: `cargo run --example timer 30 5 500` (milliseconds, the default).
 //!
-//! Every argument is a source with one deadline. One more source beats once in 100 ms for as long as
-//! any is left, by arming its deadline anew.
+//! Every argument is a source with one deadline. One more source beats once in 100 ms for as long
+//! as any is left, by arming its deadline anew.
 
 use reactor::event_loop::{Config, EventLoop, Handler};
 use reactor::{Readiness, Token};

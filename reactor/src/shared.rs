@@ -68,7 +68,8 @@ impl<T: Zeroable> SharedTable<T> {
 }
 
 impl<T: Zeroable> SharedTable<T> {
-    /// A hold on one element that is as cheap to follow as a reference; `None` when there are fewer.
+    /// A hold on one element that is as cheap to follow as a reference; `None` when there are
+    /// fewer.
     pub fn slot(&self, index: usize) -> Option<SharedSlot<T>> {
         let element = NonNull::from(self.get(index)?);
         Some(SharedSlot { element, _mapping: Arc::clone(&self.mapping) })
@@ -101,8 +102,8 @@ impl<T: Zeroable> Deref for SharedTable<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: the mapping holds len elements, began as zeroes (valid, says Zeroable), is aligned
-        // to a page, lives as long as self, and is changed only by atomics.
+        // SAFETY: the mapping holds len elements, began as zeroes (valid, says Zeroable), is
+        // aligned to a page, lives as long as self, and is changed only by atomics.
         unsafe { std::slice::from_raw_parts(self.first().as_ptr(), self.len) }
     }
 }

@@ -4,8 +4,8 @@
 //!  kill(2) --> blocked, waits in the kernel --> signalfd / EVFILT_SIGNAL is readable --> next()
 //! ```
 //!
-//! A signal that is to be read must be **blocked**, or else it is delivered. [`Signals::new`] blocks
-//! for the calling thread alone, which means:
+//! A signal that is to be read must be **blocked**, or else it is delivered. [`Signals::new`]
+//! blocks for the calling thread alone, which means:
 //!
 //! - Threads started later inherit the mask; threads that ran before do not, and a signal sent to
 //!   the process is delivered to any thread that lets it in. So make `Signals` before any thread.

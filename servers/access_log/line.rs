@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Whatever a client sends, it cannot forge a line, a field or a terminal's escape sequence: a line
-//! consists of printable ASCII. The common formats write every other byte, the quote and the backslash
-//! as `\xHH`; JSON has its own escapes, and what is not UTF-8 becomes U+FFFD there.
+//! consists of printable ASCII. The common formats write every other byte, the quote and the
+//! backslash as `\xHH`; JSON has its own escapes, and what is not UTF-8 becomes U+FFFD there.
 
 use std::io::Write as _;
 

@@ -6,13 +6,13 @@
 //!                             └ full: the line is dropped and counted
 //! ```
 //!
-//! A file takes a batch in one `write(2)`. A pipe or a terminal that nobody reads would block the whole
-//! server there; it is asked first whether it has room, and is given no more than what then fits
-//! (see `output.rs`). What it does not take waits, up to a bound.
+//! A file takes a batch in one `write(2)`. A pipe or a terminal that nobody reads would block the
+//! whole server there; it is asked first whether it has room, and is given no more than what then
+//! fits (see `output.rs`). What it does not take waits, up to a bound.
 //!
-//! *Not* guaranteed: that a line survives a reader who is too slow (see [`AccessLog::take_dropped`]);
-//! that a file's contents are on the disk (nothing is synced); the order of lines that are completed
-//! later ([`AccessLog::hold`]).
+//! *Not* guaranteed: that a line survives a reader who is too slow (see
+//! [`AccessLog::take_dropped`]); that a file's contents are on the disk (nothing is synced); the
+//! order of lines that are completed later ([`AccessLog::hold`]).
 
 use std::io;
 use std::mem;

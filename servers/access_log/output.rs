@@ -1,10 +1,10 @@
 //! Where the lines go, without ever waiting there.
 //!
-//! A file of our own is opened non-blocking, which a regular file ignores and a named pipe needs. Standard
-//! output is not ours alone: `O_NONBLOCK` set on it would also hold for the shell that shares the
-//! open file description. So it is asked by `poll(2)`, and then given at most `PIPE_BUF` bytes, which a pipe
-//! that is writable takes whole (pipe(7)); cut at a line's end, they also arrive in one piece beside
-//! the lines of other processes.
+//! A file of our own is opened non-blocking, which a regular file ignores and a named pipe needs.
+//! Standard output is not ours alone: `O_NONBLOCK` set on it would also hold for the shell that
+//! shares the open file description. So it is asked by `poll(2)`, and then given at most `PIPE_BUF`
+//! bytes, which a pipe that is writable takes whole (pipe(7)); cut at a line's end, they also
+//! arrive in one piece beside the lines of other processes.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -65,8 +65,8 @@ impl Output {
         Ok(true)
     }
 
-    /// Writes as much as there is room for; returns how much. What cannot be written now (no room, a
-    /// full disk, a reader that went away) may be later.
+    /// Writes as much as there is room for; returns how much. What cannot be written now (no room,
+    /// a full disk, a reader that went away) may be later.
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
         while written < bytes.len() {

@@ -7,11 +7,12 @@
 //!                       └────── epoll_wait ◄──────┘
 //! ```
 //!
-//! One loop does all three tasks for all clients. It never waits for a client, so ten thousand idle or
-//! slow ones cost it nothing; but while it works for one, all others wait. That is the lesson: try
-//! `/work?us=1000000` and `/plaintext` at the same time.
+//! One loop does all three tasks for all clients. It never waits for a client, so ten thousand idle
+//! or slow ones cost it nothing; but while it works for one, all others wait. That is the lesson:
+//! try `/work?us=1000000` and `/plaintext` at the same time.
 //!
-//! Pai, Druschel and Zwaenepoel, "Flash: An Efficient and Portable Web Server", USENIX 1999, section 3.3.
+//! Pai, Druschel and Zwaenepoel, "Flash: An Efficient and Portable Web Server", USENIX 1999,
+//! section 3.3.
 
 use std::io;
 use std::sync::Arc;

@@ -1,20 +1,22 @@
 //! How many descriptors this process may have, and so how many connections.
 //!
-//! The soft limit is by tradition 1,024, for the sake of programs that use `select(2)`; a program that
-//! does not may raise it to the hard limit, and is meant to.
+//! The soft limit is by tradition 1,024, for the sake of programs that use `select(2)`; a program
+//! that does not may raise it to the hard limit, and is meant to.
 
 use std::io;
 
-/// Descriptors kept for everything that is not a connection, as a sum:
-/// 256 cached open files, 128 files that responses in flight hold beyond the cache, 128 for listeners,
-/// pollers, logs, signals and whatever the C library opens in passing.
+/// Descriptors kept for everything that is not a connection, as a sum: 256 cached open files, 128
+/// files that responses in flight hold beyond the cache, 128 for listeners, pollers, logs, signals
+/// and whatever the C library opens in passing.
 const RESERVE: u64 = 256 + 128 + 128;
 
-/// The default stops here however many descriptors there may be: containers are often given a billion,
-/// and a table for all of them is memory that nobody asked for. `--max-connections` may say more.
+/// The default stops here however many descriptors there may be: containers are often given a
+/// billion, and a table for all of them is memory that nobody asked for. `--max-connections` may
+/// say more.
 const CONNECTIONS_DEFAULT_MAX: u64 = 100_000;
 
-/// The limit to reckon with where the system names none: macOS says "infinity" and means `OPEN_MAX`.
+/// The limit to reckon with where the system names none: macOS says "infinity" and means
+/// `OPEN_MAX`.
 const UNLIMITED: u64 = 10_240;
 
 /// How many connections the hard limit allows beside everything else; at least half of it.

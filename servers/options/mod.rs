@@ -102,7 +102,8 @@ pub struct Limits {
     pub body: u64,
     /// Connections open at once.
     pub connections: u32,
-    /// Requests that one connection may send; 0: any number, since an old connection costs us nothing.
+    /// Requests that one connection may send; 0: any number, since an old connection costs us
+    /// nothing.
     pub requests: u32,
     /// Bytes of memory that all collected bodies together may hold.
     pub body_memory: usize,
@@ -130,7 +131,8 @@ pub struct Timeouts {
 pub struct Buffers {
     /// How many.
     pub count: usize,
-    /// Bytes of each: it must hold a head or a target with something to spare, see [`Options::check`].
+    /// Bytes of each: it must hold a head or a target with something to spare, see
+    /// [`Options::check`].
     pub size: usize,
 }
 

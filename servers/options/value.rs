@@ -1,7 +1,7 @@
 //! The text of a value: sizes `16K`, times `500ms`, addresses `[::1]:8080`, switches `on`.
 //!
-//! Each kind is read by one function and written by another, so that what `--help` shows as a default
-//! can be given back as it stands.
+//! Each kind is read by one function and written by another, so that what `--help` shows as a
+//! default can be given back as it stands.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;

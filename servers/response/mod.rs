@@ -1,8 +1,9 @@
 //! A response on its way into the output buffer.
 //!
-//! The head is written straight into the buffer that the next `send` takes, in the order in which it
-//! goes out; small bodies follow it there, so that a whole pipelined batch is one `send`. What is large or
-//! not yet known stays behind as [`Piece`]s, which the driver sends when the socket has room:
+//! The head is written straight into the buffer that the next `send` takes, in the order in which
+//! it goes out; small bodies follow it there, so that a whole pipelined batch is one `send`. What
+//! is large or not yet known stays behind as [`Piece`]s, which the driver sends when the socket has
+//! room:
 //!
 //! ```text
 //! out buffer  [head₁ body₁][head₂ body₂][head₃ ]   ──► one send

@@ -1,4 +1,5 @@
-//! What of a body is not in the output buffer: bytes in shared memory, a range of a file, a generator.
+//! What of a body is not in the output buffer: bytes in shared memory, a range of a file, a
+//! generator.
 //!
 //! A response has a few of them at most, in a row, and they are sent one after the other as the
 //! socket has room. There is no list on the heap: [`PIECES_MAX`] places, of which most are empty.

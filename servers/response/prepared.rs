@@ -11,7 +11,8 @@ use super::COPY_BYTES_MAX;
 /// The room that [`Clock::date_tail`] takes.
 pub(super) const DATE_TAIL: &[u8; 39] = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
 
-/// A response whose head never changes but for `Date` and `Connection`: prepared once, copied often.
+/// A response whose head never changes but for `Date` and `Connection`: prepared once, copied
+/// often.
 ///
 /// ```text
 /// image  status line, fields | Date: 29 bytes CRLF CRLF | body, when it is small

@@ -9,12 +9,12 @@
 //! | `/sleep?ms=N`  | a *wait*: N milliseconds, standing for the answer of another service       |
 //! | `/bytes?n=N`   | a large response, made as the client takes it                              |
 //!
-//! All read only (GET and HEAD), but `/echo`, which answers every method. An argument that is missing
-//! has a default; one that is no number, or too large, is a 400 that says what is allowed. Other
-//! parameters are ignored, and of a repeated one the first counts.
+//! All read only (GET and HEAD), but `/echo`, which answers every method. An argument that is
+//! missing has a default; one that is no number, or too large, is a 400 that says what is allowed.
+//! Other parameters are ignored, and of a repeated one the first counts.
 //!
-//! What is *not* guaranteed: that `/work` takes N microseconds by the clock on the wall (it takes as
-//! long as N microseconds of processor time take to come by); that `/sleep` waits no longer.
+//! What is *not* guaranteed: that `/work` takes N microseconds by the clock on the wall (it takes
+//! as long as N microseconds of processor time take to come by); that `/sleep` waits no longer.
 
 mod echo;
 mod pattern;

@@ -108,8 +108,8 @@ impl Site {
         }
     }
 
-    /// The places that are not measured in instructions: a call of their own, so that the one that is
-    /// can be inlined into the driver.
+    /// The places that are not measured in instructions: a call of their own, so that the one that
+    /// is can be inlined into the driver.
     #[inline(never)]
     fn handle_place(
         &self,

@@ -1,5 +1,5 @@
-//! What the integration tests share: a server started for one test, a client that speaks raw bytes, and
-//! ways to look at the server from outside.
+//! What the integration tests share: a server started for one test, a client that speaks raw bytes,
+//! and ways to look at the server from outside.
 //!
 //! ```text
 //! test ── Client (bytes, FIN, RST) ──► sped ◄── Server (arguments, signals, exit status)
@@ -7,8 +7,8 @@
 //!                                       └───── observe (descriptors, memory, CPU time, system calls)
 //! ```
 //!
-//! Nothing here sleeps for a guessed time. Where the kernel gives no readiness signal, [`until`] asks
-//! again until the answer is yes, and fails loudly after [`PATIENCE`].
+//! Nothing here sleeps for a guessed time. Where the kernel gives no readiness signal, [`until`]
+//! asks again until the answer is yes, and fails loudly after [`PATIENCE`].
 
 // Every file of tests is a crate of its own and uses a part of this one.
 #![allow(dead_code)]
@@ -92,7 +92,8 @@ pub fn post_chunked(target: &str, fields: &[&str], chunks: &[&[u8]]) -> Vec<u8> 
     bytes
 }
 
-/// Bytes without a pattern that a mistake in an offset could hide behind; the same for the same seed.
+/// Bytes without a pattern that a mistake in an offset could hide behind; the same for the same
+/// seed.
 pub fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut bytes = Vec::with_capacity(len + 8);

@@ -21,8 +21,8 @@ pub fn pss_bytes(pid: u32) -> u64 {
     kib * 1024
 }
 
-/// The fields of a process's state, from the third on (`proc_pid_stat(5)`): the second, the command's
-/// name in parentheses, may hold anything.
+/// The fields of a process's state, from the third on (`proc_pid_stat(5)`): the second, the
+/// command's name in parentheses, may hold anything.
 fn state(pid: u32) -> Vec<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server's state");
     let fields = &text[text.rfind(')').expect("a closing parenthesis") + 2..];
@@ -35,8 +35,8 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     ticks as f64 / os::ticks_per_second()
 }
 
-/// Waits until a process sleeps and goes on sleeping: it has done all that it can. (One that waits for
-/// a processor on a loaded machine does not sleep.)
+/// Waits until a process sleeps and goes on sleeping: it has done all that it can. (One that waits
+/// for a processor on a loaded machine does not sleep.)
 pub fn until_at_rest(pid: u32) {
     let mut awake = 0;
     steady("a server at rest", Duration::from_millis(100), || {

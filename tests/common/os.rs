@@ -29,8 +29,8 @@ pub fn reset_on_close(socket: impl AsFd) {
     set_option(socket, libc::SOL_SOCKET, libc::SO_LINGER, linger).expect("SO_LINGER");
 }
 
-/// Connects with a receive buffer of about `receive_bytes`: the kernel takes little on our behalf. It
-/// must be set before connecting, because the window is announced then.
+/// Connects with a receive buffer of about `receive_bytes`: the kernel takes little on our behalf.
+/// It must be set before connecting, because the window is announced then.
 pub fn connect_with_window(to: SocketAddr, receive_bytes: i32) -> io::Result<TcpStream> {
     let SocketAddr::V4(to) = to else {
         return Err(io::ErrorKind::Unsupported.into());

@@ -1,8 +1,8 @@
 //! What a strict HTTP/1.1 origin server answers, row by row, over a socket: RFC 9112 (messages) and
 //! RFC 9110 (semantics).
 //!
-//! A row is a number, what is sent, the status that must come back, and whether the connection is open
-//! afterwards. Where the RFCs leave a choice, the row says what this server has chosen.
+//! A row is a number, what is sent, the status that must come back, and whether the connection is
+//! open afterwards. Where the RFCs leave a choice, the row says what this server has chosen.
 //!
 //! ```text
 //! heads.rs      request line, target forms, version, Host, fields
@@ -92,8 +92,8 @@ impl Fixture {
         Fixture { server, _root: root }
     }
 
-    /// The file's entity tag. It is weak as long as the file might change again within the resolution
-    /// of its times: this waits until it is strong.
+    /// The file's entity tag. It is weak as long as the file might change again within the
+    /// resolution of its times: this waits until it is strong.
     fn tag(&self) -> String {
         let tag = || {
             let answer = self.server.get("/index.html");

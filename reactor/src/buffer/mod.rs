@@ -14,8 +14,8 @@
 //!   atomic read-modify-write. A free list is a chain through the first bytes of the free buffers.
 //! * A [`Buffer`] may go to any thread. Dropped there it is pushed on a stack that is never popped
 //!   from, only taken as a whole by the owner: no lock, and no ABA problem (which needs a pop).
-//! * Buffers that were used before are preferred to fresh ones, whose pages have never been touched:
-//!   a pool of 64 MiB that has served three clients at a time occupies three buffers.
+//! * Buffers that were used before are preferred to fresh ones, whose pages have never been
+//!   touched: a pool of 64 MiB that has served three clients at a time occupies three buffers.
 //! * A pool that is dry says `None`. What happens then is decided by who asks (pause reading, as a
 //!   rule); there is never an allocation behind one's back.
 //! * The region outlives the pool as long as a buffer lives: the last one to go unmaps it.
@@ -182,7 +182,8 @@ impl Buffer {
     /// The bytes that fit in all, whatever is in it.
     #[inline]
     pub fn capacity(&self) -> usize {
-        // SAFETY: a region, with its classes, is not freed while one of its blocks is out, as this is.
+        // SAFETY: a region, with its classes, is not freed while one of its blocks is out, as this
+        // is.
         unsafe { self.class.as_ref() }.size()
     }
 

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! The loop knows *sources*: a slot with a generation (the [`Token`]), perhaps watched by the
-//! [`Poller`], perhaps with a deadline, perhaps on the ready list. It owns no descriptor, and it does
-//! not know what a source is: a [`Handler`] keeps that in tables of its own, by [`Token::slot`].
+//! [`Poller`], perhaps with a deadline, perhaps on the ready list. It owns no descriptor, and it
+//! does not know what a source is: a [`Handler`] keeps that in tables of its own, by
+//! [`Token::slot`].
 //!
 //! * [`reserve`](EventLoop::reserve) makes a source without a system call. A connection that is
 //!   answered at once and closed is never registered with the kernel at all.

@@ -5,8 +5,9 @@
 //! **Lazy deadlines.** A connection's deadline moves later with every request, and hardly ever
 //! comes. So moving it later only writes it down here; the timer in the wheel stays where it is,
 //! too early, and when it fires and finds that the deadline has moved, it is armed again for the
-//! rest of the way. A connection that is busy for an hour with a deadline of a minute costs 60 timer
-//! operations, not one a request. The invariant: *a source's timer is never later than its deadline*.
+//! rest of the way. A connection that is busy for an hour with a deadline of a minute costs 60
+//! timer operations, not one a request. The invariant: *a source's timer is never later than its
+//! deadline*.
 //!
 //! **Two ready lists.** One is filled while the other is served, so that a source which is not done
 //! after its share has to wait for the next turn like everybody else. A source remembers which

@@ -77,8 +77,8 @@ fn watched_pair(ev: &mut EventLoop, trigger: Trigger) -> (Token, UnixStream, Uni
     (token, ours, theirs)
 }
 
-/// Closes `old` and gives its number to `new`, as the next accept(2) would. In one step, because the
-/// other tests of this process open descriptors at the same time.
+/// Closes `old` and gives its number to `new`, as the next accept(2) would. In one step, because
+/// the other tests of this process open descriptors at the same time.
 fn reopen_as(old: UnixStream, new: UnixStream) -> UnixStream {
     let number = old.into_raw_fd();
     // SAFETY: `number` is open and ours; dup2 closes it and opens it anew.

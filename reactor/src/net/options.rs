@@ -38,7 +38,8 @@ pub struct ListenOptions {
     pub fastopen: Option<u32>,
     /// Send small segments at once instead of waiting for an acknowledgement (RFC 896).
     pub nodelay: bool,
-    /// What happens to unsent bytes on close: see [`Stream::set_linger`](super::Stream::set_linger).
+    /// What happens to unsent bytes on close: see
+    /// [`Stream::set_linger`](super::Stream::set_linger).
     pub linger: Option<Duration>,
     /// The congestion control algorithm, by the system's name for it.
     pub congestion: Option<String>,
@@ -67,7 +68,8 @@ pub(super) fn before_bind(
     is_v6: bool,
     options: &ListenOptions,
 ) -> io::Result<()> {
-    // Without it a restarted server waits a minute for its predecessor's connections to be forgotten.
+    // Without it a restarted server waits a minute for its predecessor's connections to be
+    // forgotten.
     named("SO_REUSEADDR", set_flag(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, true))?;
     if is_v6 {
         let set = set_flag(socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, options.v6only);

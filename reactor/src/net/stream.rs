@@ -17,8 +17,8 @@ const PIECES_MAX: usize = 1_024;
 
 /// A stream socket: a descriptor and nothing else.
 ///
-/// Methods take `&self`: the kernel serialises. An accepted one is non-blocking; one that comes from
-/// elsewhere is as it was ([`set_nonblocking`](Stream::set_nonblocking)).
+/// Methods take `&self`: the kernel serialises. An accepted one is non-blocking; one that comes
+/// from elsewhere is as it was ([`set_nonblocking`](Stream::set_nonblocking)).
 #[derive(Debug)]
 pub struct Stream {
     fd: OwnedFd,
@@ -114,8 +114,9 @@ impl Stream {
 
     /// What becomes of unsent bytes when the stream is closed.
     ///
-    /// `None`: the kernel goes on sending. A time: so it does, for that long (whole seconds, rounded
-    /// up; a blocking socket's close waits). Zero: they are dropped and the peer gets a reset.
+    /// `None`: the kernel goes on sending. A time: so it does, for that long (whole seconds,
+    /// rounded up; a blocking socket's close waits). Zero: they are dropped and the peer gets a
+    /// reset.
     pub fn set_linger(&self, time: Option<Duration>) -> io::Result<()> {
         options::set_linger(self.as_fd(), time)
     }

@@ -16,8 +16,8 @@
 //!   process took the connection, a checksum was wrong). Sources are non-blocking.
 //! - An event may be **stale**: when the source of an earlier event of the same batch made us close
 //!   this one, its event is still in the array. Tokens carry a generation for that.
-//! - With [`Trigger::Edge`] there is one report per edge: nothing more is said about bytes that were
-//!   left unread. But several edges may be one report, and one edge may be reported twice.
+//! - With [`Trigger::Edge`] there is one report per edge: nothing more is said about bytes that
+//!   were left unread. But several edges may be one report, and one edge may be reported twice.
 //! - Both directions of a source come as one event (epoll) or as two (kqueue).
 //! - A closed descriptor leaves the list by itself only if nobody else has it open (a duplicate, a
 //!   forked child): [`delete`](Poller::delete) it first where that may be.

@@ -1,11 +1,12 @@
 //! Task 1: accepting, and pausing when the system has nothing left to accept with.
 //!
-//! Listeners are level-triggered: what one turn leaves in the queue is reported again. So a turn takes
-//! what it may expect (see [`Budget`]) instead of draining until `EAGAIN`.
+//! Listeners are level-triggered: what one turn leaves in the queue is reported again. So a turn
+//! takes what it may expect (see [`Budget`]) instead of draining until `EAGAIN`.
 //!
-//! At `EMFILE`, `ENFILE`, `ENOBUFS` and `ENOMEM` a level-triggered listener would spin: the queue is not
-//! empty and cannot be emptied. The listener is taken out of the poller and put back when a
-//! connection has closed or a moment has passed. The connections in its queue lose nothing but time.
+//! At `EMFILE`, `ENFILE`, `ENOBUFS` and `ENOMEM` a level-triggered listener would spin: the queue
+//! is not empty and cannot be emptied. The listener is taken out of the poller and put back when a
+//! connection has closed or a moment has passed. The connections in its queue lose nothing but
+//! time.
 
 use std::io;
 
@@ -32,9 +33,9 @@ pub(super) struct Acceptor {
 
 /// How many connections a turn takes from a listener.
 ///
-/// Measured, an `accept4(2)` that finds nothing costs 4 µs and one more `epoll_wait(2)` 0.13 µs. So the
-/// budget is what was there last time; it doubles after some turns that have all used it up; and whenever
-/// that turns out to be too much, the next attempt comes twice as late.
+/// Measured, an `accept4(2)` that finds nothing costs 4 µs and one more `epoll_wait(2)` 0.13 µs. So
+/// the budget is what was there last time; it doubles after some turns that have all used it up;
+/// and whenever that turns out to be too much, the next attempt comes twice as late.
 struct Budget {
     accepts: u32,
     /// Turns in a row that have used it up.
@@ -155,9 +156,9 @@ impl<A: App> Driver<A> {
             return;
         };
         if let Some(time) = self.linger {
-            // Any time but zero is undone, also where the listener hands it down: `close` would block for
-            // it, with all other clients, although the socket is non-blocking (`socket(7)`).
-            // Best effort: a Unix socket has no such option.
+            // Any time but zero is undone, also where the listener hands it down: `close` would
+            // block for it, with all other clients, although the socket is non-blocking
+            // (`socket(7)`). Best effort: a Unix socket has no such option.
             let _ = stream.set_linger(time.is_zero().then_some(time));
         }
         self.engine.admitted(ev.now_ms(), token, peer);

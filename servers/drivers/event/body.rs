@@ -1,8 +1,9 @@
 //! Request bodies: discarded, collected or streamed, as the application decided after the head.
 //!
-//! A collected body that is there whole, as most are, is handed over where it lies. Else the head is put
-//! aside and the body gathered behind it, on the heap, because it may be larger than any buffer: each
-//! request's share is bounded by `--max-body`, that of all together by `--body-memory` (503 above).
+//! A collected body that is there whole, as most are, is handed over where it lies. Else the head
+//! is put aside and the body gathered behind it, on the heap, because it may be larger than any
+//! buffer: each request's share is bounded by `--max-body`, that of all together by `--body-memory`
+//! (503 above).
 
 use bytes::BufMut;
 use http::{Event, Framing, Status};
@@ -42,8 +43,8 @@ impl<A: App> Engine<A> {
     /// The answer does not need the body: it goes out first.
     fn discard(&mut self, ev: &mut EventLoop, connection: &mut Connection, head_bytes: &[u8]) {
         if connection.http.expects_continue() {
-            // The final status takes the place of 100, and whether the body still comes is the client's
-            // choice: the connection cannot be used again (RFC 9110, section 10.1.1).
+            // The final status takes the place of 100, and whether the body still comes is the
+            // client's choice: the connection cannot be used again (RFC 9110, section 10.1.1).
             connection.http.close();
         }
         self.answer_body(ev, connection, head_bytes, &[]);
@@ -120,8 +121,8 @@ impl<A: App> Engine<A> {
         exchange.body = body;
     }
 
-    /// Whether so many bytes more may be held outside the buffers, heads that wait for their body or for
-    /// a time among them.
+    /// Whether so many bytes more may be held outside the buffers, heads that wait for their body
+    /// or for a time among them.
     pub(super) fn has_memory(&self, bytes: usize) -> bool {
         bytes <= self.body_memory_max.saturating_sub(self.body_bytes_held)
     }

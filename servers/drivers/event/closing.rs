@@ -1,8 +1,9 @@
 //! How a connection ends.
 //!
-//! A connection that is closed while the peer's bytes lie unread makes the kernel answer with RST, which
-//! can overtake the response and destroy it at the client. So after a refusal the server sends FIN, reads
-//! what still comes for a bounded time, and only then closes (RFC 9112, section 9.6).
+//! A connection that is closed while the peer's bytes lie unread makes the kernel answer with RST,
+//! which can overtake the response and destroy it at the client. So after a refusal the server
+//! sends FIN, reads what still comes for a bounded time, and only then closes (RFC 9112, section
+//! 9.6).
 
 use http::{Method, Status, Version};
 use reactor::{Buffer, EventLoop, Token};
@@ -18,8 +19,8 @@ pub(super) const LINGER_MS: u64 = 2_000;
 const LINGER_READS: u32 = 8;
 
 impl<A: App> Engine<A> {
-    /// Answers with a status and ends the connection. Where a response is on its way already and only
-    /// its request's body turns out broken: only the end.
+    /// Answers with a status and ends the connection. Where a response is on its way already and
+    /// only its request's body turns out broken: only the end.
     #[cold]
     pub(super) fn refuse(
         &mut self,

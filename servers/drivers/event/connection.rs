@@ -118,8 +118,8 @@ impl Connection {
         }
     }
 
-    /// Registers a connection that outlives its first turn: for writing only when there is something to
-    /// write, for a new socket has room, and the edge that says so costs a turn.
+    /// Registers a connection that outlives its first turn: for writing only when there is
+    /// something to write, for a new socket has room, and the edge that says so costs a turn.
     pub fn watch(&mut self, ev: &mut EventLoop) -> bool {
         self.set(flag::WATCHED);
         let mut interest = Interest::READABLE;
@@ -140,7 +140,8 @@ impl Connection {
         }
     }
 
-    /// Has the close to come sent RST: what the client has not taken is not worth the kernel's memory.
+    /// Has the close to come sent RST: what the client has not taken is not worth the kernel's
+    /// memory.
     pub fn reset_on_close(&self) {
         // Best effort: a Unix socket has no such option.
         let _ = self.stream.set_linger(Some(Duration::ZERO));

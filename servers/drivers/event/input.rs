@@ -1,16 +1,16 @@
 //! Receiving (Task 2, the reading half).
 //!
-//! All connections of a loop receive into one buffer, which is warm in the cache and belongs to nobody
-//! between turns. What a connection held over (an unfinished head, pipelined requests behind a large
-//! response) is put in front of the new bytes, and what is left afterwards moves out again:
+//! All connections of a loop receive into one buffer, which is warm in the cache and belongs to
+//! nobody between turns. What a connection held over (an unfinished head, pipelined requests behind
+//! a large response) is put in front of the new bytes, and what is left afterwards moves out again:
 //!
 //! ```text
 //! scratch  [held over][received          ]
 //!           └ requests ... ┘└ unfinished ┘──► connection.input: small buffer, or large
 //! ```
 //!
-//! Edges: a receive that does not fill the buffer has drained the socket, and the next byte brings a
-//! new edge; only after the peer's FIN is the end still to be read (`epoll(7)`, question 9).
+//! Edges: a receive that does not fill the buffer has drained the socket, and the next byte brings
+//! a new edge; only after the peer's FIN is the end still to be read (`epoll(7)`, question 9).
 
 use std::io;
 
@@ -24,7 +24,8 @@ use crate::app::App;
 impl<A: App> Engine<A> {
     /// Receives once and serves what came.
     ///
-    /// From here to the `send` all is one function: a few calls fewer save 90 instructions a request.
+    /// From here to the `send` all is one function: a few calls fewer save 90 instructions a
+    /// request.
     #[inline(always)]
     pub(super) fn read(
         &mut self,
@@ -136,8 +137,8 @@ impl<A: App> Engine<A> {
         rest: &[u8],
         held: Option<Buffer>,
     ) {
-        // A head has begun: from now on the time for the whole of it runs. Not for requests that are
-        // there and wait for an earlier one's response.
+        // A head has begun: from now on the time for the whole of it runs. Not for requests that
+        // are there and wait for an earlier one's response.
         if connection.phase == Phase::Head && !connection.is(flag::HEAD_TIMED | flag::PENDING) {
             connection.set(flag::HEAD_TIMED);
             connection.started_ms = ev.now_ms() as u32;

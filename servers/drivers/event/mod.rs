@@ -8,16 +8,16 @@
 //!  kernel ◄────────────── output::send_all ◄──────── out buffer + pieces
 //! ```
 //!
-//! One `recv` into a buffer that all connections of the loop share, all requests in it answered, one
-//! `send` of all their answers. What is left over (an unfinished head, an unsent answer) moves into a
-//! buffer of its own; an idle connection owns none.
+//! One `recv` into a buffer that all connections of the loop share, all requests in it answered,
+//! one `send` of all their answers. What is left over (an unfinished head, an unsent answer) moves
+//! into a buffer of its own; an idle connection owns none.
 //!
 //! A [`Driver`] is the table of connections, the listeners, and an `Engine`: everything that
 //! serving one connection needs. Engine methods take the connection they are about.
 //!
-//! Files: `accept` (Task 1), `input`, `output` and `send` (Task 2), `serve` and `body` (between Task
-//! 2 and Task 3), `deadline` (what may take how long), `closing` (how a connection ends), `drain`
-//! (how a server does).
+//! Files: `accept` (Task 1), `input`, `output` and `send` (Task 2), `serve` and `body` (between
+//! Task 2 and Task 3), `deadline` (what may take how long), `closing` (how a connection ends),
+//! `drain` (how a server does).
 
 mod accept;
 mod body;
@@ -211,8 +211,9 @@ fn pool_classes(options: &Options) -> [Class; 2] {
     [
         // Every connection may be in the middle of a head.
         Class { size: SMALL_BYTES, count: options.limits.connections as usize },
-        // Unfinished inputs beyond a small buffer and unsent outputs, as many as the operator grants;
-        // the loop's own two; what one read takes, so that what it leaves behind always finds a place.
+        // Unfinished inputs beyond a small buffer and unsent outputs, as many as the operator
+        // grants; the loop's own two; what one read takes, so that what it leaves behind always
+        // finds a place.
         Class { size: options.buffers.size, count: options.buffers.count + 2 + BUFFERS_A_READ },
     ]
 }
@@ -289,8 +290,8 @@ impl<A: App> Engine<A> {
         true
     }
 
-    /// Enough buffers for what one read can leave behind, an unfinished input and an unsent output, and
-    /// one more for [`Engine::may_go_on`]. So whoever passes here cannot run dry later.
+    /// Enough buffers for what one read can leave behind, an unfinished input and an unsent output,
+    /// and one more for [`Engine::may_go_on`]. So whoever passes here cannot run dry later.
     #[inline]
     fn has_buffers(&mut self) -> bool {
         self.stocked || self.take_stock()
@@ -302,9 +303,9 @@ impl<A: App> Engine<A> {
         self.stocked
     }
 
-    /// Whether a connection that has a large buffer already may go on although the pool is all but dry.
-    /// It adds an output at most, and gives its input back. Were it to wait for others, and they for
-    /// it, nobody would ever go on.
+    /// Whether a connection that has a large buffer already may go on although the pool is all but
+    /// dry. It adds an output at most, and gives its input back. Were it to wait for others, and
+    /// they for it, nobody would ever go on.
     #[cold]
     fn may_go_on(&self, connection: &Connection) -> bool {
         connection.holds_large_input() && self.pool.available(class::LARGE) > 0
@@ -389,8 +390,8 @@ impl<A: App> Handler for Driver<A> {
             self.engine.tally.connections_reset.add(1);
             return self.close(ev, token);
         }
-        // The usual event, a request on an idle connection, is served right here: all of its way, to
-        // the send, is one function, which saves a hundred instructions.
+        // The usual event, a request on an idle connection, is served right here: all of its way,
+        // to the send, is one function, which saves a hundred instructions.
         let idle = connection.phase == Phase::Head && connection.input.is_none();
         let step = match idle {
             true => self.engine.read(ev, connection, &mut self.scratch),

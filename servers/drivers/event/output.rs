@@ -1,7 +1,7 @@
 //! Sending: a buffer of heads and small bodies, then the pieces of the last response.
 //!
-//! [`send_all`] writes until everything is out, the socket is full, or the turn's budget is spent. On
-//! a socket that took less than it was offered the kernel has noted that somebody wants space
+//! [`send_all`] writes until everything is out, the socket is full, or the turn's budget is spent.
+//! On a socket that took less than it was offered the kernel has noted that somebody wants space
 //! (`SOCK_NOSPACE`), so the edge will come: there is no second `send` to learn `EAGAIN`.
 
 use std::io::{self, IoSlice, Read};

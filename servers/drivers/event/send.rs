@@ -106,8 +106,8 @@ impl<A: App> Engine<A> {
         let Some(exchange) = self.exchanges.get_mut(connection.exchange as usize) else {
             return Step::Close;
         };
-        // Who is without a buffer, but sends what has to be read into one first, may need one of its own: for
-        // what the socket does not take.
+        // Who is without a buffer, but sends what has to be read into one first, may need one of
+        // its own: for what the socket does not take.
         let fills = exchange.pieces.fills_buffer(self.use_sendfile);
         if fills && exchange.output.is_none() && self.pool.available(class::LARGE) == 0 {
             return self.starve(connection);

@@ -1,8 +1,9 @@
 //! From bytes to requests to responses: where Task 2 hands over to Task 3 and takes back.
 //!
 //! [`Engine::serve`] walks the input with the sans-IO state machine and answers every request in it
-//! into the loop's output buffer, until the input is used up or something must be sent first: a response
-//! that is more than bytes in the buffer, a wait, a full buffer, the connection's last response.
+//! into the loop's output buffer, until the input is used up or something must be sent first: a
+//! response that is more than bytes in the buffer, a wait, a full buffer, the connection's last
+//! response.
 
 use std::time::Instant;
 
@@ -245,8 +246,8 @@ impl<A: App> Engine<A> {
         self.call(ev, connection, call, held.head(), held.body());
     }
 
-    /// Brings a held head back into `self.head`. The same bytes were a valid head before; should they
-    /// not be one now, that must not kill the loop.
+    /// Brings a held head back into `self.head`. The same bytes were a valid head before; should
+    /// they not be one now, that must not kill the loop.
     pub(super) fn parse_again(&mut self, held: &Held) -> bool {
         http::Connection::new().next(held.head(), &mut self.head, &self.limits).is_ok()
     }

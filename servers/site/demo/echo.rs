@@ -1,8 +1,8 @@
 //! `/echo`: the request as it was received, its head byte for byte and its body decoded.
 //!
-//! A small echo is copied behind its head and gone. A large one stays in memory until its client has
-//! read it, and a client may take its time; so all of these together have a bound, above which the
-//! answer is 503 rather than more memory.
+//! A small echo is copied behind its head and gone. A large one stays in memory until its client
+//! has read it, and a client may take its time; so all of these together have a bound, above which
+//! the answer is 503 rather than more memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -1,7 +1,7 @@
 //! `/bytes`: as many bytes as asked for, made when there is room for them.
 //!
-//! The bytes are text: lines of 64, each of which begins with its own offset, so that whoever reads a
-//! piece of it sees where it belongs.
+//! The bytes are text: lines of 64, each of which begins with its own offset, so that whoever reads
+//! a piece of it sees where it belongs.
 //!
 //! ```text
 //! 000000000000 abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX\n

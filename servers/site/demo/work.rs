@@ -1,7 +1,8 @@
 //! Work: a computation that takes a given amount of processor time.
 //!
-//! Processor time, not time: were it the clock on the wall, two workers that share a core would both
-//! be done in the time of one, and a model that starts too many threads would seem to work miracles.
+//! Processor time, not time: were it the clock on the wall, two workers that share a core would
+//! both be done in the time of one, and a model that starts too many threads would seem to work
+//! miracles.
 
 use std::hint;
 use std::io;

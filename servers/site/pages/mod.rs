@@ -2,8 +2,8 @@
 //!
 //! A page is one document: style and script are inline, nothing is fetched from anywhere else. Its
 //! `Content-Security-Policy` names the digests of these two texts and nothing more, so that markup
-//! which found its way into a page all the same could neither run nor restyle it. Besides, everything
-//! that is not written in this program goes through [`text::escape`].
+//! which found its way into a page all the same could neither run nor restyle it. Besides,
+//! everything that is not written in this program goes through [`text::escape`].
 //!
 //! Links are relative: the pages work behind a proxy that puts the server under a prefix.
 

@@ -8,7 +8,8 @@
 //!     └──────────────── response ───────────────┘
 //! ```
 //!
-//! The boxes are the same for every model; who does it, and hence what waits for what, is the model.
+//! The boxes are the same for every model; who does it, and hence what waits for what, is the
+//! model.
 
 use std::fmt::Write as _;
 
@@ -23,7 +24,8 @@ const BOX_STEP: usize = 246;
 const COLUMNS: usize = 22;
 const LINES_MAX: usize = 3;
 
-/// The picture as inline SVG. Colours come from the page's style, so it has a light and a dark form.
+/// The picture as inline SVG. Colours come from the page's style, so it has a light and a dark
+/// form.
 pub(crate) fn picture(card: &Card) -> String {
     let mut svg = String::with_capacity(4096);
     let _ = write!(
@@ -80,8 +82,8 @@ fn task(svg: &mut String, index: usize, what: &str, who: &str) {
     svg.push_str("</g>\n");
 }
 
-/// `text` in lines of at most `columns` characters, where its words allow it. What does not fit into
-/// `lines_max` lines ends in an ellipsis.
+/// `text` in lines of at most `columns` characters, where its words allow it. What does not fit
+/// into `lines_max` lines ends in an ellipsis.
 fn wrap(text: &str, columns: usize, lines_max: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

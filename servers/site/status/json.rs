@@ -6,7 +6,8 @@ use super::numbers::Numbers;
 use crate::counters::Counters;
 use crate::models::Card;
 
-/// One JSON object. Numbers are as large as they are: beyond 2⁵³ a reader may lose their last digits.
+/// One JSON object. Numbers are as large as they are: beyond 2⁵³ a reader may lose their last
+/// digits.
 pub(super) fn json(card: &Card, numbers: &Numbers) -> String {
     let mut text = String::with_capacity(2048);
     let _ = write!(text, "{{\"model\":{{\"name\":{}", quote(card.name));

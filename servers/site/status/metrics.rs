@@ -1,7 +1,7 @@
 //! `/metrics`: the numbers in Prometheus's text format, version 0.0.4.
 //!
-//! Names follow its customs: a prefix, base units (seconds, not microseconds), `_total` for what only
-//! rises.
+//! Names follow its customs: a prefix, base units (seconds, not microseconds), `_total` for what
+//! only rises.
 
 use std::fmt::Write as _;
 
