@@ -72,7 +72,10 @@ fn bind_tcp(addr: SocketAddr, options: &Options) -> io::Result<Listener> {
 
 /// Whether `addr` is `[::]` and no other address of the list is IPv4 on its port.
 fn takes_v4_too(addr: SocketAddr, all: &[ListenAddr]) -> bool {
-    let v4_beside = |other: &ListenAddr| matches!(other, ListenAddr::Tcp(other) if other.is_ipv4() && other.port() == addr.port());
+    let v4_beside = |other: &ListenAddr| match other {
+        ListenAddr::Tcp(other) => other.is_ipv4() && other.port() == addr.port(),
+        ListenAddr::Unix(_) | ListenAddr::Fd(_) => false,
+    };
     addr.is_ipv6() && addr.ip().is_unspecified() && !all.iter().any(v4_beside)
 }
 
