@@ -133,3 +133,38 @@ fn nobody_gets_what_was_read_for_another() {
     });
     server.until_metric("buffers_large_used", 2);
 }
+
+/// Taking was once noticed only when the socket became writable: a third of its buffer later, which
+/// at this speed is after the time for it.
+#[test]
+fn a_slow_reader_is_not_taken_for_one_that_does_not_read() {
+    const PIECE_BYTES: usize = 20_000;
+    let server = Server::start(&["--demo", "--write-timeout", "1s"]);
+    let mut client = server.connect();
+    client.send(&get("/bytes?n=100000000"));
+    client.read_head().expect("an answer");
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(3) {
+        client.read_bytes(PIECE_BYTES);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(server.metric("timeouts_write_total"), 0);
+}
+
+/// Long unfinished heads, one buffer each, once stopped everybody else for as long as a head may
+/// take.
+#[test]
+fn slow_heads_give_way_when_others_wait_for_their_buffers() {
+    let server = Server::start(&["--demo", "--buffers", "4", "--head-timeout", "60s"]);
+    let mut slow: Vec<Client> = (0..20)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send(&padded("/plaintext", 1000)[..900]);
+            client
+        })
+        .collect();
+    let begin = Instant::now();
+    assert_eq!(server.get("/plaintext").status, 200);
+    assert!(begin.elapsed() < Duration::from_secs(20));
+    assert_eq!(slow[0].response().status, 503);
+}

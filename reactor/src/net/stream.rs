@@ -112,11 +112,27 @@ impl Stream {
         options::set_nodelay(self.as_fd(), on)
     }
 
+    /// Bytes that were sent and that the peer's kernel has not acknowledged yet (`SIOCOUTQ`,
+    /// `tcp(7)`): whether a slow reader takes anything shows here long before the socket is
+    /// writable again. `None` where the system does not say.
+    pub fn unacknowledged(&self) -> Option<u32> {
+        #[cfg(target_os = "linux")]
+        {
+            let mut bytes: libc::c_int = 0;
+            // SAFETY: TIOCOUTQ, which is SIOCOUTQ, writes one number, which lives until the call
+            // returns.
+            check(unsafe { libc::ioctl(self.raw(), libc::TIOCOUTQ, &raw mut bytes) }).ok()?;
+            u32::try_from(bytes).ok()
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
     /// What becomes of unsent bytes when the stream is closed.
     ///
     /// `None`: the kernel goes on sending. A time: so it does, for that long (whole seconds,
-    /// rounded up; a blocking socket's close waits). Zero: they are dropped and the peer gets a
-    /// reset.
+    /// rounded up), and on Linux close waits meanwhile, also a non-blocking socket's. Zero: they
+    /// are dropped and the peer gets a reset.
     pub fn set_linger(&self, time: Option<Duration>) -> io::Result<()> {
         options::set_linger(self.as_fd(), time)
     }

@@ -27,6 +27,11 @@ impl<A: App> Engine<A> {
         head_bytes: &[u8],
         rest: &[u8],
     ) -> usize {
+        if !connection.http.body_follows() {
+            // Announced as empty.
+            self.answer_body(ev, connection, head_bytes, &[]);
+            return 0;
+        }
         let request = Request::new(self.head.request(head_bytes), &[], &self.clock);
         match self.app.body(&mut self.local, &request) {
             BodyPlan::Discard => self.discard(ev, connection, head_bytes),

@@ -164,6 +164,15 @@ impl Connection {
         self.input.as_ref().is_some_and(|input| input.capacity() > SMALL_BYTES)
     }
 
+    /// It has had so long for a head that does not fit into a small buffer, and has not sent all of
+    /// it.
+    pub fn is_slow_head(&self, now_ms: u64, slow_ms: u64) -> bool {
+        let begun =
+            self.phase == Phase::Head && self.is(flag::HEAD_TIMED) && !self.is(flag::READABLE);
+        let age_ms = (now_ms as u32).wrapping_sub(self.started_ms);
+        begun && u64::from(age_ms) >= slow_ms && self.holds_large_input()
+    }
+
     /// Nothing is in hand: no byte of a request, no response under way.
     pub fn is_idle(&self) -> bool {
         let waits = self.is(flag::STARVED | flag::STARVED_FEW);
@@ -219,6 +228,8 @@ pub(super) struct Exchange {
     pub sent: i64,
     /// When a byte last moved, low bits of `now_ms`.
     pub moved_ms: u32,
+    /// Bytes that the kernel had and the client had not taken, when last looked at.
+    pub unacknowledged: u32,
     /// The present window over which the body's rate is measured: its start and its bytes.
     pub window_ms: u32,
     pub window_bytes: u32,
@@ -235,6 +246,7 @@ impl Exchange {
             wait_until_ms: 0,
             sent: 0,
             moved_ms: now_ms as u32,
+            unacknowledged: 0,
             window_ms: now_ms as u32,
             window_bytes: 0,
         }

@@ -5,7 +5,7 @@
 //! | `Head`, nothing yet | idle time (a new connection: head time) | closed |
 //! | `Head`, begun | the head's start + head time; it does not move | 408 |
 //! | `Body` | last piece + body time, or the end of a rate window | 408, or the next window |
-//! | `Send` | last bytes taken + write time | reset |
+//! | `Send` | last bytes taken + write time | reset, if the client has taken none |
 //! | `Wait` | what the application said | the request goes on |
 //! | `Linger` | [`super::closing::LINGER_MS`] after FIN | closed |
 //!
@@ -140,6 +140,9 @@ impl<A: App> Engine<A> {
             }
             Phase::Body => self.body_expired(ev, connection),
             Phase::Send => {
+                if self.client_takes(ev, connection) {
+                    return true;
+                }
                 self.tally.timeouts_write.add(1);
                 connection.reset_on_close();
                 false

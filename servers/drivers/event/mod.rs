@@ -16,8 +16,8 @@
 //! serving one connection needs. Engine methods take the connection they are about.
 //!
 //! Files: `accept` (Task 1), `input`, `output` and `send` (Task 2), `serve` and `body` (between
-//! Task 2 and Task 3), `deadline` (what may take how long), `closing` (how a connection ends),
-//! `drain` (how a server does).
+//! Task 2 and Task 3), `deadline` (what may take how long), `dry` (when the buffers are all in
+//! use), `closing` (how a connection ends), `drain` (how a server does).
 
 mod accept;
 mod body;
@@ -25,6 +25,7 @@ mod closing;
 mod connection;
 mod deadline;
 mod drain;
+mod dry;
 mod input;
 mod output;
 mod send;
@@ -88,6 +89,8 @@ pub struct Driver<A: App> {
     /// Housekeeping without a descriptor: its deadline is the loop's.
     chores: Token,
     drain: Option<Drain>,
+    /// The slot at which the next search for slow heads begins.
+    hand: usize,
     drain_ms: u64,
     connections_max: u32,
     /// `SO_LINGER` for accepted connections, when the operator asks for it.
@@ -154,6 +157,7 @@ impl<A: App> Driver<A> {
             acceptors: Vec::new(),
             chores: ev.reserve().ok_or_else(|| missing("source"))?,
             drain: None,
+            hand: 0,
             drain_ms: options.drain_timeout.as_millis() as u64,
             connections_max,
             linger: options.tcp.linger,
@@ -317,23 +321,6 @@ impl<A: App> Engine<A> {
         self.pool.take(class)
     }
 
-    /// Puts a connection on the list of those that wait for a buffer.
-    #[cold]
-    fn starve(&mut self, connection: &mut Connection) -> Step {
-        // It may be on the other list still, from a time when it needed more, or less.
-        let few = connection.phase == Phase::Send || connection.holds_large_input();
-        let (list, flag) = match few {
-            true => (&mut self.starved_few, flag::STARVED_FEW),
-            false => (&mut self.starved, flag::STARVED),
-        };
-        if !connection.is(flag) {
-            connection.set(flag);
-            list.push_back(connection.token);
-            self.tally.buffers_starved.add(1);
-        }
-        Step::Blocked
-    }
-
     #[inline]
     fn count_turn(&mut self, ev: &EventLoop) {
         let stats = ev.stats();
@@ -346,34 +333,6 @@ impl<A: App> Engine<A> {
         tally.buffers_small_used.set(self.pool.in_use(class::SMALL) as u64);
         tally.buffers_large_used.set(self.pool.in_use(class::LARGE) as u64);
         tally.body_bytes_held.set(self.body_bytes_held as u64);
-    }
-}
-
-impl<A: App> Driver<A> {
-    /// Lets those go on for whom there are buffers again.
-    #[cold]
-    fn feed_starved(&mut self, ev: &mut EventLoop) {
-        let mut available = self.engine.pool.available(class::LARGE);
-        while available > 0
-            && let Some(token) = self.engine.starved_few.pop_front()
-        {
-            available -= usize::from(self.feed(ev, token, flag::STARVED_FEW));
-        }
-        while available > BUFFERS_A_READ
-            && let Some(token) = self.engine.starved.pop_front()
-        {
-            available -= BUFFERS_A_READ * usize::from(self.feed(ev, token, flag::STARVED));
-        }
-    }
-
-    /// Lets one go on, if it is still there. `list`: the mark of those on the list that it was on.
-    fn feed(&mut self, ev: &mut EventLoop, token: Token, list: u16) -> bool {
-        let Some(connection) = self.connection(token).filter(|c| c.token == token) else {
-            return false;
-        };
-        connection.unset(list);
-        ev.defer(token, Readiness::default());
-        true
     }
 }
 
@@ -438,11 +397,11 @@ impl<A: App> Handler for Driver<A> {
 
     #[inline]
     fn turn_ended(&mut self, ev: &mut EventLoop) {
-        if !self.engine.starved.is_empty() || !self.engine.starved_few.is_empty() {
-            self.feed_starved(ev);
-        }
         if self.engine.log.is_on() {
             self.log_turn_ended(ev);
+        }
+        if !self.engine.starved.is_empty() || !self.engine.starved_few.is_empty() {
+            self.feed_starved(ev);
         }
         self.engine.count_turn(ev);
     }

@@ -64,7 +64,7 @@ impl<A: App> Engine<A> {
                 if !self.park_output(ev, connection, 0) {
                     return self.send_failed();
                 }
-                return Step::Blocked;
+                return self.unfinished(ev, connection, Progress::Full);
             }
             self.out.clear();
         }
@@ -138,6 +138,22 @@ impl<A: App> Engine<A> {
         }
     }
 
+    /// Whether the client has taken bytes from the kernel since this was last asked. The socket
+    /// says writable only when a third of its buffer is free, which may be a megabyte: a slow
+    /// reader would be taken for one that does not read.
+    pub(super) fn client_takes(&mut self, ev: &EventLoop, connection: &mut Connection) -> bool {
+        let Some(bytes) = connection.stream.unacknowledged() else {
+            return false;
+        };
+        let exchange = self.exchange(connection, ev.now_ms());
+        let takes = bytes < exchange.unacknowledged;
+        if takes {
+            exchange.moved_ms = ev.now_ms() as u32;
+        }
+        exchange.unacknowledged = bytes;
+        takes
+    }
+
     fn unfinished(
         &mut self,
         ev: &mut EventLoop,
@@ -145,7 +161,11 @@ impl<A: App> Engine<A> {
         progress: Progress,
     ) -> Step {
         match progress {
-            Progress::Done | Progress::Full => Step::Blocked,
+            Progress::Done => Step::Blocked,
+            Progress::Full => {
+                self.client_takes(ev, connection);
+                Step::Blocked
+            }
             Progress::Budget => {
                 ev.defer(connection.token, Readiness::WRITABLE);
                 Step::Blocked

@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use bytes::BufMut;
-use http::{Event, Status};
+use http::{Event, Framing, Status};
 use reactor::EventLoop;
 
 use super::Engine;
@@ -46,7 +46,7 @@ impl<A: App> Engine<A> {
             let begin = at;
             at += step.consumed;
             match step.event {
-                Event::Head if !connection.http.body_follows() => {
+                Event::Head if self.head.framing() == Framing::None => {
                     self.answer(ev, connection, &input[begin..at], &[]);
                     if at == input.len() {
                         return at;
