@@ -348,10 +348,17 @@ impl Connection {
     /// it persists although the client speaks 1.0, or nothing.
     #[inline]
     pub fn connection_line(&self) -> &'static [u8] {
-        match (self.persists, self.version) {
-            (true, Version::Http11) => b"",
-            (true, Version::Http10) => b"Connection: keep-alive\r\n",
-            (false, _) => b"Connection: close\r\n",
+        if self.persists && self.version == Version::Http11 {
+            return b"";
+        }
+        self.connection_line_needed()
+    }
+
+    #[cold]
+    fn connection_line_needed(&self) -> &'static [u8] {
+        match self.persists {
+            true => b"Connection: keep-alive\r\n",
+            false => b"Connection: close\r\n",
         }
     }
 
