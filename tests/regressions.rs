@@ -168,3 +168,10 @@ fn slow_heads_give_way_when_others_wait_for_their_buffers() {
     assert!(begin.elapsed() < Duration::from_secs(20));
     assert_eq!(slow[0].response().status, 503);
 }
+
+/// Without a time for heads, a connection that never sent a byte was once kept for ever.
+#[test]
+fn a_connection_that_sends_nothing_is_idle_when_heads_have_all_time() {
+    let server = Server::start(&["--demo", "--head-timeout", "0", "--idle-timeout", "300ms"]);
+    server.connect().expect_close();
+}

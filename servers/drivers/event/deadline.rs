@@ -2,7 +2,7 @@
 //!
 //! | phase | deadline | when it passes |
 //! |---|---|---|
-//! | `Head`, nothing yet | idle time (a new connection: head time) | closed |
+//! | `Head`, nothing yet | idle time (a new connection: head time, if shorter) | closed |
 //! | `Head`, begun | the head's start + head time; it does not move | 408 |
 //! | `Body` | last piece + body time, or the end of a rate window | 408, or the next window |
 //! | `Send` | last bytes taken + write time | reset, if the client has taken none |
@@ -96,6 +96,9 @@ impl<A: App> Engine<A> {
         let exchange = self.exchanges.get(connection.exchange as usize);
         let moved = exchange.map_or(now_ms, |exchange| full(now_ms, exchange.moved_ms));
         let own = match connection.phase {
+            Phase::Head if connection.input.is_none() => {
+                return after(started, times.head.min(times.idle));
+            }
             Phase::Head => return after(started, times.head),
             Phase::Body => after(moved, times.body).min(self.window_end(exchange, now_ms)),
             Phase::Send => after(moved, times.write),
