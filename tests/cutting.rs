@@ -153,7 +153,7 @@ fn two_hundred_thousand_pipelined_requests_of_a_client_that_does_not_read_cost_n
     let server = Server::demo();
     // A first round, so that what is allocated once is there.
     server.get("/echo");
-    let before = observe::pss_bytes(server.pid());
+    let before = observe::memory_bytes(server.pid());
 
     let mut client = server.connect();
     let mut sender = client.stream().try_clone().expect("a second handle");
@@ -170,7 +170,7 @@ fn two_hundred_thousand_pipelined_requests_of_a_client_that_does_not_read_cost_n
     // When it reads no more from who does not read.
     server.until_metric_above("bytes_received_total", 100_000);
     observe::until_at_rest(server.pid());
-    let stalled = observe::pss_bytes(server.pid());
+    let stalled = observe::memory_bytes(server.pid());
     assert!(stalled < before + 256 * 1024, "{before} bytes before, {stalled} when stalled");
 
     for i in 0..REQUESTS {
@@ -183,6 +183,6 @@ fn two_hundred_thousand_pipelined_requests_of_a_client_that_does_not_read_cost_n
         }
     }
     writer.join().expect("the writer's end");
-    let after = observe::pss_bytes(server.pid());
+    let after = observe::memory_bytes(server.pid());
     assert!(after < before + 256 * 1024, "{before} bytes before, {after} after");
 }

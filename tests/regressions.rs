@@ -175,3 +175,21 @@ fn a_connection_that_sends_nothing_is_idle_when_heads_have_all_time() {
     let server = Server::start(&["--demo", "--head-timeout", "0", "--idle-timeout", "300ms"]);
     server.connect().expect_close();
 }
+
+/// A head that is refused for what it says is a request all the same.
+#[test]
+fn a_refused_head_is_answered_and_logged_as_what_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let path = log.to_str().expect("a path");
+    let mut server =
+        Server::start(&["--demo", "--access-log", "common", "--log-file", path, "--max-body", "9"]);
+    let mut client = server.connect();
+    client.send(b"HEAD /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+    let answer = client.read_to_end().expect("an end");
+    assert!(answer.starts_with(b"HTTP/1.1 413 "));
+    assert!(answer.ends_with(b"\r\n\r\n"), "HEAD gets no content");
+    server.stop();
+    let lines = std::fs::read_to_string(&log).expect("a log");
+    assert!(lines.contains("\"HEAD /echo HTTP/1.1\" 413 "), "{lines}");
+}

@@ -45,13 +45,13 @@ fn slow_readers_of_a_large_file_cost_no_memory() {
     // What is allocated once is there after a first reader.
     slow_reader(&server, "/large").read_head().expect("an answer");
     server.until_metric("connections_open", 1);
-    let before = observe::pss_bytes(server.pid());
+    let before = observe::memory_bytes(server.pid());
     let mut readers: Vec<Client> = (0..READERS).map(|_| slow_reader(&server, "/large")).collect();
     for reader in &mut readers {
         let head = reader.read_head().expect("an answer");
         assert_eq!(head.field("Content-Length"), Some("67108864"));
     }
-    let grown = observe::pss_bytes(server.pid()).saturating_sub(before);
+    let grown = observe::memory_bytes(server.pid()).saturating_sub(before);
     assert!(grown < (READERS * 2048) as u64, "{grown} bytes more for {READERS} slow readers");
     assert_eq!(server.metric("buffers_large_used"), 2, "the loop's own two");
     let mut good = server.connect();
@@ -67,13 +67,13 @@ fn slow_readers_of_made_bytes_cost_one_buffer_each() {
     let server = Server::demo();
     slow_reader(&server, "/bytes?n=100000000").read_head().expect("an answer");
     server.until_metric("connections_open", 1);
-    let before = observe::pss_bytes(server.pid());
+    let before = observe::memory_bytes(server.pid());
     let mut readers: Vec<Client> =
         (0..READERS).map(|_| slow_reader(&server, "/bytes?n=100000000")).collect();
     for reader in &mut readers {
         reader.read_head().expect("an answer");
     }
-    let grown = observe::pss_bytes(server.pid()).saturating_sub(before);
+    let grown = observe::memory_bytes(server.pid()).saturating_sub(before);
     assert!(grown < (READERS * 40 * 1024) as u64, "{grown} bytes for {READERS} slow readers");
 }
 

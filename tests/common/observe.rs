@@ -12,13 +12,17 @@ pub fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).expect("the server's descriptors").count()
 }
 
-/// A process's share of memory in bytes: its own pages, and its part of shared ones (`proc(5)`).
-pub fn pss_bytes(pid: u32) -> u64 {
+/// Bytes of memory that a process holds: its share (PSS) of everything but mapped files (`proc(5)`). Of
+/// the program's own text its share would change with every other server that starts or ends.
+pub fn memory_bytes(pid: u32) -> u64 {
     let text =
         fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("the server's memory");
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a line Pss");
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
-    kib * 1024
+    let kib = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.expect(name).trim().trim_end_matches(" kB");
+        number.parse::<u64>().expect("a number of KiB")
+    };
+    (kib("Pss_Anon:") + kib("Pss_Shmem:")) * 1024
 }
 
 /// The fields of a process's state, from the third on (`proc_pid_stat(5)`): the second, the
