@@ -279,7 +279,8 @@ const SOCKETS: &[Entry] = &[
     Entry {
         flag: "linger",
         value: "TIME",
-        help: "SO_LINGER, in whole seconds; 0 resets a connection that is closed",
+        help: "SO_LINGER, in whole seconds: 0 resets a connection that is closed; more \
+               only where a thread may wait in close(2), which a loop may not",
         slot: Slot::Time {
             longest: LINGER_LONGEST,
             get: |options| options.tcp.linger,

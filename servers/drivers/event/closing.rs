@@ -39,7 +39,7 @@ impl<A: App> Engine<A> {
             return;
         }
         let frame = Frame {
-            method: Method::Get,
+            method: head_bytes.map_or(Method::Get, |_| self.head.method()),
             version: Version::Http11,
             connection_line: connection.http.connection_line(),
         };

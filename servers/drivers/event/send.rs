@@ -14,6 +14,7 @@ use super::connection::{Body, Connection, NO_EXCHANGE, Phase, flag};
 use super::output::{Progress, send_all, taken};
 use super::{Engine, Step, class};
 use crate::app::App;
+use crate::response::Piece;
 
 /// The pool is dry.
 struct NoBuffer;
@@ -172,6 +173,11 @@ impl<A: App> Engine<A> {
             }
             Progress::Broken => {
                 self.tally.responses_aborted.add(1);
+                let pieces = &mut self.exchange(connection, ev.now_ms()).pieces;
+                if let Some(Piece::Generate { left: None, chunked: false, .. }) = pieces.front() {
+                    // To this client, which speaks HTTP/1.0, FIN would say that it was complete.
+                    connection.reset_on_close();
+                }
                 Step::Close
             }
         }

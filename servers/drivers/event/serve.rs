@@ -38,8 +38,7 @@ impl<A: App> Engine<A> {
             let step = match connection.http.next(&input[at..], &mut self.head, &self.limits) {
                 Ok(step) => step,
                 Err(error) => {
-                    self.tally.requests_malformed.add(1);
-                    self.refuse(ev, connection, error.status(), None);
+                    self.refuse_malformed(ev, connection, &input[at..], error.status());
                     return input.len();
                 }
             };
@@ -77,6 +76,22 @@ impl<A: App> Engine<A> {
                 return at;
             }
         }
+    }
+
+    /// A head that is refused for what it says is whole all the same: it is logged, and HEAD gets no
+    /// content. Of one that is no head at all, or of a broken body, there is only the status.
+    #[cold]
+    fn refuse_malformed(
+        &mut self,
+        ev: &EventLoop,
+        connection: &mut Connection,
+        input: &[u8],
+        status: Status,
+    ) {
+        self.tally.requests_malformed.add(1);
+        let whole = connection.phase == Phase::Head && self.head.is_complete();
+        let head_bytes = input.get(..self.head.len()).filter(|_| whole);
+        self.refuse(ev, connection, status, head_bytes);
     }
 
     /// Room for another response's head, and no response waiting to be sent.
