@@ -19,10 +19,22 @@ use crate::options::{Options, Parsed, descriptors};
 
 /// What a model is given to run an application with.
 pub struct Server {
+    /// The model's name, as it begins a line for the operator.
+    pub name: &'static str,
     /// The sockets to accept from.
     pub listeners: Vec<Listening>,
     /// The counters: a slot for each loop.
     pub census: Census,
+}
+
+impl Server {
+    /// Where it listens, a line each: for the model to print on standard error once it is ready to
+    /// serve, and to be stopped.
+    pub fn announcement(&self) -> String {
+        let line =
+            |listening: &Listening| format!("{}: listening on {}\n", self.name, listening.url);
+        self.listeners.iter().map(line).collect()
+    }
 }
 
 /// A `main` for the model called `model` and the application that `make` builds.
@@ -69,9 +81,6 @@ fn start<A: App>(
     let listeners = listen::open(&options).map_err(|error| error.to_string())?;
     let census = Census::new(1).map_err(|error| format!("no memory for the counters: {error}"))?;
     let app = make(&options, census.clone(), model.card).map_err(|error| error.to_string())?;
-    for listening in &listeners {
-        eprintln!("{name}: listening on {}", listening.url);
-    }
-    let server = Server { listeners, census };
+    let server = Server { name: model.card.name, listeners, census };
     (model.run)(app, &options, server).map_err(|error| error.to_string())
 }

@@ -78,7 +78,7 @@ fn serve(root: &Path) -> SocketAddr {
         let model = models::by_name::<Site>("sped").expect("a model");
         let site = Site::new(&options, census.clone(), model.card).expect("a site");
         SERVES.set(true);
-        let server = Server { listeners, census };
+        let server = Server { name: "sped", listeners, census };
         (model.run)(site, &options, server).expect("a run to the end");
     });
     address

@@ -54,8 +54,10 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
     let mut event_loop = EventLoop::new(Config { sources_max, ..Config::default() })?;
     event_loop.handle_signals(&[Signal::TERM, Signal::INT, Signal::HUP])?;
+    let announcement = server.announcement();
     let app = Arc::new(app);
     let census = &server.census;
     let mut driver = Driver::new(&mut event_loop, app, options, server.listeners, census, 0)?;
+    eprint!("{announcement}");
     event_loop.run(&mut driver)
 }
