@@ -30,7 +30,8 @@ use prepared::DATE_TAIL;
 pub use prepared::Prepared;
 
 /// Bodies up to this many bytes are copied behind their head; larger ones are sent from where they
-/// are (measured: a copy of 4 KiB costs less than a second `iovec`).
+/// are. A second `iovec` and the count of a reference cost some 180 instructions (callgrind), a copy
+/// of 4 KiB about as many; and copied bodies leave with the rest of a pipelined batch.
 pub const COPY_BYTES_MAX: usize = 4096;
 
 /// What a finished response was, for the log and the counters.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::app::{Generator, SharedFile};
 
 /// Pieces a response may consist of. What needs more is a generator.
-pub const PIECES_MAX: usize = 3;
+pub const PIECES_MAX: usize = 2;
 
 /// A part of a body that is not in the output buffer.
 pub enum Piece {

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exchange_stays_below_300_bytes() {
-        assert!(size_of::<Exchange>() <= 300, "{}", size_of::<Exchange>());
+    fn an_exchange_takes_at_most_208_bytes() {
+        assert!(size_of::<Exchange>() <= 208, "{}", size_of::<Exchange>());
     }
 }
