@@ -138,17 +138,20 @@ impl<'a> Response<'a> {
         let mut sent_len = 0;
         if self.frame.method != Method::Head && !prepared.body.is_empty() {
             sent_len = prepared.body.len() as u64;
-            self.push_bytes(&prepared.body);
+            if !self.push_bytes(&prepared.body) {
+                self.fail();
+                return;
+            }
         }
         self.finish(prepared.status, Some(sent_len));
     }
 
-    fn push_bytes(&mut self, body: &Bytes) {
+    fn push_bytes(&mut self, body: &Bytes) -> bool {
         if body.len() <= COPY_BYTES_MAX.min(self.out.remaining_mut()) {
             self.out.put_slice(body);
-        } else if self.pieces.push(Piece::Bytes(body.clone())).is_err() {
-            self.fail();
+            return true;
         }
+        self.pieces.push(Piece::Bytes(body.clone())).is_ok()
     }
 
     /// Begins a response: fields and a body follow.
@@ -268,10 +271,15 @@ impl<'a> Head<'_, 'a> {
         self.pieces([Piece::Generate { source, left: len, chunked: false }]);
     }
 
-    /// A body of several pieces (at most [`PIECES_MAX`]).
+    /// A body of several pieces (at most [`PIECES_MAX`]). One of unknown length must stand alone, for
+    /// its end is the body's: beside others it makes the response a 500.
     pub fn pieces<const N: usize>(self, pieces: [Piece; N]) {
         const { assert!(N <= PIECES_MAX) };
-        let total = pieces.iter().try_fold(0u64, |sum, piece| Some(sum + piece.len()?));
+        let total = pieces.iter().try_fold(0u64, |sum, piece| sum.checked_add(piece.len()?));
+        if total.is_none() && N != 1 {
+            self.response.fail();
+            return;
+        }
         let chunked = total.is_none() && self.response.frame.version == Version::Http11;
         self.end(total, |response| {
             for mut piece in pieces {
@@ -317,5 +325,62 @@ impl<'a> Head<'_, 'a> {
         let line = response.connection_line();
         response.out.put_slice(line);
         response.out.put_slice(response.clock.date_tail());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reactor::BufferPool;
+    use reactor::buffer::Class;
+
+    const FRAME: Frame =
+        Frame { method: Method::Get, version: Version::Http11, connection_line: b"" };
+
+    /// What goes out for a response that `make` makes, and how many bytes its pieces announce.
+    fn made(frame: Frame, make: impl FnOnce(&mut Response<'_>)) -> (String, Option<u64>) {
+        let pool = BufferPool::new(&[Class::new(8192, 1)]).expect("a pool");
+        let mut out = pool.take(0).expect("a buffer");
+        let (mut pieces, clock) = (Pieces::new(), Clock::new(0));
+        let mut response = Response::new(&mut out, &mut pieces, &clock, frame);
+        make(&mut response);
+        response.outcome();
+        let len = pieces.front().map_or(Some(0), |piece| piece.len());
+        (String::from_utf8(out.to_vec()).expect("text"), len)
+    }
+
+    fn generator() -> Piece {
+        Piece::Generate { source: Box::new(std::io::empty()), left: None, chunked: false }
+    }
+
+    #[test]
+    fn an_unknown_length_is_chunked_or_ends_with_the_connection() {
+        let alone = |response: &mut Response<'_>| response.start(Status::OK).pieces([generator()]);
+        let (head, _) = made(FRAME, alone);
+        assert!(head.contains("Transfer-Encoding: chunked\r\n"), "{head}");
+        let (head, _) = made(Frame { version: Version::Http10, ..FRAME }, alone);
+        assert!(head.contains("Connection: close\r\n"), "{head}");
+        assert!(!head.contains("Transfer-Encoding"), "{head}");
+    }
+
+    #[test]
+    fn an_unknown_length_beside_other_pieces_is_refused() {
+        let (head, left) = made(FRAME, |response| {
+            let bytes = Piece::Bytes(Bytes::from_static(b"text"));
+            response.start(Status::OK).pieces([bytes, generator()]);
+        });
+        assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
+        assert_eq!(left, Some(0));
+    }
+
+    #[test]
+    fn an_injected_line_or_no_answer_at_all_is_a_500() {
+        for value in ["a\r\nSet-Cookie: b", "a\0", "a\nb"] {
+            let (head, _) = made(FRAME, |response| {
+                response.start(Status::OK).field("X-A", value).bytes(b"text");
+            });
+            assert!(head.starts_with("HTTP/1.1 500 ") && !head.contains("Cookie"), "{head}");
+        }
+        assert!(made(FRAME, |_| {}).0.starts_with("HTTP/1.1 500 "));
     }
 }
