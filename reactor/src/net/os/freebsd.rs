@@ -2,39 +2,20 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 use std::time::Duration;
 
 use libc::{c_int, off_t};
 
-use crate::net::address::RawAddress;
+pub use super::accept4::{accept, socket};
 use crate::net::options::{set, set_flag};
-use crate::sys::{check, retry};
+use crate::sys::retry;
 
 pub const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
 pub const MORE: c_int = 0;
 pub const LINGER: c_int = libc::SO_LINGER;
 pub const CONNECTION_ERRORS: &[c_int] = &[libc::ECONNABORTED];
-
-pub fn socket(family: c_int) -> io::Result<OwnedFd> {
-    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: takes no pointer.
-    let fd = check(unsafe { libc::socket(family, kind, 0) })?;
-    // SAFETY: the kernel has just made it, for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-pub fn accept(listener: BorrowedFd<'_>, peer: &mut RawAddress) -> io::Result<OwnedFd> {
-    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    let fd = retry(|| {
-        let (to, len) = peer.as_mut_ptr();
-        // SAFETY: `to` has room for the `len` bytes it is said to have.
-        unsafe { libc::accept4(listener.as_raw_fd(), to, len, flags) as isize }
-    })?;
-    // SAFETY: the kernel has just made it, for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
-}
 
 /// SO_REUSEPORT exists too, but gives all connections to one of the listeners.
 pub fn set_reuse_port(socket: BorrowedFd<'_>) -> io::Result<()> {

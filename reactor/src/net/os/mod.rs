@@ -1,6 +1,6 @@
 //! What the systems do differently with sockets; the choice between them is made here only.
 //!
-//! Every system's file has these, in this order:
+//! Every system's file has these, in this order (or has them from `accept4` or `copy`):
 //!
 //! | item | what |
 //! |---|---|
@@ -32,6 +32,9 @@ mod chosen;
 #[path = "netbsd.rs"]
 mod chosen;
 
+// What more than one of them does in the same way.
+#[cfg(not(target_vendor = "apple"))]
+mod accept4;
 #[cfg(any(test, target_os = "netbsd"))]
 pub(super) mod copy;
 
