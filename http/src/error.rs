@@ -1,10 +1,10 @@
-//! Why a request was refused, at which byte, and with which status to say so.
+//! Why a message was refused, at which byte, and with which status to say so.
 
 use std::fmt;
 
 use crate::Status;
 
-/// A refused request. The connection cannot be used for another one: where the next request would
+/// A refused message. The connection cannot be used for another one: where the next message would
 /// begin is not known.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -17,7 +17,7 @@ pub struct Error {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident $status:ident $text:literal,)*) => {
-        /// What is wrong with a request.
+        /// What is wrong with a message.
         #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorKind {
@@ -25,7 +25,8 @@ macro_rules! kinds {
         }
 
         impl ErrorKind {
-            /// The status to answer with.
+            /// The status to answer a request with. Nobody answers a response: for what is wrong
+            /// in responses only, this is what a gateway would say (RFC 9110, section 15.6.3).
             pub const fn status(self) -> Status {
                 match self {
                     $(ErrorKind::$kind => Status::$status,)*
@@ -44,8 +45,8 @@ macro_rules! kinds {
 
 kinds! {
     // What the grammar refuses, at its byte.
-    /// More empty lines before the request line than a slip explains.
-    EmptyLines BAD_REQUEST "too many empty lines before the request",
+    /// More empty lines before a message than a slip explains.
+    EmptyLines BAD_REQUEST "too many empty lines before the first line",
     /// The method is not a token followed by one space.
     Method BAD_REQUEST "the method is not a token followed by one space",
     /// The method is longer than any that exists.
@@ -104,8 +105,18 @@ kinds! {
     ChunkEnd BAD_REQUEST "chunk data is not followed by CR LF",
     /// The trailer section is longer than the limit.
     TrailerTooLarge REQUEST_HEADER_FIELDS_TOO_LARGE "the trailer section is longer than the limit",
-    /// The peer stopped sending in the middle of a request.
-    Incomplete BAD_REQUEST "the connection ended in the middle of a request",
+    /// The peer stopped sending in the middle of a message.
+    Incomplete BAD_REQUEST "the connection ended in the middle of a message",
+
+    // What is wrong with a response, and only there.
+    /// Behind the version there is not a space, three digits and a space.
+    StatusCode BAD_GATEWAY "the status code is not three digits between two spaces",
+    /// A control character in a reason phrase.
+    Reason BAD_GATEWAY "a control character in the reason phrase",
+    /// A response although every request has been answered.
+    Unasked BAD_GATEWAY "a response that no request asked for",
+    /// A 101 to a request that did not ask for another protocol.
+    UnaskedUpgrade BAD_GATEWAY "another protocol, which the request did not ask for",
 }
 
 impl Error {

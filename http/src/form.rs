@@ -10,6 +10,8 @@
 //! RFC 9112, section 3.2 (the forms); RFC 3986, section 3.2.2 (hosts); RFC 9110, sections 4.2.1 and
 //! 4.2.4 (no http URI without a host, or with user information).
 
+use std::ops::Range;
+
 use crate::error::{Error, ErrorKind};
 use crate::head::{Form, Head, Method, Span};
 use crate::scan::{self, REG_NAME};
@@ -51,24 +53,39 @@ fn other_forms(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
 /// `http://authority[/path]` or `https://…`; what follows the path has been split off already.
 fn absolute(head: &mut Head, bytes: &[u8]) -> bool {
     let whole = head.path.of(bytes);
-    let Some(colon) = whole.iter().position(|&byte| byte == b':') else {
+    let Some(host) = authority(whole) else {
         return false;
     };
-    let (scheme, rest) = whole.split_at(colon);
-    let known = scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https");
-    if !known || !rest.starts_with(b"://") {
-        return false;
-    }
-    let rest = &rest[3..];
-    let host_len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
-    let host_start = head.path.start() + colon + 3;
-    let path_start = host_start + host_len;
-    head.host = Span::new(host_start, path_start);
-    head.path = Span::new(path_start, head.path.end());
-    is_authority(&rest[..host_len])
+    let start = head.path.start();
+    head.host = Span::new(start + host.start, start + host.end);
+    head.path = Span::new(start + host.end, head.path.end());
+    is_authority(&whole[host])
 }
 
-/// The first byte behind a run of digits at the end: whether a non-empty port follows a colon.
+/// Where the authority of an http or https URI without a query is.
+fn authority(uri: &[u8]) -> Option<Range<usize>> {
+    let colon = uri.iter().position(|&byte| byte == b':')?;
+    let (scheme, rest) = uri.split_at(colon);
+    let known = scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https");
+    let rest = rest.strip_prefix(b"://").filter(|_| known)?;
+    let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+    let start = colon + b"://".len();
+    Some(start..start + len)
+}
+
+/// Whether a request with this method may have this target, whose bytes have been checked: what
+/// [`settle`] decides, for the one who writes it.
+pub(crate) fn fits(method: &[u8], target: &[u8]) -> bool {
+    let path = target.split(|&byte| byte == b'?').next().unwrap_or(target);
+    match Method::of(method) {
+        Method::Connect => is_authority(target) && has_port(target),
+        Method::Options if target == b"*" => true,
+        _ if target.starts_with(b"/") => true,
+        _ => authority(path).is_some_and(|host| is_authority(&path[host])),
+    }
+}
+
+/// Whether a colon and a port that is not empty end it.
 fn has_port(authority: &[u8]) -> bool {
     let digits = authority.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     digits > 0 && authority[..authority.len() - digits].ends_with(b":")

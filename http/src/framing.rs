@@ -52,7 +52,8 @@ fn special(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, E
     {
         return Err(refuse(head, Known::ContentLength, ErrorKind::BodyTooLarge));
     }
-    Ok(Exchange { persists: persists(head, bytes), expects_continue })
+    let options = head.request_from_line(bytes).fields_known(Known::Connection);
+    Ok(Exchange { persists: persists(head.version, options), expects_continue })
 }
 
 /// An error at the value of the first field of that name.
@@ -93,7 +94,8 @@ fn framing(head: &Head, bytes: &[u8]) -> Result<Framing, Error> {
         if head.version == Version::Http10 {
             return Err(refuse(head, Known::TransferEncoding, ErrorKind::TransferEncoding));
         }
-        return match coding(head, bytes) {
+        let values = head.request_from_line(bytes).fields_known(Known::TransferEncoding);
+        return match coding(values) {
             Ok(()) => Ok(Framing::Chunked),
             Err(kind) => Err(refuse(head, Known::TransferEncoding, kind)),
         };
@@ -108,7 +110,7 @@ fn framing(head: &Head, bytes: &[u8]) -> Result<Framing, Error> {
 }
 
 /// `1*DIGIT` below 2^64; nothing else, no list of equal numbers either.
-fn content_length(value: &[u8]) -> Option<u64> {
+pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;
     }
@@ -121,8 +123,7 @@ fn content_length(value: &[u8]) -> Option<u64> {
 /// All `Transfer-Encoding` fields together must name `chunked`, once and last. Other codings before
 /// it are well framed but not decoded here: 501. Without the final `chunked` nobody knows where the
 /// body ends: 400.
-fn coding(head: &Head, bytes: &[u8]) -> Result<(), ErrorKind> {
-    let values = head.request_from_line(bytes).fields_known(Known::TransferEncoding);
+pub(crate) fn coding<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<(), ErrorKind> {
     let (mut others, mut ended) = (false, false);
     for element in values.flat_map(list::elements) {
         if ended || !scan::is_token(element) {
@@ -157,13 +158,12 @@ fn expectation(head: &Head, bytes: &[u8]) -> Result<bool, Error> {
     Ok(wanted && !matches!(head.framing, Framing::None | Framing::Length(0)))
 }
 
-/// RFC 9112, section 9.3.
-fn persists(head: &Head, bytes: &[u8]) -> bool {
-    let request = head.request_from_line(bytes);
-    let has =
-        |token| request.fields_known(Known::Connection).any(|value| list::has_token(value, token));
-    match head.version {
-        Version::Http11 => !has(b"close"),
-        Version::Http10 => has(b"keep-alive") && !has(b"close"),
+/// RFC 9112, section 9.3; `values` are those of all `Connection` fields.
+pub(crate) fn persists<'a>(version: Version, values: impl Iterator<Item = &'a [u8]>) -> bool {
+    let (mut close, mut keep_alive) = (false, version == Version::Http11);
+    for option in values.flat_map(list::elements) {
+        close |= option.eq_ignore_ascii_case(b"close");
+        keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
     }
+    keep_alive && !close
 }

@@ -75,8 +75,10 @@
 #![deny(unsafe_code)]
 
 mod chunked;
+pub mod client;
 pub mod connection;
 mod error;
+mod fields;
 mod form;
 mod framing;
 mod head;

@@ -10,11 +10,6 @@ pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(scan::trim).filter(|element| !element.is_empty())
 }
 
-/// Whether `token` is among the elements, in any case of letters.
-pub(crate) fn has_token(value: &[u8], token: &[u8]) -> bool {
-    elements(value).any(|element| element.eq_ignore_ascii_case(token))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -23,7 +18,5 @@ mod tests {
     fn empty_elements_and_white_space_are_skipped() {
         let list: Vec<_> = elements(b" , a,,\tb ,c d,").collect();
         assert_eq!(list, [&b"a"[..], b"b", b"c d"]);
-        assert!(has_token(b"foo , CLOSE", b"close"));
-        assert!(!has_token(b"closed", b"close"));
     }
 }

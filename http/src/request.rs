@@ -1,5 +1,6 @@
 //! A request that can be read: a head together with its bytes.
 
+use crate::fields::Fields;
 use crate::known::{Known, KnownSet};
 use crate::{Form, Framing, Head, Method, Version};
 
@@ -101,27 +102,28 @@ impl<'a> Request<'a> {
     /// The value of the first field of that name.
     #[inline]
     pub fn field(&self, name: Known) -> Option<&'a [u8]> {
-        Some(self.head.first(name)?.value.of(self.bytes))
+        self.view().value(name)
     }
 
     /// The values of all fields of that name, in order.
     pub fn fields_known(&self, name: Known) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let bytes = self.bytes;
-        let fields = if self.head.has(name) { self.head.fields() } else { &[] };
-        fields.iter().filter(move |field| field.known == name).map(|field| field.value.of(bytes))
+        self.view().values(name)
     }
 
     /// The value of the first field of that name, in any case of letters. For names that are not in
     /// [`Known`].
     pub fn field_named(&self, name: &str) -> Option<&'a [u8]> {
-        let (_, value) = self.fields().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))?;
-        Some(value)
+        self.view().named(name)
     }
 
     /// Names and values of all fields, in order.
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        let bytes = self.bytes;
-        self.head.fields().iter().map(move |field| (field.name.of(bytes), field.value.of(bytes)))
+        self.view().all()
+    }
+
+    #[inline]
+    fn view(&self) -> Fields<'a> {
+        Fields { list: self.head.fields(), seen: self.head.seen, bytes: self.bytes }
     }
 
     /// The head as it came, from the request line to the blank line.
