@@ -17,6 +17,7 @@
 //! | [`timer`] | a hierarchical timing wheel |
 //! | [`waker`], [`signal`] | other threads, and signals, as events |
 //! | [`table`], [`token`] | a slab whose keys die with the value they were given for |
+//! | [`process`] | forked children as events, descriptors passed between processes |
 //! | [`shared`] | counters shared with forked children |
 //!
 //! There is no executor and there are no futures. A [`Handler`] is told what happened and does what
@@ -99,6 +100,7 @@ pub mod buffer;
 pub mod event_loop;
 pub mod net;
 pub mod poller;
+pub mod process;
 pub mod shared;
 pub mod signal;
 pub mod table;

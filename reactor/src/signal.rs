@@ -47,6 +47,8 @@ impl Signal {
     pub const USR2: Signal = Signal(libc::SIGUSR2);
     /// Ctrl-\; by custom: finish at once.
     pub const QUIT: Signal = Signal(libc::SIGQUIT);
+    /// The end, at once: it cannot be read, only sent.
+    pub const KILL: Signal = Signal(libc::SIGKILL);
     /// A child has ended or stopped.
     pub const CHLD: Signal = Signal(libc::SIGCHLD);
     /// A write to a pipe or socket that nobody reads.
@@ -65,6 +67,7 @@ impl Signal {
             Signal::USR1 => "SIGUSR1",
             Signal::USR2 => "SIGUSR2",
             Signal::QUIT => "SIGQUIT",
+            Signal::KILL => "SIGKILL",
             Signal::CHLD => "SIGCHLD",
             Signal::PIPE => "SIGPIPE",
             _ => return None,

@@ -96,8 +96,11 @@ fn mask(want: Interest, when: Trigger) -> u32 {
     if want.is_writable() {
         mask |= libc::EPOLLOUT;
     }
-    if when == Trigger::Edge {
-        mask |= libc::EPOLLET;
+    match when {
+        Trigger::Level => {}
+        Trigger::Edge => mask |= libc::EPOLLET,
+        // The kernel refuses EPOLLRDHUP beside it; a listener has no peer that could finish.
+        Trigger::LevelExclusive => mask = libc::EPOLLIN | libc::EPOLLEXCLUSIVE,
     }
     mask as u32
 }
@@ -207,6 +210,27 @@ impl SignalQueue {
 }
 
 impl AsFd for SignalQueue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A child's end as something that is readable (`pidfd_open(2)`, Linux 5.3).
+#[derive(Debug)]
+pub struct ExitWatch {
+    fd: OwnedFd,
+}
+
+impl ExitWatch {
+    /// `pid` is a child that nobody has waited for: so the number is still its own.
+    pub fn new(pid: libc::pid_t) -> io::Result<ExitWatch> {
+        // SAFETY: takes no pointer. The descriptor is closed on exec by itself.
+        let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)?;
+        Ok(ExitWatch { fd: own(fd) })
+    }
+}
+
+impl AsFd for ExitWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

@@ -21,6 +21,7 @@ pub mod system;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
@@ -68,6 +69,7 @@ pub enum Filter {
     Read,
     Write,
     Signal,
+    Process,
     User,
 }
 
@@ -81,6 +83,8 @@ pub mod flag {
     pub const EOF: u16 = 0x8000;
     /// In `fflags`.
     pub const NOTE_TRIGGER: u32 = 0x0100_0000;
+    /// In `fflags`: a process has ended.
+    pub const NOTE_EXIT: u32 = 0x8000_0000;
 }
 
 /// Makes changes without waiting.
@@ -238,7 +242,7 @@ fn translate(event: Kevent) -> Event {
     let ended = event.flags & flag::EOF != 0;
     let mut bits = match event.filter {
         Filter::Read if ended => IN | RDHUP,
-        Filter::Read | Filter::Signal | Filter::User => IN,
+        Filter::Read | Filter::Signal | Filter::Process | Filter::User => IN,
         Filter::Write => OUT,
     };
     if event.flags & flag::ERROR != 0 || (ended && event.fflags != 0) {
@@ -316,6 +320,44 @@ impl<K: Kernel> SignalQueue<K> {
 impl<K: AsFd> AsFd for SignalQueue<K> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.queue.as_fd()
+    }
+}
+
+/// A child's end as something that is readable (`EVFILT_PROC`), in a kqueue of its own so that it can
+/// be watched like any descriptor. Nobody takes the event out: it stays.
+pub struct ExitWatch<K> {
+    queue: Queue<K>,
+}
+
+impl<K: Kernel> ExitWatch<K> {
+    /// `pid` is a child that nobody has waited for: so the number is still its own.
+    pub fn new(pid: libc::pid_t) -> io::Result<Self> {
+        let queue = Queue::<K>::new()?;
+        let (ident, flags) = (pid as usize, flag::ADD);
+        let exit =
+            Kevent { ident, filter: Filter::Process, flags, fflags: flag::NOTE_EXIT, ..NOTHING };
+        match queue.kernel.kevent(&[exit.into()], &mut [], NOW) {
+            // It has ended already, which some systems do not report: readable by other means.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                let add = Kevent { flags: flag::ADD, ..NOTHING };
+                let trigger = Kevent { fflags: flag::NOTE_TRIGGER, ..NOTHING };
+                queue.kernel.kevent(&[add.into(), trigger.into()], &mut [], NOW)?;
+            }
+            result => drop(result?),
+        }
+        Ok(ExitWatch { queue })
+    }
+}
+
+impl<K: AsFd> AsFd for ExitWatch<K> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
+    }
+}
+
+impl<K> fmt::Debug for ExitWatch<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExitWatch").finish_non_exhaustive()
     }
 }
 

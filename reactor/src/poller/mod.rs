@@ -35,6 +35,7 @@
 //! | `Batch` | room for a fixed number of events: `with_capacity`, `len`, `get`, `iter`, `clear` |
 //! | `Wake` | `new(&Queue, Token)`, `wake` from any thread: at least one event follows the last wake |
 //! | `SignalQueue` | `new` (of blocked signals), `next`; `AsFd`, readable while a signal waits |
+//! | `ExitWatch` | `new` (of a child); `AsFd`, readable once the child has ended |
 
 mod readiness;
 

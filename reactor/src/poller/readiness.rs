@@ -64,6 +64,11 @@ pub enum Trigger {
     ///
     /// Who stops before the source would block must remember that it is still ready.
     Edge,
+    /// As [`Level`](Trigger::Level), for a source that several pollers watch, as forked workers
+    /// watch one listener: usually only one of them is woken (`EPOLLEXCLUSIVE`). For reading only.
+    ///
+    /// Where there is no such thing (kqueue), all of them are.
+    LevelExclusive,
 }
 
 /// What a source was found ready for.

@@ -204,3 +204,30 @@ fn a_poller_can_be_used_and_moved_between_threads() {
     shared::<Events>();
     shared::<crate::waker::Waker>();
 }
+
+/// How many of them are woken is the kernel's affair: at least one, and it is told again.
+#[test]
+fn a_listener_that_two_pollers_watch_is_reported_until_somebody_accepts() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let pollers = [Poller::new().unwrap(), Poller::new().unwrap()];
+    let token = Token::new(1, 1);
+    for poller in &pollers {
+        poller.add(&listener, token, Interest::READABLE, Trigger::LevelExclusive).unwrap();
+    }
+    let reported = || {
+        let mut events = Events::with_capacity(4);
+        let wait = |poller: &Poller| poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        pollers.iter().map(wait).sum::<usize>()
+    };
+    assert_eq!(reported(), 0);
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    for _ in 0..3 {
+        assert!((1..=2).contains(&reported()));
+    }
+    listener.accept().unwrap();
+    assert_eq!(reported(), 0);
+    for poller in &pollers {
+        poller.delete(&listener).unwrap();
+    }
+    drop(client);
+}

@@ -26,6 +26,9 @@ use std::time::Duration;
 
 use super::{Filter, Kernel, Kevent, NOTHING, flag};
 
+/// A process that has ended before it could be watched.
+pub const GONE: usize = 4_711;
+
 /// A kqueue and the descriptors it can watch.
 #[derive(Default)]
 pub struct Model {
@@ -127,6 +130,15 @@ impl Model {
         }
     }
 
+    /// A process ends.
+    pub fn exit(&self, pid: usize) {
+        let mut state = self.state();
+        if let Some(at) = state.find(Filter::Process, pid) {
+            state.notes[at].count += 1;
+            state.activate(at);
+        }
+    }
+
     /// What the last call was told about waiting; the model itself never waits.
     pub fn last_timeout(&self) -> Option<Duration> {
         self.state().last_timeout
@@ -205,7 +217,7 @@ impl State {
                 self.notes[at].count += 1;
                 self.activate(at);
             }
-            Filter::User | Filter::Signal => {}
+            Filter::User | Filter::Signal | Filter::Process => {}
         }
         Ok(())
     }
@@ -218,6 +230,9 @@ impl State {
             {
                 return Err(error);
             }
+        }
+        if change.filter == Filter::Process && change.ident == GONE {
+            return Err(libc::ESRCH);
         }
         self.notes.push(Note {
             ident: change.ident,
@@ -243,7 +258,7 @@ impl State {
     fn look(&self, note: &Note) -> Option<Kevent> {
         let event = Kevent { ident: note.ident, filter: note.filter, udata: note.udata, ..NOTHING };
         let (data, ended) = match note.filter {
-            Filter::Signal | Filter::User => (note.count, false),
+            Filter::Signal | Filter::Process | Filter::User => (note.count, false),
             Filter::Read => {
                 let file = self.files.get(&note.ident)?;
                 (file.unread, file.read_ended)

@@ -13,6 +13,7 @@ pub type Queue = super::Queue<System>;
 pub type Batch = super::Batch<System>;
 pub type Wake = super::Wake<System>;
 pub type SignalQueue = super::SignalQueue<System>;
+pub type ExitWatch = super::ExitWatch<System>;
 
 const _: () = {
     assert!(size_of::<usize>() == 8, "a token travels where a pointer would");
@@ -23,6 +24,7 @@ const _: () = {
     assert!(flag::ERROR as i64 == libc::EV_ERROR as i64);
     assert!(flag::EOF as i64 == libc::EV_EOF as i64);
     assert!(flag::NOTE_TRIGGER == libc::NOTE_TRIGGER);
+    assert!(flag::NOTE_EXIT == libc::NOTE_EXIT);
 };
 
 /// macOS refuses more than 100,000,000 s; three weeks are as good as for ever.
@@ -102,6 +104,7 @@ impl From<Kevent> for Raw {
             Filter::Read => libc::EVFILT_READ,
             Filter::Write => libc::EVFILT_WRITE,
             Filter::Signal => libc::EVFILT_SIGNAL,
+            Filter::Process => libc::EVFILT_PROC,
             Filter::User => libc::EVFILT_USER,
         };
         raw.flags = kevent.flags as _;
@@ -121,6 +124,7 @@ impl From<Raw> for Kevent {
                 libc::EVFILT_READ => Filter::Read,
                 libc::EVFILT_WRITE => Filter::Write,
                 libc::EVFILT_SIGNAL => Filter::Signal,
+                libc::EVFILT_PROC => Filter::Process,
                 _ => Filter::User, // no other was ever added
             },
             flags: raw.flags as _,

@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use super::model::Model;
+use super::model::{GONE, Model};
 use super::*;
 
 const FD: RawFd = 5;
@@ -303,6 +303,28 @@ fn a_signal_is_read_once_however_often_it_came() {
     assert_eq!(signals.next().unwrap(), None);
     signals.queue.kernel.raise(libc::SIGUSR1 as usize, 1);
     assert_eq!(signals.next().unwrap(), Some(libc::SIGUSR1));
+}
+
+#[test]
+fn a_childs_end_is_reported_and_stays() {
+    let watch = ExitWatch::<Model>::new(77).unwrap();
+    let mut batch = Batch::with_capacity(8);
+    assert!(wait(&watch.queue, &mut batch).is_empty());
+    watch.queue.kernel.exit(78);
+    assert!(wait(&watch.queue, &mut batch).is_empty());
+    watch.queue.kernel.exit(77);
+    for _ in 0..2 {
+        assert_eq!(wait(&watch.queue, &mut batch).len(), 1);
+    }
+}
+
+#[test]
+fn a_child_that_had_ended_before_it_was_watched_is_reported_too() {
+    let watch = ExitWatch::<Model>::new(GONE as libc::pid_t).unwrap();
+    let mut batch = Batch::with_capacity(8);
+    for _ in 0..2 {
+        assert_eq!(wait(&watch.queue, &mut batch).len(), 1);
+    }
 }
 
 /// With the real signal, blocked in this thread: it must not strike when the mask is restored.

@@ -1,0 +1,203 @@
+//! A child process as a source of events.
+//!
+//! `SIGCHLD` says that *some* child has ended, and several of them are one. A descriptor for each
+//! child says which: it is readable from the child's end on, and stays so.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::ptr;
+
+use libc::pid_t;
+
+use crate::poller::backend::ExitWatch;
+use crate::signal::Signal;
+use crate::sys::check;
+
+/// A child of this process. Readable (by level) once it has ended; then
+/// [`try_wait`](Child::try_wait) takes its status, and without that it remains as a zombie.
+///
+/// Dropping it neither ends the child nor waits for it.
+#[derive(Debug)]
+pub struct Child {
+    pid: pid_t,
+    exit: ExitWatch,
+    /// Its status once that was taken: from then on its number may be another process's.
+    ended: Option<ExitStatus>,
+}
+
+impl Child {
+    /// Watches over a child that has just been made and that nobody has waited for. If that is not
+    /// possible, the child is killed: nobody would ever know of its end.
+    pub(super) fn adopt(pid: pid_t) -> io::Result<Child> {
+        match ExitWatch::new(pid) {
+            Ok(exit) => Ok(Child { pid, exit, ended: None }),
+            Err(error) => {
+                // SAFETY: our own child, not waited for, so the number is its own; the status is
+                // not asked for.
+                unsafe {
+                    libc::kill(pid, libc::SIGKILL);
+                    libc::waitpid(pid, ptr::null_mut(), 0);
+                }
+                Err(io::Error::new(error.kind(), format!("cannot watch over a child: {error}")))
+            }
+        }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.pid.unsigned_abs()
+    }
+
+    /// Sends it a signal. One that has ended and was not waited for takes it without effect.
+    ///
+    /// # Errors
+    /// `NotFound` when it was waited for: the number may belong to somebody else.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        if self.ended.is_some() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        // SAFETY: takes no pointer. The number is our child's until it is waited for.
+        check(unsafe { libc::kill(self.pid, signal.number()) })?;
+        Ok(())
+    }
+
+    /// How it ended; `None` while it runs. Does not wait.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.wait_with(libc::WNOHANG)
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.wait_with(0)? {
+                return Ok(status);
+            }
+        }
+    }
+
+    fn wait_with(&mut self, options: libc::c_int) -> io::Result<Option<ExitStatus>> {
+        if self.ended.is_some() {
+            return Ok(self.ended);
+        }
+        let mut status = 0;
+        let waited = crate::sys::retry(|| {
+            // SAFETY: `status` is written during the call.
+            unsafe { libc::waitpid(self.pid, &raw mut status, options) as isize }
+        })?;
+        if waited != 0 {
+            self.ended = Some(ExitStatus::from_raw(status));
+        }
+        Ok(self.ended)
+    }
+}
+
+/// Readable once it has ended.
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.exit.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::poller::{Events, Interest, Poller, Trigger};
+    use crate::process::fork::fork_regardless;
+    use crate::process::{Channel, Fork, Received};
+    use crate::token::Token;
+    use std::time::Duration;
+
+    const TOKEN: Token = Token::new(1, 1);
+
+    /// A child that does as `body` says: nothing that takes a lock, for the tests have threads.
+    fn child(body: impl FnOnce() -> i32) -> Child {
+        match fork_regardless().expect("fork") {
+            Fork::Parent(child) => child,
+            Fork::Child => {
+                let status = body();
+                // SAFETY: ends the copy without running anything of the original's.
+                unsafe { libc::_exit(status) }
+            }
+        }
+    }
+
+    /// Waits until somebody kills it.
+    fn sleeper() -> Child {
+        child(|| {
+            loop {
+                // SAFETY: takes no pointer.
+                unsafe { libc::pause() };
+            }
+        })
+    }
+
+    fn watched(child: &Child) -> (Poller, Events) {
+        let poller = Poller::new().expect("a poller");
+        poller.add(child, TOKEN, Interest::READABLE, Trigger::Level).expect("watched");
+        (poller, Events::with_capacity(4))
+    }
+
+    #[test]
+    fn a_childs_end_is_an_event_that_stays_and_its_status_is_taken_once() {
+        let (ours, theirs) = Channel::pair().expect("a channel");
+        let mut child = child(|| {
+            while !matches!(theirs.recv(), Ok(Received::Message(_))) {}
+            7
+        });
+        let (poller, mut events) = watched(&child);
+        assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0);
+        assert!(child.try_wait().unwrap().is_none());
+        ours.send(1, None).unwrap();
+        for _ in 0..2 {
+            assert_eq!(poller.wait(&mut events, None).unwrap(), 1);
+            assert_eq!(events.get(0).unwrap().token, TOKEN);
+        }
+        assert_eq!(child.try_wait().unwrap().unwrap().code(), Some(7));
+        assert_eq!(child.wait().unwrap().code(), Some(7));
+        assert_eq!(child.signal(Signal::TERM).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_killed_child_says_by_which_signal() {
+        let mut child = sleeper();
+        child.signal(Signal::KILL).unwrap();
+        let (poller, mut events) = watched(&child);
+        assert_eq!(poller.wait(&mut events, None).unwrap(), 1);
+        let status = child.try_wait().unwrap().expect("it has ended");
+        assert_eq!(status.signal(), Some(libc::SIGKILL));
+    }
+
+    #[test]
+    fn each_child_has_an_end_of_its_own() {
+        let (mut first, mut second) = (sleeper(), sleeper());
+        let (poller, mut events) = watched(&first);
+        second.signal(Signal::KILL).unwrap();
+        second.wait().unwrap();
+        assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0);
+        first.signal(Signal::KILL).unwrap();
+        first.wait().unwrap();
+        assert_eq!(poller.wait(&mut events, None).unwrap(), 1, "also when it was waited for");
+    }
+
+    #[test]
+    fn an_orphan_learns_of_it_by_its_channel() {
+        let (ours, theirs) = Channel::pair().expect("a channel");
+        let mut child = child(|| {
+            drop(ours); // the parent's end, of which it has a copy
+            loop {
+                match theirs.recv() {
+                    Ok(Received::Closed) => return 0,
+                    Ok(Received::Empty) => {}
+                    _ => return 1,
+                }
+            }
+        });
+        drop(Channel::pair()); // another one is nothing to it
+        assert!(child.try_wait().unwrap().is_none());
+        // In the parent `ours` was moved into the closure and dropped with it, unread: the child
+        // had its own copy.
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}

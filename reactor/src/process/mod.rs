@@ -1,0 +1,35 @@
+//! Processes: forked workers, started programs, and what they have to do with each other.
+//!
+//! ```text
+//!            fork() ──► Fork::Parent(Child) ── AsFd: readable when it has ended ──► the event loop
+//!   one ────┤                  ▲  │
+//!  process   └─► Fork::Child   │  └─ signal(), try_wait()
+//!                     │        │
+//!                  Channel ◄───┴─► Channel       a byte that says what, and a descriptor (SCM_RIGHTS)
+//! ```
+//!
+//! | item | what |
+//! |---|---|
+//! | [`fork`] | a copy of this process, for as long as it has one thread |
+//! | [`Child`] | a child as a source of events: `pidfd_open(2)`, or `EVFILT_PROC` in a kqueue of its own |
+//! | [`Channel`] | a pair of sockets for orders of one byte, each with a descriptor if need be |
+//! | [`Program`] | this very program, started again with some of the present one's descriptors |
+//! | [`cores`], [`pin`] | which cores there are for us, and how to stay on one |
+//!
+//! Counters that parent and children share are in [`shared`](crate::shared).
+//!
+//! *Not* guaranteed: that a child ends when its parent does. One that watches its end of a
+//! [`Channel`] learns of it ([`Received::Closed`]), provided that nobody else holds the parent's
+//! end: a forked child closes the ends of its siblings that it has inherited.
+
+mod affinity;
+mod channel;
+mod child;
+mod fork;
+mod program;
+
+pub use affinity::{cores, pin};
+pub use channel::{Channel, Message, Received};
+pub use child::Child;
+pub use fork::{Fork, fork};
+pub use program::Program;

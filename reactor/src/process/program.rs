@@ -1,0 +1,135 @@
+//! This program, started again: how a server is replaced by a newer version of itself.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::ptr;
+
+use super::Child;
+use crate::sys::check;
+
+/// A program and the arguments that it is started with.
+#[derive(Clone, Debug)]
+pub struct Program {
+    path: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// This program with its present arguments, by the path that it was started from: what is at
+    /// that path when it is started again may be another file by then. So ask early.
+    ///
+    /// # Errors
+    /// See [`env::current_exe`].
+    pub fn this() -> io::Result<Program> {
+        Ok(Program { path: env::current_exe()?, arguments: env::args_os().collect() })
+    }
+
+    /// Another one; the first of `arguments` is its name for itself.
+    pub fn new(path: impl Into<PathBuf>, arguments: Vec<OsString>) -> Program {
+        Program { path: path.into(), arguments }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts it as a child with this process's environment and `variables`, this process's
+    /// standard streams, no signal blocked, and the descriptors `kept` under their own numbers.
+    /// All others are closed, if they were made closed on exec, as everything is that Rust opens.
+    ///
+    /// Waits until the program is loaded. May be called when there are threads.
+    ///
+    /// # Errors
+    /// The file is not there, or no program; no process to be had.
+    pub fn start(
+        &self,
+        variables: &[(&str, &OsStr)],
+        kept: &[BorrowedFd<'_>],
+    ) -> io::Result<Child> {
+        let mut command = Command::new(&self.path);
+        if let Some((name, arguments)) = self.arguments.split_first() {
+            command.arg0(name).args(arguments);
+        }
+        command.envs(variables.iter().copied());
+        let kept: Vec<RawFd> = kept.iter().map(AsRawFd::as_raw_fd).collect();
+        // SAFETY: between fork and exec `prepare` makes system calls and nothing else: it neither
+        // allocates nor locks.
+        unsafe { command.pre_exec(move || prepare(&kept)) };
+        let started = command.spawn()?;
+        // A process's number was a positive pid_t to begin with.
+        Child::adopt(started.id() as libc::pid_t)
+    }
+}
+
+/// In the child, before it becomes the program.
+fn prepare(kept: &[RawFd]) -> io::Result<()> {
+    for &fd in kept {
+        // SAFETY: takes no pointer.
+        check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) })?;
+    }
+    let mut none = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set, which the second call reads.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        check(libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+    use std::os::fd::AsFd as _;
+    use std::os::unix::net::UnixStream;
+
+    fn shell(script: &str) -> Program {
+        Program::new("/bin/sh", ["sh", "-c", script].map(OsString::from).to_vec())
+    }
+
+    #[test]
+    fn a_program_gets_its_arguments_variables_and_descriptors() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let fd = theirs.as_raw_fd().to_string();
+        let script = "eval \"echo $GREETING >&$FD\"; exit 3";
+        let variables = [("GREETING", OsStr::new("hello")), ("FD", OsStr::new(&fd))];
+        let mut child = shell(script).start(&variables, &[theirs.as_fd()]).unwrap();
+        drop(theirs);
+        let mut text = String::new();
+        ours.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello\n");
+        assert_eq!(child.wait().unwrap().code(), Some(3));
+    }
+
+    #[test]
+    fn what_is_not_kept_is_closed() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let mut child = shell("sleep 60").start(&[], &[]).unwrap();
+        drop(theirs);
+        let mut byte = [0];
+        assert_eq!(ours.read(&mut byte).unwrap(), 0, "the child does not hold the other end");
+        child.signal(crate::Signal::KILL).unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error() {
+        let missing = Program::new("/nowhere/to/be/found", vec!["found".into()]);
+        assert_eq!(missing.start(&[], &[]).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn signals_that_are_blocked_here_are_not_blocked_there() {
+        let signals = crate::Signals::new(&[crate::Signal::USR1]).unwrap();
+        let mut child = shell("kill -USR1 $$; exit 0").start(&[], &[]).unwrap();
+        assert_eq!(child.wait().unwrap().code(), None, "it was killed by the signal");
+        drop(signals);
+    }
+}
