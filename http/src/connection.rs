@@ -184,13 +184,13 @@ impl Connection {
         read: usize,
     ) -> Result<Step, Error> {
         head.clear();
-        let (start, lines) = self.empty_lines(input)?;
+        let (start, lines) = empty_lines(input, self.empty_lines)?;
         let line = &input[start..];
-        let more = Step { consumed: 0, event: Event::NeedMore };
+        // Empty lines are done with, so that an idle connection holds no byte.
+        let more = Step { consumed: start, event: Event::NeedMore };
         if line.is_empty() || line == b"\r" {
-            // Nothing but empty lines: done with, so that an idle connection holds no byte.
             self.empty_lines = lines;
-            return Ok(Step { consumed: start, ..more });
+            return Ok(more);
         }
         let window = &line[..line.len().min(limits.head())];
         let end = skim.run(window, read, limits).map_err(|error| behind(error, start))?;
@@ -198,6 +198,7 @@ impl Connection {
             if window.len() == limits.head() {
                 return Err(Error::new(ErrorKind::HeadTooLarge, start + window.len()));
             }
+            self.empty_lines = lines;
             self.phase = Phase::Head { skim, read: window.len() as u16 };
             return Ok(more);
         };
@@ -211,24 +212,6 @@ impl Connection {
         self.phase = Phase::FRESH;
         self.empty_lines = 0;
         self.begin(line, head, limits).map_err(|error| behind(error, start))
-    }
-
-    /// The bytes of empty lines that `input` begins with, and how many there have been in all. A
-    /// request may follow a few: clients used to send one behind a body (RFC 9112, section 2.2).
-    fn empty_lines(&self, input: &[u8]) -> Result<(usize, u8), Error> {
-        let (mut at, mut lines) = (0, self.empty_lines);
-        while input.get(at) == Some(&b'\r') {
-            if lines == Limits::EMPTY_LINES_MAX {
-                return Err(Error::new(ErrorKind::EmptyLines, at));
-            }
-            match input.get(at + 1) {
-                Some(b'\n') => at += 2,
-                Some(_) => return Err(Error::new(ErrorKind::LineEnd, at + 1)),
-                None => break,
-            }
-            lines += 1;
-        }
-        Ok((at, lines))
     }
 
     /// A head is there, the phase is a fresh one: the exchange begins. `line` begins at the request
@@ -369,8 +352,27 @@ impl Connection {
     }
 }
 
+/// The bytes of empty lines that `input` begins with, and how many lines there have been in all
+/// when there were `lines` before. A message may follow a few: clients used to send one behind a
+/// body (RFC 9112, section 2.2).
+pub(crate) fn empty_lines(input: &[u8], mut lines: u8) -> Result<(usize, u8), Error> {
+    let mut at = 0;
+    while input.get(at) == Some(&b'\r') {
+        if lines == Limits::EMPTY_LINES_MAX {
+            return Err(Error::new(ErrorKind::EmptyLines, at));
+        }
+        match input.get(at + 1) {
+            Some(b'\n') => at += 2,
+            Some(_) => return Err(Error::new(ErrorKind::LineEnd, at + 1)),
+            None => break,
+        }
+        lines += 1;
+    }
+    Ok((at, lines))
+}
+
 /// The same error counted from `start` bytes earlier.
-fn behind(error: Error, start: usize) -> Error {
+pub(crate) fn behind(error: Error, start: usize) -> Error {
     Error { offset: error.offset + start, ..error }
 }
 

@@ -65,7 +65,11 @@ pub fn feed(input: &[u8], cuts: &[usize], limits: &Limits) -> Trace {
         }
     }
     trace.persists = connection.persists();
-    trace.may_end = connection.eof().is_ok();
+    let ended = connection.eof();
+    if let Err(error) = ended {
+        assert_eq!((error.kind, at + error.offset), (ErrorKind::Incomplete, input.len()));
+    }
+    trace.may_end = ended.is_ok();
     trace
 }
 
