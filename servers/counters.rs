@@ -14,6 +14,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use reactor::event_loop::LoopStats;
 use reactor::shared::{SharedSlot, SharedTable, Zeroable};
 
 /// One number that a single writer moves and anyone may read.
@@ -88,6 +89,11 @@ macro_rules! counters {
             pub const DESCRIPTIONS: &'static [Description] = &[$(Description {
                 name: stringify!($name), kind: Kind::$kind, help: concat!($($help),+),
             },)*];
+
+            /// All counters, in the order of [`Counters::DESCRIPTIONS`].
+            fn all(&self) -> impl Iterator<Item = &Counter> {
+                [$(&self.$name,)*].into_iter()
+            }
 
             /// All values, in the order of [`Counters::DESCRIPTIONS`].
             pub fn values(&self) -> [u64; Self::DESCRIPTIONS.len()] {
@@ -169,6 +175,26 @@ counters! {
 }
 
 impl Counters {
+    /// What the loop of this slot has counted; or the one before it, of a process that has ended.
+    pub fn loop_stats(&self) -> LoopStats {
+        LoopStats {
+            turns: self.loop_turns.get(),
+            events: self.loop_events.get(),
+            stale_events: self.loop_events_stale.get(),
+            timeouts: self.loop_timers.get(),
+            ..LoopStats::default()
+        }
+    }
+
+    /// Its writer has died: what it held is no more, what it did remains.
+    pub fn reset_gauges(&self) {
+        for (counter, description) in self.all().zip(Self::DESCRIPTIONS) {
+            if description.kind == Kind::Gauge {
+                counter.set(0);
+            }
+        }
+    }
+
     /// Counts a response by its status.
     #[inline]
     pub fn response(&self, status: u16) {
@@ -268,5 +294,17 @@ mod tests {
         assert_eq!(sum[of("requests")], 7);
         assert_eq!(sum[of("loop_events_turn_max")], 9);
         assert!(census.slot(2).is_none());
+    }
+
+    #[test]
+    fn of_a_slot_whose_writer_died_the_totals_remain() {
+        let census = Census::new(1).unwrap();
+        let slot = census.slot(0).unwrap();
+        slot.requests.add(3);
+        slot.connections_open.add(4);
+        slot.body_bytes_held.set(5);
+        slot.reset_gauges();
+        assert_eq!((slot.requests.get(), slot.connections_open.get()), (3, 0));
+        assert_eq!(slot.body_bytes_held.get(), 0);
     }
 }

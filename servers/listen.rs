@@ -28,6 +28,17 @@ pub struct Listening {
     pub url: String,
     /// The file to remove in the end, of a Unix socket that was made here.
     pub file: Option<SocketFile>,
+    /// Other processes accept from it, too.
+    pub shared: bool,
+}
+
+impl Listening {
+    /// Leaves a Unix socket's file where it is: somebody else goes on with it.
+    pub fn leave_file(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.maker = 0; // nobody's number
+        }
+    }
 }
 
 /// Listens at every address of `options`, or at none.
@@ -53,7 +64,7 @@ fn open_one(addr: &ListenAddr, options: &Options) -> io::Result<Listening> {
         ListenAddr::Fd(fd) => (inherit(*fd, options).map_err(|why| refused(addr, &why))?, None),
     };
     let url = url(&listener.local_addr()?);
-    Ok(Listening { listener, url, file })
+    Ok(Listening { listener, url, file, shared: false })
 }
 
 /// Binds a TCP address. `[::]` stands for every address of the machine, as far as it can: it takes

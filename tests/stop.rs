@@ -17,8 +17,8 @@ fn begin_stop(server: &Server, signal: i32) {
 }
 
 #[test]
-fn both_signals_end_an_idle_server_with_status_0() {
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+fn every_signal_ends_an_idle_server_with_status_0() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
         let mut server = Server::demo();
         // They do not hold it up: it waits a moment for what may be on its way, no longer.
         let mut idle = server.connect();
@@ -120,6 +120,21 @@ fn what_takes_longer_than_the_drain_is_cut_off() {
     let passed = begin.elapsed();
     assert!(passed >= Duration::from_millis(480) && passed < SOON, "after {passed:?}");
     client.expect_end();
+}
+
+#[test]
+fn quit_waits_for_what_takes_longer_until_it_is_told_to_stop() {
+    let mut server = Server::start(&["--demo", "--drain-timeout", "10ms"]);
+    let (mut slow, mut slower) = (server.connect(), server.connect());
+    slow.send(&get("/sleep?ms=1000"));
+    slower.send(&get("/sleep?ms=60000"));
+    until("they wait", || server.metric("waits") == 2);
+    begin_stop(&server, libc::SIGQUIT);
+    assert_eq!(slow.response().text(), "waited for 1000 ms\n");
+    assert!(server.is_running());
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    slower.expect_end();
 }
 
 #[test]

@@ -53,7 +53,7 @@ const SOURCES_BESIDE_CONNECTIONS: u32 = 64;
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
     let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
     let mut event_loop = EventLoop::new(Config { sources_max, ..Config::default() })?;
-    event_loop.handle_signals(&[Signal::TERM, Signal::INT, Signal::HUP])?;
+    event_loop.handle_signals(&[Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP])?;
     let announcement = server.announcement();
     let app = Arc::new(app);
     let census = &server.census;

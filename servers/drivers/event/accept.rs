@@ -29,6 +29,8 @@ pub(super) struct Acceptor {
     pub token: Token,
     budget: Budget,
     pub paused: bool,
+    /// Another worker's, of whom we take care for a while.
+    adopted: bool,
 }
 
 /// How many connections a turn takes from a listener.
@@ -74,8 +76,17 @@ impl Budget {
 impl Acceptor {
     pub fn register(ev: &mut EventLoop, listening: Listening) -> io::Result<Self> {
         let token = ev.reserve().ok_or_else(|| missing("source"))?;
-        ev.watch(token, &listening.listener, Interest::READABLE, Trigger::Level)?;
-        Ok(Acceptor { listening, token, budget: Budget::new(), paused: false })
+        ev.watch(token, &listening.listener, Interest::READABLE, trigger(&listening))?;
+        Ok(Acceptor { listening, token, budget: Budget::new(), paused: false, adopted: false })
+    }
+
+    /// Accepts no more from it, whoever else may.
+    pub fn end(self, ev: &mut EventLoop) {
+        if !self.paused {
+            // It is closed right after: a failure has nothing to spoil.
+            let _ = ev.unwatch(self.token, &self.listening.listener);
+        }
+        ev.release(self.token);
     }
 
     fn pause(&mut self, ev: &mut EventLoop) {
@@ -88,14 +99,19 @@ impl Acceptor {
     }
 
     fn resume(&mut self, ev: &mut EventLoop) {
-        let (readable, level) = (Interest::READABLE, Trigger::Level);
-        if ev.watch(self.token, &self.listening.listener, readable, level).is_ok() {
+        let (readable, trigger) = (Interest::READABLE, trigger(&self.listening));
+        if ev.watch(self.token, &self.listening.listener, readable, trigger).is_ok() {
             self.paused = false;
             ev.clear_deadline(self.token);
         } else {
             ev.set_deadline(self.token, ev.now_ms() + PAUSE_MS);
         }
     }
+}
+
+/// Of the processes that share a queue, one is enough for one connection.
+fn trigger(listening: &Listening) -> Trigger {
+    if listening.shared { Trigger::LevelExclusive } else { Trigger::Level }
 }
 
 /// Why a turn of accepting ended.
@@ -107,6 +123,30 @@ enum Enough {
 }
 
 impl<A: App> Driver<A> {
+    /// The listeners, until a drain has begun.
+    pub fn listeners(&self) -> impl Iterator<Item = &Listening> {
+        self.acceptors.iter().map(|acceptor| &acceptor.listening)
+    }
+
+    /// Accepts from one more listener, until [`Driver::disown`].
+    ///
+    /// # Errors
+    /// It cannot be watched.
+    pub fn adopt(&mut self, ev: &mut EventLoop, listening: Listening) -> io::Result<()> {
+        if self.drain.is_none() {
+            let acceptor = Acceptor::register(ev, listening)?;
+            self.acceptors.push(Acceptor { adopted: true, ..acceptor });
+        }
+        Ok(())
+    }
+
+    /// Gives back all that was adopted.
+    pub fn disown(&mut self, ev: &mut EventLoop) {
+        for acceptor in self.acceptors.extract_if(.., |acceptor| acceptor.adopted) {
+            acceptor.end(ev);
+        }
+    }
+
     pub(super) fn accept_ready(&mut self, ev: &mut EventLoop, token: Token) {
         let Some(index) = self.acceptors.iter().position(|a| a.token == token) else { return };
         let accepts = self.acceptors[index].budget.accepts;
@@ -150,7 +190,7 @@ impl<A: App> Driver<A> {
     }
 
     /// A new connection: read at once, for its request is often there already.
-    fn admit(&mut self, ev: &mut EventLoop, stream: Stream, peer: Peer) {
+    pub fn admit(&mut self, ev: &mut EventLoop, stream: Stream, peer: Peer) {
         let Some(token) = ev.reserve() else {
             self.engine.tally.connections_refused.add(1);
             return;

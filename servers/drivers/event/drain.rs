@@ -10,6 +10,9 @@
 //!              close what is left, write the log, stop          (a second signal: at once)
 //! ```
 //!
+//! QUIT does the same without a limit of time. A server whose listeners somebody else goes on with
+//! (an upgrade, a worker's successor) leaves the queues to them.
+//!
 //! Idle connections stay open until then: a request that is already on its way to a connection that
 //! closes would be lost, and its client could not know whether it had been carried out.
 
@@ -24,6 +27,20 @@ const QUIET_MS: u64 = 250;
 /// How often a draining server looks whether it is done.
 const LOOK_MS: u64 = 25;
 
+/// No limit of time.
+const NEVER: u64 = u64::MAX;
+
+/// How a server is to end.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// When what is in hand is done, or the drain's time is over. Said a second time: at once.
+    Stop,
+    /// When what is in hand is done, however long that takes.
+    Quit,
+    /// The same; the listeners are somebody else's from now on, and so is who waits in their queues.
+    HandOver,
+}
+
 /// A graceful stop under way.
 pub(super) struct Drain {
     /// When whatever is left is closed.
@@ -31,22 +48,34 @@ pub(super) struct Drain {
 }
 
 impl<A: App> Driver<A> {
-    /// First signal: stop gracefully. Second: at once.
-    pub(super) fn begin_drain(&mut self, ev: &mut EventLoop) {
-        if self.drain.is_some() {
-            self.engine.log.flush();
-            return ev.stop();
-        }
-        self.drain = Some(Drain { until_ms: ev.now_ms() + self.drain_ms });
-        self.engine.draining = true;
-        // The kernel has promised these an answer when it acknowledged their SYN.
-        self.accept_rest(ev);
-        for acceptor in self.acceptors.drain(..) {
-            if !acceptor.paused {
-                // It is closed right after: a failure has nothing to spoil.
-                let _ = ev.unwatch(acceptor.token, &acceptor.listening.listener);
+    /// Ends gracefully: the loop stops when the drain is complete.
+    pub fn drain(&mut self, ev: &mut EventLoop, how: Ending) {
+        let until_ms = match how {
+            Ending::Stop => ev.now_ms() + self.drain_ms,
+            Ending::Quit | Ending::HandOver => NEVER,
+        };
+        match &mut self.drain {
+            None => self.begin_drain(ev, how, until_ms),
+            Some(_) if how != Ending::Stop => {}
+            Some(drain) if drain.until_ms == NEVER => drain.until_ms = until_ms,
+            Some(_) => {
+                self.engine.log.flush();
+                ev.stop();
             }
-            ev.release(acceptor.token);
+        }
+    }
+
+    fn begin_drain(&mut self, ev: &mut EventLoop, how: Ending, until_ms: u64) {
+        self.drain = Some(Drain { until_ms });
+        self.engine.draining = true;
+        if how == Ending::HandOver {
+            self.acceptors.iter_mut().for_each(|acceptor| acceptor.listening.leave_file());
+        } else {
+            // The kernel has promised these an answer when it acknowledged their SYN.
+            self.accept_rest(ev);
+        }
+        for acceptor in self.acceptors.drain(..) {
+            acceptor.end(ev);
         }
         self.engine.last_arrival_ms = ev.now_ms();
         ev.set_deadline(self.chores, ev.now_ms() + LOOK_MS);

@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reactor::buffer::Class;
+use reactor::event_loop::LoopStats;
 use reactor::net::Peer;
 use reactor::{Buffer, BufferPool, EventLoop, Handler, Readiness, Signal, Token};
 use slab::Slab;
@@ -53,6 +54,7 @@ use accept::Acceptor;
 use connection::{Connection, Exchange, Phase, flag};
 use deadline::TimeoutsMs;
 use drain::Drain;
+pub use drain::Ending;
 
 /// Bytes of a small buffer: most unfinished heads fit.
 const SMALL_BYTES: usize = 512;
@@ -132,6 +134,8 @@ struct Engine<A: App> {
     use_sendfile: bool,
     draining: bool,
     last_arrival_ms: u64,
+    /// What the slot of counters had from earlier loops, of processes that have ended.
+    before: LoopStats,
 }
 
 impl<A: App> Driver<A> {
@@ -232,13 +236,15 @@ impl<A: App> Engine<A> {
         pool: BufferPool,
     ) -> io::Result<Self> {
         let limits = http_limits(&options.limits)?;
+        let tally = Tally::new(census, slot).ok_or_else(|| missing("slot of counters"))?;
         Ok(Engine {
             local: app.local(slot),
             app,
             head: http::Head::new(&limits),
             limits,
             clock: Clock::new(ev.now_ms()),
-            tally: Tally::new(census, slot).ok_or_else(|| missing("slot of counters"))?,
+            before: tally.loop_stats(),
+            tally,
             log: AccessLog::open(&options.log)?,
             peers: Vec::new(),
             out: pool.take(class::LARGE).ok_or_else(|| missing("buffer"))?,
@@ -323,13 +329,13 @@ impl<A: App> Engine<A> {
 
     #[inline]
     fn count_turn(&mut self, ev: &EventLoop) {
-        let stats = ev.stats();
+        let (stats, before) = (ev.stats(), &self.before);
         let tally = &self.tally;
-        tally.loop_turns.set(stats.turns);
-        tally.loop_events.set(stats.events);
-        tally.loop_events_turn_max.set(u64::from(stats.events_turn_max));
-        tally.loop_events_stale.set(stats.stale_events);
-        tally.loop_timers.set(stats.timeouts);
+        tally.loop_turns.set(before.turns + stats.turns);
+        tally.loop_events.set(before.events + stats.events);
+        tally.loop_events_turn_max.raise_to(u64::from(stats.events_turn_max));
+        tally.loop_events_stale.set(before.stale_events + stats.stale_events);
+        tally.loop_timers.set(before.timeouts + stats.timeouts);
         tally.buffers_small_used.set(self.pool.in_use(class::SMALL) as u64);
         tally.buffers_large_used.set(self.pool.in_use(class::LARGE) as u64);
         tally.body_bytes_held.set(self.body_bytes_held as u64);
@@ -385,7 +391,8 @@ impl<A: App> Handler for Driver<A> {
     fn signal(&mut self, ev: &mut EventLoop, signal: Signal) {
         self.engine.clock.update(ev.now_ms());
         match signal {
-            Signal::TERM | Signal::INT => self.begin_drain(ev),
+            Signal::TERM | Signal::INT => self.drain(ev, Ending::Stop),
+            Signal::QUIT => self.drain(ev, Ending::Quit),
             Signal::HUP => {
                 if let Err(error) = self.engine.log.reopen() {
                     eprintln!("stampede: the access log could not be reopened: {error}");
