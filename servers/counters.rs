@@ -148,6 +148,10 @@ counters! {
     Counter works,
     /// Microseconds spent in work.
     Counter work_us,
+    /// Requests that had to wait for room in the workplace.
+    Counter jobs_delayed,
+    /// Requests answered 503 because there was none.
+    Counter jobs_rejected,
     /// Turns of the event loop.
     Counter loop_turns,
     /// Events that the poller reported.

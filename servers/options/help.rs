@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Options;
 use super::error::{Fault, OptionsError};
 use super::list::GROUPS;
-use super::table::{Entry, Slot, entries};
+use super::table::{Entry, Slot, entries, models_with};
 use crate::models::Card;
 
 /// Columns of a terminal that nobody has widened.
@@ -39,7 +39,7 @@ pub(super) fn text(card: &Card) -> String {
         let _ = writeln!(out, "  {command:<34}{meaning}");
     }
     let defaults = Options::default();
-    for group in GROUPS {
+    for group in GROUPS.iter().filter(|group| group.is_for(name)) {
         let _ = write!(out, "\n{}\n", group.title);
         for entry in group.entries {
             item(&mut out, &flag_and_value(entry, &defaults), &explanation(entry, &defaults));
@@ -110,9 +110,14 @@ fn paragraph(out: &mut String, text: &str, indent: usize) {
     out.push('\n');
 }
 
-/// The error for a flag that is in no table, with the nearest one that is.
-pub(super) fn unknown(flag: &str) -> OptionsError {
-    let mend = match nearest(flag) {
+/// The error for a flag that is not in the model's table, with the nearest one that is.
+pub(super) fn unknown(card: &Card, flag: &str) -> OptionsError {
+    let others = models_with(flag.trim_start_matches('-'));
+    if !others.is_empty() {
+        let cause = format!("{} has no such option", card.name);
+        return Fault::new(cause, format!("It is one of {}", others.join(" and "))).of(flag, None);
+    }
+    let mend = match nearest(card, flag) {
         Some(near) => format!("Did you mean {near}? See --help for all of them"),
         None => "See --help for all there are".to_owned(),
     };
@@ -120,7 +125,8 @@ pub(super) fn unknown(flag: &str) -> OptionsError {
 }
 
 /// What is called so elsewhere, or spelt most like it here.
-fn nearest(flag: &str) -> Option<String> {
+fn nearest(card: &Card, flag: &str) -> Option<String> {
+    let entries = || entries(card.name);
     if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == flag) {
         return Some((*ours).to_owned());
     }

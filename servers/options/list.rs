@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::error::Fault;
 use super::table::{Entry, Group, Number, Slot, utf8};
-use super::{ListenAddr, LogFormat, LogTarget, Options, value};
+use super::{ListenAddr, LogFormat, LogTarget, Offload, Options, Overload, value};
 
 /// A number's slot: its range was checked before it is narrowed.
 macro_rules! number {
@@ -36,20 +36,28 @@ const DAY: Duration = Duration::from_secs(86_400);
 const LINGER_LONGEST: Duration = Duration::from_secs(32_767);
 /// A count of connections, buffers or files beyond this is a slip of the finger.
 const COUNT_MAX: u64 = 10_000_000;
+/// More workers than any machine has processors.
+const WORKERS_MAX: u64 = 1024;
+/// A job takes two buffers of address space and, once used, as much memory.
+const RING_MAX: u64 = 1 << 16;
 const TIB: u64 = 1 << 40;
 /// `usize` of the smallest machine that this is built for.
 const MEMORY_MAX: u64 = if usize::BITS == 32 { 1 << 30 } else { TIB };
 /// Offsets into a head are 16 bits wide.
 const HEAD_MAX: u64 = u16::MAX as u64;
 
+/// Models that an option is for: every one.
+const ALL: &[&str] = &[];
+
 pub(super) const GROUPS: &[Group] = &[
-    Group { title: "What is served", entries: SERVED },
-    Group { title: "Where it listens", entries: LISTENS },
-    Group { title: "Limits", entries: LIMITS },
-    Group { title: "Timeouts (0 or off: without limit)", entries: TIMEOUTS },
-    Group { title: "Memory, per loop", entries: MEMORY },
-    Group { title: "Sockets", entries: SOCKETS },
-    Group { title: "Access log", entries: LOG },
+    Group { title: "What is served", models: ALL, entries: SERVED },
+    Group { title: "Where it listens", models: ALL, entries: LISTENS },
+    Group { title: "Limits", models: ALL, entries: LIMITS },
+    Group { title: "Timeouts (0 or off: without limit)", models: ALL, entries: TIMEOUTS },
+    Group { title: "Memory, per loop", models: ALL, entries: MEMORY },
+    Group { title: "Sockets", models: ALL, entries: SOCKETS },
+    Group { title: "Access log", models: ALL, entries: LOG },
+    Group { title: "Workers", models: &["amped"], entries: WORKERS },
 ];
 
 const SERVED: &[Entry] = &[
@@ -333,6 +341,94 @@ const LOG: &[Entry] = &[
         },
     },
 ];
+
+/// Of a model whose workers are threads behind rings.
+const WORKERS: &[Entry] = &[
+    Entry {
+        flag: "workers",
+        value: "N",
+        help: "threads that work; auto: one for each processor but the loop's, at least one",
+        slot: Slot::Other { get: worker_count, set: set_worker_count },
+    },
+    Entry {
+        flag: "ring",
+        value: "N",
+        help: "jobs that may wait for each, rounded up to a power of two",
+        slot: Slot::Count(number!(1..=RING_MAX, workers.ring: usize)),
+    },
+    Entry {
+        flag: "offload",
+        value: "WHAT",
+        help: "what goes to them: blocking (what the application marks as work) or all",
+        slot: Slot::Other {
+            get: |options| name_of(&OFFLOADS, options.workers.offload).to_owned(),
+            set: |options, text| {
+                options.workers.offload = value_of(&OFFLOADS, text)?;
+                Ok(())
+            },
+        },
+    },
+    Entry {
+        flag: "overload",
+        value: "WHAT",
+        help: "when all rings are full: wait (its connection is not read from) or reject (503)",
+        slot: Slot::Other {
+            get: |options| name_of(&OVERLOADS, options.workers.overload).to_owned(),
+            set: |options, text| {
+                options.workers.overload = value_of(&OVERLOADS, text)?;
+                Ok(())
+            },
+        },
+    },
+    Entry {
+        flag: "work-timeout",
+        value: "TIME",
+        help: "a job that takes longer is answered 503 and its worker substituted; 0: never",
+        slot: time!(DAY, workers.timeout),
+    },
+    Entry {
+        flag: "pin",
+        value: "",
+        help: "keep the loop and each worker on a processor of its own",
+        slot: Slot::Switch(|options| &mut options.workers.pin),
+    },
+];
+
+const OFFLOADS: [(&str, Offload); 2] = [("blocking", Offload::Blocking), ("all", Offload::All)];
+
+const OVERLOADS: [(&str, Overload); 2] = [("wait", Overload::Wait), ("reject", Overload::Reject)];
+
+/// The name of a value that has one.
+fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
+    names.iter().find(|(_, known)| *known == value).map_or("", |(name, _)| name)
+}
+
+/// The value that is called so.
+fn value_of<T: Copy>(names: &[(&'static str, T)], text: &OsStr) -> Result<T, Fault> {
+    let fault = || {
+        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        Fault::new("there is no such choice", format!("Write {}", names.join(" or ")))
+    };
+    names.iter().find(|(name, _)| text == *name).map(|(_, value)| *value).ok_or_else(fault)
+}
+
+fn worker_count(options: &Options) -> String {
+    options.workers.count.map_or("auto".to_owned(), |count| count.to_string())
+}
+
+fn set_worker_count(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+    options.workers.count = match utf8(text)? {
+        "auto" => None,
+        text => match value::count(text)? {
+            count @ 1..=WORKERS_MAX => Some(count as usize),
+            _ => {
+                let mend = format!("Write 1 to {WORKERS_MAX}, or auto");
+                return Err(Fault::new("this is no number of workers", mend));
+            }
+        },
+    };
+    Ok(())
+}
 
 const FORMATS: [(&str, LogFormat); 4] = [
     ("off", LogFormat::Off),

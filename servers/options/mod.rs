@@ -76,6 +76,8 @@ pub struct Options {
     pub log: LogOptions,
     /// How long a stopping server answers what it has in hand; zero: not at all.
     pub drain_timeout: Duration,
+    /// Threads or processes beside the first, in models that have them.
+    pub workers: Workers,
 }
 
 /// Where to listen.
@@ -151,6 +153,41 @@ pub struct TcpOptions {
     pub congestion: Option<String>,
 }
 
+/// Threads or processes beside the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workers {
+    /// How many; `None`: as many as suit the model and the processors.
+    pub count: Option<usize>,
+    /// Whether each stays on a processor of its own.
+    pub pin: bool,
+    /// Jobs that wait for each worker at most.
+    pub ring: usize,
+    /// Which requests go to workers.
+    pub offload: Offload,
+    /// What happens when all rings are full.
+    pub overload: Overload,
+    /// How long a job may take before its worker counts as stuck; zero: any time.
+    pub timeout: Duration,
+}
+
+/// Which requests go to workers.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Offload {
+    /// What the application marks as work.
+    Blocking,
+    /// Every one: the model as in textbooks.
+    All,
+}
+
+/// What happens to a request when all rings are full.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Overload {
+    /// It waits, and nothing more is read from its connection.
+    Wait,
+    /// It is answered 503 with Retry-After.
+    Reject,
+}
+
 /// The access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
@@ -215,6 +252,7 @@ impl Default for Options {
             sendfile: true,
             log: LogOptions::default(),
             drain_timeout: Duration::from_secs(10),
+            workers: Workers::default(),
         }
     }
 }
@@ -249,6 +287,20 @@ impl Default for Timeouts {
 impl Default for Buffers {
     fn default() -> Self {
         Buffers { count: 1024, size: 32 * KIB }
+    }
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Workers {
+            count: None,
+            pin: false,
+            // Of jobs of 5 ms more than a second's worth: who waits longer has gone.
+            ring: 256,
+            offload: Offload::Blocking,
+            overload: Overload::Wait,
+            timeout: Duration::from_secs(30),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Options {
         args: impl IntoIterator<Item = OsString>,
         env: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Parsed, OptionsError> {
-        let mut given = from_env(&env);
+        let mut given = from_env(card, &env);
         let mut parser = lexopt::Parser::from_args(args);
         while let Some(arg) = parser.next().map_err(|error| unreadable(&error))? {
             let flag = match arg {
@@ -49,11 +49,11 @@ impl Options {
                 Arg::Short('V') | Arg::Long("version") => {
                     return Ok(Parsed::Version(version(card)));
                 }
-                Arg::Short(letter) => return Err(help::unknown(&format!("-{letter}"))),
+                Arg::Short(letter) => return Err(help::unknown(card, &format!("-{letter}"))),
                 Arg::Value(word) => return Err(stray(&word)),
                 Arg::Long(name) => name.to_owned(),
             };
-            one_argument(&flag, &mut parser, &mut given)?;
+            one_argument(card, &flag, &mut parser, &mut given)?;
         }
         let mut options = apply(&given)?;
         if !given.iter().any(|given| given.entry.flag == "listen") {
@@ -93,10 +93,10 @@ impl Options {
 }
 
 /// What the environment gives.
-fn from_env(env: &impl Fn(&str) -> Option<OsString>) -> Vec<Given> {
+fn from_env(card: &Card, env: &impl Fn(&str) -> Option<OsString>) -> Vec<Given> {
     let variable = |name: &str| env(name).filter(|text| !text.is_empty());
     let mut given = Vec::new();
-    for entry in entries() {
+    for entry in entries(card.name) {
         let mut add = |setting: String, values| {
             given.push(Given { entry, setting, values, by_variable: true });
         };
@@ -124,12 +124,13 @@ fn inverted(text: &OsStr) -> OsString {
 
 /// Adds one flag and its value, if it takes one, to what was given.
 fn one_argument(
+    card: &Card,
     flag: &str,
     parser: &mut lexopt::Parser,
     given: &mut Vec<Given>,
 ) -> Result<(), OptionsError> {
     let setting = format!("--{flag}");
-    let (entry, negated) = find(flag).ok_or_else(|| help::unknown(&setting))?;
+    let (entry, negated) = find(card, flag).ok_or_else(|| help::unknown(card, &setting))?;
     let value = match entry.slot {
         Slot::Switch(_) => {
             let text = parser.optional_value().unwrap_or_else(|| "on".into());
@@ -166,8 +167,8 @@ fn value_of(
 }
 
 /// The entry of a flag, and whether the flag negates it.
-fn find(flag: &str) -> Option<(&'static Entry, bool)> {
-    let named = |name: &str| entries().find(|entry| entry.flag == name);
+fn find(card: &Card, flag: &str) -> Option<(&'static Entry, bool)> {
+    let named = |name: &str| entries(card.name).find(|entry| entry.flag == name);
     if let Some(entry) = named(flag) {
         return Some((entry, false));
     }

@@ -56,7 +56,16 @@ pub(super) struct Number {
 /// A heading of the help and what stands under it.
 pub(super) struct Group {
     pub title: &'static str,
+    /// The models that take them; none named: all.
+    pub models: &'static [&'static str],
     pub entries: &'static [Entry],
+}
+
+impl Group {
+    /// Whether the model called so takes its options.
+    pub fn is_for(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.contains(&model)
+    }
 }
 
 impl Entry {
@@ -127,9 +136,15 @@ pub(super) fn utf8(text: &OsStr) -> Result<&str, Fault> {
     text.to_str().ok_or_else(|| Fault::new("this is not UTF-8", "Write plain text"))
 }
 
-/// All entries, in the order of the help.
-pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
-    GROUPS.iter().flat_map(|group| group.entries)
+/// All entries of a model, in the order of the help.
+pub(super) fn entries(model: &str) -> impl Iterator<Item = &'static Entry> {
+    GROUPS.iter().filter(move |group| group.is_for(model)).flat_map(|group| group.entries)
+}
+
+/// The models that take this flag, where the model in question does not.
+pub(super) fn models_with(flag: &str) -> &'static [&'static str] {
+    let has = |group: &&Group| group.entries.iter().any(|entry| entry.flag == flag);
+    GROUPS.iter().find(has).map_or(&[], |group| group.models)
 }
 
 /// The values of a variable: lists are separated by commas.

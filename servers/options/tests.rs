@@ -11,7 +11,7 @@ use super::*;
 use crate::models::Card;
 
 const CARD: Card = Card {
-    name: "sped",
+    name: "amped",
     title: "Single Process Event-Driven",
     lesson: "One thread serves everyone, and one slow request delays everyone.",
     task1: "",
@@ -61,6 +61,8 @@ fn sample(flag: &str) -> &'static str {
         "buffer-size" => "64K",
         "max-head" | "max-target" => "2K",
         "fastopen" => "9",
+        "offload" => "all",
+        "overload" => "reject",
         _ if flag.ends_with("timeout") || flag == "cache-ttl" => "7s",
         "defer-accept" | "linger" => "7s",
         _ => "77",
@@ -80,7 +82,7 @@ fn nothing_given_is_the_default() {
 
 #[test]
 fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
-    for entry in entries() {
+    for entry in entries("amped") {
         let mut base = vec![];
         if entry.flag == "log-file" {
             base.push(WITH_LOG);
@@ -99,7 +101,7 @@ fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
         let by_variable = run_with(&base, &[(&entry.variable(), text)]);
         assert_eq!(by_flag, by_variable, "{flag}");
         assert_eq!(entry.show(&by_flag), text, "{flag}");
-        for other in entries().filter(|other| other.flag != entry.flag) {
+        for other in entries("amped").filter(|other| other.flag != entry.flag) {
             if (entry.flag, other.flag) != ("root", "demo") {
                 assert_eq!(other.show(&by_flag), other.show(&default), "{flag}: {}", other.flag);
             }
@@ -190,7 +192,7 @@ fn errors_name_the_flag_the_value_the_cause_and_the_mend() {
 fn the_help_names_every_option_with_its_default_within_80_columns() {
     let help = help();
     println!("{help}");
-    for entry in entries() {
+    for entry in entries("amped") {
         let named = [format!("--{}", entry.flag), format!("--no-{}", entry.flag)];
         let named = named.iter().any(|flag| help.contains(&format!("  {flag} ")));
         assert!(named, "--{} is missing", entry.flag);
@@ -203,9 +205,24 @@ fn the_help_names_every_option_with_its_default_within_80_columns() {
 }
 
 #[test]
+fn an_option_of_another_model_is_refused_by_its_name() {
+    let sped = Card { name: "sped", ..CARD };
+    let refused = Options::from_env_and_args(&sped, ["--ring=8".into()], |_| None);
+    let text = refused.expect_err("sped has no rings").to_string();
+    assert_eq!(text, "--ring: sped has no such option. It is one of amped.");
+    let parsed =
+        Options::from_env_and_args(&sped, [], |name| (name == "STAMPEDE_RING").then(|| "8".into()));
+    assert!(matches!(parsed, Ok(Parsed::Run(_))), "a variable may be another server's");
+    let Ok(Parsed::Help(help)) = Options::from_env_and_args(&sped, ["-h".into()], |_| None) else {
+        panic!("no help")
+    };
+    assert!(!help.contains("--ring"));
+}
+
+#[test]
 fn flags_and_variables_are_unique_and_negations_do_not_collide() {
-    let mut names: Vec<String> = entries().map(|entry| entry.variable()).collect();
-    names.extend(entries().filter_map(|entry| entry.variable_off()));
+    let mut names: Vec<String> = entries("amped").map(|entry| entry.variable()).collect();
+    names.extend(entries("amped").filter_map(|entry| entry.variable_off()));
     let count = names.len();
     names.sort();
     names.dedup();
@@ -215,7 +232,7 @@ fn flags_and_variables_are_unique_and_negations_do_not_collide() {
 #[test]
 fn the_version_names_the_model_and_the_project() {
     let Ok(Parsed::Version(text)) = parse_with(&["-V"], &[]) else { panic!("no version") };
-    assert_eq!(text, format!("sped (stampede) {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(text, format!("amped (stampede) {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]

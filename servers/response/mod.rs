@@ -46,7 +46,7 @@ pub struct Finished {
 }
 
 /// What of the request shapes the response's framing.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Default)]
 pub struct Frame {
     /// The request's method: HEAD gets no body.
     pub method: Method,
@@ -172,6 +172,13 @@ impl<'a> Response<'a> {
         self.start(status)
             .field("Content-Type", "text/plain; charset=utf-8")
             .bytes(page.as_bytes());
+    }
+
+    /// Takes back what was written, for a response that is made elsewhere; tells whether it was to
+    /// end the connection.
+    pub fn withdraw(mut self) -> bool {
+        self.roll_back();
+        self.close
     }
 
     /// What was answered; a 500 when nothing was.

@@ -11,30 +11,30 @@ use reactor::EventLoop;
 
 use super::Engine;
 use super::connection::{Body, Connection, Held, NO_EXCHANGE, Phase, flag};
+use super::offload::Errand;
 use super::serve::Call;
 use crate::app::{App, BodyPlan, Request, Sink};
-use crate::response::{Frame, Response};
+use crate::response::Response;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl<A: App> Engine<A> {
     /// A head with a body behind it. `rest` is the input after the head; returns how much of it was
-    /// used at once.
+    /// used at once, and what the request is to be handed over for, with so much of `rest`.
     pub(super) fn begin_body(
         &mut self,
         ev: &mut EventLoop,
         connection: &mut Connection,
         head_bytes: &[u8],
         rest: &[u8],
-    ) -> usize {
+    ) -> (usize, Option<Errand>) {
         if !connection.http.body_follows() {
             // Announced as empty.
-            self.answer_body(ev, connection, head_bytes, &[]);
-            return 0;
+            return (0, self.answer_body(ev, connection, head_bytes, &[]));
         }
         let request = Request::new(self.head.request(head_bytes), &[], &self.clock);
         match self.app.body(&mut self.local, &request) {
-            BodyPlan::Discard => self.discard(ev, connection, head_bytes),
+            BodyPlan::Discard => return (0, self.discard(ev, connection, head_bytes)),
             BodyPlan::Collect(limit) => {
                 return self.collect(ev, connection, head_bytes, rest, limit);
             }
@@ -42,20 +42,25 @@ impl<A: App> Engine<A> {
                 self.put_aside(ev, connection, head_bytes, Body::Sink(sink));
             }
         }
-        0
+        (0, None)
     }
 
     /// The answer does not need the body: it goes out first.
-    fn discard(&mut self, ev: &mut EventLoop, connection: &mut Connection, head_bytes: &[u8]) {
+    fn discard(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        head_bytes: &[u8],
+    ) -> Option<Errand> {
         if connection.http.expects_continue() {
             // The final status takes the place of 100, and whether the body still comes is the
             // client's choice: the connection cannot be used again (RFC 9110, section 10.1.1).
             connection.http.close();
         }
-        self.answer_body(ev, connection, head_bytes, &[]);
+        let errand = self.answer_body(ev, connection, head_bytes, &[]);
         if connection.is(flag::LAST) {
             connection.set(flag::UNREAD);
-            return;
+            return errand;
         }
         if connection.phase == Phase::Head {
             connection.phase = Phase::Body;
@@ -63,6 +68,7 @@ impl<A: App> Engine<A> {
         let exchange = self.exchange(connection, ev.now_ms());
         exchange.begin_window(ev.now_ms());
         exchange.body = Body::Discard;
+        errand
     }
 
     fn collect(
@@ -72,22 +78,21 @@ impl<A: App> Engine<A> {
         head_bytes: &[u8],
         rest: &[u8],
         limit: u64,
-    ) -> usize {
+    ) -> (usize, Option<Errand>) {
         if let Framing::Length(length) = self.head.framing() {
             if length > limit {
                 self.refuse(ev, connection, Status::CONTENT_TOO_LARGE, Some(head_bytes));
-                return rest.len();
+                return (rest.len(), None);
             }
             let length = length as usize;
             if rest.len() >= length {
                 // All there: walk the state machine over it and answer from where it lies.
                 let used = self.skip_body(connection, rest);
-                self.answer_body(ev, connection, head_bytes, &rest[..length]);
-                return used;
+                return (used, self.answer_body(ev, connection, head_bytes, &rest[..length]));
             }
         }
         self.put_aside(ev, connection, head_bytes, Body::Collect(limit));
-        0
+        (0, None)
     }
 
     fn skip_body(&mut self, connection: &mut Connection, rest: &[u8]) -> usize {
@@ -179,7 +184,7 @@ impl<A: App> Engine<A> {
             Body::Discard => self.drop_idle_exchange(connection),
             Body::Collect(_) => {
                 self.tally.requests.add(1);
-                self.call_held(ev, connection, Call::Handle, &held);
+                self.call_held(ev, connection, Call::Handle, held);
             }
             Body::Sink(sink) => {
                 self.tally.requests.add(1);
@@ -199,11 +204,7 @@ impl<A: App> Engine<A> {
             return self.refuse(ev, connection, Status::INTERNAL_SERVER_ERROR, None);
         }
         self.close_if_last(connection);
-        let frame = Frame {
-            method: self.head.method(),
-            version: self.head.version(),
-            connection_line: connection.http.connection_line(),
-        };
+        let frame = self.frame(connection);
         let request = Request::new(self.head.request(held.head()), &[], &self.clock);
         let mut response = Response::new(&mut self.out, &mut self.pieces, &self.clock, frame);
         sink.finish(&request, &mut response);
@@ -217,6 +218,7 @@ impl<A: App> Engine<A> {
         let idle = exchange.output.is_none()
             && exchange.pieces.is_empty()
             && exchange.wait_until_ms == 0
+            && exchange.errand.is_none()
             && exchange.log.is_none()
             && matches!(exchange.body, Body::None);
         if idle {

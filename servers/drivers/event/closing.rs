@@ -59,7 +59,8 @@ impl<A: App> Engine<A> {
         let Some(exchange) = self.exchanges.get_mut(connection.exchange as usize) else {
             return false;
         };
-        let answered = matches!(exchange.body, Body::Discard);
+        let in_hand = exchange.errand.take().is_some() || connection.phase == Phase::Work;
+        let answered = matches!(exchange.body, Body::Discard) && !in_hand;
         exchange.body = Body::None;
         let held = std::mem::take(&mut exchange.held);
         self.body_bytes_held -= held.bytes.len();

@@ -14,6 +14,7 @@ use http::Connection as Http;
 use reactor::net::Stream;
 use reactor::{Buffer, EventLoop, Interest, Readiness, Token, Trigger};
 
+use super::offload::Errand;
 use super::{SMALL_BYTES, Step};
 use crate::access_log::HeldRecord;
 use crate::app::Sink;
@@ -30,6 +31,12 @@ pub(super) enum Phase {
     Send,
     /// Waits for a time that the application named.
     Wait,
+    /// Its request waits to be handed over to the workplace: for room there.
+    Queue,
+    /// Its request is at the workplace.
+    Work,
+    /// The next piece of its response is being read at the workplace, or waits to be.
+    Fill,
     /// Has sent everything and FIN; reads until the client has, too (RFC 9112, section 9.6).
     Linger,
 }
@@ -153,10 +160,12 @@ impl Connection {
         if self.is(flag::READABLE | flag::PENDING) { Step::Again } else { Step::Blocked }
     }
 
-    /// What it has sent already must wait: for a time, or until others have had their turn.
+    /// What it has sent already must wait: for a time, for the workplace, or until others have had
+    /// their turn.
     #[inline]
     pub fn pauses(&self) -> bool {
-        self.phase == Phase::Wait || self.is(flag::WORKED)
+        let elsewhere = matches!(self.phase, Phase::Wait | Phase::Queue | Phase::Work);
+        elsewhere || self.is(flag::WORKED)
     }
 
     /// It keeps bytes in a buffer that others may be waiting for.
@@ -221,6 +230,8 @@ pub(super) struct Exchange {
     pub body: Body,
     pub held: Held,
     pub log: Option<Box<HeldRecord>>,
+    /// What `held` is to be handed over for, once everything before it is sent.
+    pub errand: Option<Errand>,
     /// When the application's wait is over; 0: no wait.
     pub wait_until_ms: u64,
     /// Bytes of the response's body sent so far, for the log; begins below zero by what was in the
@@ -243,6 +254,7 @@ impl Exchange {
             body: Body::None,
             held: Held::default(),
             log: None,
+            errand: None,
             wait_until_ms: 0,
             sent: 0,
             moved_ms: now_ms as u32,

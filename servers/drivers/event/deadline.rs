@@ -7,6 +7,7 @@
 //! | `Body` | last piece + body time, or the end of a rate window | 408, or the next window |
 //! | `Send` | last bytes taken + write time | reset, if the client has taken none |
 //! | `Wait` | what the application said | the request goes on |
+//! | `Queue`, `Work`, `Fill` | none of the client's: it waits for us | |
 //! | `Linger` | [`super::closing::LINGER_MS`] after FIN | closed |
 //!
 //! The loop re-arms a deadline that moves later only when it fires, so keeping a connection alive
@@ -103,7 +104,7 @@ impl<A: App> Engine<A> {
             Phase::Body => after(moved, times.body).min(self.window_end(exchange, now_ms)),
             Phase::Send => after(moved, times.write),
             Phase::Wait => exchange.map_or(now_ms, |exchange| exchange.wait_until_ms),
-            Phase::Linger => NEVER,
+            Phase::Queue | Phase::Work | Phase::Fill | Phase::Linger => NEVER,
         };
         own.min(after(started, times.request))
     }
@@ -131,6 +132,7 @@ impl<A: App> Engine<A> {
                 self.end_wait(ev, connection);
                 self.flush(ev, connection) != Step::Close
             }
+            Phase::Queue | Phase::Work | Phase::Fill => true,
             Phase::Linger => false,
             Phase::Head if !connection.is(flag::HEAD_TIMED) => {
                 self.tally.timeouts_idle.add(1);
@@ -175,7 +177,7 @@ impl<A: App> Engine<A> {
 
     /// 408 when nothing has been answered yet, else the end of the connection.
     fn give_up(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> bool {
-        if connection.phase == Phase::Send {
+        if matches!(connection.phase, Phase::Send | Phase::Fill) {
             connection.reset_on_close();
             return false;
         }

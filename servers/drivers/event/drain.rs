@@ -86,7 +86,8 @@ impl<A: App> Driver<A> {
         let now_ms = ev.now_ms();
         let Some(drain) = &self.drain else { return };
         let quiet = now_ms >= self.engine.last_arrival_ms + QUIET_MS;
-        let done = quiet && self.connections.iter().flatten().all(Connection::is_idle);
+        let worked = self.engine.desk.as_ref().is_none_or(|desk| desk.is_idle());
+        let done = quiet && worked && self.connections.iter().flatten().all(Connection::is_idle);
         if done || now_ms >= drain.until_ms {
             self.close_all(ev);
             self.engine.log.flush();

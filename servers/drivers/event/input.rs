@@ -119,18 +119,21 @@ impl<A: App> Engine<A> {
         &mut self,
         ev: &mut EventLoop,
         connection: &mut Connection,
-        scratch: &Buffer,
+        scratch: &mut Buffer,
         held: Option<Buffer>,
     ) -> Step {
         let consumed = self.serve(ev, connection, scratch);
         if consumed < scratch.len() {
+            if let Some(handover) = self.handover.take() {
+                return self.hand_over(ev, connection, scratch, handover, held);
+            }
             self.keep_rest(ev, connection, &scratch[consumed..], held);
         }
         self.flush(ev, connection)
     }
 
     /// Moves what was not consumed into a buffer of the connection's own.
-    fn keep_rest(
+    pub(super) fn keep_rest(
         &mut self,
         ev: &EventLoop,
         connection: &mut Connection,

@@ -16,7 +16,7 @@
 //! serving one connection needs. Engine methods take the connection they are about.
 //!
 //! Files: `accept` (Task 1), `input`, `output` and `send` (Task 2), `serve` and `body` (between
-//! Task 2 and Task 3), `deadline` (what may take how long), `dry` (when the buffers are all in
+//! Task 2 and Task 3), `workplace` and `offload` (Task 3 elsewhere), `deadline` (what may take how long), `dry` (when the buffers are all in
 //! use), `closing` (how a connection ends), `drain` (how a server does).
 
 mod accept;
@@ -27,9 +27,11 @@ mod deadline;
 mod drain;
 mod dry;
 mod input;
+mod offload;
 mod output;
 mod send;
 mod serve;
+pub mod workplace;
 
 use std::collections::VecDeque;
 use std::io;
@@ -47,7 +49,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::counters::{Census, Tally};
 use crate::listen::Listening;
-use crate::options::{Limits, Options};
+use crate::options::{Limits, Offload, Options};
 use crate::response::Pieces;
 
 use accept::Acceptor;
@@ -55,6 +57,8 @@ use connection::{Connection, Exchange, Phase, flag};
 use deadline::TimeoutsMs;
 use drain::Drain;
 pub use drain::Ending;
+pub use offload::Placement;
+use offload::{Desk, Handover};
 
 /// Bytes of a small buffer: most unfinished heads fit.
 const SMALL_BYTES: usize = 512;
@@ -118,6 +122,12 @@ struct Engine<A: App> {
     /// What of the last response is not in `out`. None between turns.
     pieces: Pieces,
     exchanges: Slab<Exchange>,
+    /// The workplace, where a model has one; else work is done inline.
+    desk: Option<Box<Desk>>,
+    /// Every request is for the workplace.
+    offloads_all: bool,
+    /// The request that [`Engine::serve`] was interrupted for.
+    handover: Option<Handover>,
     pool: BufferPool,
     /// The pool holds enough for whatever one read or write can leave behind. Checked anew whenever
     /// a buffer was taken.
@@ -153,7 +163,24 @@ impl<A: App> Driver<A> {
         census: &Census,
         slot: usize,
     ) -> io::Result<Self> {
-        let pool = BufferPool::new(&pool_classes(options))?;
+        Driver::with_workplace(ev, app, options, listeners, census, slot, None)
+    }
+
+    /// The same with a place where work runs, instead of inline.
+    ///
+    /// # Errors
+    /// The buffer pool's mapping, or the registration of a listener.
+    pub fn with_workplace(
+        ev: &mut EventLoop,
+        app: Arc<A>,
+        options: &Options,
+        listeners: Vec<Listening>,
+        census: &Census,
+        slot: usize,
+        placement: Option<Placement>,
+    ) -> io::Result<Self> {
+        let jobs_max = placement.as_ref().map_or(0, |placement| placement.jobs_max);
+        let pool = BufferPool::new(&pool_classes(options, jobs_max))?;
         let scratch = pool.take(class::LARGE).ok_or_else(|| missing("buffer"))?;
         let connections_max = options.limits.connections;
         let mut driver = Driver {
@@ -168,6 +195,9 @@ impl<A: App> Driver<A> {
             scratch,
             engine: Engine::new(ev, app, options, census, slot, pool)?,
         };
+        if let Some(placement) = placement {
+            driver.engine.furnish(placement)?;
+        }
         for listening in listeners {
             driver.acceptors.push(Acceptor::register(ev, listening)?);
         }
@@ -215,14 +245,15 @@ fn http_limits(limits: &Limits) -> io::Result<http::Limits> {
 }
 
 /// The pool's capacity, by who holds what.
-fn pool_classes(options: &Options) -> [Class; 2] {
+fn pool_classes(options: &Options, jobs_max: usize) -> [Class; 2] {
+    let for_clients = options.buffers.count + 2 + BUFFERS_A_READ;
     [
         // Every connection may be in the middle of a head.
         Class { size: SMALL_BYTES, count: options.limits.connections as usize },
         // Unfinished inputs beyond a small buffer and unsent outputs, as many as the operator
         // grants; the loop's own two; what one read takes, so that what it leaves behind always
-        // finds a place.
-        Class { size: options.buffers.size, count: options.buffers.count + 2 + BUFFERS_A_READ },
+        // finds a place. And each job's two, which are never anybody else's.
+        Class { size: options.buffers.size, count: for_clients + 2 * jobs_max },
     ]
 }
 
@@ -250,6 +281,9 @@ impl<A: App> Engine<A> {
             out: pool.take(class::LARGE).ok_or_else(|| missing("buffer"))?,
             pieces: Pieces::new(),
             exchanges: Slab::with_capacity(options.limits.connections as usize),
+            desk: None,
+            offloads_all: false,
+            handover: None,
             pool,
             stocked: false,
             starved: VecDeque::new(),
@@ -265,6 +299,16 @@ impl<A: App> Engine<A> {
         })
     }
 
+    /// Takes a workplace into use, and sets its jobs' buffers aside.
+    fn furnish(&mut self, placement: Placement) -> io::Result<()> {
+        let pair = |_| Some((self.pool.take(class::LARGE)?, self.pool.take(class::LARGE)?));
+        let buffers: Option<Vec<_>> = (0..placement.jobs_max).map(pair).collect();
+        let buffers = buffers.ok_or_else(|| missing("buffer"))?;
+        self.offloads_all = placement.offload == Offload::All;
+        self.desk = Some(Box::new(Desk::new(placement, buffers)));
+        Ok(())
+    }
+
     /// Goes on with a connection until it blocks or has had its turn; `false` when it has ended.
     #[inline(never)]
     fn progress(
@@ -277,7 +321,7 @@ impl<A: App> Engine<A> {
             let step = match connection.phase {
                 Phase::Head | Phase::Body => self.read(ev, connection, scratch),
                 Phase::Send => self.send_rest(ev, connection),
-                Phase::Wait => Step::Blocked,
+                Phase::Wait | Phase::Queue | Phase::Work | Phase::Fill => Step::Blocked,
                 Phase::Linger => self.linger(connection, scratch),
             };
             match step {
@@ -337,7 +381,8 @@ impl<A: App> Engine<A> {
         tally.loop_events_stale.set(before.stale_events + stats.stale_events);
         tally.loop_timers.set(before.timeouts + stats.timeouts);
         tally.buffers_small_used.set(self.pool.in_use(class::SMALL) as u64);
-        tally.buffers_large_used.set(self.pool.in_use(class::LARGE) as u64);
+        let at_rest = self.desk.as_ref().map_or(0, |desk| desk.buffers_at_rest());
+        tally.buffers_large_used.set((self.pool.in_use(class::LARGE) - at_rest) as u64);
         tally.body_bytes_held.set(self.body_bytes_held as u64);
     }
 }
@@ -402,8 +447,15 @@ impl<A: App> Handler for Driver<A> {
         }
     }
 
+    fn woken(&mut self, ev: &mut EventLoop) {
+        self.engine.clock.update(ev.now_ms());
+    }
+
     #[inline]
     fn turn_ended(&mut self, ev: &mut EventLoop) {
+        if self.engine.desk.is_some() {
+            self.exchange_jobs(ev);
+        }
         if self.engine.log.is_on() {
             self.log_turn_ended(ev);
         }

@@ -165,7 +165,7 @@ fn send_file(
 }
 
 /// Fills the empty `out` from a piece. `Ok(false)`: the piece is complete with what is in `out`.
-fn refill(out: &mut Buffer, piece: &mut Piece) -> io::Result<bool> {
+pub(super) fn refill(out: &mut Buffer, piece: &mut Piece) -> io::Result<bool> {
     out.clear();
     match piece {
         Piece::File { file, offset, end } => {

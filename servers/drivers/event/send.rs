@@ -155,7 +155,7 @@ impl<A: App> Engine<A> {
         takes
     }
 
-    fn unfinished(
+    pub(super) fn unfinished(
         &mut self,
         ev: &mut EventLoop,
         connection: &mut Connection,
@@ -210,6 +210,9 @@ impl<A: App> Engine<A> {
         if exchange.wait_until_ms != 0 {
             connection.phase = Phase::Wait;
             return Step::Blocked;
+        }
+        if exchange.errand.is_some() {
+            return self.submit_held(ev, connection);
         }
         if connection.is(flag::LAST) {
             return self.end(ev, connection);

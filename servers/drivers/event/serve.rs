@@ -5,6 +5,7 @@
 //! response that is more than bytes in the buffer, a wait, a full buffer, the connection's last
 //! response.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use bytes::BufMut;
@@ -13,9 +14,11 @@ use reactor::EventLoop;
 
 use super::Engine;
 use super::connection::{Connection, Exchange, Held, NO_EXCHANGE, Phase, flag};
+use super::offload::{Errand, Handover};
+use super::workplace::Task;
 use crate::access_log::Record;
 use crate::app::{Action, App, Request};
-use crate::response::{Finished, Frame, Response};
+use crate::response::{Finished, Response};
 
 /// How the application is called.
 #[derive(Copy, Clone, PartialEq, Eq)]
@@ -24,8 +27,18 @@ pub(super) enum Call {
     Resume,
 }
 
+impl Call {
+    fn task(self) -> Task {
+        match self {
+            Call::Handle => Task::Handle,
+            Call::Resume => Task::Resume,
+        }
+    }
+}
+
 impl<A: App> Engine<A> {
-    /// Answers the requests in `input`; returns how many bytes of it are done with.
+    /// Answers the requests in `input`; returns how many bytes of it are done with. A request that is
+    /// to be handed over is none of them: it is in `self.handover` then.
     #[inline(always)]
     pub(super) fn serve(
         &mut self,
@@ -46,14 +59,21 @@ impl<A: App> Engine<A> {
             at += step.consumed;
             match step.event {
                 Event::Head if self.head.framing() == Framing::None => {
-                    self.answer(ev, connection, &input[begin..at], &[]);
+                    if let Some(errand) = self.answer(ev, connection, &input[begin..at], &[]) {
+                        return self.interrupt(errand, begin..at, 0);
+                    }
                     if at == input.len() {
                         return at;
                     }
                 }
                 Event::NeedMore => return at,
                 Event::Head => {
-                    at += self.begin_body(ev, connection, &input[begin..at], &input[at..]);
+                    let (head, rest) = (&input[begin..at], &input[at..]);
+                    let (used, errand) = self.begin_body(ev, connection, head, rest);
+                    if let Some(errand) = errand {
+                        return self.interrupt(errand, begin..at, used);
+                    }
+                    at += used;
                 }
                 Event::Data { start, len } => {
                     self.body_data(ev, connection, &input[begin + start..][..len]);
@@ -76,6 +96,14 @@ impl<A: App> Engine<A> {
                 return at;
             }
         }
+    }
+
+    /// The request with this head, and so many bytes of body behind it, is to be handed over.
+    #[cold]
+    fn interrupt(&mut self, errand: Errand, head: Range<usize>, body_len: usize) -> usize {
+        let (begin, body) = (head.start, head.end..head.end + body_len);
+        self.handover = Some(Handover { errand, head, body });
+        begin
     }
 
     /// A head that is refused for what it says is whole all the same: it is logged, and HEAD gets no
@@ -107,11 +135,12 @@ impl<A: App> Engine<A> {
         connection: &mut Connection,
         head_bytes: &[u8],
         body: &[u8],
-    ) {
-        self.answer(ev, connection, head_bytes, body);
+    ) -> Option<Errand> {
+        self.answer(ev, connection, head_bytes, body)
     }
 
-    /// Calls the application for a complete request whose head is in `self.head`.
+    /// Calls the application for a complete request whose head is in `self.head`; tells what it is
+    /// to be handed over for, if it could not be answered here.
     #[inline(always)]
     fn answer(
         &mut self,
@@ -119,11 +148,11 @@ impl<A: App> Engine<A> {
         connection: &mut Connection,
         head_bytes: &[u8],
         body: &[u8],
-    ) {
+    ) -> Option<Errand> {
         connection.unset(flag::HEAD_TIMED);
         self.tally.requests.add(1);
         self.close_if_last(connection);
-        self.call(ev, connection, Call::Handle, head_bytes, body);
+        self.call(ev, connection, Call::Handle, head_bytes, body)
     }
 
     /// The connection has had its number of requests, or the server is about to stop.
@@ -137,7 +166,8 @@ impl<A: App> Engine<A> {
 
     /// Task 3. `head_bytes` are the bytes that `self.head` was parsed from.
     ///
-    /// This is the seam where models differ: here *work* is done inline, by the loop itself (SPED).
+    /// This is the seam where models differ. *Work* is done inline, by the loop itself (SPED), or
+    /// where the model's workplace is: then it is the caller's to hand the request over.
     #[inline(always)]
     pub(super) fn call(
         &mut self,
@@ -146,12 +176,11 @@ impl<A: App> Engine<A> {
         call: Call,
         head_bytes: &[u8],
         body: &[u8],
-    ) {
-        let frame = Frame {
-            method: self.head.method(),
-            version: self.head.version(),
-            connection_line: connection.http.connection_line(),
-        };
+    ) -> Option<Errand> {
+        if self.offloads_all {
+            return Some(Errand { task: call.task(), close: false });
+        }
+        let frame = self.frame(connection);
         let request = Request::new(self.head.request(head_bytes), body, &self.clock);
         let mut response = Response::new(&mut self.out, &mut self.pieces, &self.clock, frame);
         let action = match call {
@@ -162,6 +191,9 @@ impl<A: App> Engine<A> {
             Action::Done => {
                 let finished = response.outcome();
                 self.finished(ev, connection, finished, Some(head_bytes));
+            }
+            Action::Work if self.desk.is_some() => {
+                return Some(Errand { task: Task::Work, close: response.withdraw() });
             }
             Action::Work => {
                 let begun = Instant::now();
@@ -175,6 +207,7 @@ impl<A: App> Engine<A> {
                 self.begin_wait(ev, connection, time.as_millis() as u64, head_bytes, body);
             }
         }
+        None
     }
 
     /// Work was done inline: the turn's time is no longer the time.
@@ -208,7 +241,7 @@ impl<A: App> Engine<A> {
 
     /// The application asked for a time: the request is put aside.
     #[cold]
-    fn begin_wait(
+    pub(super) fn begin_wait(
         &mut self,
         ev: &EventLoop,
         connection: &mut Connection,
@@ -243,7 +276,7 @@ impl<A: App> Engine<A> {
         self.body_bytes_held -= held.bytes.len();
         self.tally.waits.sub(1);
         connection.phase = Phase::Head;
-        self.call_held(ev, connection, Call::Resume, &held);
+        self.call_held(ev, connection, Call::Resume, held);
     }
 
     /// Calls the application for a request whose head must be parsed once more, from its own bytes.
@@ -252,13 +285,18 @@ impl<A: App> Engine<A> {
         ev: &mut EventLoop,
         connection: &mut Connection,
         call: Call,
-        held: &Held,
+        held: Held,
     ) {
-        if !self.parse_again(held) {
+        if !self.parse_again(&held) {
             return self.refuse(ev, connection, Status::INTERNAL_SERVER_ERROR, None);
         }
         self.close_if_last(connection);
-        self.call(ev, connection, call, held.head(), held.body());
+        let Some(errand) = self.call(ev, connection, call, held.head(), held.body()) else {
+            return;
+        };
+        if !self.put_request_aside(ev, connection, errand, held) {
+            self.refuse(ev, connection, Status::SERVICE_UNAVAILABLE, None);
+        }
     }
 
     /// Brings a held head back into `self.head`. The same bytes were a valid head before; should
