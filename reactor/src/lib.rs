@@ -16,6 +16,7 @@
 //! | [`buffer`] | buffers from one region mapped at the start, returned from any thread |
 //! | [`timer`] | a hierarchical timing wheel |
 //! | [`waker`], [`signal`] | other threads, and signals, as events |
+//! | [`ring`], [`sleep`] | bounded queues between threads; waking only those who sleep |
 //! | [`table`], [`token`] | a slab whose keys die with the value they were given for |
 //! | [`process`] | forked children as events, descriptors passed between processes |
 //! | [`shared`] | counters shared with forked children |
@@ -101,14 +102,17 @@ pub mod event_loop;
 pub mod net;
 pub mod poller;
 pub mod process;
+pub mod ring;
 pub mod shared;
 pub mod signal;
+pub mod sleep;
 pub mod table;
 pub mod timer;
 pub mod token;
 pub mod waker;
 
 mod mapping;
+mod sync;
 mod sys;
 
 pub use buffer::{Buffer, BufferPool};
@@ -116,5 +120,6 @@ pub use event_loop::{EventLoop, Handler};
 pub use net::{Listener, Stream};
 pub use poller::{Event, Events, Interest, Poller, Readiness, Trigger};
 pub use signal::{Signal, Signals};
+pub use sleep::Doorbell;
 pub use token::Token;
 pub use waker::Waker;

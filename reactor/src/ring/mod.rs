@@ -1,0 +1,70 @@
+//! Bounded queues between threads: rings of slots that are allocated once.
+//!
+//! | module | who pushes | who pops | a push or pop costs |
+//! |---|---|---|---|
+//! | [`spsc`] | one thread | one thread | a store that the other side can see |
+//! | [`mpmc`] | any thread | any thread | a compare-and-swap, and a store |
+//!
+//! # Words
+//!
+//! ```text
+//!   capacity 4        slot:      0     1     2     3
+//!                             ┌─────┬─────┬─────┬─────┐
+//!                      lap 1  │  4  │  5  │     │     │   positions, by which items are counted
+//!                      lap 0  │     │     │  2  │  3  │
+//!                             └─────┴─────┴─────┴─────┘
+//!                                            ▲ head = 2: the position to pop next
+//!                                            ▼ tail = 6: the position to push next
+//! ```
+//!
+//! * A *position* counts items since the ring was made: the n-th push goes to position n. It never
+//!   goes back, and wraps around at the end of `usize`, which all arithmetic here allows for.
+//! * A *slot* is the place of a position: its low bits. So capacities are powers of two.
+//! * A *lap* is one time around the ring: the high bits of a position.
+//! * *head* and *tail* are the positions that are popped and pushed next. `tail - head` is the number
+//!   of items: 0 when empty, the capacity when full; no slot is kept free to tell the two apart.
+//! * A *stamp* (in [`mpmc`]) is what a slot says about itself: which position it is for, and whether
+//!   the item is there.
+//!
+//! # The same in both
+//!
+//! A ring holds the capacity asked for, rounded up to a power of two, and at least 1. Nothing is
+//! allocated after construction. A full ring gives the item back: what to do then is the caller's
+//! affair. Nobody waits and nobody is woken: that is [`sleep`](crate::sleep)'s. A ring that is
+//! dropped drops what it holds.
+
+pub mod mpmc;
+pub mod spsc;
+
+#[cfg(all(loom, test))]
+mod models;
+#[cfg(all(not(loom), test))]
+mod tests;
+
+use std::ops::Deref;
+
+/// A value on cache lines that it shares with nothing, so that a thread that writes it does
+/// not take its neighbours from the caches of others.
+///
+/// 128 bytes: x86's prefetcher fetches lines of 64 in pairs (Intel's optimization manual, "spatial
+/// prefetcher"), and Apple's AArch64 has lines of 128.
+#[repr(align(128))]
+struct CachePadded<T>(T);
+
+impl<T> Deref for CachePadded<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// How many slots a ring of `capacity` has.
+///
+/// # Panics
+///
+/// When that is more than any memory holds.
+fn slot_count(capacity: usize) -> usize {
+    capacity.max(1).checked_next_power_of_two().expect("a ring of this capacity fits no memory")
+}

@@ -1,0 +1,377 @@
+//! A ring between one thread that pushes and one that pops.
+//!
+//! ```text
+//!   Producer                         shared                          Consumer
+//!   tail ──────── Release ─────────► tail ──────── Acquire ────────► tail_seen
+//!   head_seen ◄── Acquire ────────── head ◄─────── Release ───────── head
+//!                                    slots
+//! ```
+//!
+//! Lamport's ring (1983), with two additions from the literature since. Each side keeps what it
+//! last saw of the other's position (MCRingBuffer, Lee et al. 2010): it reads the shared one, which
+//! is in the other core's cache, only when by its copy the ring is full or empty, not for every
+//! item. And a batch is published with one store.
+//!
+//! Two orderings carry everything:
+//!
+//! * `tail` is stored with Release after the slots before it were written; the consumer loads it
+//!   with Acquire before it reads them: it sees the items.
+//! * `head` is stored with Release after the slots before it were read; the producer loads it with
+//!   Acquire before it writes them again: no item is overwritten while it is being read.
+//!
+//! Either side may be dropped first. The other learns of it by `is_closed`; a consumer that then
+//! finds the ring empty has had everything.
+
+use super::{CachePadded, slot_count};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Arc, UnsafeCell};
+use std::fmt;
+use std::mem::MaybeUninit;
+
+type Slot<T> = UnsafeCell<MaybeUninit<T>>;
+
+/// A ring that holds `capacity` items, rounded up to a power of two and at least 1.
+///
+/// ```
+/// let (mut producer, mut consumer) = reactor::ring::spsc::ring(2);
+/// let consuming = std::thread::spawn(move || {
+///     let mut sum = 0;
+///     while sum < 6 {
+///         consumer.pop_batch(16, |number: u32| sum += number);
+///     }
+///     sum
+/// });
+/// for number in 1..=3 {
+///     let mut item = number;
+///     while let Err(full) = producer.push(item) {
+///         item = full;
+///     }
+/// }
+/// assert_eq!(consuming.join().unwrap(), 6);
+/// ```
+pub fn ring<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
+    ring_at(capacity, 0)
+}
+
+/// A ring whose first position is `start`: the tests begin right before the wrap-around.
+pub(super) fn ring_at<T>(capacity: usize, start: usize) -> (Producer<T>, Consumer<T>) {
+    let slots = (0..slot_count(capacity)).map(|_| UnsafeCell::new(MaybeUninit::uninit()));
+    let shared = Arc::new(Shared {
+        slots: slots.collect(),
+        closed: AtomicBool::new(false),
+        tail: CachePadded(AtomicUsize::new(start)),
+        head: CachePadded(AtomicUsize::new(start)),
+    });
+    let producer = Producer { shared: Arc::clone(&shared), tail: start, head_seen: start };
+    (producer, Consumer { shared, head: start, tail_seen: start })
+}
+
+/// What both sides reach.
+struct Shared<T> {
+    /// A power of two of them. Those of the positions from `head` to before `tail` hold an item,
+    /// and are the consumer's; the others are the producer's.
+    slots: Box<[Slot<T>]>,
+    /// One of the sides is gone; only the other one reads it.
+    closed: AtomicBool,
+    /// The position of the next push. Written by the producer only; at most `capacity` beyond head.
+    tail: CachePadded<AtomicUsize>,
+    /// The position of the next pop. Written by the consumer only; never beyond `tail`.
+    head: CachePadded<AtomicUsize>,
+}
+
+// SAFETY: a slot is accessed by the side that it belongs to (see `slots`), and changes hands by
+// Release and Acquire; so items move between threads, which T: Send allows, and are never shared.
+unsafe impl<T: Send> Sync for Shared<T> {}
+// SAFETY: as above; dropping it on another thread drops items there.
+unsafe impl<T: Send> Send for Shared<T> {}
+
+impl<T> Shared<T> {
+    #[inline(always)]
+    fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    #[inline(always)]
+    fn slot(&self, position: usize) -> &Slot<T> {
+        let index = position & (self.slots.len() - 1);
+        // SAFETY: the number of slots is a power of two, so the index is less.
+        unsafe { self.slots.get_unchecked(index) }
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the producer, and the slot of `position` is vacant.
+    #[inline(always)]
+    unsafe fn write(&self, position: usize, item: T) {
+        // SAFETY: a vacant slot is the producer's alone.
+        self.slot(position).with_mut(|slot| unsafe { (*slot).write(item) });
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the consumer (or the last one there), the slot of `position` holds an item,
+    /// and is not read again.
+    #[inline(always)]
+    unsafe fn read(&self, position: usize) -> T {
+        // SAFETY: the item is there, and the consumer's alone.
+        self.slot(position).with(|slot| unsafe { (*slot).assume_init_read() })
+    }
+}
+
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        // Relaxed: both sides are gone, and Arc has ordered all they did before this.
+        let tail = self.tail.load(Ordering::Relaxed);
+        let mut head = self.head.load(Ordering::Relaxed);
+        while head != tail {
+            // SAFETY: items from head to tail are there, and nobody else is.
+            drop(unsafe { self.read(head) });
+            head = head.wrapping_add(1);
+        }
+    }
+}
+
+/// The side that pushes.
+pub struct Producer<T> {
+    shared: Arc<Shared<T>>,
+    /// The position of the next push: `shared.tail`, or ahead of it during a batch.
+    tail: usize,
+    /// What `shared.head` was when last looked at: there is at least as much room as by this.
+    head_seen: usize,
+}
+
+impl<T> Producer<T> {
+    /// Puts `item` at the end of the queue.
+    ///
+    /// # Errors
+    ///
+    /// The item, when the ring is full.
+    #[inline]
+    pub fn push(&mut self, item: T) -> Result<(), T> {
+        if !self.has_room() {
+            return Err(item);
+        }
+        self.put(item);
+        self.publish();
+        Ok(())
+    }
+
+    /// Takes items from `items` while there is room; the consumer sees them all at once, when the
+    /// last one is in. Returns how many.
+    pub fn push_all(&mut self, items: &mut impl Iterator<Item = T>) -> usize {
+        let batch = PushBatch { begin: self.tail, producer: self };
+        while batch.producer.has_room()
+            && let Some(item) = items.next()
+        {
+            batch.producer.put(item);
+        }
+        batch.len()
+    }
+
+    /// How many items are in the ring; fewer, if some are being popped.
+    pub fn len(&self) -> usize {
+        // Relaxed: a number, by which nothing is accessed.
+        self.tail.wrapping_sub(self.shared.head.load(Ordering::Relaxed))
+    }
+
+    /// Whether the consumer has popped everything.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many items can be pushed, at least.
+    pub fn room(&self) -> usize {
+        self.capacity() - self.len()
+    }
+
+    /// How many items the ring holds.
+    pub fn capacity(&self) -> usize {
+        self.shared.capacity()
+    }
+
+    /// Whether the consumer was dropped: nobody will pop any more.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
+    }
+
+    #[inline(always)]
+    fn has_room(&mut self) -> bool {
+        self.tail.wrapping_sub(self.head_seen) < self.shared.capacity() || self.look_for_room()
+    }
+
+    fn look_for_room(&mut self) -> bool {
+        // Acquire: the consumer has read the slots before its head; now they may be written.
+        self.head_seen = self.shared.head.load(Ordering::Acquire);
+        self.tail.wrapping_sub(self.head_seen) < self.shared.capacity()
+    }
+
+    /// Writes the next item, after `has_room` said that there is a place for it.
+    #[inline(always)]
+    fn put(&mut self, item: T) {
+        debug_assert!(self.tail.wrapping_sub(self.head_seen) < self.capacity());
+        // SAFETY: tail is not a lap ahead of head: the slot is vacant.
+        unsafe { self.shared.write(self.tail, item) };
+        self.tail = self.tail.wrapping_add(1);
+    }
+
+    #[inline(always)]
+    fn publish(&self) {
+        // Release: the slots before tail are written.
+        self.shared.tail.store(self.tail, Ordering::Release);
+    }
+}
+
+/// Publishes what was pushed, also when the iterator panics.
+struct PushBatch<'a, T> {
+    producer: &'a mut Producer<T>,
+    begin: usize,
+}
+
+impl<T> PushBatch<'_, T> {
+    fn len(&self) -> usize {
+        self.producer.tail.wrapping_sub(self.begin)
+    }
+}
+
+impl<T> Drop for PushBatch<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // Not for nothing: a store takes the cache line from the other side.
+        if self.len() > 0 {
+            self.producer.publish();
+        }
+    }
+}
+
+impl<T> Drop for Producer<T> {
+    fn drop(&mut self) {
+        // Release: whoever sees this sees what was pushed before.
+        self.shared.closed.store(true, Ordering::Release);
+    }
+}
+
+/// The side that pops.
+pub struct Consumer<T> {
+    shared: Arc<Shared<T>>,
+    /// The position of the next pop: `shared.head`, or ahead of it during a batch.
+    head: usize,
+    /// What `shared.tail` was when last looked at: there are at least as many items as by this.
+    tail_seen: usize,
+}
+
+impl<T> Consumer<T> {
+    /// Takes the item at the front of the queue, if there is one.
+    #[inline]
+    pub fn pop(&mut self) -> Option<T> {
+        if !self.has_item() {
+            return None;
+        }
+        let item = self.take();
+        self.publish();
+        Some(item)
+    }
+
+    /// Gives at most `max` items to `f`, one by one; the producer sees their slots vacant all at
+    /// once, after the last. Returns how many. Should `f` panic, what it was given is gone and the
+    /// rest is still in the ring.
+    pub fn pop_batch(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
+        let batch = PopBatch { begin: self.head, consumer: self };
+        while batch.len() < max && batch.consumer.has_item() {
+            f(batch.consumer.take());
+        }
+        batch.len()
+    }
+
+    /// How many items are in the ring; more, if some are being pushed.
+    pub fn len(&self) -> usize {
+        // Relaxed: a number, by which nothing is accessed.
+        self.shared.tail.load(Ordering::Relaxed).wrapping_sub(self.head)
+    }
+
+    /// Whether there is nothing to pop.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.head == self.tail_seen && self.len() == 0
+    }
+
+    /// How many items the ring holds.
+    pub fn capacity(&self) -> usize {
+        self.shared.capacity()
+    }
+
+    /// Whether the producer was dropped. If the ring is empty **after** this said so, nothing will
+    /// come any more; asked in the other order, a last item may be missed.
+    pub fn is_closed(&self) -> bool {
+        // Acquire: all that the producer pushed is seen after this.
+        self.shared.closed.load(Ordering::Acquire)
+    }
+
+    #[inline(always)]
+    fn has_item(&mut self) -> bool {
+        self.head != self.tail_seen || self.look_for_items()
+    }
+
+    fn look_for_items(&mut self) -> bool {
+        // Acquire: the producer has written the slots before its tail; now they may be read.
+        self.tail_seen = self.shared.tail.load(Ordering::Acquire);
+        self.head != self.tail_seen
+    }
+
+    /// The next item, after `has_item` said that there is one.
+    #[inline(always)]
+    fn take(&mut self) -> T {
+        debug_assert_ne!(self.head, self.tail_seen);
+        // SAFETY: head has not reached tail: the item is there; and head moves on.
+        let item = unsafe { self.shared.read(self.head) };
+        self.head = self.head.wrapping_add(1);
+        item
+    }
+
+    #[inline(always)]
+    fn publish(&self) {
+        // Release: the slots before head are read.
+        self.shared.head.store(self.head, Ordering::Release);
+    }
+}
+
+/// Publishes what was popped, also when the callee panics.
+struct PopBatch<'a, T> {
+    consumer: &'a mut Consumer<T>,
+    begin: usize,
+}
+
+impl<T> PopBatch<'_, T> {
+    fn len(&self) -> usize {
+        self.consumer.head.wrapping_sub(self.begin)
+    }
+}
+
+impl<T> Drop for PopBatch<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // Not for nothing, as above: an idle consumer looks again and again.
+        if self.len() > 0 {
+            self.consumer.publish();
+        }
+    }
+}
+
+impl<T> Drop for Consumer<T> {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Release);
+    }
+}
+
+impl<T> fmt::Debug for Producer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, capacity) = (self.len(), self.capacity());
+        f.debug_struct("Producer").field("len", &len).field("capacity", &capacity).finish()
+    }
+}
+
+impl<T> fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, capacity) = (self.len(), self.capacity());
+        f.debug_struct("Consumer").field("len", &len).field("capacity", &capacity).finish()
+    }
+}
