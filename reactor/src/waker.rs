@@ -74,6 +74,11 @@ impl Waker {
         result
     }
 
+    /// Wakes whether or not another wake-up is under way.
+    pub(crate) fn wake_now(&self) -> io::Result<()> {
+        self.shared.wake.wake()
+    }
+
     /// Takes note of a wake-up, in the loop, **before** it looks for what there is to do.
     ///
     /// Tells whether there was one: an event may be spurious.

@@ -37,6 +37,7 @@ mod tests;
 
 use crate::poller::{Event, Events, Interest, Poller, Readiness, Trigger};
 use crate::signal::{Signal, Signals};
+use crate::sleep::Doorbell;
 use crate::token::Token;
 use crate::waker::Waker;
 use source::{Side, Sources};
@@ -86,8 +87,17 @@ pub trait Handler {
     /// The source's deadline has come. It has none now.
     fn timeout(&mut self, ev: &mut EventLoop, token: Token);
 
-    /// A [`Waker`] of this loop was used, once or more often.
+    /// A [`Waker`] of this loop was used, once or more often; or the handler [has
+    /// work](Handler::has_work). Perhaps for nothing.
     fn woken(&mut self, _ev: &mut EventLoop) {}
+
+    /// Whether other threads have left something to do, which `woken` then does: all of it, or the
+    /// loop comes back to it in the next turn without waiting.
+    ///
+    /// Asked in every turn of a loop with a [`Doorbell`], before it waits and after the events.
+    fn has_work(&self) -> bool {
+        false
+    }
 
     /// One of the signals given to [`EventLoop::handle_signals`] arrived.
     fn signal(&mut self, _ev: &mut EventLoop, _signal: Signal) {}
@@ -129,6 +139,8 @@ pub struct EventLoop {
     events: Events,
     poller: Poller,
     waker: Option<Waker>,
+    /// If there is one, other threads leave work in rings: see [`Handler::has_work`].
+    doorbell: Option<Doorbell>,
     signals: Option<Signals>,
     /// The waker was heard in this turn.
     woken: bool,
@@ -148,6 +160,7 @@ impl EventLoop {
             events: Events::with_capacity(config.events_per_turn as usize),
             poller: Poller::new()?,
             waker: None,
+            doorbell: None,
             signals: None,
             woken: false,
             signalled: false,
@@ -293,6 +306,16 @@ impl EventLoop {
         Ok(self.waker.insert(waker).clone())
     }
 
+    /// A handle by which other threads tell the loop, at little cost, that its handler [has
+    /// work](Handler::has_work).
+    pub fn doorbell(&mut self) -> io::Result<Doorbell> {
+        if let Some(doorbell) = &self.doorbell {
+            return Ok(doorbell.clone());
+        }
+        let doorbell = Doorbell::new(self.waker()?);
+        Ok(self.doorbell.insert(doorbell).clone())
+    }
+
     /// From now on these signals come as calls of [`Handler::signal`], until the loop is dropped.
     /// See [`Signals::new`] for what this does to the signal mask of the calling thread.
     ///
@@ -344,8 +367,7 @@ impl EventLoop {
         handler: &mut impl Handler,
         max_wait: Option<Duration>,
     ) -> io::Result<usize> {
-        let timeout = self.time_to_wait(max_wait);
-        let count = self.poller.wait(&mut self.events, timeout)?;
+        let count = self.wait(handler, max_wait)?;
         self.clock.read();
         self.count_turn(count);
         let serving = self.sources.flip_ready();
@@ -354,9 +376,26 @@ impl EventLoop {
         self.dispatch_timeouts(handler);
         if self.woken || self.signalled {
             self.dispatch_outside(handler)?;
+        } else if self.doorbell.is_some() && handler.has_work() {
+            handler.woken(self);
         }
         handler.turn_ended(self);
         Ok(count)
+    }
+
+    fn wait(&mut self, handler: &impl Handler, max_wait: Option<Duration>) -> io::Result<usize> {
+        let timeout = self.time_to_wait(max_wait);
+        match &self.doorbell {
+            // Without waiting the loop does not sleep, and nobody needs to ring.
+            Some(doorbell) if timeout != Some(Duration::ZERO) => doorbell.sleep(
+                || handler.has_work(),
+                |wait| {
+                    let timeout = if wait { timeout } else { Some(Duration::ZERO) };
+                    self.poller.wait(&mut self.events, timeout)
+                },
+            ),
+            _ => self.poller.wait(&mut self.events, timeout),
+        }
     }
 
     fn time_to_wait(&self, max_wait: Option<Duration>) -> Option<Duration> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ring::spsc;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -460,4 +461,78 @@ fn more_events_than_a_turn_takes_come_with_the_next() {
     assert_eq!(called.len(), 5);
     let stats = ev.stats();
     assert_eq!((stats.events, stats.events_turn_max, stats.events_last_turn), (5, 2, 0));
+}
+
+/// Pops in `woken` what a worker pushed, and says so of what is left.
+struct Collector {
+    results: spsc::Consumer<u32>,
+    popped: Vec<u32>,
+    expected: u32,
+}
+
+impl Handler for Collector {
+    fn ready(&mut self, _: &mut EventLoop, _: Token, _: Readiness) {}
+
+    fn timeout(&mut self, _: &mut EventLoop, _: Token) {}
+
+    fn has_work(&self) -> bool {
+        !self.results.is_empty()
+    }
+
+    fn woken(&mut self, ev: &mut EventLoop) {
+        self.results.pop_batch(3, |result| self.popped.push(result));
+        if self.popped.len() as u32 == self.expected {
+            ev.stop();
+        }
+    }
+}
+
+fn collector(expected: u32) -> (spsc::Producer<u32>, Collector) {
+    let (producer, results) = spsc::ring(8);
+    (producer, Collector { results, popped: Vec::new(), expected })
+}
+
+#[test]
+fn a_loop_without_a_doorbell_does_not_ask_for_work() {
+    let mut ev = new_loop(1);
+    let (mut producer, mut handler) = collector(1);
+    producer.push(1).expect("room");
+    ev.turn(&mut handler, NOW).expect("turn");
+    assert_eq!(handler.popped, []);
+    ev.doorbell().expect("a doorbell");
+    ev.turn(&mut handler, None).expect("turn");
+    assert_eq!(handler.popped, [1]);
+}
+
+#[test]
+fn a_loop_that_has_work_does_not_wait_and_nobody_need_ring() {
+    let mut ev = new_loop(1);
+    let doorbell = ev.doorbell().expect("a doorbell");
+    let (mut producer, mut handler) = collector(5);
+    producer.push_all(&mut (0..5));
+    doorbell.ring().expect("rung");
+    ev.run(&mut handler).expect("run");
+    assert_eq!(handler.popped, [0, 1, 2, 3, 4]);
+    assert_eq!(ev.stats().turns, 2, "three results a turn");
+    assert_eq!(ev.stats().wakeups, 0, "it was awake: no system call");
+}
+
+/// A lost wake-up is a test without end.
+#[test]
+fn every_result_reaches_a_loop_that_sleeps_whenever_it_can() {
+    const RESULTS: u32 = 20_000;
+    let mut ev = new_loop(1);
+    let doorbell = ev.doorbell().expect("a doorbell");
+    let (mut producer, mut handler) = collector(RESULTS);
+    let worker = thread::spawn(move || {
+        for result in 0..RESULTS {
+            while producer.push(result).is_err() {
+                thread::yield_now();
+            }
+            doorbell.ring().expect("rung");
+        }
+    });
+    ev.run(&mut handler).expect("run");
+    assert!(handler.popped.iter().copied().eq(0..RESULTS));
+    worker.join().expect("no panic");
 }

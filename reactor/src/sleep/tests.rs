@@ -1,0 +1,37 @@
+use super::parker;
+use crate::ring::spsc;
+use std::thread;
+
+const ITEMS: u32 = 20_000;
+
+/// A lost wake-up is a test without end.
+#[test]
+fn every_item_is_popped_by_a_worker_that_sleeps_whenever_it_can() {
+    for spins in [0, 100] {
+        let (mut producer, mut consumer) = spsc::ring(4);
+        let (parker, unparker) = parker();
+        let worker = thread::spawn(move || {
+            let mut parker = parker.with_spins(spins);
+            let mut next = 0;
+            while !(consumer.is_closed() && consumer.is_empty()) {
+                let count = consumer.pop_batch(4, |item: u32| {
+                    assert_eq!(item, next);
+                    next += 1;
+                });
+                if count == 0 {
+                    parker.sleep_unless(|| !consumer.is_empty() || consumer.is_closed());
+                }
+            }
+            next
+        });
+        for item in 0..ITEMS {
+            while producer.push(item).is_err() {
+                thread::yield_now();
+            }
+            unparker.wake();
+        }
+        drop(producer);
+        unparker.wake();
+        assert_eq!(worker.join().expect("no panic"), ITEMS);
+    }
+}
