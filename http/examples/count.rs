@@ -1,30 +1,42 @@
-//! Parses one small request again and again, for counting instructions:
+//! Parses one input again and again with one parser, for counting instructions:
 //!
 //! ```text
-//! for n in 1000 11000; do
-//!     valgrind --tool=callgrind --callgrind-out-file=/dev/null count $n 2>&1 | grep Collected
-//! done
+//! count stampede|httparse|picohttpparser INPUT TIMES
 //! ```
 //!
-//! The difference divided by 10,000 is what a request costs, exactly repeatable.
+//! `count.py` beside this file runs it under callgrind and prints a table.
 
-use std::hint::black_box;
+#[path = "../benches/common/mod.rs"]
+mod common;
 
-use http::{Connection, Event, Head, Limits};
+use std::process::ExitCode;
 
-const REQUEST: &[u8] =
-    b"GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nuser-agent: h2load nghttp2/1.52.0\r\n\r\n";
+use common::inputs::INPUTS;
+use common::parsers::{Httparse, Parser, Stampede, parse_all};
 
-fn main() {
-    let times: u32 = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(1000);
-    let limits = Limits::default();
-    let (mut connection, mut head) = (Connection::new(), Head::new(&limits));
-    for _ in 0..times {
-        let step = connection.next(black_box(REQUEST), &mut head, black_box(&limits));
-        match step {
-            Ok(step) if step.event == Event::Head => assert_eq!(step.consumed, REQUEST.len()),
-            other => panic!("a plain request was not understood: {other:?}"),
-        }
-        black_box(&head);
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if run(&words).is_some() {
+        return ExitCode::SUCCESS;
     }
+    let names = INPUTS.map(|input| input.name).join("|");
+    eprintln!("usage: count stampede|httparse|picohttpparser {names} TIMES");
+    ExitCode::FAILURE
+}
+
+/// `None`: that was no command line.
+fn run(words: &[String]) -> Option<()> {
+    let [parser, input, times] = words else {
+        return None;
+    };
+    let input = INPUTS.iter().find(|known| known.name == input)?;
+    let times = times.parse().ok()?;
+    match parser.as_str() {
+        Stampede::NAME => parse_all(&mut Stampede::new(), input.bytes, times),
+        Httparse::NAME => parse_all(&mut Httparse, input.bytes, times),
+        #[cfg(target_os = "linux")]
+        common::pico::Pico::NAME => parse_all(&mut common::pico::Pico, input.bytes, times),
+        _ => return None,
+    }
+    Some(())
 }
