@@ -8,14 +8,18 @@
 //! heads.rs      request line, target forms, version, Host, fields
 //! bodies.rs     Content-Length, Transfer-Encoding, chunks, Expect
 //! resources.rs  connection, methods, ranges, conditions
+//! whole.rs      what no single stimulus shows
 //! ```
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../../http/tests/common/ids.rs"]
+mod ids;
 
 mod bodies;
 mod heads;
 mod resources;
+mod whole;
 
 use std::fs::{self, File};
 use std::io;
@@ -45,6 +49,43 @@ struct Row {
 fn row(id: &'static str, bytes: impl Into<Vec<u8>>, status: u16, after: After) -> Row {
     let bytes = bytes.into();
     Row { id, bytes, status, after }
+}
+
+/// All rows; `tag` is the file's entity tag.
+fn rows(tag: &str) -> Vec<Row> {
+    [
+        heads::request_line(),
+        heads::target_forms(),
+        heads::version(),
+        heads::host(),
+        heads::fields(),
+        bodies::content_length(),
+        bodies::transfer_encoding(),
+        bodies::chunks_that_are_well_formed(),
+        bodies::chunks_that_are_not(),
+        bodies::expect(),
+        resources::connection(),
+        resources::methods(),
+        resources::ranges(tag),
+        resources::conditions(tag),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn every_row_is_answered_as_expected() {
+    let fixture = Fixture::new();
+    fixture.check(rows(&fixture.tag()));
+}
+
+#[test]
+fn no_row_is_lost() {
+    let rows = rows("\"tag\"");
+    let rows = rows.iter().map(|row| row.id);
+    let in_tests = bodies::IN_TESTS.iter().chain(&resources::IN_TESTS).chain(&whole::IN_TESTS);
+    ids::assert_complete(rows.chain(in_tests.copied()));
 }
 
 /// A request with this request line.
