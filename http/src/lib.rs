@@ -1,5 +1,5 @@
 //! A minimal, strict HTTP/1.1 parser and writer for servers. It does no input or output of its own:
-//! bytes in, events out.
+//! bytes in, events out. The other end, for load generators and tests, is [`client`].
 //!
 //! ```
 //! use http::{Connection, Event, Head, Known, Limits};
