@@ -56,6 +56,10 @@ impl Reader {
         mut at: usize,
         limits: &Limits,
     ) -> Result<Option<usize>, Error> {
+        if matches!(self.0, State::Line(0)) && begins_as_usual(&bytes[at..]) {
+            self.0 = State::Reason;
+            at += LINE.len();
+        }
         while let Some(&byte) = bytes.get(at) {
             match &mut self.0 {
                 State::Line(place) => self.0 = fixed(byte, *place, at)?,
@@ -75,6 +79,15 @@ impl Reader {
             at += 1;
         }
         Ok(None)
+    }
+}
+
+/// Whether all of [`LINE`] is there, and of HTTP/1.1: in one look instead of thirteen, which saves a
+/// fifth of the instructions of a short head.
+fn begins_as_usual(bytes: &[u8]) -> bool {
+    match bytes.strip_prefix(b"HTTP/1.1 ") {
+        Some([a, b, c, b' ', ..]) => [a, b, c].iter().all(|digit| digit.is_ascii_digit()),
+        _ => false,
     }
 }
 
