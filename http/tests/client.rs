@@ -259,7 +259,10 @@ fn responses_answer_requests_in_order() {
     let last = "HTTP/1.1 500 Internal Server Error\r\n\r\nef";
     let all = format!("{sized}ab{sized}\r\n{chunked}HTTP/1.1 100 Continue\r\n\r\n{last}");
     let length = sized.len() + 2;
+    // Empty lines are counted anew before each.
+    let apart = "\r\n\r\n\r\nHTTP/1.1 204 \r\n\r\n".repeat(2);
     check(&[
+        (&[Content; 2], &apart, "204 204 open"),
         (&[Content, Head, Content, Content], &all, "200:ab 200 404:cd 100+ 500:ef close"),
         (&[], "", "open"),
         (&[], "\r\n\r\n", "open"),
