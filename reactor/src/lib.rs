@@ -99,6 +99,7 @@
 
 pub mod buffer;
 pub mod event_loop;
+pub mod lease;
 pub mod net;
 pub mod poller;
 pub mod process;
