@@ -12,10 +12,14 @@
 //!               sum                            any reader, in any process
 //! ```
 
+mod workers;
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use reactor::event_loop::LoopStats;
 use reactor::shared::{SharedSlot, SharedTable, Zeroable};
+
+pub use workers::{BOUNDS_US, Histogram, WorkerCounters};
 
 /// One number that a single writer moves and anyone may read.
 #[derive(Default)]
@@ -152,6 +156,14 @@ counters! {
     Counter jobs_delayed,
     /// Requests answered 503 because there was none.
     Counter jobs_rejected,
+    /// Jobs that panicked: each cost its client a 500, and a worker.
+    Counter worker_panics,
+    /// Jobs that took longer than a job may.
+    Counter work_timeouts,
+    /// Workers that were stuck and have been substituted.
+    Counter workers_substituted,
+    /// Threads that are stuck with such a job now.
+    Gauge workers_stuck,
     /// Turns of the event loop.
     Counter loop_turns,
     /// Events that the poller reported.
@@ -219,6 +231,8 @@ unsafe impl Zeroable for Counters {}
 #[derive(Clone)]
 pub struct Census {
     slots: SharedTable<Counters>,
+    loops: usize,
+    workers: SharedTable<WorkerCounters>,
     started: std::time::Instant,
 }
 
@@ -228,7 +242,21 @@ impl Census {
     /// # Errors
     /// The mapping's, see `mmap(2)`.
     pub fn new(loops: usize) -> std::io::Result<Self> {
-        Ok(Census { slots: SharedTable::new(loops)?, started: std::time::Instant::now() })
+        Census::with_workers(loops, 0, 0)
+    }
+
+    /// Zeroed slots for `loops` loops, for as many more threads as there may be, which come after
+    /// them, and for the places of `workers` workers.
+    ///
+    /// # Errors
+    /// As for [`Census::new`].
+    pub fn with_workers(loops: usize, threads: usize, workers: usize) -> std::io::Result<Self> {
+        Ok(Census {
+            slots: SharedTable::new(loops + threads)?,
+            loops,
+            workers: SharedTable::new(workers)?,
+            started: std::time::Instant::now(),
+        })
     }
 
     /// Slot `index`; `None` when there are fewer.
@@ -251,9 +279,19 @@ impl Census {
         sum
     }
 
-    /// How many slots there are.
+    /// How many loops there are.
     pub fn loops(&self) -> usize {
-        self.slots.len()
+        self.loops
+    }
+
+    /// The numbers of all workers' places.
+    pub fn workers(&self) -> impl Iterator<Item = &WorkerCounters> {
+        self.workers.iter()
+    }
+
+    /// A hold on the numbers of one worker's place, for the one who writes them.
+    pub fn worker_slot(&self, index: usize) -> Option<SharedSlot<WorkerCounters>> {
+        self.workers.slot(index)
     }
 
     /// How long the server has been counting.

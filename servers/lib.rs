@@ -8,6 +8,7 @@
 //! bin/       a few lines each: cargo run --release --bin sped
 //! models/    which process or thread does Task 1, 2 and 3        (wiring only)
 //! drivers/   one connection: read, parse, answer, write          (event-driven)
+//! workers/   a place for work: threads behind rings
 //! app.rs     Task 3, the same under every model                  site/ is the one that ships
 //!            ──────────────────────────────────────────────────
 //! http       bytes → requests, responses → bytes                 (sans-IO)
@@ -28,6 +29,7 @@ pub mod options;
 pub mod response;
 pub mod server;
 pub mod site;
+pub mod workers;
 
 pub use app::{Action, App, BodyPlan, Request};
 pub use http::{Method, Status};

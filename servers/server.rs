@@ -66,7 +66,7 @@ fn start<A: App>(
     make: impl FnOnce(&Options, Census, &'static Card) -> io::Result<A>,
 ) -> Result<(), String> {
     let model = models::by_name::<A>(name)
-        .ok_or_else(|| format!("no model is called {name:?}; there is: sped"))?;
+        .ok_or_else(|| format!("no model is called {name:?}; there are: sped, amped"))?;
     let parsed = Options::from_env_and_args(model.card, arguments, |name| std::env::var_os(name))
         .map_err(|error| error.to_string())?;
     let options = match parsed {
@@ -79,7 +79,8 @@ fn start<A: App>(
     descriptors::raise_limit()
         .map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
     let listeners = listen::open(&options).map_err(|error| error.to_string())?;
-    let census = Census::new(1).map_err(|error| format!("no memory for the counters: {error}"))?;
+    let census =
+        (model.census)(&options).map_err(|error| format!("no memory for the counters: {error}"))?;
     let app = make(&options, census.clone(), model.card).map_err(|error| error.to_string())?;
     let server = Server { name: model.card.name, listeners, census };
     (model.run)(app, &options, server).map_err(|error| error.to_string())

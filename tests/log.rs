@@ -189,7 +189,7 @@ fn sighup_opens_the_file_again_after_it_was_moved() {
 
 #[test]
 fn lines_on_standard_output_come_while_it_runs() {
-    let mut command = server::sped();
+    let mut command = server::model();
     command.args(["--listen", "127.0.0.1:0", "--demo", "--access-log", "common"]);
     command.stdout(Stdio::piped());
     let mut server = Server::spawn(command);
@@ -202,7 +202,7 @@ fn lines_on_standard_output_come_while_it_runs() {
 /// Whoever pipes the log into a pager and leaves it there stops the lines, not the server.
 #[test]
 fn a_pipe_that_nobody_reads_blocks_nobody() {
-    let mut command = server::sped();
+    let mut command = server::model();
     command.args(["--listen", "127.0.0.1:0", "--demo", "--access-log", "combined"]);
     command.stdout(Stdio::piped());
     let mut server = Server::spawn(command);
@@ -225,7 +225,7 @@ fn a_pipe_that_nobody_reads_blocks_nobody() {
 
 #[test]
 fn a_pipe_whose_reader_has_gone_ends_nothing() {
-    let mut command = server::sped();
+    let mut command = server::model();
     command.args(["--listen", "127.0.0.1:0", "--demo", "--access-log", "common"]);
     command.stdout(Stdio::piped());
     let mut server = Server::spawn(command);
@@ -242,7 +242,7 @@ fn a_pipe_whose_reader_has_gone_ends_nothing() {
 
 #[test]
 fn a_log_file_that_cannot_be_opened_is_said_and_ends_the_start() {
-    let mut command = server::sped();
+    let mut command = server::model();
     command.args(["--listen", "127.0.0.1:0", "--access-log", "common"]);
     command.args(["--log-file", "/nonexistent/folder/log"]);
     let output = command.output().expect("running sped");

@@ -5,9 +5,11 @@
 use std::io;
 
 use crate::app::App;
+use crate::counters::Census;
 use crate::options::Options;
 use crate::server::Server;
 
+pub mod amped;
 pub mod sped;
 
 /// What a model decides, for people: the welcome page and the status page show it.
@@ -34,6 +36,8 @@ pub struct Card {
 pub struct Model<A: App> {
     /// What it decides.
     pub card: &'static Card,
+    /// Makes the counters for all that will count.
+    pub census: fn(options: &Options) -> io::Result<Census>,
     /// Runs it.
     pub run: fn(app: A, options: &Options, server: Server) -> io::Result<()>,
 }
@@ -41,7 +45,8 @@ pub struct Model<A: App> {
 /// The model called `name`, for an application `A`.
 pub fn by_name<A: App>(name: &str) -> Option<Model<A>> {
     match name {
-        "sped" => Some(Model { card: &sped::CARD, run: sped::run::<A> }),
+        "sped" => Some(Model { card: &sped::CARD, census: sped::census, run: sped::run::<A> }),
+        "amped" => Some(Model { card: &amped::CARD, census: amped::census, run: amped::run::<A> }),
         _ => None,
     }
 }

@@ -22,6 +22,7 @@ use reactor::{EventLoop, Signal};
 
 use super::Card;
 use crate::app::App;
+use crate::counters::Census;
 use crate::drivers::event::Driver;
 use crate::options::Options;
 use crate::server::Server;
@@ -45,6 +46,14 @@ pub static CARD: Card = Card {
 
 /// Sources of a loop that are not connections: listeners, housekeeping.
 const SOURCES_BESIDE_CONNECTIONS: u32 = 64;
+
+/// The loop's counters.
+///
+/// # Errors
+/// The mapping's, see `mmap(2)`.
+pub fn census(_options: &Options) -> io::Result<Census> {
+    Census::new(1)
+}
 
 /// Runs `app` in one loop on the calling thread until a signal stops it.
 ///

@@ -387,6 +387,19 @@ const WORKERS: &[Entry] = &[
         slot: time!(DAY, workers.timeout),
     },
     Entry {
+        flag: "worker-priority",
+        value: "P",
+        help: "normal, nice:1 to nice:19, batch, idle, or slice:TIME (turns of 100us to 100ms): a \
+               worker that shares the loop's core gives way to it",
+        slot: Slot::Other {
+            get: |options| value::show_priority(options.workers.priority),
+            set: |options, text| {
+                options.workers.priority = value::priority(utf8(text)?)?;
+                Ok(())
+            },
+        },
+    },
+    Entry {
         flag: "pin",
         value: "",
         help: "keep the loop and each worker on a processor of its own",

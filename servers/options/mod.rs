@@ -20,6 +20,8 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reactor::process::Priority;
+
 pub mod descriptors;
 mod error;
 mod help;
@@ -168,6 +170,8 @@ pub struct Workers {
     pub overload: Overload,
     /// How long a job may take before its worker counts as stuck; zero: any time.
     pub timeout: Duration,
+    /// How they share their core with the loop.
+    pub priority: Priority,
 }
 
 /// Which requests go to workers.
@@ -300,6 +304,7 @@ impl Default for Workers {
             offload: Offload::Blocking,
             overload: Overload::Wait,
             timeout: Duration::from_secs(30),
+            priority: Priority::Batch,
         }
     }
 }

@@ -62,6 +62,7 @@ fn sample(flag: &str) -> &'static str {
         "max-head" | "max-target" => "2K",
         "fastopen" => "9",
         "offload" => "all",
+        "worker-priority" => "slice:500us",
         "overload" => "reject",
         _ if flag.ends_with("timeout") || flag == "cache-ttl" => "7s",
         "defer-accept" | "linger" => "7s",

@@ -4,8 +4,11 @@
 //! default can be given back as it stands.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use reactor::process::Priority;
 
 use super::ListenAddr;
 use super::error::Fault;
@@ -96,6 +99,44 @@ pub(super) fn switch(text: &str) -> Result<bool, Fault> {
         "on" | "yes" | "true" | "1" => Ok(true),
         "off" | "no" | "false" | "0" => Ok(false),
         _ => Err(Fault::new("this is neither on nor off", "Write on or off")),
+    }
+}
+
+const PRIORITY_MEND: &str = "Write normal, nice:1 to nice:19, batch, idle, or slice:500us";
+/// Microseconds of a turn that Linux takes.
+const SLICE_US: RangeInclusive<u128> = 100..=100_000;
+
+/// A priority: `nice:5`, `batch`, `slice:500us`.
+pub(super) fn priority(text: &str) -> Result<Priority, Fault> {
+    let fault = |cause: &str| Fault::new(cause.to_owned(), PRIORITY_MEND);
+    Ok(match text.split_once(':') {
+        None if text == "normal" => Priority::Normal,
+        None if text == "batch" => Priority::Batch,
+        None if text == "idle" => Priority::Idle,
+        Some(("nice", nice)) => match nice.parse() {
+            Ok(nice @ 1..=19) => Priority::Nice(nice),
+            _ => return Err(fault("this is no nice value of 1 to 19")),
+        },
+        Some(("slice", slice)) => match time(slice)? {
+            Some(slice) if SLICE_US.contains(&slice.as_micros()) => {
+                Priority::Slice(slice.as_micros() as u32)
+            }
+            _ => return Err(fault("this is no time of 100us to 100ms")),
+        },
+        _ => return Err(fault("this is no priority")),
+    })
+}
+
+/// The text that [`priority`] reads as `priority`.
+pub(super) fn show_priority(priority: Priority) -> String {
+    match priority {
+        Priority::Normal => "normal".to_owned(),
+        Priority::Nice(nice) => format!("nice:{nice}"),
+        Priority::Batch => "batch".to_owned(),
+        Priority::Idle => "idle".to_owned(),
+        Priority::Slice(us) => {
+            format!("slice:{}", show_time(Some(Duration::from_micros(us.into()))))
+        }
     }
 }
 

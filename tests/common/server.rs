@@ -17,9 +17,9 @@ pub struct Server {
     stderr: Arc<Mutex<String>>,
 }
 
-/// The binary, with no setting inherited from whoever runs the tests.
-pub fn sped() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sped"));
+/// The binary of a model, with no setting inherited from whoever runs the tests.
+pub fn binary(path: &str) -> Command {
+    let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"STAMPEDE_") {
             command.env_remove(name);
@@ -29,11 +29,35 @@ pub fn sped() -> Command {
     command
 }
 
+/// SPED's.
+pub fn sped() -> Command {
+    binary(env!("CARGO_BIN_EXE_sped"))
+}
+
+/// AMPED's.
+pub fn amped() -> Command {
+    binary(env!("CARGO_BIN_EXE_amped"))
+}
+
+/// The model under test: most tests hold for all of them. The files that repeat the others' tests
+/// under another model (`tests/under_….rs`) are known by their name.
+pub fn model() -> Command {
+    match env!("CARGO_CRATE_NAME") {
+        "under_amped" => amped(),
+        "under_amped_all" => {
+            let mut command = amped();
+            command.args(["--offload", "all", "--workers", "2"]);
+            command
+        }
+        _ => sped(),
+    }
+}
+
 impl Server {
-    /// Starts `sped` with these arguments on a port that the system chooses.
+    /// Starts the model with these arguments on a port that the system chooses.
     #[track_caller]
     pub fn start(arguments: &[&str]) -> Self {
-        let mut command = sped();
+        let mut command = model();
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);
         Server::spawn(command)
     }

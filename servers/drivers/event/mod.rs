@@ -16,7 +16,7 @@
 //! serving one connection needs. Engine methods take the connection they are about.
 //!
 //! Files: `accept` (Task 1), `input`, `output` and `send` (Task 2), `serve` and `body` (between
-//! Task 2 and Task 3), `workplace` and `offload` (Task 3 elsewhere), `deadline` (what may take how long), `dry` (when the buffers are all in
+//! Task 2 and Task 3), `workplace`, `offload` and `results` (Task 3 elsewhere), `deadline` (what may take how long), `dry` (when the buffers are all in
 //! use), `closing` (how a connection ends), `drain` (how a server does).
 
 mod accept;
@@ -29,6 +29,7 @@ mod dry;
 mod input;
 mod offload;
 mod output;
+mod results;
 mod send;
 mod serve;
 pub mod workplace;
@@ -196,7 +197,8 @@ impl<A: App> Driver<A> {
             engine: Engine::new(ev, app, options, census, slot, pool)?,
         };
         if let Some(placement) = placement {
-            driver.engine.furnish(placement)?;
+            let watch = ev.reserve().ok_or_else(|| missing("source"))?;
+            driver.engine.furnish(placement, watch)?;
         }
         for listening in listeners {
             driver.acceptors.push(Acceptor::register(ev, listening)?);
@@ -300,12 +302,12 @@ impl<A: App> Engine<A> {
     }
 
     /// Takes a workplace into use, and sets its jobs' buffers aside.
-    fn furnish(&mut self, placement: Placement) -> io::Result<()> {
+    fn furnish(&mut self, placement: Placement, watch: Token) -> io::Result<()> {
         let pair = |_| Some((self.pool.take(class::LARGE)?, self.pool.take(class::LARGE)?));
         let buffers: Option<Vec<_>> = (0..placement.jobs_max).map(pair).collect();
         let buffers = buffers.ok_or_else(|| missing("buffer"))?;
         self.offloads_all = placement.offload == Offload::All;
-        self.desk = Some(Box::new(Desk::new(placement, buffers)));
+        self.desk = Some(Box::new(Desk::new(placement, buffers, watch)));
         Ok(())
     }
 
@@ -381,8 +383,8 @@ impl<A: App> Engine<A> {
         tally.loop_events_stale.set(before.stale_events + stats.stale_events);
         tally.loop_timers.set(before.timeouts + stats.timeouts);
         tally.buffers_small_used.set(self.pool.in_use(class::SMALL) as u64);
-        let at_rest = self.desk.as_ref().map_or(0, |desk| desk.buffers_at_rest());
-        tally.buffers_large_used.set((self.pool.in_use(class::LARGE) - at_rest) as u64);
+        let of_jobs = self.desk.as_ref().map_or(0, |desk| desk.buffers());
+        tally.buffers_large_used.set((self.pool.in_use(class::LARGE) - of_jobs) as u64);
         tally.body_bytes_held.set(self.body_bytes_held as u64);
     }
 }
@@ -428,6 +430,8 @@ impl<A: App> Handler for Driver<A> {
             } else {
                 self.close(ev, token);
             }
+        } else if self.engine.desk.as_ref().is_some_and(|desk| desk.watch == token) {
+            self.watch_jobs(ev);
         } else {
             self.resume_accepting(ev);
         }
@@ -447,20 +451,25 @@ impl<A: App> Handler for Driver<A> {
         }
     }
 
+    fn has_work(&self) -> bool {
+        self.engine.has_results()
+    }
+
     fn woken(&mut self, ev: &mut EventLoop) {
         self.engine.clock.update(ev.now_ms());
+        self.exchange_jobs(ev);
     }
 
     #[inline]
     fn turn_ended(&mut self, ev: &mut EventLoop) {
-        if self.engine.desk.is_some() {
-            self.exchange_jobs(ev);
-        }
         if self.engine.log.is_on() {
             self.log_turn_ended(ev);
         }
         if !self.engine.starved.is_empty() || !self.engine.starved_few.is_empty() {
             self.feed_starved(ev);
+        }
+        if self.engine.desk.is_some() {
+            self.jobs_submitted(ev);
         }
         self.engine.count_turn(ev);
     }

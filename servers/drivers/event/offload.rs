@@ -24,9 +24,8 @@ use http::Status;
 use reactor::{Buffer, EventLoop, Token};
 
 use super::connection::{Connection, Held, Phase, flag};
-use super::output::Progress;
-use super::workplace::{Job, Outcome, Task, Workplace};
-use super::{Driver, Engine, Step};
+use super::workplace::{Job, Task, Workplace};
+use super::{Engine, Step};
 use crate::app::App;
 use crate::options::{Offload, Overload};
 use crate::response::{Frame, Response};
@@ -46,7 +45,7 @@ pub(super) struct Handover {
     pub body: Range<usize>,
 }
 
-/// A workplace and how it is used: given to [`Driver::with_workplace`].
+/// A workplace and how it is used: given to [`Driver::with_workplace`](super::Driver::with_workplace).
 pub struct Placement {
     /// Where work runs.
     pub place: Box<dyn Workplace>,
@@ -60,32 +59,38 @@ pub struct Placement {
 
 /// The loop's side of a workplace.
 pub(super) struct Desk {
-    place: Box<dyn Workplace>,
+    pub place: Box<dyn Workplace>,
     overload: Overload,
     /// Jobs at rest, the one used last on top: its memory is warm.
     #[expect(clippy::vec_box, reason = "a job travels as a pointer")]
     stock: Vec<Box<Job>>,
     /// Buffers for jobs that were never needed yet.
-    spare: Vec<(Buffer, Buffer)>,
+    pub spare: Vec<(Buffer, Buffer)>,
+    /// Jobs that were given up, whose buffers have not been replaced yet.
+    pub lost: usize,
     /// Connections in [`Phase::Queue`], the oldest first. Some may have ended since.
-    waiting: VecDeque<Token>,
+    pub waiting: VecDeque<Token>,
+    /// A source without a descriptor: its deadline is when to look for jobs that take too long.
+    pub watch: Token,
 }
 
 impl Desk {
     /// `buffers`: two for each job.
-    pub fn new(placement: Placement, buffers: Vec<(Buffer, Buffer)>) -> Self {
+    pub fn new(placement: Placement, buffers: Vec<(Buffer, Buffer)>, watch: Token) -> Self {
         Desk {
             place: placement.place,
             overload: placement.overload,
             stock: Vec::with_capacity(buffers.len()),
             spare: buffers,
+            lost: 0,
             waiting: VecDeque::new(),
+            watch,
         }
     }
 
-    /// Buffers of jobs that are at rest, which nobody else may have.
-    pub fn buffers_at_rest(&self) -> usize {
-        2 * (self.stock.len() + self.spare.len())
+    /// Buffers of jobs, at rest or out: they are set aside, and in nobody's use but theirs.
+    pub fn buffers(&self) -> usize {
+        2 * (self.stock.len() + self.spare.len() + self.place.jobs_out())
     }
 
     /// No job is out, and nobody waits for one.
@@ -93,7 +98,12 @@ impl Desk {
         self.place.jobs_out() == 0
     }
 
-    /// A blank job, if the workplace has room for one.
+    /// Room in the workplace, and a job to fill it with.
+    pub fn has_room(&self) -> bool {
+        !(self.stock.is_empty() && self.spare.is_empty()) && self.place.has_room()
+    }
+
+    /// A blank job, if there is room for it.
     fn take_job(&mut self, limits: &http::Limits) -> Option<Box<Job>> {
         if !self.place.has_room() {
             return None;
@@ -104,7 +114,7 @@ impl Desk {
         })
     }
 
-    fn put_back(&mut self, mut job: Box<Job>) {
+    pub fn put_back(&mut self, mut job: Box<Job>) {
         job.clear();
         self.stock.push(job);
     }
@@ -180,7 +190,11 @@ impl<A: App> Engine<A> {
         self.wait_for_room(ev, connection)
     }
 
-    fn submit_held_now(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
+    pub(super) fn submit_held_now(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+    ) -> Step {
         let exchange = self.exchange(connection, ev.now_ms());
         let Some(errand) = exchange.errand else { return Step::Blocked };
         if errand.task == Task::Fill {
@@ -293,140 +307,5 @@ impl<A: App> Engine<A> {
         job.pieces = mem::take(&mut exchange.pieces);
         job.task = Task::Fill;
         self.submit(connection, job)
-    }
-
-    /// A job has come back: its result becomes the connection's.
-    fn take_result(
-        &mut self,
-        ev: &mut EventLoop,
-        connection: &mut Connection,
-        job: &mut Job,
-    ) -> Step {
-        let outcome = mem::take(&mut job.outcome);
-        if job.task != Task::Fill {
-            connection.phase = Phase::Head;
-            mem::swap(&mut self.head, &mut job.head);
-        }
-        match outcome {
-            Outcome::Answered(finished) => {
-                mem::swap(&mut self.out, &mut job.out);
-                self.pieces = mem::take(&mut job.pieces);
-                self.finished(ev, connection, finished, Some(job.head_bytes()));
-            }
-            Outcome::Waits(time) => {
-                let ms = time.as_millis() as u64;
-                self.begin_wait(ev, connection, ms, job.head_bytes(), job.body_bytes());
-            }
-            Outcome::Filled(Ok(())) => {
-                mem::swap(&mut self.out, &mut job.out);
-                self.exchange(connection, ev.now_ms()).pieces = mem::take(&mut job.pieces);
-                connection.phase = Phase::Send;
-                return self.send_rest(ev, connection);
-            }
-            Outcome::Filled(Err(_)) => {
-                self.exchange(connection, ev.now_ms()).pieces = mem::take(&mut job.pieces);
-                return self.unfinished(ev, connection, Progress::Broken);
-            }
-            Outcome::Nothing => {
-                self.refuse(ev, connection, Status::INTERNAL_SERVER_ERROR, None);
-            }
-        }
-        self.flush(ev, connection)
-    }
-
-    /// The next job that is done, if what it brings finds a buffer should the socket be full. Else
-    /// it stays where it is until there is one.
-    fn take_done(&mut self) -> Option<Box<Job>> {
-        if !self.desk.as_ref()?.place.has_done() || !self.has_buffers() {
-            return None;
-        }
-        self.desk.as_mut()?.place.take_done()
-    }
-
-    fn count_job(&self, job: &Job) {
-        if job.worked {
-            self.tally.works.add(1);
-            let time = job.times.ended.saturating_duration_since(job.times.begun);
-            self.tally.work_us.add(time.as_micros() as u64);
-        }
-    }
-
-    fn put_back(&mut self, job: Box<Job>) {
-        if let Some(desk) = &mut self.desk {
-            desk.put_back(job);
-        }
-    }
-
-    /// The next connection that waits for room, if there is some.
-    fn next_waiting(&mut self) -> Option<Token> {
-        let desk = self.desk.as_mut()?;
-        if !desk.place.has_room() {
-            return None;
-        }
-        desk.waiting.pop_front()
-    }
-
-    /// All that this turn has submitted is submitted.
-    pub(super) fn call_to_work(&mut self) {
-        if let Some(desk) = &mut self.desk {
-            desk.place.call_to_work();
-        }
-    }
-}
-
-impl<A: App> Driver<A> {
-    /// Takes back what is done, and hands over what waited for room.
-    #[cold]
-    pub(super) fn exchange_jobs(&mut self, ev: &mut EventLoop) {
-        while let Some(mut job) = self.engine.take_done() {
-            let token = job.key;
-            let works = |c: &&mut Connection| {
-                c.token == token && matches!(c.phase, Phase::Work | Phase::Fill)
-            };
-            let slot = token.slot() as usize;
-            let step = match self.connections.get_mut(slot).and_then(Option::as_mut) {
-                Some(connection) if works(&connection) => {
-                    self.engine.take_result(ev, connection, &mut job)
-                }
-                // Its client is gone, or has been answered otherwise.
-                _ => {
-                    self.engine.count_job(&job);
-                    self.engine.put_back(job);
-                    continue;
-                }
-            };
-            self.engine.count_job(&job);
-            self.engine.put_back(job);
-            self.follow(ev, token, step);
-        }
-        self.feed_waiting(ev);
-        self.engine.call_to_work();
-    }
-
-    /// Hands over what waited for room, as long as there is some.
-    fn feed_waiting(&mut self, ev: &mut EventLoop) {
-        while let Some(token) = self.engine.next_waiting() {
-            let slot = token.slot() as usize;
-            let Some(Some(connection)) = self.connections.get_mut(slot) else { continue };
-            let waits = matches!(connection.phase, Phase::Queue | Phase::Fill);
-            if connection.token == token && waits {
-                let step = self.engine.submit_held_now(ev, connection);
-                self.follow(ev, token, step);
-            }
-        }
-    }
-
-    /// Goes on with a connection as the last step says.
-    fn follow(&mut self, ev: &mut EventLoop, token: Token, step: Step) {
-        let slot = token.slot() as usize;
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
-        let stays = match step {
-            Step::Blocked => self.engine.settle(ev, connection),
-            Step::Again => self.engine.progress(ev, connection, &mut self.scratch),
-            Step::Close => false,
-        };
-        if !stays {
-            self.close(ev, token);
-        }
     }
 }

@@ -60,6 +60,30 @@ pub trait Workplace {
 
     /// Jobs that are submitted and not taken back.
     fn jobs_out(&self) -> usize;
+
+    /// How often to ask for [`Workplace::next_stuck`] while jobs are out; `None`: never.
+    fn watch_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// A job that takes too long and was not named before. Asked until there is none.
+    fn next_stuck(&mut self) -> Option<Stuck> {
+        None
+    }
+
+    /// Somebody is stuck with a job that was given up.
+    fn has_stuck(&self) -> bool {
+        false
+    }
+}
+
+/// A job that takes too long.
+#[derive(Copy, Clone, Debug)]
+pub struct Stuck {
+    /// The connection that it is for.
+    pub key: Token,
+    /// It does not come back by [`Workplace::take_done`]: it, and what it has, is given up.
+    pub lost: bool,
 }
 
 /// What a job is to do.
@@ -184,6 +208,11 @@ impl Job {
     }
 
     /// When it changed hands.
+    pub fn times(&self) -> Times {
+        self.times
+    }
+
+    /// The same, to be written.
     pub fn times_mut(&mut self) -> &mut Times {
         &mut self.times
     }

@@ -1,0 +1,7 @@
+//! `amped`: the site under AMPED, one event loop and worker threads. `amped --help` says the rest.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stampede::server::main("amped", stampede::site::Site::new)
+}

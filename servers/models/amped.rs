@@ -1,0 +1,86 @@
+//! AMPED: Asymmetric Multi-Process Event-Driven.
+//!
+//! ```text
+//!            ┌────────────── the loop ───────────────┐
+//!  clients ──┤ accept ─► read ─► parse ─┬───► write  ├──► clients
+//!            └────▲─────────────────────│───▲────────┘
+//!                 └──── epoll_wait      │   │
+//!                                 rings ▼   │ rings
+//!                              ┌────────────┴───┐
+//!                              │ work     × N   │ threads
+//!                              └────────────────┘
+//! ```
+//!
+//! One loop does Tasks 1 and 2 for all clients, as in SPED. Task 3, where it would take time, is
+//! handed to worker threads: so no client waits for another's work, as long as there are workers.
+//! Try `/work?us=1000000` and `/plaintext` at the same time. What it costs is the handing over:
+//! compare `--offload all`, under which every request goes there.
+//!
+//! What it changes against SPED is one line: the driver gets a workplace.
+//!
+//! Pai, Druschel and Zwaenepoel, "Flash: An Efficient and Portable Web Server", USENIX 1999,
+//! section 3.4. Flash's helpers were processes, for threads that may block were rare then.
+
+use std::io;
+use std::sync::Arc;
+
+use reactor::event_loop::Config;
+use reactor::{EventLoop, Signal};
+
+use super::Card;
+use crate::app::App;
+use crate::counters::Census;
+use crate::drivers::event::Driver;
+use crate::options::Options;
+use crate::server::Server;
+use crate::workers::{Staffing, Workers};
+
+/// What AMPED decides.
+pub static CARD: Card = Card {
+    name: "amped",
+    title: "Asymmetric Multi-Process Event-Driven",
+    lesson: "One event loop does the network, threads do the work: no client waits for \
+             another's work, and every handover has its price.",
+    task1: "the loop",
+    task2: "the loop, non-blocking",
+    task3: "worker threads, reached over rings",
+    in_flight: "connections that the descriptor limit allows; work by the rings",
+    picture: "
+            +--------- the loop ----------+
+ clients -->| accept -> read -> write     |--> clients
+            +-------------|-----^---------+
+                    rings |     | rings
+                        +-v-----+-+
+                        |  work   | x N threads
+                        +---------+",
+};
+
+/// Sources of a loop that are not connections: listeners, housekeeping.
+const SOURCES_BESIDE_CONNECTIONS: u32 = 64;
+
+/// The loop's counters, and its threads'.
+///
+/// # Errors
+/// The mapping's, see `mmap(2)`.
+pub fn census(options: &Options) -> io::Result<Census> {
+    Staffing::of(&options.workers).census()
+}
+
+/// Runs `app` in one loop on the calling thread, and its work on others, until a signal stops it.
+///
+/// # Errors
+/// What the system refuses at the start (poller, buffers, threads), or a failing poller later.
+pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
+    let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
+    let mut ev = EventLoop::new(Config { sources_max, ..Config::default() })?;
+    // Before there are threads: they inherit that these signals are not for them.
+    ev.handle_signals(&[Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP])?;
+    let announcement = server.announcement();
+    let app = Arc::new(app);
+    let census = &server.census;
+    let workers = Some(Workers::start(&mut ev, &app, options, census)?);
+    let listeners = server.listeners;
+    let mut driver = Driver::with_workplace(&mut ev, app, options, listeners, census, 0, workers)?;
+    eprint!("{announcement}");
+    ev.run(&mut driver)
+}

@@ -1,0 +1,177 @@
+//! Starting threads, and replacing them.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Instant;
+
+use reactor::lease::{STAMP_MIN, lease};
+use reactor::process::{self, Priority};
+use reactor::sleep::parker;
+use reactor::{Doorbell, EventLoop};
+
+use super::Staffing;
+use super::place::{Hold, Place};
+use super::seats::Seats;
+use super::worker::{Recruit, Resignation, Resignations};
+use crate::app::App;
+use crate::counters::Census;
+use crate::options::Options;
+
+/// What it takes to start a thread.
+pub(super) struct Hiring<A: App> {
+    app: Arc<A>,
+    seats: Seats,
+    doorbell: Doorbell,
+    epoch: Instant,
+    resignations: Resignations,
+    received: Receiver<Resignation>,
+    priority: Priority,
+    /// The cores to stay on, the loop's first; none: wherever the system likes.
+    cores: Vec<usize>,
+    /// That the system refused something has been said.
+    said: Arc<AtomicBool>,
+}
+
+impl<A: App> Hiring<A> {
+    pub fn new(
+        ev: &mut EventLoop,
+        app: &Arc<A>,
+        options: &Options,
+        staffing: Staffing,
+    ) -> io::Result<Self> {
+        let (sender, received) = mpsc::channel();
+        let cores = if options.workers.pin { process::cores() } else { Vec::new() };
+        let hiring = Hiring {
+            app: Arc::clone(app),
+            seats: Seats::new(1..=2 * staffing.workers),
+            doorbell: ev.doorbell()?,
+            epoch: Instant::now(),
+            resignations: Resignations { sender, pending: Arc::new(AtomicUsize::new(0)) },
+            received,
+            priority: options.workers.priority,
+            cores,
+            said: Arc::new(AtomicBool::new(false)),
+        };
+        // The loop's own core: this is its thread.
+        hiring.habits(0).pin();
+        Ok(hiring)
+    }
+
+    /// A place with a thread at it.
+    pub fn open_place(&self, index: usize, ring: usize, census: &Census) -> io::Result<Place> {
+        let none = || io::Error::other("no counters for a worker");
+        let counters = census.worker_slot(index).ok_or_else(none)?;
+        let mut place = Place::new(index, ring, counters);
+        self.start(&mut place)?;
+        Ok(place)
+    }
+
+    /// A new thread for a place that has none. If there is none to be had now, the place stays
+    /// vacant and is tried again.
+    pub fn replace(&self, place: &mut Place) {
+        if let Err(error) = self.start(place) {
+            eprintln!("stampede: no thread for worker {}, tried again: {error}", place.index);
+        }
+    }
+
+    fn start(&self, place: &mut Place) -> io::Result<()> {
+        let seat = self.seats.take().ok_or_else(|| io::Error::other("all are in use"))?;
+        let Some(ends) = place.take_vacant() else { return Ok(()) };
+        let (holder, taker) = lease();
+        let (parker, unparker) = parker();
+        let running = Arc::new(AtomicU64::new(0));
+        let recruit = Recruit {
+            place: place.index,
+            app: Arc::clone(&self.app),
+            seat,
+            parker,
+            doorbell: self.doorbell.clone(),
+            running: Arc::clone(&running),
+            resignations: self.resignations.clone(),
+            epoch: self.epoch,
+        };
+        // By the lease, so that they are not lost should there be no thread.
+        let down = holder.put_down(ends, STAMP_MIN);
+        let habits = self.habits(place.index + 1);
+        let thread = thread::Builder::new().name(format!("worker {}", place.index));
+        let started = thread.spawn(move || {
+            habits.adopt();
+            recruit.work(down);
+        });
+        if let Err(error) = started {
+            if let Some(ends) = taker.take(STAMP_MIN) {
+                place.vacate(ends);
+            }
+            return Err(error);
+        }
+        place.occupy(Hold { unparker, taker, running });
+        Ok(())
+    }
+
+    fn habits(&self, index: usize) -> Habits {
+        let core = (!self.cores.is_empty()).then(|| self.cores[index % self.cores.len()]);
+        Habits { priority: self.priority, core, said: Arc::clone(&self.said) }
+    }
+
+    /// A thread more could be started.
+    pub fn has_seat(&self) -> bool {
+        self.seats.free() > 0
+    }
+
+    /// Threads there are, those that are stuck for good included.
+    pub fn threads(&self) -> usize {
+        self.seats.taken()
+    }
+
+    /// Microseconds on the clock of the stamps.
+    pub fn now_us(&self) -> u64 {
+        self.epoch.elapsed().as_micros() as u64
+    }
+
+    pub fn has_resignations(&self) -> bool {
+        self.resignations.pending.load(Ordering::Acquire) > 0
+    }
+
+    pub fn next_resignation(&self) -> Option<Resignation> {
+        if !self.has_resignations() {
+            return None;
+        }
+        let resignation = self.received.try_recv().ok()?;
+        self.resignations.pending.fetch_sub(1, Ordering::Relaxed);
+        Some(resignation)
+    }
+}
+
+/// How a thread is to behave towards others on its core.
+struct Habits {
+    priority: Priority,
+    core: Option<usize>,
+    said: Arc<AtomicBool>,
+}
+
+impl Habits {
+    /// For the thread that calls. What the system refuses is said once, and done without.
+    fn adopt(&self) {
+        self.pin();
+        if let Err(error) = self.priority.apply() {
+            self.say(&format!("--worker-priority: workers run as everybody else: {error}"));
+        }
+    }
+
+    fn pin(&self) {
+        if let Some(core) = self.core
+            && let Err(error) = process::pin(core)
+        {
+            self.say(&format!("--pin: threads run on any core: {error}"));
+        }
+    }
+
+    fn say(&self, what: &str) {
+        if !self.said.swap(true, Ordering::Relaxed) {
+            eprintln!("stampede: {what}");
+        }
+    }
+}

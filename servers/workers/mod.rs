@@ -1,0 +1,199 @@
+//! A workplace of threads: each worker has a ring of jobs to do and a ring of jobs done.
+//!
+//! ```text
+//!                 ┌─ jobs ──► worker 0 ── done ─┐
+//!  loop ──submit──┼─ jobs ──► worker 1 ── done ─┼──take_done──► loop
+//!                 └─ jobs ──► worker 2 ── done ─┘
+//! ```
+//!
+//! One thread writes each end, so a handover takes no lock and no compare-and-swap; a side that is
+//! awake is not woken ([`reactor::sleep`]). A job goes to the worker with the fewest. The rings
+//! bound the work in hand: when all are full, [`Workplace::has_room`] says no.
+//!
+//! # Batches
+//!
+//! A worker is woken when the loop's turn is over, and tells the loop of what it has done when its
+//! ring is empty or before it does anything that may take its time. So light requests
+//! (`--offload all`) pass in batches, and no answer waits for another's work.
+//!
+//! # Faults
+//!
+//! A thread cannot be stopped, but it can be replaced. For the time of a job a worker puts the ends of
+//! its rings down ([`reactor::lease`]):
+//!
+//! * A job that **panics** is answered 500. The thread resigns: it gives its ends and the answer to
+//!   the loop, and ends; its local part of the application may be in any state. A new thread takes
+//!   the ends, and with them what was queued.
+//! * A worker that is **stuck** with a job for longer than `--work-timeout` has its ends taken away,
+//!   and another thread gets them. The job's client is answered 503. Should the stuck thread ever
+//!   be done, it finds its ends gone, drops the result, and ends.
+//!
+//! There are at most as many threads beside the workers as there are workers (`seats`). Beyond
+//! that a stuck worker keeps its ends, and gets no more jobs while another takes them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | the workplace: who gets which job |
+//! | `place` | one worker's place: the loop's ends of its rings |
+//! | `worker` | the thread |
+//! | `hire` | starting threads and replacing them |
+//! | `watch` | finding those that are stuck |
+//! | `seats` | how many threads there are, and their slots of counters |
+
+mod hire;
+mod place;
+mod seats;
+mod watch;
+mod worker;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reactor::EventLoop;
+
+use crate::app::App;
+use crate::counters::{Census, Tally};
+use crate::drivers::event::Placement;
+use crate::drivers::event::workplace::{Job, Stuck, Workplace};
+use crate::options::{Options, Workers as WorkersOptions};
+use hire::Hiring;
+use place::Place;
+
+/// What threads a server has by its options.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Staffing {
+    /// Workers.
+    pub workers: usize,
+    /// Jobs that wait for each at most.
+    pub ring: usize,
+}
+
+impl Staffing {
+    /// As the options say: by default one worker for each core but the loop's.
+    pub fn of(options: &WorkersOptions) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = options.count.unwrap_or(cores.saturating_sub(1)).max(1);
+        Staffing { workers, ring: options.ring.next_power_of_two() }
+    }
+
+    /// Counters: a slot for the loop, and one for each thread and each substitute.
+    ///
+    /// # Errors
+    /// The mapping's, see `mmap(2)`.
+    pub fn census(self) -> io::Result<Census> {
+        Census::with_workers(1, 2 * self.workers, self.workers)
+    }
+
+    /// Jobs in all rings and hands, and those that are with stuck threads.
+    fn jobs_max(self) -> usize {
+        self.workers * (self.ring + 1) + self.workers
+    }
+}
+
+/// The workers, as the loop has them.
+pub struct Workers<A: App> {
+    places: Vec<Place>,
+    hiring: Hiring<A>,
+    tally: Tally,
+    /// A job may take so long; zero: any time.
+    timeout: Duration,
+    jobs_out: usize,
+}
+
+impl<A: App> Workers<A> {
+    /// Starts the threads, and says how the driver is to use them.
+    ///
+    /// # Errors
+    /// A thread that cannot be started.
+    pub fn start(
+        ev: &mut EventLoop,
+        app: &Arc<A>,
+        options: &Options,
+        census: &Census,
+    ) -> io::Result<Placement> {
+        let staffing = Staffing::of(&options.workers);
+        let hiring = Hiring::new(ev, app, options, staffing)?;
+        let mut workers = Workers {
+            places: Vec::with_capacity(staffing.workers),
+            hiring,
+            tally: Tally::new(census, 0).ok_or_else(|| io::Error::other("no slot of counters"))?,
+            timeout: options.workers.timeout,
+            jobs_out: 0,
+        };
+        for index in 0..staffing.workers {
+            let place = workers.hiring.open_place(index, staffing.ring, census)?;
+            workers.places.push(place);
+        }
+        Ok(Placement {
+            place: Box::new(workers),
+            jobs_max: staffing.jobs_max(),
+            offload: options.workers.offload,
+            overload: options.workers.overload,
+        })
+    }
+
+    /// The place with room that has the fewest jobs; one that is stuck only if there is no other.
+    fn least_loaded(&self) -> Option<usize> {
+        let with_room = self.places.iter().enumerate().filter(|(_, place)| place.has_room());
+        with_room.min_by_key(|(_, place)| (place.is_stuck(), place.jobs_out())).map(|(i, _)| i)
+    }
+
+    /// A job whose thread has resigned over it; its successor is started.
+    #[cold]
+    fn take_resignation(&mut self) -> Option<Box<Job>> {
+        let resignation = self.hiring.next_resignation()?;
+        self.tally.worker_panics.add(1);
+        let place = &mut self.places[resignation.place];
+        place.vacate(resignation.ends);
+        place.returned(&resignation.job);
+        self.hiring.replace(place);
+        Some(resignation.job)
+    }
+}
+
+impl<A: App> Workplace for Workers<A> {
+    fn has_room(&self) -> bool {
+        self.places.iter().any(Place::has_room)
+    }
+
+    fn submit(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
+        let Some(index) = self.least_loaded() else { return Err(job) };
+        self.places[index].submit(job)?;
+        self.jobs_out += 1;
+        Ok(())
+    }
+
+    fn call_to_work(&mut self) {
+        for place in &mut self.places {
+            place.call_to_work();
+        }
+    }
+
+    fn take_done(&mut self) -> Option<Box<Job>> {
+        let done = self.places.iter_mut().find_map(Place::take_done);
+        let job = done.or_else(|| self.take_resignation())?;
+        self.jobs_out -= 1;
+        Some(job)
+    }
+
+    fn has_done(&self) -> bool {
+        self.places.iter().any(Place::has_done) || self.hiring.has_resignations()
+    }
+
+    fn jobs_out(&self) -> usize {
+        self.jobs_out
+    }
+
+    fn has_stuck(&self) -> bool {
+        self.hiring.threads() != self.places.len()
+    }
+
+    fn watch_interval(&self) -> Option<Duration> {
+        watch::interval(self.timeout)
+    }
+
+    fn next_stuck(&mut self) -> Option<Stuck> {
+        self.find_stuck()
+    }
+}

@@ -1,0 +1,180 @@
+//! One worker's place, as the loop has it: its rings, who sits there, and what it is doing.
+//!
+//! A place outlives its threads. What changes with the thread is its way of being woken and the
+//! lease by which its ends of the rings can be taken away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use reactor::Token;
+use reactor::lease::Taker;
+use reactor::ring::spsc::{Consumer, Producer, ring};
+use reactor::shared::SharedSlot;
+use reactor::sleep::Unparker;
+
+use crate::counters::WorkerCounters;
+use crate::drivers::event::workplace::Job;
+
+/// A worker's ends of its rings. Boxed: they are put down and picked up with every job.
+pub(super) struct Ends {
+    pub jobs: Consumer<Box<Job>>,
+    pub done: Producer<Box<Job>>,
+}
+
+/// The loop's hold on the thread that sits at a place.
+pub(super) struct Hold {
+    pub unparker: Unparker,
+    pub taker: Taker<Box<Ends>>,
+    /// Whose job the thread does: the key of its connection, written before the ends are put down.
+    pub running: Arc<AtomicU64>,
+}
+
+/// A place.
+pub(super) struct Place {
+    pub index: usize,
+    jobs: Producer<Box<Job>>,
+    done: Consumer<Box<Job>>,
+    /// `None` while no thread sits there.
+    hold: Option<Hold>,
+    /// The worker's ends, while no thread has them.
+    vacant: Option<Box<Ends>>,
+    /// Jobs submitted in this turn have not been called out.
+    uncalled: bool,
+    /// Jobs here: in either ring, or in hand.
+    jobs_out: usize,
+    /// The stamp of a job that takes too long, of a thread that could not be substituted.
+    stuck: Option<u64>,
+    counters: SharedSlot<WorkerCounters>,
+}
+
+impl Place {
+    /// A vacant one, whose queue has room for `capacity` jobs.
+    pub fn new(index: usize, capacity: usize, counters: SharedSlot<WorkerCounters>) -> Self {
+        let (jobs, jobs_end) = ring(capacity);
+        // The queue, the one in hand: so what is done always finds room.
+        let (done_end, done) = ring(capacity + 1);
+        Place {
+            index,
+            jobs,
+            done,
+            hold: None,
+            vacant: Some(Box::new(Ends { jobs: jobs_end, done: done_end })),
+            uncalled: false,
+            jobs_out: 0,
+            stuck: None,
+            counters,
+        }
+    }
+
+    pub fn jobs_out(&self) -> usize {
+        self.jobs_out
+    }
+
+    /// Room in the queue, and for the result.
+    pub fn has_room(&self) -> bool {
+        self.jobs.room() > 0 && self.jobs_out <= self.jobs.capacity()
+    }
+
+    pub fn submit(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
+        self.jobs.push(job)?;
+        self.uncalled = true;
+        self.jobs_out += 1;
+        self.counters.jobs.add(1);
+        Ok(())
+    }
+
+    /// Wakes the worker, if there is something new and it sleeps.
+    pub fn call_to_work(&mut self) {
+        if self.uncalled
+            && let Some(hold) = &self.hold
+        {
+            self.uncalled = false;
+            hold.unparker.wake();
+        }
+    }
+
+    pub fn has_done(&self) -> bool {
+        !self.done.is_empty()
+    }
+
+    pub fn take_done(&mut self) -> Option<Box<Job>> {
+        let job = self.done.pop()?;
+        self.returned(&job);
+        Some(job)
+    }
+
+    /// A job has come back.
+    pub fn returned(&mut self, job: &Job) {
+        self.gone();
+        let times = job.times();
+        self.counters.wait.add(times.begun.saturating_duration_since(times.submitted));
+        self.counters.run.add(times.ended.saturating_duration_since(times.begun));
+    }
+
+    fn gone(&mut self) {
+        self.jobs_out -= 1;
+        self.counters.jobs.sub(1);
+    }
+
+    // Who sits here
+
+    /// The ends that wait for a thread.
+    pub fn take_vacant(&mut self) -> Option<Box<Ends>> {
+        self.vacant.take()
+    }
+
+    /// No thread sits here any more, or yet.
+    pub fn vacate(&mut self, ends: Box<Ends>) {
+        self.hold = None;
+        self.stuck = None;
+        self.vacant = Some(ends);
+    }
+
+    /// A thread does.
+    pub fn occupy(&mut self, hold: Hold) {
+        self.hold = Some(hold);
+        self.uncalled = true;
+        self.call_to_work();
+    }
+
+    pub fn is_vacant(&self) -> bool {
+        self.vacant.is_some()
+    }
+
+    /// The job in hand: when it was begun, and for whom.
+    pub fn in_hand(&self) -> Option<(u64, Token)> {
+        let hold = self.hold.as_ref()?;
+        let stamp = hold.taker.stamp()?;
+        let key = Token::from_u64(hold.running.load(Ordering::Relaxed));
+        // The same stamp afterwards: the key is of this job.
+        (hold.taker.stamp() == Some(stamp)).then_some((stamp, key))
+    }
+
+    /// Takes the ends from a thread that has been busy since `stamp`, with its job, which is lost.
+    pub fn take_from_stuck(&mut self, stamp: u64) -> bool {
+        let Some(ends) = self.hold.as_ref().and_then(|hold| hold.taker.take(stamp)) else {
+            return false;
+        };
+        self.vacate(ends);
+        self.gone();
+        true
+    }
+
+    /// Notes that the job begun at `stamp` takes too long; `false` when that is known.
+    pub fn note_stuck(&mut self, stamp: u64) -> bool {
+        self.stuck.replace(stamp) != Some(stamp)
+    }
+
+    /// The job that was noted is still in hand.
+    pub fn is_stuck(&self) -> bool {
+        let stamp = || self.hold.as_ref()?.taker.stamp();
+        self.stuck.is_some() && stamp() == self.stuck
+    }
+}
+
+impl Drop for Hold {
+    /// Has the thread look: its queue, which is dropped before this, may have been closed.
+    fn drop(&mut self) {
+        self.unparker.wake();
+    }
+}

@@ -1,0 +1,74 @@
+//! Finding workers that are stuck: what the loop looks for from time to time, while jobs are out.
+//!
+//! A worker says by its lease since when it has been at its job; that costs it nothing beyond the
+//! lease. Looking costs the loop a load for each worker, a few times in `--work-timeout`.
+
+use std::time::Duration;
+
+use super::Workers;
+use crate::app::App;
+use crate::drivers::event::workplace::Stuck;
+
+/// Looks during the time that a job may take: it is overdue by a quarter at most when it is found.
+const LOOKS: u32 = 4;
+/// Not more often than the loop's clock ticks, nor seldomer than a person would like to know.
+const INTERVAL_MIN: Duration = Duration::from_millis(1);
+const INTERVAL_MAX: Duration = Duration::from_secs(1);
+
+/// How often to look; `None`: jobs may take any time.
+pub(super) fn interval(timeout: Duration) -> Option<Duration> {
+    (!timeout.is_zero()).then(|| (timeout / LOOKS).clamp(INTERVAL_MIN, INTERVAL_MAX))
+}
+
+impl<A: App> Workers<A> {
+    /// The next job that takes too long and was not known to.
+    pub(super) fn find_stuck(&mut self) -> Option<Stuck> {
+        for index in 0..self.places.len() {
+            if self.places[index].is_vacant() {
+                self.hiring.replace(&mut self.places[index]);
+            } else if let Some(stuck) = self.look_at(index) {
+                return Some(stuck);
+            }
+        }
+        let stuck = self.places.iter().filter(|place| place.is_stuck()).count();
+        let beside = self.hiring.threads().saturating_sub(self.places.len());
+        self.tally.workers_stuck.set((beside + stuck) as u64);
+        None
+    }
+
+    fn look_at(&mut self, index: usize) -> Option<Stuck> {
+        let place = &mut self.places[index];
+        let (stamp, key) = place.in_hand()?;
+        if u128::from(self.hiring.now_us().saturating_sub(stamp)) < self.timeout.as_micros() {
+            return None;
+        }
+        let substitutes = self.hiring.has_seat();
+        if !substitutes {
+            let new = place.note_stuck(stamp);
+            return new.then(|| self.report(index, Stuck { key, lost: false }));
+        }
+        let known = place.is_stuck();
+        if !place.take_from_stuck(stamp) {
+            return None; // done, at the last moment
+        }
+        self.jobs_out -= 1;
+        self.hiring.replace(place);
+        self.tally.workers_substituted.add(1);
+        let stuck = Stuck { key, lost: true };
+        Some(if known { stuck } else { self.report(index, stuck) })
+    }
+
+    fn report(&self, index: usize, stuck: Stuck) -> Stuck {
+        self.tally.work_timeouts.add(1);
+        let outcome = match stuck.lost {
+            true => "another takes its place",
+            false => "there is nobody left to take its place",
+        };
+        eprintln!(
+            "stampede: worker {index} has been at one request for longer than --work-timeout \
+             ({:?}): its client gets 503, {outcome}",
+            self.timeout
+        );
+        stuck
+    }
+}
