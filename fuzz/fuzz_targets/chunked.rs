@@ -1,4 +1,6 @@
 //! Any bytes as a chunked body. The first byte says where it is cut.
+//!
+//! Chunks that are all there are taken in one go. Byte by byte none is, so that way is the oracle.
 #![no_main]
 
 #[path = "../../http/tests/common/mod.rs"]
@@ -18,6 +20,8 @@ fuzz_target!(|input: &[u8]| {
     let message = [HEAD, body].concat();
     let whole = feed(&message, &[], &limits);
     assert_eq!(feed(&message, &[HEAD.len() + *cut as usize], &limits), whole);
+    let bytes: Vec<usize> = (HEAD.len()..message.len()).collect();
+    assert_eq!(feed(&message, &bytes, &limits), whole);
     if whole.error.is_none() {
         // Framing only takes away: what is left is a part of what came.
         assert!(whole.requests[0].body.len() <= body.len());

@@ -12,7 +12,7 @@ mod common;
 
 use std::process::ExitCode;
 
-use common::clock::{self, Contender};
+use common::clock::{self, Contender, Work};
 use common::inputs::{INPUTS, Input};
 use common::parsers::{Httparse, Parser, Stampede, parse_all};
 
@@ -30,8 +30,19 @@ fn bounds(input: &Input) -> Bounds {
     }
 }
 
-fn contender<'a>(mut parser: impl Parser + 'a, input: &'a Input) -> Contender<'a> {
-    Contender::new(move |times| parse_all(&mut parser, input.bytes, times))
+struct Parsing<'a, P> {
+    parser: P,
+    input: &'a Input,
+}
+
+impl<P: Parser> Work for Parsing<'_, P> {
+    fn run(&mut self, times: usize) {
+        parse_all(&mut self.parser, self.input.bytes, times);
+    }
+}
+
+fn contender<'a>(parser: impl Parser + 'a, input: &'a Input) -> Contender<'a> {
+    Contender::new(Parsing { parser, input })
 }
 
 #[cfg(target_os = "linux")]

@@ -117,11 +117,22 @@ impl Connection {
             Phase::Head { read: 0, .. } if self.persists && self.empty_lines == 0 => {
                 self.fresh_head(input, head, limits)
             }
+            Phase::Chunked(ref mut chunked) => match chunked.whole(input) {
+                Some((start, end)) => Ok(self.chunk(start, end)),
+                None => self.next_slowly(input, head, limits),
+            },
             _ => self.next_slowly(input, head, limits),
         }
     }
 
-    /// The same without the fast way.
+    /// A whole chunk, and the CRLF behind it.
+    #[inline(always)]
+    fn chunk(&mut self, start: usize, end: usize) -> Step {
+        self.expects_continue = false;
+        Step { consumed: end + 2, event: Event::Data { start, len: end - start } }
+    }
+
+    /// The same without the fast ways.
     #[inline(never)]
     fn next_slowly(
         &mut self,

@@ -89,7 +89,7 @@ fn a_chunked_body_over_the_limit_is_refused_at_its_size() {
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n01234567\r\n3\r\n";
     let mut at = connection.next(input, &mut head, &limits).unwrap().consumed;
     let step = connection.next(&input[at..], &mut head, &limits).unwrap();
-    assert_eq!(step, Step { consumed: 11, event: Event::Data { start: 3, len: 8 } });
+    assert_eq!(step, Step { consumed: 13, event: Event::Data { start: 3, len: 8 } });
     at += step.consumed;
     let error = connection.next(&input[at..], &mut head, &limits).unwrap_err();
     assert_eq!((error.kind, at + error.offset), (ErrorKind::BodyTooLarge, input.len() - 3));

@@ -10,23 +10,32 @@ use std::time::Instant;
 const ROUND_NS_MIN: f64 = 5_000.0;
 const ROUNDS: u32 = 20_000;
 
+/// What is measured.
+pub trait Work {
+    /// Makes ready for so many times, before the clock starts.
+    fn prepare(&mut self, _times: usize) {}
+
+    /// Does it so many times.
+    fn run(&mut self, times: usize);
+}
+
 /// One program, and what it did best.
 pub struct Contender<'a> {
-    /// Does it so many times.
-    run: Box<dyn FnMut(u32) + 'a>,
-    times: u32,
+    work: Box<dyn Work + 'a>,
+    times: usize,
     best_ns: f64,
 }
 
 impl<'a> Contender<'a> {
-    pub fn new(run: impl FnMut(u32) + 'a) -> Self {
-        Contender { run: Box::new(run), times: 1, best_ns: f64::INFINITY }
+    pub fn new(work: impl Work + 'a) -> Self {
+        Contender { work: Box::new(work), times: 1, best_ns: f64::INFINITY }
     }
 
     fn round(&mut self) {
+        self.work.prepare(self.times);
         let begin = Instant::now();
-        (self.run)(self.times);
-        let each_ns = begin.elapsed().as_nanos() as f64 / f64::from(self.times);
+        self.work.run(self.times);
+        let each_ns = begin.elapsed().as_nanos() as f64 / self.times as f64;
         self.best_ns = self.best_ns.min(each_ns);
     }
 
@@ -35,7 +44,7 @@ impl<'a> Contender<'a> {
         for _ in 0..100 {
             self.round();
         }
-        self.times = (ROUND_NS_MIN / self.best_ns).ceil().max(1.0) as u32;
+        self.times = (ROUND_NS_MIN / self.best_ns).ceil().max(1.0) as usize;
         self.best_ns = f64::INFINITY;
     }
 }

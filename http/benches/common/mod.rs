@@ -1,6 +1,7 @@
 //! What the benchmarks and the counting example share: inputs, parsers, and a clock that is fair.
 #![allow(dead_code, reason = "not every program uses all of it")]
 
+pub mod bodies;
 pub mod clock;
 pub mod inputs;
 pub mod parsers;

@@ -30,7 +30,7 @@ pub trait Parser {
 
 /// Parses every head of `bytes`, `times` times.
 #[inline(never)]
-pub fn parse_all(parser: &mut impl Parser, bytes: &[u8], times: u32) {
+pub fn parse_all(parser: &mut impl Parser, bytes: &[u8], times: usize) {
     for _ in 0..times {
         let mut rest = black_box(bytes);
         while !rest.is_empty() {
