@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use reactor::event_loop::LoopStats;
 use reactor::shared::{SharedSlot, SharedTable, Zeroable};
 
+use crate::roster::Roster;
 pub use workers::{BOUNDS_US, Histogram, WorkerCounters};
 
 /// One number that a single writer moves and anyone may read.
@@ -231,8 +232,10 @@ unsafe impl Zeroable for Counters {}
 #[derive(Clone)]
 pub struct Census {
     slots: SharedTable<Counters>,
+    /// How many loops there are at a time: a worker process and its successor need a slot each.
     loops: usize,
     workers: SharedTable<WorkerCounters>,
+    roster: Roster,
     started: std::time::Instant,
 }
 
@@ -255,8 +258,24 @@ impl Census {
             slots: SharedTable::new(loops + threads)?,
             loops,
             workers: SharedTable::new(workers)?,
+            roster: Roster::new(0)?,
             started: std::time::Instant::now(),
         })
+    }
+
+    /// Zeroed slots for `processes` of one loop each, which have so many slots to count in one after
+    /// another.
+    ///
+    /// # Errors
+    /// As for [`Census::new`].
+    pub fn with_processes(processes: usize, slots: usize) -> std::io::Result<Self> {
+        let (census, roster) = (Census::new(slots)?, Roster::new(processes)?);
+        Ok(Census { loops: processes, roster, ..census })
+    }
+
+    /// Which worker processes there are.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// Slot `index`; `None` when there are fewer.
@@ -282,6 +301,11 @@ impl Census {
     /// How many loops there are.
     pub fn loops(&self) -> usize {
         self.loops
+    }
+
+    /// How many slots there are.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
     }
 
     /// The numbers of all workers' places.

@@ -27,8 +27,10 @@ pub mod listen;
 pub mod models;
 pub mod options;
 pub mod response;
+pub mod roster;
 pub mod server;
 pub mod site;
+pub mod upgrade;
 pub mod workers;
 
 pub use app::{Action, App, BodyPlan, Request};

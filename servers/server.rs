@@ -16,6 +16,7 @@ use crate::counters::Census;
 use crate::listen::{self, Listening};
 use crate::models::{self, Card};
 use crate::options::{Options, Parsed, descriptors};
+use crate::upgrade::{Inherited, Predecessor};
 
 /// What a model is given to run an application with.
 pub struct Server {
@@ -25,15 +26,33 @@ pub struct Server {
     pub listeners: Vec<Listening>,
     /// The counters: a slot for each loop.
     pub census: Census,
+    /// The server that this one replaces, if it does.
+    pub predecessor: Predecessor,
+}
+
+/// What a model says once it is ready to serve, and to be stopped.
+pub struct Announcement {
+    /// Where it listens, a line each.
+    text: String,
+    predecessor: Predecessor,
+}
+
+impl Announcement {
+    /// Prints it on standard error, and tells whoever waits for it.
+    pub fn make(self) {
+        eprint!("{}", self.text);
+        self.predecessor.dismiss();
+    }
 }
 
 impl Server {
-    /// Where it listens, a line each: for the model to print on standard error once it is ready to
-    /// serve, and to be stopped.
-    pub fn announcement(&self) -> String {
+    /// What there is to say when it is ready; once.
+    pub fn announcement(&mut self) -> Announcement {
+        let first = self.listeners.iter().filter(|listening| listening.queue == 0);
         let line =
             |listening: &Listening| format!("{}: listening on {}\n", self.name, listening.url);
-        self.listeners.iter().map(line).collect()
+        let text = first.map(line).collect();
+        Announcement { text, predecessor: std::mem::take(&mut self.predecessor) }
     }
 }
 
@@ -66,7 +85,7 @@ fn start<A: App>(
     make: impl FnOnce(&Options, Census, &'static Card) -> io::Result<A>,
 ) -> Result<(), String> {
     let model = models::by_name::<A>(name)
-        .ok_or_else(|| format!("no model is called {name:?}; there are: sped, amped"))?;
+        .ok_or_else(|| format!("no model is called {name:?}; there are: sped, amped, symped"))?;
     let parsed = Options::from_env_and_args(model.card, arguments, |name| std::env::var_os(name))
         .map_err(|error| error.to_string())?;
     let options = match parsed {
@@ -78,10 +97,15 @@ fn start<A: App>(
     };
     descriptors::raise_limit()
         .map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
-    let listeners = listen::open(&options).map_err(|error| error.to_string())?;
+    let mut inherited = Inherited::from_env().map_err(|error| error.to_string())?;
+    let listeners = listen::open(&options, (model.queues)(&options), &mut inherited);
+    let listeners = listeners.map_err(|error| error.to_string())?;
+    // Every address is bound, nothing is forked and no thread started: the place to give up
+    // privileges.
+    let predecessor = inherited.into_predecessor();
     let census =
         (model.census)(&options).map_err(|error| format!("no memory for the counters: {error}"))?;
     let app = make(&options, census.clone(), model.card).map_err(|error| error.to_string())?;
-    let server = Server { name: model.card.name, listeners, census };
+    let server = Server { name: model.card.name, listeners, census, predecessor };
     (model.run)(app, &options, server).map_err(|error| error.to_string())
 }

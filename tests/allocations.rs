@@ -19,6 +19,7 @@ use stampede::models;
 use stampede::options::{Options, Parsed};
 use stampede::server::Server;
 use stampede::site::Site;
+use stampede::upgrade::{Inherited, Predecessor};
 
 use common::{Client, get, request};
 
@@ -70,7 +71,8 @@ fn serve(root: &Path) -> SocketAddr {
     let card = &stampede::models::sped::CARD;
     let parsed = Options::from_env_and_args(card, arguments, |_: &str| None);
     let Ok(Parsed::Run(options)) = parsed else { panic!("options that are none") };
-    let listeners = stampede::listen::open(&options).expect("a listener");
+    let listeners =
+        stampede::listen::open(&options, 1, &mut Inherited::default()).expect("a listener");
     let address = listeners[0].url.strip_prefix("http://").expect("a TCP address");
     let address = address.trim_end_matches('/').parse().expect("an address");
     thread::spawn(move || {
@@ -78,7 +80,8 @@ fn serve(root: &Path) -> SocketAddr {
         let model = models::by_name::<Site>("sped").expect("a model");
         let site = Site::new(&options, census.clone(), model.card).expect("a site");
         SERVES.set(true);
-        let server = Server { name: "sped", listeners, census };
+        let predecessor = Predecessor::default();
+        let server = Server { name: "sped", listeners, census, predecessor };
         (model.run)(site, &options, server).expect("a run to the end");
     });
     address

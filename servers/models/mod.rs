@@ -11,6 +11,7 @@ use crate::server::Server;
 
 pub mod amped;
 pub mod sped;
+pub mod symped;
 
 /// What a model decides, for people: the welcome page and the status page show it.
 pub struct Card {
@@ -38,6 +39,8 @@ pub struct Model<A: App> {
     pub card: &'static Card,
     /// Makes the counters for all that will count.
     pub census: fn(options: &Options) -> io::Result<Census>,
+    /// How many listeners, each with a queue of its own, it wants on a port.
+    pub queues: fn(options: &Options) -> usize,
     /// Runs it.
     pub run: fn(app: A, options: &Options, server: Server) -> io::Result<()>,
 }
@@ -45,8 +48,29 @@ pub struct Model<A: App> {
 /// The model called `name`, for an application `A`.
 pub fn by_name<A: App>(name: &str) -> Option<Model<A>> {
     match name {
-        "sped" => Some(Model { card: &sped::CARD, census: sped::census, run: sped::run::<A> }),
-        "amped" => Some(Model { card: &amped::CARD, census: amped::census, run: amped::run::<A> }),
+        "sped" => Some(Model {
+            card: &sped::CARD,
+            census: sped::census,
+            queues: one_queue,
+            run: sped::run::<A>,
+        }),
+        "amped" => Some(Model {
+            card: &amped::CARD,
+            census: amped::census,
+            queues: one_queue,
+            run: amped::run::<A>,
+        }),
+        "symped" => Some(Model {
+            card: &symped::CARD,
+            census: symped::census,
+            queues: symped::queues,
+            run: symped::run::<A>,
+        }),
         _ => None,
     }
+}
+
+/// Where one process accepts.
+fn one_queue(_: &Options) -> usize {
+    1
 }

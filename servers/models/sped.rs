@@ -26,6 +26,7 @@ use crate::counters::Census;
 use crate::drivers::event::Driver;
 use crate::options::Options;
 use crate::server::Server;
+use crate::upgrade::Single;
 
 /// What SPED decides.
 pub static CARD: Card = Card {
@@ -47,6 +48,10 @@ pub static CARD: Card = Card {
 /// Sources of a loop that are not connections: listeners, housekeeping.
 const SOURCES_BESIDE_CONNECTIONS: u32 = 64;
 
+/// Stop, finish, open the logs again (with USR1 nothing but that), and upgrade.
+pub(super) const SIGNALS: [Signal; 6] =
+    [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1, Signal::USR2];
+
 /// The loop's counters.
 ///
 /// # Errors
@@ -59,14 +64,20 @@ pub fn census(_options: &Options) -> io::Result<Census> {
 ///
 /// # Errors
 /// What the system refuses at the start (poller, buffers), or a failing poller later.
-pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
+pub fn run<A: App>(app: A, options: &Options, mut server: Server) -> io::Result<()> {
+    let mut event_loop = event_loop(options)?;
+    let announcement = server.announcement();
+    let (app, census) = (Arc::new(app), &server.census);
+    let driver = Driver::new(&mut event_loop, app, options, server.listeners, census, 0)?;
+    let mut single = Single::new(&mut event_loop, server.name, driver)?;
+    announcement.make();
+    event_loop.run(&mut single)
+}
+
+/// A loop for as many connections as the options allow, which hears what operators say.
+pub(super) fn event_loop(options: &Options) -> io::Result<EventLoop> {
     let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
     let mut event_loop = EventLoop::new(Config { sources_max, ..Config::default() })?;
-    event_loop.handle_signals(&[Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP])?;
-    let announcement = server.announcement();
-    let app = Arc::new(app);
-    let census = &server.census;
-    let mut driver = Driver::new(&mut event_loop, app, options, server.listeners, census, 0)?;
-    eprint!("{announcement}");
-    event_loop.run(&mut driver)
+    event_loop.handle_signals(&SIGNALS)?;
+    Ok(event_loop)
 }

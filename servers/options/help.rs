@@ -62,7 +62,9 @@ const ENDING: [&str; 3] = [
     "Every option is also an environment variable: STAMPEDE_HEAD_TIMEOUT=5s is --head-timeout 5s, \
      STAMPEDE_STATUS=off is --no-status; commas separate repeated values. Arguments win.",
     "SIGTERM and SIGINT stop the server when it has answered what it has in hand, a second one \
-     stops it at once. SIGHUP opens the log file again.",
+     stops it at once; SIGQUIT lets that take its time. SIGHUP opens the log file again, and replaces \
+     worker processes by new ones. SIGUSR2 starts the program again on the same sockets: a newer \
+     version of it takes over, and this one finishes.",
 ];
 
 /// `--head-timeout TIME`; of a switch the form that changes the default.

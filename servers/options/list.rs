@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Fault;
+use super::processes::PROCESSES;
 use super::table::{Entry, Group, Number, Slot, utf8};
 use super::{ListenAddr, LogFormat, LogTarget, Offload, Options, Overload, value};
 
@@ -58,6 +59,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group { title: "Sockets", models: ALL, entries: SOCKETS },
     Group { title: "Access log", models: ALL, entries: LOG },
     Group { title: "Workers", models: &["amped"], entries: WORKERS },
+    Group { title: "Workers", models: &["symped"], entries: PROCESSES },
 ];
 
 const SERVED: &[Entry] = &[
@@ -412,12 +414,12 @@ const OFFLOADS: [(&str, Offload); 2] = [("blocking", Offload::Blocking), ("all",
 const OVERLOADS: [(&str, Overload); 2] = [("wait", Overload::Wait), ("reject", Overload::Reject)];
 
 /// The name of a value that has one.
-fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
+pub(super) fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
     names.iter().find(|(_, known)| *known == value).map_or("", |(name, _)| name)
 }
 
 /// The value that is called so.
-fn value_of<T: Copy>(names: &[(&'static str, T)], text: &OsStr) -> Result<T, Fault> {
+pub(super) fn value_of<T: Copy>(names: &[(&'static str, T)], text: &OsStr) -> Result<T, Fault> {
     let fault = || {
         let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
         Fault::new("there is no such choice", format!("Write {}", names.join(" or ")))
@@ -425,11 +427,11 @@ fn value_of<T: Copy>(names: &[(&'static str, T)], text: &OsStr) -> Result<T, Fau
     names.iter().find(|(name, _)| text == *name).map(|(_, value)| *value).ok_or_else(fault)
 }
 
-fn worker_count(options: &Options) -> String {
+pub(super) fn worker_count(options: &Options) -> String {
     options.workers.count.map_or("auto".to_owned(), |count| count.to_string())
 }
 
-fn set_worker_count(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+pub(super) fn set_worker_count(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     options.workers.count = match utf8(text)? {
         "auto" => None,
         text => match value::count(text)? {

@@ -27,6 +27,7 @@ mod error;
 mod help;
 mod list;
 mod parse;
+mod processes;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -172,6 +173,19 @@ pub struct Workers {
     pub timeout: Duration,
     /// How they share their core with the loop.
     pub priority: Priority,
+    /// How connections come to worker processes.
+    pub accept: Accept,
+}
+
+/// How connections come to worker processes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// Each worker has a listener on the port, and the kernel spreads connections over them.
+    ReusePort,
+    /// All workers wait at one listener; the kernel wakes one of them.
+    Shared,
+    /// The master accepts, and passes each connection to the worker that has the fewest.
+    Pass,
 }
 
 /// Which requests go to workers.
@@ -305,6 +319,18 @@ impl Default for Workers {
             overload: Overload::Wait,
             timeout: Duration::from_secs(30),
             priority: Priority::Batch,
+            accept: Accept::default(),
+        }
+    }
+}
+
+/// Where listeners on one port get a share of the connections each (`SO_REUSEPORT` on Linux,
+/// `SO_REUSEPORT_LB` on FreeBSD), that: see [`crate::models::symped`] for why.
+impl Default for Accept {
+    fn default() -> Self {
+        match cfg!(any(target_os = "linux", target_os = "freebsd")) {
+            true => Accept::ReusePort,
+            false => Accept::Shared,
         }
     }
 }

@@ -16,6 +16,7 @@ use super::error::{Fault, OptionsError};
 use super::table::{self, Entry, Slot, entries};
 use super::{ListenAddr, LogFormat, LogTarget, Options, Parsed, help, listen_fds};
 use crate::models::Card;
+use crate::upgrade;
 
 /// A slack beyond the head that a buffer must have: where the response's head begins to be written.
 const HEAD_SLACK: usize = 1024;
@@ -57,9 +58,11 @@ impl Options {
         }
         let mut options = apply(&given)?;
         if !given.iter().any(|given| given.entry.flag == "listen") {
-            let inherited = listen_fds(&env);
+            // systemd's, or those that systemd gave the process that this one replaces.
+            let mut inherited = upgrade::numbered(&env);
+            inherited.extend(listen_fds(&env).map(ListenAddr::Fd));
             if !inherited.is_empty() {
-                options.listen = inherited.map(ListenAddr::Fd).collect();
+                options.listen = inherited;
             }
         }
         options.check()?;

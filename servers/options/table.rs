@@ -142,9 +142,9 @@ pub(super) fn entries(model: &str) -> impl Iterator<Item = &'static Entry> {
 }
 
 /// The models that take this flag, where the model in question does not.
-pub(super) fn models_with(flag: &str) -> &'static [&'static str] {
+pub(super) fn models_with(flag: &str) -> Vec<&'static str> {
     let has = |group: &&Group| group.entries.iter().any(|entry| entry.flag == flag);
-    GROUPS.iter().find(has).map_or(&[], |group| group.models)
+    GROUPS.iter().filter(has).flat_map(|group| group.models).copied().collect()
 }
 
 /// The values of a variable: lists are separated by commas.

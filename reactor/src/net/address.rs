@@ -164,6 +164,15 @@ impl RawAddress {
         Ok(raw)
     }
 
+    /// The address of a connection's other end.
+    pub fn of_peer(socket: BorrowedFd<'_>) -> io::Result<RawAddress> {
+        let mut raw = RawAddress::zeroed();
+        let (to, len) = raw.as_mut_ptr();
+        // SAFETY: `to` has room for the `len` bytes it is said to have.
+        check(unsafe { libc::getpeername(socket.as_raw_fd(), to, len) })?;
+        Ok(raw)
+    }
+
     /// Reads it as a `T` if it is of that family and complete.
     ///
     /// # Safety

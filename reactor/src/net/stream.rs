@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use libc::c_int;
 
-use super::{options, os};
+use super::address::RawAddress;
+use super::{Peer, options, os};
 use crate::sys::{check, retry};
 
 /// More pieces than this are more than one call takes (`IOV_MAX` of every system here).
@@ -147,6 +148,14 @@ impl Stream {
     /// Whether calls wait instead of answering `WouldBlock`.
     pub fn set_nonblocking(&self, on: bool) -> io::Result<()> {
         super::set_nonblocking(self.as_fd(), on)
+    }
+
+    /// Who is at the other end: for a stream that was not accepted here.
+    ///
+    /// # Errors
+    /// The connection is gone already.
+    pub fn peer(&self) -> io::Result<Peer> {
+        Ok(RawAddress::of_peer(self.as_fd())?.peer())
     }
 
     /// The error that an event spoke of; asking takes it away.

@@ -205,3 +205,14 @@ fn streams_of_std_come_and_go() {
     let addr = TcpStream::from(here).local_addr().unwrap();
     assert!(addr.ip().is_loopback());
 }
+
+#[test]
+fn a_stream_knows_its_peer_until_that_is_gone() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let stream = Stream::from(listener.accept().unwrap().0);
+    let peer = Option::<std::net::SocketAddr>::from(stream.peer().unwrap());
+    assert_eq!(peer, client.local_addr().ok());
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    assert_eq!(Stream::from(ours).peer().unwrap(), Peer::Unix);
+}

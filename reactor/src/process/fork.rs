@@ -54,11 +54,10 @@ fn threads() -> Option<usize> {
     None
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn a_process_with_threads_is_not_forked() {
         std::thread::scope(|scope| {

@@ -189,8 +189,18 @@ impl<A: App> Driver<A> {
         self.engine.tally.connections_open.get() < u64::from(self.connections_max)
     }
 
+    /// Takes in a connection that was accepted elsewhere.
+    pub fn receive(&mut self, ev: &mut EventLoop, stream: Stream) {
+        self.engine.clock.update(ev.now_ms());
+        match stream.peer() {
+            Ok(peer) => self.admit(ev, stream, peer),
+            // It was reset on its way here.
+            Err(_) => self.engine.tally.connections_reset.add(1),
+        }
+    }
+
     /// A new connection: read at once, for its request is often there already.
-    pub fn admit(&mut self, ev: &mut EventLoop, stream: Stream, peer: Peer) {
+    fn admit(&mut self, ev: &mut EventLoop, stream: Stream, peer: Peer) {
         let Some(token) = ev.reserve() else {
             self.engine.tally.connections_refused.add(1);
             return;

@@ -50,6 +50,7 @@ pub(super) struct Drain {
 impl<A: App> Driver<A> {
     /// Ends gracefully: the loop stops when the drain is complete.
     pub fn drain(&mut self, ev: &mut EventLoop, how: Ending) {
+        self.engine.clock.update(ev.now_ms());
         let until_ms = match how {
             Ending::Stop => ev.now_ms() + self.drain_ms,
             Ending::Quit | Ending::HandOver => NEVER,

@@ -442,7 +442,7 @@ impl<A: App> Handler for Driver<A> {
         match signal {
             Signal::TERM | Signal::INT => self.drain(ev, Ending::Stop),
             Signal::QUIT => self.drain(ev, Ending::Quit),
-            Signal::HUP => {
+            Signal::HUP | Signal::USR1 => {
                 if let Err(error) = self.engine.log.reopen() {
                     eprintln!("stampede: the access log could not be reopened: {error}");
                 }

@@ -1,0 +1,50 @@
+//! The file of a Unix socket, which outlives the socket unless somebody removes it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::upgrade;
+
+/// A Unix socket's file, removed on drop, by the process that made it and if it is still the same.
+/// One that was taken over is its predecessor's until this process serves: should it never come to
+/// that, the file is still needed.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+    maker: u32,
+    taken_over: bool,
+}
+
+impl SocketFile {
+    pub(super) fn at(path: &Path, taken_over: bool) -> io::Result<Self> {
+        let (path, identity, maker) = (path.to_owned(), identity(path)?, std::process::id());
+        Ok(SocketFile { path, identity, maker, taken_over })
+    }
+
+    /// Leaves it where it is: somebody else goes on with it.
+    pub fn leave(&mut self) {
+        self.maker = 0; // nobody's number
+    }
+}
+
+/// Device and inode of the socket at `path`.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::symlink_metadata(path)?;
+    match found.file_type().is_socket() {
+        true => Ok((found.dev(), found.ino())),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "no socket")),
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = std::process::id() == self.maker;
+        let in_charge = !self.taken_over || upgrade::is_in_charge();
+        if ours && in_charge && identity(&self.path).is_ok_and(|found| found == self.identity) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `--accept pass`: the master accepts, and passes each connection to the worker that has the fewest.
+//!
+//! ```text
+//! queue ─ accept ─► master ─ SCM_RIGHTS ─► channel ─► worker
+//!                     │ nobody has room: hold it, rest a moment
+//!                     ▼
+//! worker dies: what it has not received is in its end of the channel, which the master holds, too
+//! ```
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd as _;
+
+use reactor::net::{Accept, Stream};
+use reactor::process::{Message, Received};
+use reactor::{EventLoop, Interest, Token, Trigger};
+
+use super::master::Master;
+use super::orders::Order;
+use super::staff::{Phase, Staff, Worker};
+use crate::listen::Listening;
+use crate::options::Options;
+
+/// Connections accepted from one listener in one turn, at most.
+const ACCEPTS_PER_TURN: u32 = 64;
+/// How long the master rests when nobody has room, or the system has no descriptor left.
+const PAUSE_MS: u64 = 10;
+
+/// The master's side of passing.
+pub struct Passing {
+    /// The sources of the listeners, in their order.
+    tokens: Vec<Token>,
+    /// Whether they are watched.
+    watched: bool,
+    /// Accepted, and not passed yet.
+    held: VecDeque<Stream>,
+    /// The source whose deadline ends a rest.
+    rest: Token,
+    /// What one worker takes.
+    connections_max: u64,
+}
+
+impl Passing {
+    pub fn new(ev: &mut EventLoop, listeners: usize, options: &Options) -> Option<Passing> {
+        let tokens = (0..listeners).map(|_| ev.reserve()).collect::<Option<_>>()?;
+        let (rest, connections_max) = (ev.reserve()?, options.limits.connections.into());
+        Some(Passing { tokens, watched: false, held: VecDeque::new(), rest, connections_max })
+    }
+
+    /// Accepts no more.
+    pub fn end(&mut self, ev: &mut EventLoop, listeners: &[Listening]) {
+        for (token, listening) in self.tokens.drain(..).zip(listeners) {
+            if self.watched {
+                let _ = ev.unwatch(token, &listening.listener);
+            }
+            ev.release(token);
+        }
+    }
+
+    /// Passes what is held; whether all of it went.
+    fn pass_held(&mut self, staff: &mut Staff) -> bool {
+        while let Some(stream) = self.held.pop_front() {
+            if let Err(stream) = pass(staff, stream, self.connections_max) {
+                self.held.push_front(stream);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn watch(&mut self, ev: &mut EventLoop, listeners: &[Listening], watched: bool) {
+        if self.watched == watched {
+            return;
+        }
+        self.watched = watched;
+        for (token, listening) in self.tokens.iter().zip(listeners) {
+            let result = match watched {
+                true => ev.watch(*token, &listening.listener, Interest::READABLE, Trigger::Level),
+                false => ev.unwatch(*token, &listening.listener),
+            };
+            if result.is_err() {
+                ev.set_deadline(self.rest, ev.now_ms() + PAUSE_MS);
+            }
+        }
+    }
+
+    fn pause(&mut self, ev: &mut EventLoop, listeners: &[Listening]) {
+        self.watch(ev, listeners, false);
+        ev.set_deadline(self.rest, ev.now_ms() + PAUSE_MS);
+    }
+}
+
+/// Passes a connection to the worker with the fewest, or gives it back when none has room.
+fn pass(staff: &mut Staff, stream: Stream, connections_max: u64) -> Result<(), Stream> {
+    let Staff { workers, census, .. } = staff;
+    let load =
+        |worker: &Worker| census.slot(worker.slot).map_or(u64::MAX, |slot| worker.load(slot));
+    let mut candidates: Vec<(u64, &mut Worker)> = workers
+        .iter_mut()
+        .filter(|worker| worker.phase == Phase::Serving)
+        .map(|worker| (load(worker), worker))
+        .filter(|(load, _)| *load < connections_max)
+        .collect();
+    candidates.sort_by_key(|(load, _)| *load);
+    for (_, worker) in candidates {
+        // A full channel, or the limit on descriptors that are on their way: the next one may do.
+        if Order::Connection.send(&worker.channel, Some(stream.as_fd())).is_ok() {
+            worker.passed += 1;
+            return Ok(());
+        }
+    }
+    Err(stream)
+}
+
+impl Master {
+    /// A listener is ready.
+    pub(super) fn accept(&mut self, ev: &mut EventLoop, token: Token) {
+        let Some(passing) = &mut self.passing else { return };
+        let Some(index) = passing.tokens.iter().position(|known| *known == token) else { return };
+        let Some(listening) = self.listeners.get(index) else { return };
+        let all = accept_some(listening, &mut passing.held, ACCEPTS_PER_TURN).is_ok();
+        if !passing.pass_held(&mut self.staff) || !all {
+            passing.pause(ev, &self.listeners);
+        }
+    }
+
+    /// Goes on after a rest, or when a worker serves.
+    pub(super) fn pass_on(&mut self, ev: &mut EventLoop) {
+        let Some(passing) = &mut self.passing else { return };
+        if passing.pass_held(&mut self.staff) {
+            passing.watch(ev, &self.listeners, true);
+        } else {
+            passing.pause(ev, &self.listeners);
+        }
+    }
+
+    /// Before the queues are closed: passes what they hold.
+    pub(super) fn pass_rest(&mut self, ev: &mut EventLoop) {
+        let Some(passing) = &mut self.passing else { return };
+        for (_, listening) in passing.tokens.iter().zip(&self.listeners) {
+            while let Ok(true) = accept_some(listening, &mut passing.held, ACCEPTS_PER_TURN) {}
+        }
+        passing.end(ev, &self.listeners);
+        passing.pass_held(&mut self.staff);
+    }
+
+    /// What a worker that has died had not received goes to the others.
+    pub(super) fn deliver_again(&mut self, ev: &mut EventLoop, worker: &mut Worker) {
+        let (Some(passing), Some(far)) = (&mut self.passing, worker.far.take()) else { return };
+        while let Ok(Received::Message(Message { tag, fd })) = far.recv() {
+            if let (Some(Order::Connection), Some(fd)) = (Order::of(tag), fd) {
+                passing.held.push_back(Stream::from(fd));
+            }
+        }
+        self.pass_on(ev);
+    }
+}
+
+/// Accepts at most so many; whether there may be more.
+fn accept_some(listening: &Listening, held: &mut VecDeque<Stream>, count: u32) -> io::Result<bool> {
+    for _ in 0..count {
+        match listening.listener.accept()? {
+            Accept::Stream(stream, _) => held.push_back(stream),
+            Accept::Empty => return Ok(false),
+            Accept::Aborted => {}
+            Accept::Exhausted(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,143 @@
+//! A worker: SPED with an ear for its master.
+
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::sync::Arc;
+
+use reactor::net::{Listener, Stream};
+use reactor::process::{Channel, Message, Received, cores, pin};
+use reactor::{EventLoop, Handler, Interest, Readiness, Signal, Token, Trigger};
+
+use super::orders::Order;
+use super::sped;
+use crate::app::App;
+use crate::counters::Census;
+use crate::drivers::event::{Driver, Ending};
+use crate::listen::Listening;
+use crate::options::{ListenAddr, Options};
+
+/// Messages in one turn: connections that were passed must not keep others from being served.
+const MESSAGES_PER_TURN: u32 = 64;
+
+/// What a worker is given on its way.
+pub struct Duty {
+    /// The server's name, for messages.
+    pub name: &'static str,
+    /// Its number.
+    pub post: usize,
+    /// Its slot of counters.
+    pub slot: usize,
+    /// All counters, for the status pages.
+    pub census: Census,
+    /// What it accepts from.
+    pub listeners: Vec<Listening>,
+    /// Its end of the channel to the master.
+    pub channel: Channel,
+}
+
+/// Serves until the master says that it is enough.
+pub fn run<A: App>(app: A, options: &Options, duty: Duty) -> io::Result<()> {
+    if options.workers.pin {
+        stay_on_a_core(duty.name, duty.post);
+    }
+    let mut event_loop = sped::event_loop(options)?;
+    let ev = &mut event_loop;
+    let Duty { census, slot, listeners, channel, .. } = duty;
+    let driver = Driver::new(ev, Arc::new(app), options, listeners, &census, slot)?;
+    let token = ev.reserve().ok_or_else(|| io::Error::other("no source left for the master"))?;
+    ev.watch(token, &channel, Interest::READABLE, Trigger::Edge)?;
+    Order::Ready.send(&channel, None)?;
+    let mut worker = Worker { driver, channel, token };
+    event_loop.run(&mut worker)
+}
+
+/// Says so when it cannot: the server serves all the same.
+fn stay_on_a_core(name: &str, post: usize) {
+    let cores = cores();
+    let core = cores.get(post % cores.len().max(1)).copied().unwrap_or(post);
+    if let Err(error) = pin(core) {
+        eprintln!("{name}: worker {post} is not pinned to core {core}: {error}");
+    }
+}
+
+/// The driver, and the master's orders beside it.
+struct Worker<A: App> {
+    driver: Driver<A>,
+    channel: Channel,
+    token: Token,
+}
+
+impl<A: App> Worker<A> {
+    #[cold]
+    fn hear(&mut self, ev: &mut EventLoop) {
+        for _ in 0..MESSAGES_PER_TURN {
+            match self.channel.recv() {
+                Ok(Received::Message(message)) => self.obey(ev, message),
+                Ok(Received::Empty) => return,
+                // The master has died. Nobody will replace this worker, and nobody accepts beside
+                // it: it takes in who waits, and ends.
+                Ok(Received::Closed) | Err(_) => return self.driver.drain(ev, Ending::Stop),
+            }
+        }
+        ev.defer(self.token, Readiness::READABLE);
+    }
+
+    fn obey(&mut self, ev: &mut EventLoop, Message { tag, fd }: Message) {
+        match (Order::of(tag), fd) {
+            (Some(Order::Connection), Some(fd)) => self.driver.receive(ev, Stream::from(fd)),
+            (Some(Order::Adopt), Some(fd)) => self.adopt(ev, fd),
+            (Some(Order::Disown), _) => self.driver.disown(ev),
+            (Some(Order::Reopen), _) => self.driver.signal(ev, Signal::USR1),
+            (Some(Order::HandOver), _) => self.driver.drain(ev, Ending::HandOver),
+            (Some(Order::Quit), _) => self.driver.drain(ev, Ending::Quit),
+            (Some(Order::Stop), _) => self.driver.drain(ev, Ending::Stop),
+            // A descriptor that did not get here, for lack of room.
+            (Some(Order::Connection | Order::Adopt), None) => {}
+            (Some(Order::Ready | Order::Leave) | None, _) => {}
+        }
+    }
+
+    fn adopt(&mut self, ev: &mut EventLoop, fd: OwnedFd) {
+        let addr = ListenAddr::Fd(fd.as_raw_fd());
+        let (listener, url) = (Listener::from(fd), addr.to_string());
+        let listening = Listening { listener, addr, queue: 0, url, file: None, shared: false };
+        // If it cannot, the queue waits for its own worker: the master holds it.
+        let _ = self.driver.adopt(ev, listening);
+    }
+}
+
+impl<A: App> Handler for Worker<A> {
+    #[inline(always)]
+    fn ready(&mut self, ev: &mut EventLoop, token: Token, readiness: Readiness) {
+        if token == self.token {
+            return self.hear(ev);
+        }
+        self.driver.ready(ev, token, readiness);
+    }
+
+    fn timeout(&mut self, ev: &mut EventLoop, token: Token) {
+        self.driver.timeout(ev, token);
+    }
+
+    fn woken(&mut self, ev: &mut EventLoop) {
+        self.driver.woken(ev);
+    }
+
+    fn signal(&mut self, ev: &mut EventLoop, signal: Signal) {
+        match signal {
+            // From whoever signals every process of the service, the master among them, or this one
+            // alone: the master knows which.
+            Signal::TERM | Signal::INT | Signal::QUIT => {
+                let _ = Order::Leave.send(&self.channel, None);
+            }
+            // An upgrade is the master's business.
+            Signal::USR2 => {}
+            _ => self.driver.signal(ev, signal),
+        }
+    }
+
+    #[inline(always)]
+    fn turn_ended(&mut self, ev: &mut EventLoop) {
+        self.driver.turn_ended(ev);
+    }
+}

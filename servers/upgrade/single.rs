@@ -1,0 +1,88 @@
+//! USR2 for a server that is one process with one loop.
+
+use std::io;
+
+use reactor::{EventLoop, Handler, Readiness, Signal, Token};
+
+use super::Upgrade;
+use crate::app::App;
+use crate::drivers::event::{Driver, Ending};
+use crate::listen::Listening;
+
+/// A loop's handler that somebody else can take over from.
+pub trait Replaceable: Handler {
+    /// What a successor needs.
+    fn listeners(&self) -> impl Iterator<Item = &Listening>;
+
+    /// Accepts no more, and stops the loop when what is in hand is done.
+    fn hand_over(&mut self, ev: &mut EventLoop);
+}
+
+impl<A: App> Replaceable for Driver<A> {
+    fn listeners(&self) -> impl Iterator<Item = &Listening> {
+        Driver::listeners(self)
+    }
+
+    fn hand_over(&mut self, ev: &mut EventLoop) {
+        self.drain(ev, Ending::HandOver);
+    }
+}
+
+/// A driver, and USR2 beside it; all other events and signals are the driver's.
+pub struct Single<D> {
+    driver: D,
+    upgrade: Upgrade,
+}
+
+impl<D: Replaceable> Single<D> {
+    /// Puts USR2, which the loop must handle, beside a driver.
+    ///
+    /// # Errors
+    /// The loop has no source left.
+    pub fn new(ev: &mut EventLoop, name: &'static str, driver: D) -> io::Result<Self> {
+        let upgrade = Upgrade::new(ev, name);
+        let upgrade =
+            upgrade.ok_or_else(|| io::Error::other("no source left in the event loop"))?;
+        Ok(Single { driver, upgrade })
+    }
+
+    #[cold]
+    fn proceed(&mut self, ev: &mut EventLoop) {
+        if self.upgrade.proceed(ev) {
+            self.driver.hand_over(ev);
+        }
+    }
+}
+
+impl<D: Replaceable> Handler for Single<D> {
+    #[inline(always)]
+    fn ready(&mut self, ev: &mut EventLoop, token: Token, readiness: Readiness) {
+        if self.upgrade.is_for(token) {
+            return self.proceed(ev);
+        }
+        self.driver.ready(ev, token, readiness);
+    }
+
+    fn timeout(&mut self, ev: &mut EventLoop, token: Token) {
+        if self.upgrade.is_for(token) {
+            return self.upgrade.timeout();
+        }
+        self.driver.timeout(ev, token);
+    }
+
+    fn woken(&mut self, ev: &mut EventLoop) {
+        self.driver.woken(ev);
+    }
+
+    fn signal(&mut self, ev: &mut EventLoop, signal: Signal) {
+        if signal == Signal::USR2 {
+            return self.upgrade.begin(ev, self.driver.listeners());
+        }
+        self.driver.signal(ev, signal);
+    }
+
+    #[inline(always)]
+    fn turn_ended(&mut self, ev: &mut EventLoop) {
+        self.driver.turn_ended(ev);
+    }
+}
