@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `stampede` | all that a server needs: [`Connection::next`], with the rules for Host and framing |
 //! | `httparse` | splits and validates names, values and target; slots are not filled beforehand |
-//! | `picohttpparser` | splits; validates neither names beyond control characters nor the target |
+//! | `picohttpparser` | splits and validates names and values; takes nearly any method and target |
 //!
 //! Nobody's memory is prepared anew for a head: the state is made once and used again, and
 //! httparse's slots are uninitialised memory on the stack.
