@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind};
 use crate::framing::{self, Exchange};
 use crate::head::{Framing, Head, Version};
 use crate::limits::Limits;
-use crate::parse;
+use crate::parse::{self, Stop};
 use crate::skim::Skim;
 
 /// What came out of a step.
@@ -58,18 +58,25 @@ pub struct Step {
 /// What the next byte belongs to.
 #[derive(Copy, Clone, Debug)]
 enum Phase {
+    /// A head, of which no byte has come, nor an empty line before it.
+    Fresh,
     /// A head, or the empty lines before it. `read` bytes of it have been skimmed.
     Head { skim: Skim, read: u16 },
     /// A body of known length, with so many bytes to come.
     Length(u64),
     /// A chunked body.
     Chunked(Chunked),
+    /// Nothing: the last exchange has been read.
+    Ended,
     /// Nothing: after an error.
     Failed,
 }
 
 impl Phase {
-    const FRESH: Phase = Phase::Head { skim: Skim::HEAD, read: 0 };
+    /// Before the next request, if there may be one.
+    fn after_exchange(persists: bool) -> Phase {
+        if persists { Phase::Fresh } else { Phase::Ended }
+    }
 }
 
 /// The state of one connection.
@@ -94,7 +101,7 @@ impl Connection {
     /// A connection on which nothing has been received.
     pub const fn new() -> Self {
         Connection {
-            phase: Phase::FRESH,
+            phase: Phase::Fresh,
             requests: 0,
             empty_lines: 0,
             version: Version::Http11,
@@ -114,9 +121,7 @@ impl Connection {
     #[inline(always)]
     pub fn next(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         match self.phase {
-            Phase::Head { read: 0, .. } if self.persists && self.empty_lines == 0 => {
-                self.fresh_head(input, head, limits)
-            }
+            Phase::Fresh => self.fresh_head(input, head, limits),
             Phase::Chunked(ref mut chunked) => match chunked.whole(input) {
                 Some((start, end)) => Ok(self.chunk(start, end)),
                 None => self.next_slowly(input, head, limits),
@@ -163,8 +168,8 @@ impl Connection {
         limits: &Limits,
     ) -> Result<Step, Error> {
         let window = &input[..input.len().min(limits.head())];
-        if parse::parse(window, head, limits).is_none() {
-            return self.next_slowly(input, head, limits);
+        if let Err(stop) = parse::parse(window, head, limits) {
+            return self.stopped(stop, input, head, limits);
         }
         head.start = 0;
         let step = self.begin(input, head, limits);
@@ -174,12 +179,26 @@ impl Connection {
         step
     }
 
+    /// The fast way ended at a byte; the other one goes on there.
+    #[cold]
+    fn stopped(
+        &mut self,
+        stop: Stop,
+        input: &[u8],
+        head: &mut Head,
+        limits: &Limits,
+    ) -> Result<Step, Error> {
+        self.phase = Phase::Head { skim: stop.skim, read: stop.at };
+        self.next_slowly(input, head, limits)
+    }
+
     /// Everything but the fast way.
     fn other(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         match self.phase {
             Phase::Head { skim, read } if self.persists => {
                 self.skim_head(input, head, limits, skim, read as usize)
             }
+            Phase::Fresh => self.skim_head(input, head, limits, Skim::HEAD, 0),
             _ => self.body(input, limits),
         }
     }
@@ -201,6 +220,7 @@ impl Connection {
         let more = Step { consumed: start, event: Event::NeedMore };
         if line.is_empty() || line == b"\r" {
             self.empty_lines = lines;
+            self.phase = Phase::Head { skim: Skim::HEAD, read: 0 };
             return Ok(more);
         }
         let window = &line[..line.len().min(limits.head())];
@@ -214,13 +234,13 @@ impl Connection {
             return Ok(more);
         };
         let parsed = parse::parse(&line[..end], head, limits);
-        if parsed.is_none() {
+        if parsed.is_err() {
             // Only a head that was made for a lower limit refuses what has been skimmed.
             debug_assert!(head.slots.len() < limits.fields(), "skim accepts what parse refuses");
             return Err(Error::new(ErrorKind::TooManyFields, start));
         }
         head.start = start as u8;
-        self.phase = Phase::FRESH;
+        self.phase = Phase::Fresh;
         self.empty_lines = 0;
         self.begin(line, head, limits).map_err(|error| behind(error, start))
     }
@@ -235,7 +255,11 @@ impl Connection {
         self.persists = persists;
         self.expects_continue = expects_continue;
         match head.framing {
-            Framing::None | Framing::Length(0) => {}
+            Framing::None | Framing::Length(0) => {
+                if !persists {
+                    self.phase = Phase::Ended;
+                }
+            }
             Framing::Length(len) => self.phase = Phase::Length(len),
             Framing::Chunked => self.phase = Phase::Chunked(Chunked::new(limits)),
         }
@@ -257,7 +281,7 @@ impl Connection {
                 let found = chunked.next(input, limits)?;
                 Ok(self.found(found, input.len()))
             }
-            Phase::Head { .. } | Phase::Failed => {
+            Phase::Fresh | Phase::Head { .. } | Phase::Ended | Phase::Failed => {
                 Ok(Step { consumed: input.len(), event: Event::NeedMore })
             }
         }
@@ -267,7 +291,7 @@ impl Connection {
         let event = match self.phase {
             _ if len > 0 => Event::Data { start: 0, len },
             Phase::Length(0) => {
-                self.phase = Phase::FRESH;
+                self.phase = Phase::after_exchange(self.persists);
                 Event::End
             }
             _ => Event::NeedMore,
@@ -282,7 +306,7 @@ impl Connection {
                 Step { consumed: end, event: Event::Data { start, len: end - start } }
             }
             Found::End(end) => {
-                self.phase = Phase::FRESH;
+                self.phase = Phase::after_exchange(self.persists);
                 Step { consumed: end, event: Event::End }
             }
         }
@@ -302,8 +326,10 @@ impl Connection {
     /// 9112, section 8).
     pub fn eof(&self) -> Result<(), Error> {
         let offset = match self.phase {
-            Phase::Head { read: 0, .. } | Phase::Length(0) | Phase::Failed => return Ok(()),
-            Phase::Head { read, .. } => read as usize,
+            Phase::Head { read, .. } if read > 0 => read as usize,
+            Phase::Fresh | Phase::Head { .. } | Phase::Length(0) | Phase::Ended | Phase::Failed => {
+                return Ok(());
+            }
             Phase::Length(_) | Phase::Chunked(_) => 0,
         };
         Err(Error::new(ErrorKind::Incomplete, offset))
@@ -318,6 +344,9 @@ impl Connection {
     /// Makes this exchange the last one. Its body is read still; what follows is ignored.
     pub fn close(&mut self) {
         self.persists = false;
+        if matches!(self.phase, Phase::Fresh) {
+            self.phase = Phase::Ended;
+        }
     }
 
     /// Whether the client waits for a 100 (RFC 9110, section 10.1.1): it asked for one, none was
@@ -335,7 +364,7 @@ impl Connection {
     /// Whether no byte of a request line has been seen since the last request was complete.
     #[inline]
     pub fn is_between_requests(&self) -> bool {
-        matches!(self.phase, Phase::Head { read: 0, .. })
+        matches!(self.phase, Phase::Fresh | Phase::Head { read: 0, .. } | Phase::Ended)
     }
 
     /// The field line that the response to this exchange needs: that the connection ends, or that
@@ -390,9 +419,48 @@ pub(crate) fn behind(error: Error, start: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::block::{BLOCK_BYTES, EXAMINED};
 
     #[test]
     fn a_connection_is_at_most_32_bytes() {
         assert!(size_of::<Connection>() <= 32, "{}", size_of::<Connection>());
+    }
+
+    /// Feeds a head in pieces of so many bytes; gives how many bytes were looked at, and the pieces.
+    fn examined(head_bytes: &[u8], piece: usize) -> (usize, usize) {
+        let limits = Limits::default();
+        let (mut connection, mut head) = (Connection::new(), Head::new(&limits));
+        EXAMINED.set(0);
+        let mut pieces = 0;
+        loop {
+            pieces += 1;
+            let there = head_bytes.len().min(pieces * piece);
+            let step = connection.next(&head_bytes[..there], &mut head, &limits).unwrap();
+            if step.event == Event::Head {
+                assert_eq!(step.consumed, head_bytes.len());
+                return (EXAMINED.get(), pieces);
+            }
+            assert_eq!((step.consumed, step.event), (0, Event::NeedMore));
+        }
+    }
+
+    #[test]
+    fn a_head_in_pieces_is_looked_at_twice_at_most() {
+        let short_lines = "A:\r\n".repeat(90);
+        let long_name = format!("{}: v\r\n", "n".repeat(3000));
+        let long_value = format!("X: {}\r\n", "v".repeat(3000));
+        let usual = "User-Agent: curl/8.5.0\r\nAccept: */*\r\nX-Empty:\r\nX-Odd:\t1 \r\n";
+        for fields in [&short_lines, &long_name, &long_value, usual] {
+            for target in ["/", "/a/b?c=d", &"/t".repeat(1000)] {
+                let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+                for piece in (1..=130).chain([1000, 2000, 4000]) {
+                    let (examined, pieces) = examined(head.as_bytes(), piece);
+                    let bound = 2 * head.len() + BLOCK_BYTES * pieces;
+                    assert!(examined <= bound, "{examined} of {} in {piece}s", head.len());
+                }
+                let (byte_by_byte, _) = examined(head.as_bytes(), 1);
+                assert!(byte_by_byte <= 2 * head.len() + 2 * BLOCK_BYTES, "{byte_by_byte}");
+            }
+        }
     }
 }

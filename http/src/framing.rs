@@ -18,13 +18,9 @@ pub(crate) struct Exchange {
     pub(crate) expects_continue: bool,
 }
 
-/// Fields without which a request of HTTP/1.1 has no body, persists, and expects nothing.
-const SPECIAL: KnownSet = KnownSet::of(&[
-    Known::ContentLength,
-    Known::TransferEncoding,
-    Known::Connection,
-    Known::Expect,
-]);
+/// Fields without which a request has no body and expects nothing.
+const SPECIAL: KnownSet =
+    KnownSet::of(&[Known::ContentLength, Known::TransferEncoding, Known::Expect]);
 
 /// Fills in framing, host, form and path. Offsets of errors count from the request line.
 #[inline(always)]
@@ -36,15 +32,16 @@ pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<E
     }
     host(head, bytes)?;
     form::settle(head, bytes)?;
-    if head.version == Version::Http11 && !head.has_any(SPECIAL) {
-        return Ok(Exchange { persists: true, expects_continue: false });
+    let mut expects_continue = false;
+    if head.has_any(SPECIAL) {
+        expects_continue = special(head, bytes, limits)?;
     }
-    special(head, bytes, limits)
+    Ok(Exchange { persists: persistence(head, bytes), expects_continue })
 }
 
-/// The rest, for the requests that need it.
-#[cold]
-fn special(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, Error> {
+/// Body and expectation, for the requests that have them. Gives whether a 100 is wanted.
+#[inline(never)]
+fn special(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<bool, Error> {
     head.framing = framing(head, bytes)?;
     let expects_continue = expectation(head, bytes)?;
     if let Framing::Length(len) = head.framing
@@ -52,8 +49,7 @@ fn special(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, E
     {
         return Err(refuse(head, Known::ContentLength, ErrorKind::BodyTooLarge));
     }
-    let options = head.request_from_line(bytes).fields_known(Known::Connection);
-    Ok(Exchange { persists: persists(head.version, options), expects_continue })
+    Ok(expects_continue)
 }
 
 /// An error at the value of the first field of that name.
@@ -75,10 +71,9 @@ fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     if head.repeated.contains(Known::Host) {
         return Err(refuse(head, Known::Host, ErrorKind::RepeatedHost));
     }
-    // The parser has set it.
-    let host = head.host;
-    let plain = scan::is_plain_host(bytes, host.start(), host.len());
-    if !plain && !form::is_authority(host.of(bytes)) {
+    let host = head.values[Known::Host as usize];
+    head.host = host;
+    if !head.host_is_plain && !form::is_authority(host.of(bytes)) {
         return Err(Error::new(ErrorKind::InvalidHost, host.start()));
     }
     Ok(())
@@ -100,10 +95,10 @@ fn framing(head: &Head, bytes: &[u8]) -> Result<Framing, Error> {
             Err(kind) => Err(refuse(head, Known::TransferEncoding, kind)),
         };
     }
-    let Some(field) = head.first(Known::ContentLength) else {
+    if !sized {
         return Ok(Framing::None);
-    };
-    match content_length(field.value.of(bytes)) {
+    }
+    match content_length(head.values[Known::ContentLength as usize].of(bytes)) {
         Some(len) if !head.repeated.contains(Known::ContentLength) => Ok(Framing::Length(len)),
         _ => Err(refuse(head, Known::ContentLength, ErrorKind::ContentLength)),
     }
@@ -156,6 +151,25 @@ fn expectation(head: &Head, bytes: &[u8]) -> Result<bool, Error> {
         wanted = true;
     }
     Ok(wanted && !matches!(head.framing, Framing::None | Framing::Length(0)))
+}
+
+/// Whether the connection persists.
+#[inline(always)]
+fn persistence(head: &Head, bytes: &[u8]) -> bool {
+    if !head.has(Known::Connection) {
+        return head.version == Version::Http11;
+    }
+    // What browsers send, and what all send who mean to close.
+    match head.values[Known::Connection as usize].of(bytes) {
+        b"keep-alive" if !head.repeated.contains(Known::Connection) => true,
+        b"close" => false,
+        _ => persistence_by_list(head, bytes),
+    }
+}
+
+#[inline(never)]
+fn persistence_by_list(head: &Head, bytes: &[u8]) -> bool {
+    persists(head.version, head.request_from_line(bytes).fields_known(Known::Connection))
 }
 
 /// RFC 9112, section 9.3; `values` are those of all `Connection` fields.

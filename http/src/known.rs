@@ -1,16 +1,18 @@
 //! Field names that are known beforehand (RFC 9110, section 16.3 has the registry).
 //!
-//! A name is looked up once, while it is parsed, sixteen bytes at a time, letters folded to lower
-//! case by one OR. From then on a field is asked for by number, and a head knows the set of what it
-//! holds as one 64-bit word:
+//! A name is looked up once, while it is parsed. From then on a field is asked for by number, and a
+//! head knows the set of what it holds as one 64-bit word:
 //!
 //! ```text
-//! "User-Agent" ─► first, last, length ─► × constant ─► 7 bits ─► one candidate ─► compare
+//! "User-Agent" ─► last four, length ─► × constant ─► 7 bits ─► one candidate ─► compare
 //! ```
 //!
-//! The constant makes the 128 slots free of collisions; that is asserted when this is compiled.
+//! The constant makes the 128 slots free of collisions; that is asserted when this is compiled. The
+//! comparison is one of 32 bytes that *end* with the name: before a name there are always bytes of
+//! the head, behind it there may be none. Letters are folded by setting 0x20 in every byte; in a
+//! name, whose bytes have been found to be those of a token, that confuses nothing else.
 
-use crate::scan::{self, BLOCK_BYTES, Block};
+use crate::scan::block::{HALF_BYTES, Half, Scanner};
 
 macro_rules! known {
     ($($name:ident $text:literal,)*) => {
@@ -119,6 +121,13 @@ impl KnownSet {
         KnownSet(self.0 | other.0)
     }
 
+    /// What is in both sets.
+    #[must_use]
+    #[inline]
+    pub const fn intersection(self, other: KnownSet) -> Self {
+        KnownSet(self.0 & other.0)
+    }
+
     /// Whether `name` is in it.
     #[inline]
     pub const fn contains(self, name: Known) -> bool {
@@ -138,66 +147,75 @@ impl KnownSet {
     }
 }
 
-/// The longest known name has 25 bytes: with its colon, two blocks.
-const NAME_BYTES_MAX: usize = 2 * BLOCK_BYTES - 1;
+/// A name with its colon fits half a block.
+const NAME_BYTES_MAX: usize = HALF_BYTES - 1;
 
-/// A name prepared for comparison, up to and including its colon: `byte | fold == text` for each
-/// byte. So a name of another length differs as well. A slot without a name has no colon, and
-/// nothing is like it.
+/// A name prepared for comparison, in a cache line of its own.
 #[repr(align(64))]
 struct Entry {
-    text: [Block; 2],
-    /// 0x20 where the text has a letter, 0 elsewhere: CR, say, folds into a hyphen and must not
-    /// match.
-    fold: [Block; 2],
+    /// It ends with the name and its colon.
+    text: Half,
+    /// The bytes of `text` that count, bit n for byte n.
+    mask: u32,
+    /// Bytes of the name; 0: none, which no name has.
+    len: u8,
+    known: Known,
 }
 
 const SLOT_BITS: u32 = 7;
 /// Found by trial: a random odd number that gives each name a slot of its own.
-const SPREAD: u32 = 0x63a0_29a5;
+const SPREAD: u32 = 0x0d1e_bc89;
 
-/// The slot of a name with this first and last byte and so many bytes.
+/// The slot of a name with so many bytes, of which these are the last four. Before a shorter one
+/// there is always a line end.
 #[inline(always)]
-const fn slot(first: u8, last: u8, len: usize) -> usize {
+const fn slot(last: [u8; 4], len: usize) -> usize {
     // Folds letters; what else it folds, the comparison tells apart.
-    let ends = (first as u32 | (last as u32) << 8) | 0x2020;
-    ((ends ^ (len as u32) << 16).wrapping_mul(SPREAD) >> (32 - SLOT_BITS)) as usize
+    let folded = u32::from_le_bytes(last) | 0x2020_2020;
+    ((folded ^ len as u32).wrapping_mul(SPREAD) >> (32 - SLOT_BITS)) as usize
 }
 
-const EMPTY: Entry = Entry { text: [[0; BLOCK_BYTES]; 2], fold: [[0; BLOCK_BYTES]; 2] };
+/// The last four bytes of a name, or of what there is when a line begins with it.
+const fn last_four(name: &[u8]) -> [u8; 4] {
+    match name {
+        [.., a, b, c, d] => [*a, *b, *c, *d],
+        [a, b, c] => [b'\n', *a, *b, *c],
+        [a, b] => [b'\r', b'\n', *a, *b],
+        // No known name is that short.
+        _ => [0; 4],
+    }
+}
 
-const fn entry(name: &[u8]) -> Entry {
-    let mut entry = EMPTY;
+const EMPTY: Entry = Entry { text: [0; HALF_BYTES], mask: 0, len: 0, known: Known::Other };
+
+const fn entry(known: Known) -> Entry {
+    let name = known.name().as_bytes();
+    assert!(name.len() <= NAME_BYTES_MAX, "a known name and its colon fit half a block");
+    let mask = !0 << (NAME_BYTES_MAX - name.len());
+    let mut entry = Entry { text: [0; HALF_BYTES], mask, len: name.len() as u8, known };
     let mut at = 0;
     while at < name.len() {
-        entry.text[at / BLOCK_BYTES][at % BLOCK_BYTES] = name[at];
-        if name[at].is_ascii_lowercase() {
-            entry.fold[at / BLOCK_BYTES][at % BLOCK_BYTES] = 0x20;
-        } else {
-            assert!(name[at] == b'-', "a known name is lower case letters and hyphens");
-        }
+        assert!(
+            name[at].is_ascii_lowercase() || name[at] == b'-',
+            "a known name is lower case letters and hyphens"
+        );
+        entry.text[NAME_BYTES_MAX - name.len() + at] = name[at];
         at += 1;
     }
-    entry.text[at / BLOCK_BYTES][at % BLOCK_BYTES] = b':';
+    entry.text[NAME_BYTES_MAX] = b':';
     entry
 }
 
-/// The names by slot, and which they are.
-struct Table {
-    entries: [Entry; 1 << SLOT_BITS],
-    known: [Known; 1 << SLOT_BITS],
-}
-
-static TABLE: Table = {
-    let mut table =
-        Table { entries: [EMPTY; 1 << SLOT_BITS], known: [Known::Other; 1 << SLOT_BITS] };
+/// The names by slot.
+static TABLE: [Entry; 1 << SLOT_BITS] = {
+    let mut table = [EMPTY; 1 << SLOT_BITS];
     let mut at = 1;
     while at < Known::ALL.len() {
-        let name = Known::ALL[at].name().as_bytes();
-        let slot = slot(name[0], name[name.len() - 1], name.len());
-        assert!(table.known[slot] as u8 == 0, "two known names share a slot: find another SPREAD");
-        table.entries[slot] = entry(name);
-        table.known[slot] = Known::ALL[at];
+        let known = Known::ALL[at];
+        let name = known.name().as_bytes();
+        let slot = slot(last_four(name), name.len());
+        assert!(table[slot].len == 0, "two known names share a slot: find another SPREAD");
+        table[slot] = entry(known);
         at += 1;
     }
     table
@@ -206,39 +224,34 @@ static TABLE: Table = {
 const _: () = assert!(Known::ALL.len() <= 64, "a set of known names is 64 bits");
 
 impl Known {
+    /// The names below this number (`Host`, `Connection`, `Content-Length`) are asked for with
+    /// nearly every request: a head has their values at hand.
+    pub(crate) const WITH_VALUE: usize = Known::ContentLength as usize + 1;
+
     /// The number of a field name, in any case of letters.
     pub fn of(name: &[u8]) -> Known {
-        let (Some(&first), Some(&last)) = (name.first(), name.last()) else {
-            return Known::Other;
-        };
-        if name.len() > NAME_BYTES_MAX {
-            return Known::Other;
-        }
-        let mut blocks = [[0; BLOCK_BYTES]; 2];
-        let line = blocks.as_flattened_mut();
-        line[..name.len()].copy_from_slice(name);
-        line[name.len()] = b':';
-        let slot = slot(first, last, name.len());
-        let differs = |index: usize| Self::differing(&blocks[index], slot, index) & 0xffff != 0;
-        // Behind the colon both are zero.
-        if differs(0) || differs(1) { Known::Other } else { TABLE.known[slot] }
+        let Entry { text, len, known, .. } = &TABLE[slot(last_four(name), name.len())];
+        let same = || text[NAME_BYTES_MAX - name.len()..NAME_BYTES_MAX].eq_ignore_ascii_case(name);
+        if usize::from(*len) == name.len() && same() { *known } else { Known::Other }
     }
 
-    /// The number of the name that begins `block`, with a colon after its `len` bytes, at least
-    /// one. What follows there does not matter, and the name's bytes need not have been checked.
+    /// The number of the name from `start` to `end`, which consists of at least one byte, all of
+    /// class TOKEN, begins a line, and is followed by a colon. `None` so near the first byte that
+    /// there are not enough before it: use [`Known::of`].
     #[inline(always)]
-    pub(crate) fn find_short(block: &Block, len: usize) -> Option<Known> {
-        let last = block[len.wrapping_sub(1) % BLOCK_BYTES];
-        let slot = slot(block[0], last, len);
-        let same = Self::differing(block, slot, 0) & scan::low_bits(len + 1) == 0;
-        same.then_some(TABLE.known[slot])
-    }
-
-    /// Which bytes of `block` differ from that block of the name in `slot`.
-    #[inline(always)]
-    fn differing(block: &Block, slot: usize, index: usize) -> u32 {
-        let Entry { text, fold } = &TABLE.entries[slot];
-        !scan::equal_folded(block, &fold[index], &text[index])
+    pub(crate) fn find<S: Scanner>(
+        scanner: S,
+        bytes: &[u8],
+        start: usize,
+        end: usize,
+    ) -> Option<Known> {
+        let rest = bytes.get(end.wrapping_sub(NAME_BYTES_MAX)..)?;
+        let half = rest.first_chunk::<HALF_BYTES>()?;
+        let [.., a, b, c, d, _] = *half;
+        let entry = &TABLE[slot([a, b, c, d], end - start)];
+        let differing = !scanner.same_folded(half, &entry.text) & entry.mask;
+        let same = differing == 0 && usize::from(entry.len) == end - start;
+        Some(if same { entry.known } else { Known::Other })
     }
 }
 

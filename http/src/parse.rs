@@ -1,9 +1,10 @@
 //! The fast parser: a complete head in one pass, into offsets.
 //!
-//! It handles one case, the usual one: the whole head is there and well formed. In every other case
-//! it gives up with `None`, and [`skim`](crate::skim) finds out byte by byte what is wrong, or that
-//! more must come. So there is one place that knows errors and their offsets, and this one has none
-//! to keep track of.
+//! It walks from one end of a run to the next, by the bits of classified [blocks](crate::scan::block),
+//! and takes along what the names mean. It handles the usual case, a head that is all there and well
+//! formed. In every other case it stops and says where, and [`skim`](crate::skim) goes on from there:
+//! it finds out what is wrong, or that more must come. So there is one place that knows errors and
+//! their offsets, and this one has none to keep track of.
 //!
 //! Both accept the same language; the tests and the fuzz targets compare them.
 //!
@@ -12,185 +13,288 @@
 use crate::Limits;
 use crate::head::{Field, Head, Method, Span, Version};
 use crate::known::{Known, KnownSet};
-use crate::scan::{self, BLOCK_BYTES, TARGET, TOKEN};
+use crate::scan::block::{Cursor, Scanner, Start};
+use crate::scan::dispatch::Task;
+use crate::scan::{self, TOKEN};
+use crate::skim::Skim;
 
-/// Parses the head that begins `bytes`, which is at most as long as the head limit. `None`: not
-/// complete, or not well formed, or beyond a limit; `head` is then of no use.
-///
-/// It goes forward by shortening `rest`: what lies before it has been parsed. Not inlined: it needs
-/// the registers for itself.
-#[inline(never)]
-pub(crate) fn parse(bytes: &[u8], head: &mut Head, limits: &Limits) -> Option<()> {
-    let mut names = Names::default();
-    let mut rest = request_line(bytes, head, limits)?;
-    let mut slots = head.slots.iter_mut();
-    let mut count = 0;
-    while *rest.first()? != b'\r' {
-        let at = bytes.len() - rest.len();
-        rest = field_line(rest, at, slots.next()?, &mut names, &mut head.host)?;
-        count += 1;
-    }
-    if *rest.get(1)? != b'\n' || count > limits.fields() {
-        return None;
-    }
-    head.count = count as u16;
-    (head.seen, head.repeated) = (names.seen, names.repeated);
-    head.len = (bytes.len() - rest.len() + 2) as u16;
-    Some(())
+/// Where the head stopped being all there and well formed: the reader that goes on at that byte.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Stop {
+    pub skim: Skim,
+    /// At most the head limit.
+    pub at: u16,
 }
 
-/// The names of the fields so far.
-#[derive(Default)]
-struct Names {
-    seen: KnownSet,
-    repeated: KnownSet,
-}
-
-impl Names {
-    #[cold]
-    fn repeat(&mut self, known: Known) {
-        self.repeated = self.repeated.with(known);
+impl Stop {
+    fn new(skim: Skim, at: usize) -> Stop {
+        Stop { skim, at: at as u16 }
     }
 }
 
-/// `method SP target SP HTTP/d.d CRLF`. Gives what follows.
+/// Parses the head that begins `bytes`, which is at most as long as the head limit. After an `Err`,
+/// `head` is of no use.
 #[inline(always)]
-fn request_line<'a>(bytes: &'a [u8], head: &mut Head, limits: &Limits) -> Option<&'a [u8]> {
-    let (start, rest) = if let Some(rest) = bytes.strip_prefix(b"GET ") {
-        head.method = Method::Get;
-        (4, rest)
-    } else {
-        method(bytes, head)?
-    };
-    head.has_query = false;
-    let (path_len, len) = match scan::plain_path_len(rest) {
-        Some(len) => (len, len),
-        None => target(rest, start, head),
-    };
-    if len == 0 || len > limits.target() {
-        return None;
-    }
-    head.target = Span::new(start, start + len);
-    head.path = Span::new(start, start + path_len);
-    version(rest.get(len..)?, head)
+pub(crate) fn parse(bytes: &[u8], head: &mut Head, limits: &Limits) -> Result<(), Stop> {
+    let isa = head.isa;
+    isa.run(Parse { bytes, head, limits })
 }
 
-/// A method other than GET, and its space. Gives where the target starts, and what follows.
-#[cold]
-fn method<'a>(bytes: &'a [u8], head: &mut Head) -> Option<(usize, &'a [u8])> {
+struct Parse<'a> {
+    bytes: &'a [u8],
+    head: &'a mut Head,
+    limits: &'a Limits,
+}
+
+impl Task for Parse<'_> {
+    type Output = Result<(), Stop>;
+
+    #[inline(always)]
+    fn run<S: Scanner>(self, scanner: S) -> Result<(), Stop> {
+        let Parse { bytes, head, limits } = self;
+        let (start, mut cursor) = Start::new(scanner, bytes);
+        let at = cursor.pass_line(request_line(bytes, &start, head, limits)?);
+        let Head { slots, values, .. } = head;
+        let fields_max = limits.fields().min(slots.len());
+        let fields = Fields::new(&mut slots[..fields_max], values);
+        let (fields, end) = lines(scanner, bytes, cursor, fields, at)?;
+        head.count = (fields_max - fields.room()) as u16;
+        head.len = end as u16;
+        (head.seen, head.repeated) = (fields.seen, fields.repeated);
+        let host = head.values[Known::Host as usize];
+        head.host_is_plain = start.is_plain_host(host.start(), host.len());
+        Ok(())
+    }
+}
+
+/// `method SP target SP HTTP/d.d CRLF`. Gives the place behind it.
+#[inline(always)]
+fn request_line<S: Scanner>(
+    bytes: &[u8],
+    block: &Start<'_, S>,
+    head: &mut Head,
+    limits: &Limits,
+) -> Result<usize, Stop> {
+    let start = if bytes.starts_with(b"GET ") {
+        head.method = Method::Get;
+        4
+    } else {
+        method(bytes, head).ok_or(Stop::new(Skim::HEAD, 0))?
+    };
+    let path_end = block.path_end(start);
+    let mut end = path_end;
+    head.has_query = bytes.get(end) == Some(&b'?');
+    if head.has_query {
+        // A query may contain more of them.
+        while bytes.get(end) == Some(&b'?') {
+            end = block.path_end(end + 1);
+        }
+        head.query = Span::new(path_end + 1, end);
+    }
+    if end == start || end - start > limits.target() {
+        return Err(Stop::new(Skim::in_target(0), start));
+    }
+    head.target = Span::new(start, end);
+    head.path = Span::new(start, path_end);
+    match bytes.get(end..).and_then(|rest| rest.first_chunk()) {
+        Some(line) if version(line, head) => Ok(end + line.len()),
+        _ => Err(Stop::new(Skim::in_target(end - start), end)),
+    }
+}
+
+/// A method other than GET, and its space. Gives where the target starts.
+#[inline(never)]
+fn method(bytes: &[u8], head: &mut Head) -> Option<usize> {
     let window = &bytes[..bytes.len().min(Limits::METHOD_BYTES_MAX + 1)];
     let len = scan::class_end(window, 0, TOKEN);
     if len == 0 || *window.get(len)? != b' ' {
         return None;
     }
     head.method = Method::of(&window[..len]);
-    Some((len + 1, &bytes[len + 1..]))
+    Some(len + 1)
 }
 
-/// A target of any kind, which begins `rest`. Gives the lengths of its path and of the whole.
-#[inline(never)]
-fn target(rest: &[u8], start: usize, head: &mut Head) -> (usize, usize) {
-    let path_len = scan::path_len(rest);
-    if rest.get(path_len) != Some(&b'?') {
-        return (path_len, path_len);
-    }
-    let len = scan::class_end(rest, path_len + 1, TARGET);
-    head.query = Span::new(start + path_len + 1, start + len);
-    head.has_query = true;
-    (path_len, len)
-}
-
-/// `SP HTTP/d.d CRLF`. Gives what follows.
+/// `SP HTTP/d.d CRLF`.
 #[inline(always)]
-fn version<'a>(rest: &'a [u8], head: &mut Head) -> Option<&'a [u8]> {
-    let (line, rest) = rest.split_first_chunk::<11>()?;
-    (head.version, head.major) =
-        if line == b" HTTP/1.1\r\n" { (Version::Http11, b'1') } else { other_version(line)? };
-    Some(rest)
+fn version(line: &[u8; 11], head: &mut Head) -> bool {
+    if line == b" HTTP/1.1\r\n" {
+        (head.version, head.major) = (Version::Http11, b'1');
+        return true;
+    }
+    other_version(line, head)
 }
 
 #[cold]
-fn other_version(line: &[u8; 11]) -> Option<(Version, u8)> {
+fn other_version(line: &[u8; 11], head: &mut Head) -> bool {
     match line {
         [b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor, b'\r', b'\n']
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
-            let version = if *minor == b'0' { Version::Http10 } else { Version::Http11 };
-            Some((version, *major))
+            head.version = if *minor == b'0' { Version::Http10 } else { Version::Http11 };
+            head.major = *major;
+            true
         }
-        _ => None,
+        _ => false,
     }
 }
 
-/// `name ":" OWS value OWS CRLF`, which begins `rest`, at `at`. Gives what follows.
-#[inline(always)]
-fn field_line<'a>(
-    rest: &'a [u8],
+/// The fields so far, and the room for more.
+struct Fields<'a> {
+    count: usize,
+    slots: std::slice::IterMut<'a, Field>,
+    values: &'a mut [Span; Known::WITH_VALUE],
+    /// Their names.
+    seen: KnownSet,
+    /// Those names that came more than once and have a value in `values`.
+    repeated: KnownSet,
+}
+
+impl<'a> Fields<'a> {
+    #[inline(always)]
+    fn new(slots: &'a mut [Field], values: &'a mut [Span; Known::WITH_VALUE]) -> Self {
+        let (seen, repeated) = (KnownSet::EMPTY, KnownSet::EMPTY);
+        Fields { count: slots.len(), slots: slots.iter_mut(), values, seen, repeated }
+    }
+
+    /// How many more the limits allow.
+    #[inline(always)]
+    fn room(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many there are.
+    fn count(&self) -> usize {
+        self.count - self.room()
+    }
+
+    /// Adds one; `false` when there is no room.
+    #[inline(always)]
+    fn add(&mut self, known: Known, name: Span, value: Span) -> bool {
+        let Some(slot) = self.slots.next() else { return false };
+        *slot = Field { name, value, known };
+        if let Some(place) = self.values.get_mut(known as usize) {
+            *place = value;
+            self.repeated = self.repeated.union(self.seen.intersection(KnownSet::of(&[known])));
+        }
+        self.seen = self.seen.with(known);
+        true
+    }
+}
+
+/// A line that begins at `at`, whose bytes up to `name_end` are those of a name. If a colon is there,
+/// its value ends at `end`.
+#[derive(Copy, Clone)]
+struct Line {
     at: usize,
-    slot: &mut Field,
-    names: &mut Names,
-    host: &mut Span,
-) -> Option<&'a [u8]> {
-    let (name_len, known) = field_name(rest)?;
-    let start = at + name_len + 1;
-    let rest = rest.get(name_len + 1..)?;
-    let len = scan::value_len(rest);
-    let (line, rest) = rest.split_at_checked(len + 2)?;
-    // In what has been checked, only white space is not above SP.
-    let value = match line {
-        [b' ', first, .., last, b'\r', b'\n'] if *first > b' ' && *last > b' ' => {
-            Span::new(start + 1, start + len)
-        }
-        [value @ .., b'\r', b'\n'] => trimmed(value, start),
-        _ => return None,
-    };
-    if known == Known::Host {
-        *host = value;
-    }
-    if names.seen.contains(known) {
-        names.repeat(known);
-    }
-    names.seen = names.seen.with(known);
-    *slot = Field { name: Span::new(at, start - 1), value, known };
-    Some(rest)
+    name_end: usize,
+    end: usize,
 }
 
-#[inline(never)]
-fn trimmed(value: &[u8], start: usize) -> Span {
-    let text = scan::trim_start(value);
-    let start = start + value.len() - text.len();
-    Span::new(start, start + scan::trim(text).len())
-}
-
-/// A name of one byte at least, which begins `rest` and ends at a colon: its length, and which of
-/// the known names it is.
+/// All field lines, from `at` on, and the blank line. Gives the place behind it.
 #[inline(always)]
-fn field_name(rest: &[u8]) -> Option<(usize, Known)> {
-    let Some(block) = rest.first_chunk() else {
-        return other_name(rest);
-    };
-    // The one name that comes with every request, mostly first and written like this.
-    if block.starts_with(b"Host:") {
-        return Some((4, Known::Host));
-    }
-    // 32 when there is none.
-    let len = scan::equal(block, b':').trailing_zeros() as usize;
-    if len == 0 || len >= BLOCK_BYTES {
-        return other_name(rest);
-    }
-    // A known name needs no check of its bytes.
-    match Known::find_short(block, len) {
-        Some(known) => Some((len, known)),
-        None => other_name(rest),
+fn lines<'a, S: Scanner>(
+    scanner: S,
+    bytes: &[u8],
+    mut cursor: Cursor<'_, S>,
+    mut fields: Fields<'a>,
+    at: usize,
+) -> Result<(Fields<'a>, usize), Stop> {
+    let mut at = host_first(bytes, &mut cursor, &mut fields, at);
+    loop {
+        let line;
+        (fields, line) = usual(scanner, bytes, &mut cursor, fields, at);
+        if line.name_end == line.at && bytes.get(line.at..line.at + 2) == Some(b"\r\n") {
+            return Ok((fields, line.at + 2));
+        }
+        (fields, at) = unusual(bytes, fields, line)?;
     }
 }
 
-/// A name that is not known, or long, or near the end of the bytes.
-#[inline(never)]
-fn other_name(rest: &[u8]) -> Option<(usize, Known)> {
-    let len = scan::class_end(rest, 0, TOKEN);
-    if len == 0 || *rest.get(len)? != b':' {
-        return None;
+/// The field that comes with every request, mostly first and written like this. Gives the place
+/// behind it, or `at`.
+#[inline(always)]
+fn host_first<S: Scanner>(
+    bytes: &[u8],
+    cursor: &mut Cursor<'_, S>,
+    fields: &mut Fields<'_>,
+    at: usize,
+) -> usize {
+    let line = bytes.get(at..).unwrap_or(&[]);
+    if !line.starts_with(b"Host: ") {
+        return at;
     }
-    Some((len, Known::of(&rest[..len])))
+    let mut ahead = *cursor;
+    let line = Line { at, name_end: at + 4, end: ahead.line_end() };
+    let Some(value) = plain_value(bytes, line) else { return at };
+    if !fields.add(Known::Host, Span::new(at, at + 4), value) {
+        return at;
+    }
+    *cursor = ahead;
+    line.end + 2
+}
+
+/// Field lines as they are mostly written, from `at` on. Gives the first line that is not.
+#[inline(always)]
+fn usual<'a, S: Scanner>(
+    scanner: S,
+    bytes: &[u8],
+    cursor: &mut Cursor<'_, S>,
+    mut fields: Fields<'a>,
+    mut at: usize,
+) -> (Fields<'a>, Line) {
+    loop {
+        let name_end = cursor.name_end(at);
+        if name_end == at {
+            return (fields, Line { at, name_end, end: at });
+        }
+        let line = Line { at, name_end, end: cursor.line_end() };
+        let Some(value) = plain_value(bytes, line) else { return (fields, line) };
+        let Some(known) = Known::find(scanner, bytes, at, name_end) else { return (fields, line) };
+        if !fields.add(known, Span::new(at, name_end), value) {
+            return (fields, line);
+        }
+        at = line.end + 2;
+    }
+}
+
+/// `":" SP value CRLF` without more white space.
+#[inline(always)]
+fn plain_value(bytes: &[u8], line: Line) -> Option<Span> {
+    let rest = bytes.get(line.name_end..line.end + 2)?;
+    let (before, rest) = rest.split_first_chunk::<2>()?;
+    let (value, behind) = rest.split_last_chunk::<2>()?;
+    let (first, last) = (value.first()?, value.last()?);
+    // In what has been checked, only white space is not above SP.
+    let plain = before == b": " && behind == b"\r\n" && *first > b' ' && *last > b' ';
+    plain.then(|| Span::new(line.name_end + 2, line.end))
+}
+
+/// Any field line, `name ":" OWS value OWS CRLF`, if it is all there and well formed. Gives the place
+/// behind it.
+#[inline(never)]
+fn unusual<'a>(
+    bytes: &[u8],
+    mut fields: Fields<'a>,
+    line: Line,
+) -> Result<(Fields<'a>, usize), Stop> {
+    let Line { at, name_end, end } = line;
+    let stop = |skim, at| Err(Stop::new(skim, at));
+    if name_end == at || fields.room() == 0 {
+        return stop(Skim::at_line_start(fields.count()), at);
+    }
+    match bytes.get(name_end) {
+        Some(b':') => {}
+        Some(_) => return stop(Skim::at_line_start(fields.count()), at),
+        // A long name that is cut is not read again.
+        None => return stop(Skim::in_name(fields.count() + 1), name_end),
+    }
+    if bytes.get(end..end + 2) != Some(b"\r\n") {
+        return stop(Skim::in_value(fields.count() + 1), end.min(bytes.len()));
+    }
+    let value = scan::trim_end(&bytes[name_end + 1..end]);
+    let text = scan::trim_start(value);
+    let start = name_end + 1 + value.len() - text.len();
+    let known = Known::of(&bytes[at..name_end]);
+    fields.add(known, Span::new(at, name_end), Span::new(start, start + text.len()));
+    Ok((fields, end + 2))
 }

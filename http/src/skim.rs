@@ -51,6 +51,26 @@ impl Skim {
     /// Before the first byte of a trailer section.
     pub(crate) const TRAILER: Skim = Skim { state: State::LineStart, element: 0, fields: 0 };
 
+    /// In a target, of which there have been so many bytes.
+    pub(crate) fn in_target(len: usize) -> Skim {
+        Skim { state: State::Target, element: len as u16, fields: 0 }
+    }
+
+    /// Before a line, behind so many fields.
+    pub(crate) fn at_line_start(fields: usize) -> Skim {
+        Skim { state: State::LineStart, element: 0, fields: fields as u16 }
+    }
+
+    /// In the name of that field, the first being 1.
+    pub(crate) fn in_name(field: usize) -> Skim {
+        Skim { state: State::Name, element: 0, fields: field as u16 }
+    }
+
+    /// In the value of that field, the first being 1.
+    pub(crate) fn in_value(field: usize) -> Skim {
+        Skim { state: State::Value, element: 0, fields: field as u16 }
+    }
+
     /// Reads `bytes` from `at` on. Gives the place behind the blank line, or `None` when it has not
     /// come. The caller sees to it that all bytes of one head or trailer section are at most
     /// 65,535.
@@ -61,34 +81,52 @@ impl Skim {
         limits: &Limits,
     ) -> Result<Option<usize>, Error> {
         while at < bytes.len() {
-            if self.state == State::EndLf {
-                expect(bytes[at], b'\n', ErrorKind::LineEnd, at)?;
-                return Ok(Some(at + 1));
+            at = match self.state {
+                State::Method => self.method(bytes, at)?,
+                State::Target => self.target(bytes, at, limits)?,
+                State::Version | State::LineCr | State::LineLf => self.line_end(bytes[at], at)?,
+                _ => return self.lines(bytes, at, limits),
             }
-            at = self.step(bytes, at, limits)?;
         }
         Ok(None)
     }
 
-    /// Reads at least one byte, or a whole run of one class.
-    fn step(&mut self, bytes: &[u8], at: usize, limits: &Limits) -> Result<usize, Error> {
-        let byte = bytes[at];
+    /// The same from the first field line on: each block is classified once.
+    fn lines(
+        &mut self,
+        bytes: &[u8],
+        mut at: usize,
+        limits: &Limits,
+    ) -> Result<Option<usize>, Error> {
+        let mut lines = scan::lines(bytes, at);
+        while at < bytes.len() {
+            let byte = bytes[at];
+            at = match self.state {
+                State::LineStart => self.line_start(byte, at, limits)?,
+                State::Name => self.name(bytes, lines.name_end(at))?,
+                State::Value => self.value(bytes, lines.value_end(at))?,
+                State::EndLf => {
+                    expect(byte, b'\n', ErrorKind::LineEnd, at)?;
+                    return Ok(Some(at + 1));
+                }
+                _ => self.line_end(byte, at)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// One byte of what ends a line.
+    fn line_end(&mut self, byte: u8, at: usize) -> Result<usize, Error> {
         match self.state {
-            State::Method => return self.method(bytes, at),
-            State::Target => return self.target(bytes, at, limits),
             State::Version => self.version(byte, at)?,
             State::LineCr => {
                 expect(byte, b'\r', ErrorKind::LineEnd, at)?;
                 self.state = State::LineLf;
             }
-            State::LineLf | State::ValueLf => {
+            _ => {
                 expect(byte, b'\n', ErrorKind::LineEnd, at)?;
                 self.state = State::LineStart;
             }
-            State::LineStart => self.line_start(byte, at, limits)?,
-            State::Name => return self.name(bytes, at),
-            State::Value => return self.value(bytes, at),
-            State::EndLf => {}
         }
         Ok(at + 1)
     }
@@ -148,7 +186,7 @@ impl Skim {
         Ok(())
     }
 
-    fn line_start(&mut self, byte: u8, at: usize, limits: &Limits) -> Result<(), Error> {
+    fn line_start(&mut self, byte: u8, at: usize, limits: &Limits) -> Result<usize, Error> {
         match byte {
             b'\r' => self.state = State::EndLf,
             b' ' | b'\t' => return Err(Error::new(ErrorKind::Fold, at)),
@@ -162,11 +200,11 @@ impl Skim {
                 self.state = State::Name;
             }
         }
-        Ok(())
+        Ok(at + 1)
     }
 
-    fn name(&mut self, bytes: &[u8], at: usize) -> Result<usize, Error> {
-        let end = scan::class_end(bytes, at, TOKEN);
+    /// A name that ends at `end`, or goes on.
+    fn name(&mut self, bytes: &[u8], end: usize) -> Result<usize, Error> {
         match bytes.get(end) {
             None => Ok(end),
             Some(b':') => {
@@ -177,8 +215,8 @@ impl Skim {
         }
     }
 
-    fn value(&mut self, bytes: &[u8], at: usize) -> Result<usize, Error> {
-        let end = scan::value_end(bytes, at);
+    /// A value that ends at `end`, or goes on.
+    fn value(&mut self, bytes: &[u8], end: usize) -> Result<usize, Error> {
         match bytes.get(end) {
             None => Ok(end),
             Some(b'\r') => {

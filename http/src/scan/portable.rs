@@ -1,50 +1,79 @@
-//! Blocks of sixteen bytes for every processor, with the same functions as `sse2`.
+//! Blocks for every processor: eight bytes at a time in a word where that is worth it (SWAR: SIMD
+//! within a register), else the table.
 //!
-//! Each function gives a mask: bit n is about byte n. The loops have no branches, so that the
-//! compiler can use whatever vectors the processor has.
+//! Values are most of a head, so what ends them is found by arithmetic on words:
+//!
+//! ```text
+//! below 0x20      (word | high) - 0x20 in each byte loses its high bit
+//! equal to b      the same test for word ^ b being zero
+//! ```
+//!
+//! The high bits of the eight bytes are gathered into eight adjoining bits by one multiplication.
 
-use super::{Block, PATH, VALUE, is};
+use super::block::{BLOCK_BYTES, Half, Scanner, copied};
+use super::dispatch::{self, Task};
+use super::{VALUE, is};
 
-#[inline(always)]
-fn mask(block: &Block, test: impl Fn(usize, u8) -> bool) -> u32 {
-    let bits = block.iter().enumerate().map(|(at, &byte)| (test(at, byte) as u32) << at);
-    bits.fold(0, |mask, bit| mask | bit)
+/// No instructions but those that every processor has.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Portable;
+
+impl Scanner for Portable {
+    type Block = [u8; BLOCK_BYTES];
+
+    #[inline]
+    fn load(self, bytes: &[u8], at: usize) -> Self::Block {
+        copied(bytes, at)
+    }
+
+    #[inline]
+    fn outside<const CLASS: u8>(self, block: Self::Block) -> u64 {
+        if CLASS == VALUE {
+            let words = block.as_chunks().0.iter().enumerate();
+            return words.fold(0, |mask, (index, word)| {
+                mask | gather(not_value_bytes(u64::from_le_bytes(*word))) << (8 * index)
+            });
+        }
+        let bytes = block.iter().enumerate();
+        bytes.fold(0, |mask, (at, &byte)| mask | u64::from(!is(byte, CLASS)) << at)
+    }
+
+    #[inline]
+    fn same_folded(self, half: &Half, text: &Half) -> u32 {
+        let pairs = half.iter().zip(text).enumerate();
+        pairs.fold(0, |mask, (at, (byte, text))| mask | u32::from(byte | 0x20 == *text) << at)
+    }
+
+    #[inline(always)]
+    fn enter<T: Task>(self, task: T) -> T::Output {
+        dispatch::enter(self, task)
+    }
 }
 
-/// Bytes equal to `byte`.
-#[inline]
-pub(crate) fn equal(block: &Block, byte: u8) -> u32 {
-    mask(block, |_, other| other == byte)
+/// The same byte eight times.
+const fn each(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
 }
 
-/// Bytes that equal `text` once the bits of `fold` are set.
+const HIGH: u64 = each(0x80);
+
+/// The high bit of each byte that is not of class VALUE.
 #[inline]
-pub(crate) fn equal_folded(block: &Block, fold: &Block, text: &Block) -> u32 {
-    mask(block, |at, byte| byte | fold[at] == text[at])
+fn not_value_bytes(word: u64) -> u64 {
+    // With its high bit set, no byte borrows from the next.
+    let below_space = !((word | HIGH) - each(b' ')) & !word;
+    (below_space & !zeros(word ^ each(b'\t')) | zeros(word ^ each(0x7f))) & HIGH
 }
 
-/// Bytes that are not of class VALUE.
+/// The high bit of each byte that is zero; other bits mean nothing.
 #[inline]
-pub(crate) fn not_value(block: &Block) -> u32 {
-    mask(block, |_, byte| !is(byte, VALUE))
+fn zeros(word: u64) -> u64 {
+    !((word & !HIGH) + !HIGH) & !word
 }
 
-/// Bytes that are not of class PATH.
+/// The high bit of byte n becomes bit n.
 #[inline]
-pub(crate) fn not_path(block: &Block) -> u32 {
-    mask(block, |_, byte| !is(byte, PATH))
-}
-
-/// Bytes that are neither letter, digit, nor one of `- . / _`.
-#[inline]
-pub(crate) fn not_plain_path(block: &Block) -> u32 {
-    mask(block, |_, byte| !byte.is_ascii_alphanumeric() && !b"-./_".contains(&byte))
-}
-
-/// Bytes that are neither letter, digit, `.` nor `-`; bytes that are `:`; bytes that are no digit.
-#[inline]
-pub(crate) fn not_plain_host(block: &Block) -> (u32, u32, u32) {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
-    let odd = mask(block, |_, byte| !plain(byte));
-    (odd, equal(block, b':'), mask(block, |_, byte| !byte.is_ascii_digit()))
+fn gather(high_bits: u64) -> u64 {
+    // Each of the eight bits is moved to its place in the topmost byte by one bit of the factor.
+    (high_bits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }

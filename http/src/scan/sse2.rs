@@ -1,154 +1,170 @@
-//! Blocks of sixteen bytes at once, by SSE2, which every x86-64 processor has.
+//! Blocks by SSE2, which every x86-64 processor has: four times sixteen bytes.
 //!
-//! The only unsafety is entering code that requires SSE2, and one load. Each function gives a mask:
-//! bit n is about byte n.
+//! There is no table to be asked here; a class is put together from ranges and near-equals.
 
-#![allow(unsafe_code, reason = "vector instructions; see above")]
+#![allow(unsafe_code, reason = "vector instructions")]
 
 use std::arch::x86_64::{
     __m128i, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_loadu_si128,
     _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_sub_epi8,
 };
 
-use super::Block;
+use super::block::{BLOCK_BYTES, Half, Scanner, copied};
+use super::dispatch::{self, Task};
+use super::{PATH, TOKEN, VALUE};
 
-#[inline]
-#[target_feature(enable = "sse2")]
-fn load(block: &Block) -> __m128i {
-    // SAFETY: a block is sixteen readable bytes; this load asks for no alignment.
-    unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
+/// SSE2. Made only where the whole target has it.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Sse2(());
+
+impl Sse2 {
+    pub(crate) const fn new() -> Self {
+        Sse2(())
+    }
+}
+
+impl Scanner for Sse2 {
+    type Block = [u8; BLOCK_BYTES];
+
+    #[inline(always)]
+    fn load(self, bytes: &[u8], at: usize) -> Self::Block {
+        copied(bytes, at)
+    }
+
+    #[inline(always)]
+    fn outside<const CLASS: u8>(self, block: Self::Block) -> u64 {
+        // SAFETY: the x86-64 architecture includes SSE2.
+        unsafe { outside::<CLASS>(&block) }
+    }
+
+    #[inline(always)]
+    fn same_folded(self, half: &Half, text: &Half) -> u32 {
+        // SAFETY: as above.
+        unsafe { same_folded(half, text) }
+    }
+
+    #[inline(always)]
+    fn enter<T: Task>(self, task: T) -> T::Output {
+        dispatch::enter(self, task)
+    }
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn is(block: __m128i, byte: u8) -> __m128i {
-    _mm_cmpeq_epi8(block, _mm_set1_epi8(byte as i8))
+fn load(quarter: &[u8; 16]) -> __m128i {
+    // SAFETY: 16 readable bytes; this load asks for no alignment.
+    unsafe { _mm_loadu_si128(quarter.as_ptr().cast()) }
 }
 
-/// Bytes that are `byte` when the bits outside `mask` are cleared.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn is_masked(block: __m128i, mask: u8, byte: u8) -> __m128i {
-    is(_mm_and_si128(block, _mm_set1_epi8(mask as i8)), byte)
+fn outside<const CLASS: u8>(block: &[u8; BLOCK_BYTES]) -> u64 {
+    let mut mask = 0;
+    for (index, quarter) in block.as_chunks().0.iter().enumerate() {
+        let bytes = load(quarter);
+        let outside = match CLASS {
+            TOKEN => !_mm_movemask_epi8(token(bytes)),
+            VALUE => _mm_movemask_epi8(not_value(bytes)),
+            PATH => _mm_movemask_epi8(not_path(bytes)),
+            _ => !_mm_movemask_epi8(plain_host(bytes)),
+        };
+        mask |= u64::from(outside as u16) << (16 * index);
+    }
+    mask
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn same_folded(half: &Half, text: &Half) -> u32 {
+    let mut mask = 0;
+    let pairs = half.as_chunks().0.iter().zip(text.as_chunks().0);
+    for (index, (quarter, text)) in pairs.enumerate() {
+        let folded = _mm_or_si128(load(quarter), _mm_set1_epi8(0x20));
+        let same = _mm_movemask_epi8(_mm_cmpeq_epi8(folded, load(text)));
+        mask |= (same as u32) << (16 * index);
+    }
+    mask
+}
+
+/// Bytes equal to `byte`.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn is(bytes: __m128i, byte: u8) -> __m128i {
+    _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8))
+}
+
+/// Bytes that are `byte` when the bits of `dropped` are cleared.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn is_without(bytes: __m128i, dropped: u8, byte: u8) -> __m128i {
+    is(_mm_and_si128(bytes, _mm_set1_epi8(!dropped as i8)), byte)
 }
 
 /// Bytes from `low` to `high`, unsigned.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn is_between(block: __m128i, low: u8, high: u8) -> __m128i {
-    let shifted = _mm_sub_epi8(block, _mm_set1_epi8(low as i8));
+fn between(bytes: __m128i, low: u8, high: u8) -> __m128i {
+    let shifted = _mm_sub_epi8(bytes, _mm_set1_epi8(low as i8));
     _mm_cmpeq_epi8(_mm_min_epu8(shifted, _mm_set1_epi8((high - low) as i8)), shifted)
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn mask(bytes: __m128i) -> u32 {
-    _mm_movemask_epi8(bytes) as u32
-}
-
-/// Bytes equal to `byte`.
-#[inline(always)]
-pub(crate) fn equal(block: &Block, byte: u8) -> u32 {
-    // SAFETY: this module is compiled only where the whole target has SSE2.
-    unsafe { sse2_equal(block, byte) }
+fn any<const N: usize>(sets: [__m128i; N]) -> __m128i {
+    let mut all = sets[0];
+    for set in &sets[1..] {
+        all = _mm_or_si128(all, *set);
+    }
+    all
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn sse2_equal(block: &Block, byte: u8) -> u32 {
-    mask(is(load(block), byte))
-}
-
-/// Bytes that equal `text` once the bits of `fold` are set.
-#[inline(always)]
-pub(crate) fn equal_folded(block: &Block, fold: &Block, text: &Block) -> u32 {
-    // SAFETY: this module is compiled only where the whole target has SSE2.
-    unsafe { sse2_equal_folded(block, fold, text) }
+fn alphanumeric(bytes: __m128i) -> __m128i {
+    let folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+    _mm_or_si128(between(folded, b'a', b'z'), between(bytes, b'0', b'9'))
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn sse2_equal_folded(block: &Block, fold: &Block, text: &Block) -> u32 {
-    mask(_mm_cmpeq_epi8(_mm_or_si128(load(block), load(fold)), load(text)))
-}
-
-/// Bytes that are not of class VALUE.
-#[inline(always)]
-pub(crate) fn not_value(block: &Block) -> u32 {
-    // SAFETY: this module is compiled only where the whole target has SSE2.
-    unsafe { sse2_not_value(block) }
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn sse2_not_value(block: &Block) -> u32 {
-    let block = load(block);
-    let control = _mm_andnot_si128(is(block, b'\t'), is_between(block, 0, 0x1f));
-    mask(_mm_or_si128(control, is(block, 0x7f)))
-}
-
-/// Bytes that are not of class PATH.
-#[inline(always)]
-pub(crate) fn not_path(block: &Block) -> u32 {
-    // SAFETY: this module is compiled only where the whole target has SSE2.
-    unsafe { sse2_not_path(block) }
+fn token(bytes: __m128i) -> __m128i {
+    any([
+        alphanumeric(bytes),
+        between(bytes, b'#', b'\''),
+        is_without(bytes, 1, b'*'), // * +
+        between(bytes, b'-', b'.'),
+        between(bytes, b'^', b'`'),
+        is_without(bytes, 2, b'|'), // | ~
+        is(bytes, b'!'),
+    ])
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn sse2_not_path(block: &Block) -> u32 {
-    let block = load(block);
-    // As signed numbers: 0x21 to 0x7f. What RFC 3986 leaves out of them follows.
-    let visible = _mm_cmpgt_epi8(block, _mm_set1_epi8(0x20));
-    let high = _mm_andnot_si128(is(block, b'~'), _mm_cmpgt_epi8(block, _mm_set1_epi8(b'z' as i8)));
-    let quotes = is_masked(block, 0xfe, b'"'); // " #
-    let angles = is_masked(block, 0xfd, b'<'); // < >
-    let slants = is_masked(block, 0xfd, b'\\'); // \ ^
-    let others = _mm_or_si128(is(block, b'`'), is(block, b'?'));
-    let left_out = _mm_or_si128(_mm_or_si128(quotes, angles), _mm_or_si128(slants, others));
-    mask(_mm_or_si128(_mm_or_si128(left_out, high), is_not(visible)))
+fn plain_host(bytes: __m128i) -> __m128i {
+    _mm_or_si128(alphanumeric(bytes), between(bytes, b'-', b'.'))
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn is_not(bytes: __m128i) -> __m128i {
-    _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0))
-}
-
-/// Bytes that are neither letter, digit, nor one of `- . / _`.
-#[inline(always)]
-pub(crate) fn not_plain_path(block: &Block) -> u32 {
-    // SAFETY: this module is compiled only where the whole target has SSE2.
-    unsafe { sse2_not_plain_path(block) }
+fn not_value(bytes: __m128i) -> __m128i {
+    let control = _mm_andnot_si128(is(bytes, b'\t'), between(bytes, 0, 0x1f));
+    _mm_or_si128(control, is(bytes, 0x7f))
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn sse2_not_plain_path(block: &Block) -> u32 {
-    let block = load(block);
-    let marks = _mm_or_si128(is_between(block, b'-', b'9'), is(block, b'_'));
-    !mask(_mm_or_si128(marks, is_letter(block))) & 0xffff
-}
-
-/// Bytes that are neither letter, digit, `.` nor `-`; bytes that are `:`; bytes that are no digit.
-#[inline(always)]
-pub(crate) fn not_plain_host(block: &Block) -> (u32, u32, u32) {
-    // SAFETY: this module is compiled only where the whole target has SSE2.
-    unsafe { sse2_not_plain_host(block) }
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn sse2_not_plain_host(block: &Block) -> (u32, u32, u32) {
-    let block = load(block);
-    let digit = is_between(block, b'0', b'9');
-    let mark = is_between(block, b'-', b'.');
-    let plain = _mm_or_si128(_mm_or_si128(digit, mark), is_letter(block));
-    (!mask(plain) & 0xffff, mask(is(block, b':')), !mask(digit) & 0xffff)
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn is_letter(block: __m128i) -> __m128i {
-    is_between(_mm_or_si128(block, _mm_set1_epi8(0x20)), b'a', b'z')
+fn not_path(bytes: __m128i) -> __m128i {
+    // As signed numbers, 0x80 and above are negative.
+    let invisible = _mm_cmpgt_epi8(_mm_set1_epi8(0x21), bytes);
+    let high = _mm_cmpgt_epi8(bytes, _mm_set1_epi8(b'z' as i8));
+    any([
+        invisible,
+        _mm_andnot_si128(is(bytes, b'~'), high),
+        is_without(bytes, 1, b'"'),  // " #
+        is_without(bytes, 2, b'<'),  // < >
+        is_without(bytes, 2, b'\\'), // \ ^
+        is(bytes, b'`'),
+        is(bytes, b'?'),
+    ])
 }

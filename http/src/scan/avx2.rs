@@ -1,0 +1,224 @@
+//! Halves by AVX2 (Intel since 2013, AMD since 2015).
+//!
+//! A class of ASCII bytes is two tables of sixteen entries, asked by PSHUFB for 32 bytes at once. A
+//! byte is in row `byte >> 4` and column `byte & 15`; the six rows that have members have a bit each:
+//!
+//! ```text
+//! rows[byte >> 4]      the bit of its row
+//! columns[byte & 15]   the bits of the rows in which this column is a member
+//! both & ≠ 0           a member
+//! ```
+//!
+//! PSHUFB gives 0 for bytes from 0x80 on, which are members of none of these classes.
+
+#![allow(unsafe_code, reason = "vector instructions")]
+
+use std::arch::x86_64::{
+    __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_andnot_si256, _mm256_broadcastsi128_si256,
+    _mm256_cmpeq_epi8, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_min_epu8,
+    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
+    _mm256_shuffle_epi8, _mm256_srli_epi16,
+};
+
+use super::block::{HALF_BYTES, Half, Scanner, count_examined};
+use super::dispatch::Task;
+use super::{VALUE, is};
+
+const QUARTER_BYTES: usize = 16;
+
+/// Proof that the processor has AVX2, BMI1, BMI2 and LZCNT.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    /// That proof, if it has.
+    pub(crate) fn detect() -> Option<Self> {
+        let there = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt");
+        there.then_some(Avx2(()))
+    }
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+#[inline(never)]
+fn enter<T: Task>(scanner: Avx2, task: T) -> T::Output {
+    task.run(scanner)
+}
+
+/// A block as two halves. In the last block of the bytes they overlap: what both see is the same in
+/// both.
+#[derive(Copy, Clone)]
+pub(crate) struct Halves {
+    low: __m256i,
+    high: __m256i,
+    /// How many bytes `high` begins behind `low`.
+    distance: u32,
+    /// How many bytes of `low` come before the block.
+    before: u32,
+    /// The bits beyond the end.
+    beyond: u64,
+}
+
+impl Scanner for Avx2 {
+    type Block = Halves;
+
+    #[inline(always)]
+    fn load(self, bytes: &[u8], at: usize) -> Halves {
+        count_examined(bytes, at);
+        let rest = bytes.get(at..).unwrap_or(&[]);
+        // SAFETY: `self` exists, so the processor has these instructions.
+        unsafe {
+            match (rest.first_chunk(), rest.get(HALF_BYTES..).and_then(<[u8]>::first_chunk)) {
+                (Some(low), Some(high)) => whole(low, high),
+                _ => last(bytes, rest),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn outside<const CLASS: u8>(self, block: Halves) -> u64 {
+        let Halves { low, high, distance, before, beyond } = block;
+        // SAFETY: as above.
+        let (low, high) = unsafe { (outside::<CLASS>(low), outside::<CLASS>(high)) };
+        (u64::from(low) | u64::from(high) << distance) >> before | beyond
+    }
+
+    #[inline(always)]
+    fn same_folded(self, half: &Half, text: &Half) -> u32 {
+        // SAFETY: as above.
+        unsafe { same_folded(half, text) }
+    }
+
+    #[inline(always)]
+    fn enter<T: Task>(self, task: T) -> T::Output {
+        // SAFETY: as above.
+        unsafe { enter(self, task) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn whole(low: &Half, high: &Half) -> Halves {
+    Halves { low: load(low), high: load(high), distance: HALF_BYTES as u32, before: 0, beyond: 0 }
+}
+
+/// `rest`, fewer than 64 bytes, which `bytes` ends with.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn last(bytes: &[u8], rest: &[u8]) -> Halves {
+    let beyond = !0 << rest.len();
+    if let (Some(low), Some(high)) = (rest.first_chunk(), rest.last_chunk()) {
+        let distance = (rest.len() - HALF_BYTES) as u32;
+        return Halves { low: load(low), high: load(high), distance, before: 0, beyond };
+    }
+    if let (Some(low), Some(high)) = (rest.first_chunk(), rest.last_chunk()) {
+        let (low, high) = (load_quarter(low), load_quarter(high));
+        let distance = (rest.len() - QUARTER_BYTES) as u32;
+        return Halves { low, high, distance, before: 0, beyond };
+    }
+    let (low, before) = match bytes.last_chunk() {
+        Some(last) => (load_quarter(last), (QUARTER_BYTES - rest.len()) as u32),
+        None => (load_quarter(&padded(rest)), 0),
+    };
+    Halves { low, high: low, distance: 0, before, beyond }
+}
+
+/// Fewer bytes than any request has.
+#[cold]
+fn padded(rest: &[u8]) -> [u8; QUARTER_BYTES] {
+    let mut quarter = [0; QUARTER_BYTES];
+    for (to, from) in quarter.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    quarter
+}
+
+/// A class as rows and columns.
+struct Class {
+    rows: [u8; 16],
+    columns: [u8; 16],
+}
+
+impl Class {
+    const fn of(class: u8) -> Class {
+        let mut tables = Class { rows: [0; 16], columns: [0; 16] };
+        let mut byte = 0;
+        while byte < 256 && class != VALUE {
+            if is(byte as u8, class) {
+                assert!(byte >= 0x20 && byte < 0x80, "only rows 2 to 7 have a bit");
+                let row = 1 << (byte / 16 - 2);
+                tables.rows[byte / 16] = row;
+                tables.columns[byte % 16] |= row;
+            }
+            byte += 1;
+        }
+        tables
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(half: &Half) -> __m256i {
+    // SAFETY: 32 readable bytes; this load asks for no alignment.
+    unsafe { _mm256_loadu_si256(half.as_ptr().cast()) }
+}
+
+/// Sixteen bytes, and sixteen that are in every class.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_quarter(quarter: &[u8; QUARTER_BYTES]) -> __m256i {
+    // SAFETY: 16 readable bytes; this load asks for no alignment.
+    let low = unsafe { _mm_loadu_si128(quarter.as_ptr().cast()) };
+    _mm256_inserti128_si256::<0>(_mm256_set1_epi8(b'0' as i8), low)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn table(entries: &[u8; 16]) -> __m256i {
+    // SAFETY: 16 readable bytes; this load asks for no alignment.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(entries.as_ptr().cast()) })
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn mask(bytes: __m256i) -> u32 {
+    _mm256_movemask_epi8(bytes) as u32
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn equal(bytes: __m256i, byte: u8) -> __m256i {
+    _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8))
+}
+
+/// The bytes that are not of that class.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn outside<const CLASS: u8>(bytes: __m256i) -> u32 {
+    if CLASS == VALUE {
+        return not_value(bytes);
+    }
+    let class = &const { Class::of(CLASS) };
+    let row = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(15));
+    let row = _mm256_shuffle_epi8(table(&class.rows), row);
+    let column = _mm256_shuffle_epi8(table(&class.columns), bytes);
+    mask(_mm256_cmpeq_epi8(_mm256_and_si256(row, column), _mm256_setzero_si256()))
+}
+
+/// The same for VALUE, which has too many rows for tables.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn not_value(bytes: __m256i) -> u32 {
+    let low = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
+    let control = _mm256_andnot_si256(equal(bytes, b'\t'), low);
+    mask(_mm256_or_si256(control, equal(bytes, 0x7f)))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn same_folded(half: &Half, text: &Half) -> u32 {
+    let folded = _mm256_or_si256(load(half), _mm256_set1_epi8(0x20));
+    mask(_mm256_cmpeq_epi8(folded, load(text)))
+}

@@ -1,0 +1,271 @@
+//! Blocks: the bytes of a head as bits, sixty-four at a time.
+//!
+//! Searching for one delimiter after another costs the latency of a search each. So a block is
+//! classified as a whole, into one bit a byte, and the parser walks from bit to bit:
+//!
+//! ```text
+//! block      a  c  c  e  p  t  :     *  /  *  ␍  ␊  …
+//! not token  0  0  0  0  0  0  1  1  0  1  0  1  1        the name ends at the lowest of these,
+//! not value  0  0  0  0  0  0  0  0  0  0  0  1  1        the value at the lowest from there on
+//! ```
+//!
+//! A [`Scanner`] classifies; there is one for each set of instructions. All say the same, byte for
+//! byte: the tests of [`scan`](super) hold them against the table. A [`Cursor`] walks: forward only,
+//! and each byte is in one block.
+//!
+//! What lies beyond the last byte counts as NUL, which is in no class. So every run has an end: at
+//! `bytes.len()` when the bytes have run out.
+
+use super::dispatch::Task;
+use super::{PATH, PLAIN_HOST, TOKEN, VALUE};
+
+pub(crate) const BLOCK_BYTES: usize = 64;
+
+/// Half a block, which ends with a field name.
+pub(crate) type Half = [u8; HALF_BYTES];
+pub(crate) const HALF_BYTES: usize = 32;
+
+/// Classifies blocks. A value of such a type exists only where the processor has what it needs.
+pub(crate) trait Scanner: Copy {
+    /// 64 bytes, in registers if there are such.
+    type Block: Copy;
+
+    /// The block at `at`.
+    fn load(self, bytes: &[u8], at: usize) -> Self::Block;
+
+    /// The bytes that are not of that class, bit n for byte n.
+    fn outside<const CLASS: u8>(self, block: Self::Block) -> u64;
+
+    /// The bytes that equal those of `text` once 0x20 is set in them, which folds letters.
+    fn same_folded(self, half: &Half, text: &Half) -> u32;
+
+    /// Runs `task` in a function of its own, compiled for this scanner.
+    fn enter<T: Task>(self, task: T) -> T::Output;
+}
+
+/// A walk over the lines of a head, from a place in it on.
+///
+/// Where a line ends follows from the bits of `not_value` alone, by clearing the lowest again and
+/// again, and not from where its name ends: so the processor, which works far ahead of what it has
+/// made sure of, need not wait for one line to be understood before it begins with the next.
+#[derive(Copy, Clone)]
+pub(crate) struct Cursor<'a, S> {
+    scanner: S,
+    bytes: &'a [u8],
+    /// Where the block begins that the others are about.
+    base: usize,
+    not_token: u64,
+    /// Of those bytes that have not been passed.
+    not_value: u64,
+}
+
+impl<'a, S: Scanner> Cursor<'a, S> {
+    /// From `at` on.
+    #[inline(always)]
+    pub(crate) fn new(scanner: S, bytes: &'a [u8], at: usize) -> Self {
+        let block = scanner.load(bytes, at);
+        Self::in_block(scanner, bytes, at, block)
+    }
+
+    #[inline(always)]
+    fn in_block(scanner: S, bytes: &'a [u8], base: usize, block: S::Block) -> Self {
+        let not_token = scanner.outside::<TOKEN>(block);
+        Cursor { scanner, bytes, base, not_token, not_value: scanner.outside::<VALUE>(block) }
+    }
+
+    /// Goes on behind a line of values only that ends before `at`, in CRLF. Gives `at`, most often
+    /// without having waited for it.
+    #[inline(always)]
+    pub(crate) fn pass_line(&mut self, at: usize) -> usize {
+        let behind = self.base + self.not_value.trailing_zeros() as usize + 2;
+        if behind != at {
+            *self = Self::new(self.scanner, self.bytes, at);
+            return at;
+        }
+        self.pass();
+        behind
+    }
+
+    /// Two bits: CR and LF. When they are not those, or LF is in the next block, nobody asks on.
+    #[inline(always)]
+    fn pass(&mut self) {
+        self.not_value &= self.not_value.wrapping_sub(1);
+        self.not_value &= self.not_value.wrapping_sub(1);
+    }
+
+    /// Where the field name ends that begins at `from`: the first byte that is not of class TOKEN.
+    /// `from` is not before what was asked for last.
+    #[inline(always)]
+    pub(crate) fn name_end(&mut self, from: usize) -> usize {
+        self.find(from, |cursor| cursor.not_token)
+    }
+
+    /// Where the field content ends that begins at `from`: the first byte that is not of class VALUE.
+    /// `from` is not before what was asked for last.
+    #[inline(always)]
+    pub(crate) fn value_end(&mut self, from: usize) -> usize {
+        self.find(from, |cursor| cursor.not_value)
+    }
+
+    #[inline(always)]
+    fn find(&mut self, mut from: usize, ends: impl Fn(&Self) -> u64) -> usize {
+        loop {
+            let offset = from - self.base;
+            if offset < BLOCK_BYTES {
+                let ends = ends(self) >> offset;
+                if ends != 0 {
+                    return from + ends.trailing_zeros() as usize;
+                }
+                from = self.base + BLOCK_BYTES;
+            }
+            *self = Self::new(self.scanner, self.bytes, from);
+        }
+    }
+
+    /// The same as [`value_end`](Cursor::value_end) behind a name that was found to end in a colon,
+    /// when all lines before it have been passed. This one is passed, too.
+    #[inline(always)]
+    pub(crate) fn line_end(&mut self) -> usize {
+        // Values are long: names are not looked for before this one has ended.
+        while self.not_value == 0 {
+            self.base += BLOCK_BYTES;
+            let block = self.scanner.load(self.bytes, self.base);
+            self.not_value = self.scanner.outside::<VALUE>(block);
+            if self.not_value != 0 {
+                self.not_token = self.scanner.outside::<TOKEN>(block);
+            }
+        }
+        let end = self.base + self.not_value.trailing_zeros() as usize;
+        self.pass();
+        end
+    }
+}
+
+/// What the request line and `Host` need to know of the first block, in which they mostly are.
+pub(crate) struct Start<'a, S> {
+    scanner: S,
+    bytes: &'a [u8],
+    not_path: u64,
+    not_plain_host: u64,
+}
+
+impl<'a, S: Scanner> Start<'a, S> {
+    /// With a walk over the lines: they share the block.
+    #[inline(always)]
+    pub(crate) fn new(scanner: S, bytes: &'a [u8]) -> (Self, Cursor<'a, S>) {
+        let block = scanner.load(bytes, 0);
+        let not_path = scanner.outside::<PATH>(block);
+        let not_plain_host = scanner.outside::<PLAIN_HOST>(block);
+        let cursor = Cursor::in_block(scanner, bytes, 0, block);
+        (Start { scanner, bytes, not_path, not_plain_host }, cursor)
+    }
+
+    /// Where the path ends that begins at `from`: the first byte that is not of class PATH.
+    #[inline(always)]
+    pub(crate) fn path_end(&self, from: usize) -> usize {
+        let ends = self.not_path.checked_shr(from as u32).unwrap_or(0);
+        if ends != 0 {
+            return from + ends.trailing_zeros() as usize;
+        }
+        self.scanner.enter(LongPath { bytes: self.bytes, from: from.max(BLOCK_BYTES) })
+    }
+
+    /// Whether the `len` bytes at `start` are a host of letters, digits, dots and hyphens with an
+    /// optional port: what nearly every `Host` is. `false` says nothing: look closer.
+    #[inline(always)]
+    pub(crate) fn is_plain_host(&self, start: usize, len: usize) -> bool {
+        let odd = match self.not_plain_host.checked_shr(start as u32) {
+            Some(odd) if start + len <= BLOCK_BYTES => odd,
+            _ => self.late_host(start, len),
+        };
+        let first_odd = odd.trailing_zeros() as usize;
+        if first_odd >= len {
+            // Of 64 plain bytes, the rest has not been looked at.
+            return len != 0 && len <= BLOCK_BYTES;
+        }
+        let port = self.bytes.get(start + first_odd..start + len);
+        first_odd != 0 && port.is_some_and(is_colon_port)
+    }
+
+    fn late_host(&self, start: usize, len: usize) -> u64 {
+        let bytes = self.bytes.get(..start + len).unwrap_or(&[]);
+        self.scanner.enter(LateHost { bytes, start })
+    }
+}
+
+/// `":" *DIGIT`
+#[inline(always)]
+fn is_colon_port(text: &[u8]) -> bool {
+    let [b':', digits @ ..] = text else { return false };
+    digits.iter().all(u8::is_ascii_digit)
+}
+
+/// A host beyond the first block: the bytes that it is not plain at, from its first one on.
+struct LateHost<'a> {
+    bytes: &'a [u8],
+    start: usize,
+}
+
+impl Task for LateHost<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<S: Scanner>(self, scanner: S) -> u64 {
+        scanner.outside::<PLAIN_HOST>(scanner.load(self.bytes, self.start))
+    }
+}
+
+/// A path beyond the first block.
+struct LongPath<'a> {
+    bytes: &'a [u8],
+    from: usize,
+}
+
+impl Task for LongPath<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Scanner>(self, scanner: S) -> usize {
+        let LongPath { bytes, mut from } = self;
+        loop {
+            let ends = scanner.outside::<PATH>(scanner.load(bytes, from));
+            if ends != 0 {
+                return from + ends.trailing_zeros() as usize;
+            }
+            from += BLOCK_BYTES;
+        }
+    }
+}
+
+/// A block for scanners that classify sixteen bytes at a time, or fewer: a copy, zeros behind the
+/// end.
+pub(super) fn copied(bytes: &[u8], at: usize) -> [u8; BLOCK_BYTES] {
+    count_examined(bytes, at);
+    let rest = bytes.get(at..).unwrap_or(&[]);
+    if let Some(block) = rest.first_chunk() {
+        return *block;
+    }
+    let mut block = [0; BLOCK_BYTES];
+    block[..rest.len()].copy_from_slice(rest);
+    block
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Bytes that scanners and loops have looked at.
+    pub(crate) static EXAMINED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts what a block at `at` looks at.
+#[inline(always)]
+pub(super) fn count_examined(_bytes: &[u8], _at: usize) {
+    #[cfg(test)]
+    add_examined(_bytes.len().saturating_sub(_at).min(BLOCK_BYTES));
+}
+
+/// Counts bytes that a loop has looked at.
+#[inline(always)]
+pub(crate) fn add_examined(_count: usize) {
+    #[cfg(test)]
+    EXAMINED.set(EXAMINED.get() + _count);
+}

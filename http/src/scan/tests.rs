@@ -1,0 +1,244 @@
+//! Every scanner against the table.
+
+use super::block::{BLOCK_BYTES, Cursor, HALF_BYTES, Half, Scanner};
+use super::dispatch::{Isa, Task};
+use super::*;
+use proptest::prelude::*;
+
+/// What a scanner says of a block.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    not_token: u64,
+    not_value: u64,
+    not_path: u64,
+    not_plain_host: u64,
+}
+
+struct Look<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Task for Look<'_> {
+    type Output = Seen;
+
+    #[inline(always)]
+    fn run<S: Scanner>(self, scanner: S) -> Seen {
+        let block = scanner.load(self.bytes, self.at);
+        Seen {
+            not_token: scanner.outside::<TOKEN>(block),
+            not_value: scanner.outside::<VALUE>(block),
+            not_path: scanner.outside::<PATH>(block),
+            not_plain_host: scanner.outside::<PLAIN_HOST>(block),
+        }
+    }
+}
+
+/// The naive oracle: one byte after the other, by the table.
+fn naive(bytes: &[u8], at: usize) -> Seen {
+    let outside = |class| {
+        let byte = |n: usize| bytes.get(at + n).copied().unwrap_or(0);
+        (0..BLOCK_BYTES).fold(0, |mask, n| mask | u64::from(!is(byte(n), class)) << n)
+    };
+    Seen {
+        not_token: outside(TOKEN),
+        not_value: outside(VALUE),
+        not_path: outside(PATH),
+        not_plain_host: outside(PLAIN_HOST),
+    }
+}
+
+fn check(bytes: &[u8], at: usize) {
+    for isa in Isa::all() {
+        assert_eq!(isa.run(Look { bytes, at }), naive(bytes, at), "{isa:?} at {at} of {bytes:?}");
+    }
+}
+
+#[test]
+fn the_best_of_this_processor_is_among_all() {
+    let best = std::mem::discriminant(&Isa::detect());
+    assert!(Isa::all().iter().any(|isa| std::mem::discriminant(isa) == best));
+}
+
+#[test]
+fn every_byte_is_classified_at_every_place() {
+    for place in 0..BLOCK_BYTES {
+        for byte in 0..=255u8 {
+            let mut block = [b'a'; BLOCK_BYTES];
+            block[place] = byte;
+            check(&block, 0);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_length_is_read_to_its_end_and_no_further() {
+    let mut page = protected::Page::new();
+    for len in 0..=3 * BLOCK_BYTES {
+        for byte in [b'a', b' ', b':', 0, 0x7f, 0x80, b'\r'] {
+            let bytes = page.last(len);
+            bytes.fill(byte);
+            for at in 0..=len {
+                check(bytes, at);
+            }
+        }
+    }
+}
+
+struct SameFolded<'a>(&'a Half, &'a Half);
+
+impl Task for SameFolded<'_> {
+    type Output = u32;
+
+    #[inline(always)]
+    fn run<S: Scanner>(self, scanner: S) -> u32 {
+        scanner.same_folded(self.0, self.1)
+    }
+}
+
+/// Walks as the parser does, and as the reader of cut heads does.
+struct Walk<'a>(&'a [u8]);
+
+impl Task for Walk<'_> {
+    type Output = Vec<(usize, usize)>;
+
+    #[inline(always)]
+    fn run<S: Scanner>(self, scanner: S) -> Vec<(usize, usize)> {
+        let bytes = self.0;
+        let (mut cursor, mut at) = (Cursor::new(scanner, bytes, 0), 0);
+        let mut lines = Vec::new();
+        while at < bytes.len() {
+            let name_end = cursor.name_end(at);
+            if bytes.get(name_end) != Some(&b':') {
+                break;
+            }
+            let end = cursor.line_end();
+            lines.push((name_end, end));
+            if bytes.get(end..end + 2) != Some(b"\r\n") {
+                break;
+            }
+            at = end + 2;
+        }
+        lines
+    }
+}
+
+fn naive_walk(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let (mut lines, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let name_end = class_end(bytes, at, TOKEN);
+        if bytes.get(name_end) != Some(&b':') {
+            break;
+        }
+        let end = class_end(bytes, name_end, VALUE);
+        lines.push((name_end, end));
+        if bytes.get(end..end + 2) != Some(b"\r\n") {
+            break;
+        }
+        at = end + 2;
+    }
+    lines
+}
+
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    (1..70usize, 0..200usize, any::<Option<u8>>()).prop_map(|(name, value, odd)| {
+        let mut line = vec![b'n'; name];
+        line.push(b':');
+        line.resize(line.len() + value, b'v');
+        line.extend(odd.filter(|byte| *byte % 16 == 0));
+        line.extend_from_slice(b"\r\n");
+        line
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_classified(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        at in 0..200usize,
+    ) {
+        check(&bytes, at.min(bytes.len()));
+    }
+
+    #[test]
+    fn names_are_compared_as_the_naive_loop_does(
+        half in proptest::collection::vec(any::<u8>(), HALF_BYTES),
+        changes in proptest::collection::vec(any::<u8>(), HALF_BYTES),
+    ) {
+        let half: Half = half.try_into().unwrap();
+        let text: Half = std::array::from_fn(|n| if changes[n] < 8 { changes[n] } else { half[n] | 0x20 });
+        let naive = (0..HALF_BYTES)
+            .fold(0, |mask, n| mask | u32::from(half[n] | 0x20 == text[n]) << n);
+        for isa in Isa::all() {
+            prop_assert_eq!(isa.run(SameFolded(&half, &text)), naive, "{:?}", isa);
+        }
+    }
+
+    #[test]
+    fn lines_end_where_the_naive_loop_says(
+        lines in proptest::collection::vec(line(), 0..8),
+        cut in any::<proptest::sample::Index>(),
+    ) {
+        let mut bytes = lines.concat();
+        bytes.truncate(cut.index(bytes.len() + 1));
+        for isa in Isa::all() {
+            let mut walked = isa.run(Walk(&bytes));
+            // Beyond the end there is nothing to tell apart.
+            for (_, end) in &mut walked {
+                *end = (*end).min(bytes.len());
+            }
+            prop_assert_eq!(walked, naive_walk(&bytes), "{:?}", isa);
+        }
+    }
+
+    #[test]
+    fn a_value_ends_where_the_naive_loop_says(
+        bytes in proptest::collection::vec(
+            prop_oneof![12 => Just(b'a'), 2 => Just(b' '), 1 => any::<u8>()], 0..200),
+        from in 0..200usize,
+    ) {
+        let from = from.min(bytes.len());
+        prop_assert_eq!(value_end(&bytes, from), class_end(&bytes, from, VALUE));
+    }
+}
+
+/// Bytes right before a page that must not be touched: reading one too far faults.
+#[cfg(target_os = "linux")]
+mod protected {
+    #![allow(unsafe_code, reason = "a page is protected")]
+
+    const PAGE_BYTES: usize = 4096;
+
+    /// A page that can be used, and one behind it that cannot.
+    pub struct Page(*mut u8);
+
+    impl Page {
+        pub fn new() -> Page {
+            let (usable, flags) =
+                (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            // SAFETY: a new mapping, of which the second half is made inaccessible.
+            unsafe {
+                let pages = libc::mmap(std::ptr::null_mut(), 2 * PAGE_BYTES, usable, flags, -1, 0);
+                assert_ne!(pages, libc::MAP_FAILED);
+                let behind = pages.byte_add(PAGE_BYTES);
+                assert_eq!(libc::mprotect(behind, PAGE_BYTES, libc::PROT_NONE), 0);
+                Page(pages.cast())
+            }
+        }
+
+        /// Its last `len` bytes.
+        pub fn last(&mut self, len: usize) -> &mut [u8] {
+            assert!(len <= PAGE_BYTES);
+            // SAFETY: they are in the usable page, which lives as long as `self`.
+            unsafe { std::slice::from_raw_parts_mut(self.0.add(PAGE_BYTES - len), len) }
+        }
+    }
+
+    impl Drop for Page {
+        fn drop(&mut self) {
+            // SAFETY: the mapping that `new` has made; nothing borrows from it any more.
+            unsafe { libc::munmap(self.0.cast(), 2 * PAGE_BYTES) };
+        }
+    }
+}
