@@ -32,7 +32,7 @@ const HELD: u64 = 0;
 /// The word's value once it was taken.
 const TAKEN: u64 = 1;
 /// The least stamp.
-pub const STAMP_MIN: u64 = 2;
+const STAMP_MIN: u64 = 2;
 
 struct Shared<T> {
     word: AtomicU64,
@@ -71,8 +71,7 @@ pub struct Taker<T> {
 }
 
 impl<T: Send> Holder<T> {
-    /// Puts `value` down. `stamp` tells the taker since when it lies there; it is at least
-    /// [`STAMP_MIN`], or is taken to be.
+    /// Puts `value` down. `stamp` tells the taker since when it lies there; 0 and 1 count as 2.
     #[inline]
     pub fn put_down(self, value: T, stamp: u64) -> Down<T> {
         let stamp = stamp.max(STAMP_MIN);

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
 
-use reactor::lease::{STAMP_MIN, lease};
+use reactor::lease::lease;
 use reactor::process::{self, Priority};
 use reactor::sleep::parker;
 use reactor::{Doorbell, EventLoop};
@@ -19,6 +19,10 @@ use super::worker::{Recruit, Resignation, Resignations};
 use crate::app::App;
 use crate::counters::Census;
 use crate::options::Options;
+
+/// The stamp of ends that wait for their thread to start: later than any time, for it is no job that
+/// could take too long.
+const STARTING: u64 = u64::MAX;
 
 /// What it takes to start a thread.
 pub(super) struct Hiring<A: App> {
@@ -94,7 +98,7 @@ impl<A: App> Hiring<A> {
             epoch: self.epoch,
         };
         // By the lease, so that they are not lost should there be no thread.
-        let down = holder.put_down(ends, STAMP_MIN);
+        let down = holder.put_down(ends, STARTING);
         let habits = self.habits(place.index + 1);
         let thread = thread::Builder::new().name(format!("worker {}", place.index));
         let started = thread.spawn(move || {
@@ -102,7 +106,7 @@ impl<A: App> Hiring<A> {
             recruit.work(down);
         });
         if let Err(error) = started {
-            if let Some(ends) = taker.take(STAMP_MIN) {
+            if let Some(ends) = taker.take(STARTING) {
                 place.vacate(ends);
             }
             return Err(error);

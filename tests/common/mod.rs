@@ -14,10 +14,12 @@
 #![allow(dead_code)]
 
 pub mod client;
+pub mod inside;
 pub mod observe;
 pub mod os;
 pub mod server;
 pub mod site;
+pub mod stubborn;
 
 use std::time::{Duration, Instant};
 

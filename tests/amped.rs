@@ -1,0 +1,280 @@
+//! AMPED: what the loop and its workers owe to each other's clients.
+//!
+//! The application is the tests' own ([`Stubborn`]): its work ends when the test lets it. So nothing
+//! here depends on how long anything takes.
+
+mod common;
+
+use common::inside::Inside;
+use common::stubborn::{Gate, Stubborn};
+use common::{Client, Random, get, observe, post, request, until};
+
+fn start(arguments: &[&str]) -> (Inside, Gate) {
+    let gate = Gate::default();
+    (Inside::start("amped", Stubborn(gate.clone()), arguments), gate)
+}
+
+/// Clients that have each sent a request.
+fn ask(server: &Inside, targets: impl IntoIterator<Item = String>) -> Vec<Client> {
+    let ask = |target: String| {
+        let mut client = server.connect();
+        client.send(&get(&target));
+        client
+    };
+    targets.into_iter().map(ask).collect()
+}
+
+fn blocks(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|i| format!("/block?{i}"))
+}
+
+/// All that jobs and connections had is back: the loop has its own two buffers.
+#[track_caller]
+fn expect_all_back(server: &Inside) {
+    server.until_counter("buffers_large_used", 2);
+    server.until_counter("buffers_small_used", 0);
+    server.until_counter("body_bytes_held", 0);
+    until("no job is out", || server.census.workers().all(|place| place.jobs.get() == 0));
+}
+
+#[test]
+fn light_requests_are_answered_while_all_workers_are_busy() {
+    let (server, gate) = start(&["--workers", "2"]);
+    let mut busy = ask(&server, blocks(2));
+    gate.until_waiting(2);
+    let mut client = server.connect();
+    for _ in 0..100 {
+        assert_eq!(client.get("/light").text(), "/light");
+    }
+    assert!(!busy.iter().any(Client::has_answer));
+    gate.open();
+    for (i, client) in busy.iter_mut().enumerate() {
+        assert_eq!(client.response().text(), format!("/block?{i}"));
+        assert_eq!(client.get("/light").status, 200, "the connection goes on");
+    }
+    expect_all_back(&server);
+}
+
+#[test]
+fn work_goes_to_the_worker_with_the_least() {
+    let (server, gate) = start(&["--workers", "3"]);
+    let mut busy = ask(&server, blocks(2));
+    gate.until_waiting(2);
+    // With a ring of 256 each, nothing but the count keeps these from the busy ones.
+    for i in 0..50 {
+        let target = format!("/work?{i}");
+        assert_eq!(server.connect().get(&target).text(), target);
+    }
+    gate.open();
+    busy.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
+}
+
+#[test]
+fn work_that_panics_is_a_500_and_what_was_queued_behind_it_is_served() {
+    let (server, gate) = start(&["--workers", "1"]);
+    let mut first = ask(&server, blocks(1));
+    gate.until_waiting(1);
+    let targets = (0..9).map(|i| match i % 3 {
+        0 => "/panic".to_owned(),
+        _ => format!("/work?{i}"),
+    });
+    let mut queued = ask(&server, targets);
+    gate.open();
+    assert_eq!(first[0].response().status, 200);
+    for (i, client) in queued.iter_mut().enumerate() {
+        let answer = client.response();
+        assert_eq!(answer.status, if i % 3 == 0 { 500 } else { 200 }, "{answer:?}");
+        assert_eq!(client.get("/work?again").status, 200, "the connection goes on");
+    }
+    assert_eq!(server.counter("worker_panics"), 3);
+    expect_all_back(&server);
+}
+
+#[test]
+fn a_stuck_workers_client_gets_503_and_a_substitute_does_the_rest() {
+    let (server, gate) = start(&["--workers", "1", "--work-timeout", "200ms"]);
+    let mut stuck = ask(&server, blocks(1)).remove(0);
+    gate.until_waiting(1);
+    let mut queued = ask(&server, (0..5).map(|i| format!("/work?{i}")));
+    let answer = stuck.response();
+    assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")), "{answer:?}");
+    stuck.expect_close();
+    for (i, client) in queued.iter_mut().enumerate() {
+        assert_eq!(client.response().text(), format!("/work?{i}"));
+    }
+    assert_eq!(server.counter("work_timeouts"), 1);
+    assert_eq!(server.counter("workers_substituted"), 1);
+    server.until_counter("workers_stuck", 1);
+    gate.open();
+    server.until_counter("workers_stuck", 0);
+    expect_all_back(&server);
+    // Its result was dropped: nobody got it.
+    assert_eq!(server.connect().get("/work?after").text(), "/work?after");
+}
+
+#[test]
+fn with_everybody_stuck_clients_get_503_and_when_nobody_is_the_rest_is_served() {
+    let (server, gate) = start(&["--workers", "2", "--work-timeout", "100ms"]);
+    // Two workers, their two substitutes, and one in each queue that nobody is left for.
+    let mut stuck = ask(&server, blocks(4));
+    for client in &mut stuck {
+        let answer = client.response();
+        assert_eq!((answer.status, answer.closes()), (503, true), "{answer:?}");
+    }
+    server.until_counter("workers_stuck", 4);
+    let mut queued = ask(&server, (0..4).map(|i| format!("/work?{i}")));
+    assert_eq!(server.connect().get("/light").status, 200);
+    assert!(!queued.iter().any(Client::has_answer));
+    gate.open();
+    for (i, client) in queued.iter_mut().enumerate() {
+        assert_eq!(client.response().text(), format!("/work?{i}"));
+    }
+    assert_eq!(server.counter("workers_substituted"), 2);
+    server.until_counter("workers_stuck", 0);
+    expect_all_back(&server);
+}
+
+#[test]
+fn a_client_that_goes_while_its_job_is_out_leaves_nothing_and_its_successor_gets_its_own() {
+    let (server, gate) = start(&["--workers", "2"]);
+    let jobs = || server.census.workers().map(|place| place.jobs.get()).sum::<u64>();
+    for (i, target) in blocks(20).enumerate() {
+        let mut client = ask(&server, [target]).remove(0);
+        until("its job is out", || jobs() == i as u64 + 1);
+        // Some bytes behind the request, which take a buffer.
+        client.send(&get("/light").repeat(30));
+        client.reset();
+    }
+    server.until_counter("connections_open", 0);
+    // They take the slots of those that have gone.
+    let mut next = ask(&server, (0..20).map(|i| format!("/work?{i}")));
+    assert_eq!(server.connect().get("/light").status, 200);
+    gate.open();
+    for (i, client) in next.iter_mut().enumerate() {
+        assert_eq!(client.response().text(), format!("/work?{i}"));
+    }
+    expect_all_back(&server);
+}
+
+#[test]
+fn a_client_that_has_sent_fin_gets_its_answer() {
+    let (server, gate) = start(&["--workers", "1"]);
+    let mut client = ask(&server, blocks(1)).remove(0);
+    client.half_close();
+    gate.until_waiting(1);
+    gate.open();
+    assert_eq!(client.response().text(), "/block?0");
+    client.expect_close();
+}
+
+#[test]
+fn when_the_rings_are_full_requests_wait_in_order_and_are_not_refused() {
+    let (server, gate) = start(&["--workers", "1", "--ring", "1"]);
+    let mut first = ask(&server, blocks(1));
+    gate.until_waiting(1);
+    let targets: Vec<String> = (0..30).map(|i| format!("/work?{i}")).collect();
+    let mut waiting = Vec::new();
+    for (i, target) in targets.iter().enumerate() {
+        waiting.extend(ask(&server, [target.clone()]));
+        // One is in the ring, the others wait for room in it.
+        server.until_counter("jobs_delayed", i as u64);
+    }
+    assert_eq!(server.connect().get("/light").status, 200);
+    gate.open();
+    for (client, target) in waiting.iter_mut().zip(&targets) {
+        assert_eq!(client.response().text(), target);
+    }
+    assert_eq!(first[0].response().status, 200);
+    assert_eq!(gate.begun()[1..], targets, "in the order in which they came");
+    expect_all_back(&server);
+}
+
+#[test]
+fn one_that_waits_for_room_and_goes_costs_nobody_the_turn() {
+    let (server, gate) = start(&["--workers", "1", "--ring", "1"]);
+    let mut held = ask(&server, blocks(1));
+    gate.until_waiting(1);
+    held.extend(ask(&server, ["/work?queued".to_owned()]));
+    until("it is in the ring", || server.census.workers().all(|place| place.jobs.get() == 2));
+    let mut waiting = ask(&server, (0..9).map(|i| format!("/work?{i}")));
+    server.until_counter("jobs_delayed", 9);
+    for i in [8, 4, 0] {
+        waiting.remove(i).reset();
+    }
+    server.until_counter("connections_open", 2 + 6);
+    gate.open();
+    for (client, i) in waiting.iter_mut().zip([1, 2, 3, 5, 6, 7]) {
+        assert_eq!(client.response().text(), format!("/work?{i}"));
+    }
+    held.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
+    expect_all_back(&server);
+}
+
+#[test]
+fn when_told_to_reject_full_rings_are_a_503_and_the_connection_goes_on() {
+    let (server, gate) = start(&["--workers", "1", "--ring", "1", "--overload", "reject"]);
+    let mut held = ask(&server, blocks(1));
+    gate.until_waiting(1);
+    held.extend(ask(&server, ["/work?queued".to_owned()]));
+    until("it is in the ring", || server.census.workers().all(|place| place.jobs.get() == 2));
+    let mut client = server.connect();
+    for head in [false, true] {
+        let method = if head { "HEAD" } else { "GET" };
+        client.send(&request(method, "/work", &[]));
+        let answer = if head { client.response_to_head() } else { client.response() };
+        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")), "{answer:?}");
+        assert_eq!(client.get("/light").status, 200, "the connection goes on");
+    }
+    assert_eq!(server.counter("jobs_rejected"), 2);
+    gate.open();
+    held.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
+    assert_eq!(client.get("/work").status, 200);
+    expect_all_back(&server);
+}
+
+#[test]
+fn pipelined_work_and_light_requests_are_answered_in_order() {
+    for offload in ["blocking", "all"] {
+        let (server, gate) = start(&["--workers", "2", "--offload", offload]);
+        gate.open();
+        let mut random = Random::new(7);
+        let mut client = server.connect();
+        for _ in 0..20 {
+            let targets: Vec<String> = (0..50)
+                .map(|i| match random.below(3) {
+                    0 => "/light".to_owned(),
+                    1 => format!("/work?{i}"),
+                    _ => format!("/block?{i}"),
+                })
+                .collect();
+            // With bodies, which are discarded, and cut anywhere.
+            let bytes: Vec<u8> = targets
+                .iter()
+                .flat_map(|target| match random.below(4) {
+                    0 => post(target, &[], &vec![b'x'; random.below(5000)]),
+                    _ => get(target),
+                })
+                .collect();
+            for piece in bytes.chunks(1 + random.below(2000)) {
+                client.send(piece);
+            }
+            for target in &targets {
+                assert_eq!(client.response().text(), target, "{offload}");
+            }
+        }
+        expect_all_back(&server);
+    }
+}
+
+#[test]
+fn a_worker_at_rest_and_a_loop_at_rest_wake_each_other() {
+    let (server, gate) = start(&["--workers", "1"]);
+    gate.open();
+    let mut client = server.connect();
+    for i in 0..300 {
+        if i % 30 == 0 {
+            observe::until_at_rest(std::process::id());
+        }
+        assert_eq!(client.get("/work").status, 200);
+    }
+}

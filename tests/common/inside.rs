@@ -1,0 +1,66 @@
+//! A server on a thread of the test's own process, with an application of the test's: so that a test
+//! holds the ends of what the application does. It runs until the process ends.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::thread;
+
+use stampede::App;
+use stampede::counters::{Census, Counters};
+use stampede::models;
+use stampede::options::{Options, Parsed};
+use stampede::server;
+
+use super::{Client, until};
+
+/// A running server.
+pub struct Inside {
+    pub address: SocketAddr,
+    pub census: Census,
+}
+
+impl Inside {
+    /// Runs `app` under the model called so.
+    pub fn start<A: App>(model: &str, app: A, arguments: &[&str]) -> Self {
+        Inside::start_with(model, arguments, |_, _| app)
+    }
+
+    /// The same for an application that is made from options and counters.
+    pub fn start_with<A: App>(
+        model: &str,
+        arguments: &[&str],
+        make: impl FnOnce(&Options, &Census) -> A,
+    ) -> Self {
+        let model = models::by_name::<A>(model).expect("a model");
+        let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
+        let arguments = arguments.into_iter().map(OsString::from);
+        let parsed = Options::from_env_and_args(model.card, arguments, |_: &str| None);
+        let Ok(Parsed::Run(options)) = parsed else { panic!("options that are none") };
+        let listeners = stampede::listen::open(&options).expect("a listener");
+        let address = listeners[0].url.strip_prefix("http://").expect("a TCP address");
+        let address = address.trim_end_matches('/').parse().expect("an address");
+        let census = (model.census)(&options).expect("counters");
+        let app = make(&options, &census);
+        let server = server::Server { name: model.card.name, listeners, census: census.clone() };
+        thread::spawn(move || (model.run)(app, &options, server).expect("a run to the end"));
+        Inside { address, census }
+    }
+
+    /// Connects to it.
+    #[track_caller]
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// What a counter of all slots together is.
+    pub fn counter(&self, name: &str) -> u64 {
+        let found = Counters::DESCRIPTIONS.iter().position(|counter| counter.name == name);
+        self.census.sum()[found.expect("a counter of that name")]
+    }
+
+    /// Waits until a counter has that value.
+    #[track_caller]
+    pub fn until_counter(&self, name: &str, value: u64) {
+        until(&format!("{name} = {value}"), || self.counter(name) == value);
+    }
+}
