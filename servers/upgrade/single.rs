@@ -70,6 +70,11 @@ impl<D: Replaceable> Handler for Single<D> {
         self.driver.timeout(ev, token);
     }
 
+    #[inline(always)]
+    fn has_work(&self) -> bool {
+        self.driver.has_work()
+    }
+
     fn woken(&mut self, ev: &mut EventLoop) {
         self.driver.woken(ev);
     }

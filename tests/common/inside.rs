@@ -10,6 +10,7 @@ use stampede::counters::{Census, Counters};
 use stampede::models;
 use stampede::options::{Options, Parsed};
 use stampede::server;
+use stampede::upgrade::{Inherited, Predecessor};
 
 use super::{Client, until};
 
@@ -36,12 +37,14 @@ impl Inside {
         let arguments = arguments.into_iter().map(OsString::from);
         let parsed = Options::from_env_and_args(model.card, arguments, |_: &str| None);
         let Ok(Parsed::Run(options)) = parsed else { panic!("options that are none") };
-        let listeners = stampede::listen::open(&options).expect("a listener");
+        let mut inherited = Inherited::default();
+        let listeners = stampede::listen::open(&options, 1, &mut inherited).expect("a listener");
         let address = listeners[0].url.strip_prefix("http://").expect("a TCP address");
         let address = address.trim_end_matches('/').parse().expect("an address");
         let census = (model.census)(&options).expect("counters");
         let app = make(&options, &census);
-        let server = server::Server { name: model.card.name, listeners, census: census.clone() };
+        let (name, predecessor) = (model.card.name, Predecessor::default());
+        let server = server::Server { name, listeners, census: census.clone(), predecessor };
         thread::spawn(move || (model.run)(app, &options, server).expect("a run to the end"));
         Inside { address, census }
     }
