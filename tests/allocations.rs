@@ -1,26 +1,21 @@
 //! A warm server allocates nothing for a request: counted by the allocator of a process that
 //! serves.
 //!
-//! The server runs on a thread of this test's own process, because only there can its allocations
-//! be told from anybody else's. It runs until the process ends.
+//! The servers run on threads of this test's own process, because only there can their allocations
+//! be told from anybody else's.
 
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::thread;
 
-use stampede::counters::Census;
 use stampede::models;
-use stampede::options::{Options, Parsed};
-use stampede::server::Server;
 use stampede::site::Site;
-use stampede::upgrade::{Inherited, Predecessor};
+use stampede::{Action, App, BodyPlan, Request, Response, Status};
 
+use common::inside::Inside;
 use common::{Client, get, request};
 
 /// Allocations on threads that serve.
@@ -63,28 +58,47 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Serves `root` on a thread of this process.
-fn serve(root: &Path) -> SocketAddr {
-    let root = root.to_str().expect("UTF-8");
-    let arguments = ["--listen", "127.0.0.1:0", "--demo", "--root", root, "--cache-ttl", "1h"];
-    let arguments = arguments.map(OsString::from);
-    let card = &stampede::models::sped::CARD;
-    let parsed = Options::from_env_and_args(card, arguments, |_: &str| None);
-    let Ok(Parsed::Run(options)) = parsed else { panic!("options that are none") };
-    let listeners =
-        stampede::listen::open(&options, 1, &mut Inherited::default()).expect("a listener");
-    let address = listeners[0].url.strip_prefix("http://").expect("a TCP address");
-    let address = address.trim_end_matches('/').parse().expect("an address");
-    thread::spawn(move || {
-        let census = Census::new(1).expect("counters");
-        let model = models::by_name::<Site>("sped").expect("a model");
-        let site = Site::new(&options, census.clone(), model.card).expect("a site");
+/// The site, on threads that count; and work that allocates nothing itself.
+struct Counted(Site);
+
+impl App for Counted {
+    type Local = <Site as App>::Local;
+
+    fn local(&self, index: usize) -> Self::Local {
+        let local = self.0.local(index);
         SERVES.set(true);
-        let predecessor = Predecessor::default();
-        let server = Server { name: "sped", listeners, census, predecessor };
-        (model.run)(site, &options, server).expect("a run to the end");
-    });
-    address
+        local
+    }
+
+    fn body(&self, local: &mut Self::Local, request: &Request<'_>) -> BodyPlan {
+        self.0.body(local, request)
+    }
+
+    fn handle(
+        &self,
+        local: &mut Self::Local,
+        request: &Request<'_>,
+        response: &mut Response<'_>,
+    ) -> Action {
+        match request.path() {
+            b"/worked" => Action::Work,
+            _ => self.0.handle(local, request, response),
+        }
+    }
+
+    fn work(&self, _: &Request<'_>, response: &mut Response<'_>) {
+        response.start(Status::OK).field("Content-Type", "text/plain").bytes(b"done");
+    }
+}
+
+/// Serves `root` on threads of this process.
+fn serve(model: &str, root: &Path, arguments: &[&str]) -> Inside {
+    let root = root.to_str().expect("UTF-8");
+    let arguments = [&["--demo", "--root", root, "--cache-ttl", "1h"], arguments].concat();
+    Inside::start_with(model, &arguments, |options, census| {
+        let card = models::by_name::<Site>(model).expect("a model").card;
+        Counted(Site::new(options, census.clone(), card).expect("a site"))
+    })
 }
 
 /// Allocations during so many more of the same request, after as many to get warm.
@@ -105,14 +119,9 @@ fn allocations_of(client: &mut Client, request: &[u8], answers: usize) -> u64 {
     ALLOCATIONS.load(Relaxed) - before
 }
 
-/// One test, for there is one counter.
-#[test]
-fn a_warm_server_allocates_nothing_for_a_request() {
-    let root = tempfile::tempdir().expect("a directory");
-    std::fs::write(root.path().join("small.html"), [b'x'; 1024]).expect("a file");
-    std::fs::write(root.path().join("medium.bin"), [b'x'; 60_000]).expect("a file");
-    let address = serve(root.path());
-    let mut client = Client::connect(address);
+/// Checks everything that is to cost none.
+fn check(server: &Inside, name: &str) {
+    let mut client = server.connect();
     let browser = [
         "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101",
         "Accept: text/html,application/xhtml+xml,*/*;q=0.8",
@@ -120,20 +129,36 @@ fn a_warm_server_allocates_nothing_for_a_request() {
         "Accept-Encoding: gzip, deflate, br, zstd",
         "Connection: keep-alive",
     ];
-    let cases: [(&str, Vec<u8>, usize); 6] = [
+    let cases: [(&str, Vec<u8>, usize); 8] = [
         ("/plaintext", get("/plaintext"), 1),
         ("16 pipelined", get("/plaintext").repeat(16), 16),
         ("/json", get("/json"), 1),
         ("a cached file", get("/small.html"), 1),
         ("a larger cached file", get("/medium.bin"), 1),
         ("a browser's request", request("GET", "/small.html", &browser), 1),
+        ("work", get("/worked"), 1),
+        ("work and light requests", [get("/worked"), get("/json")].concat().repeat(8), 16),
     ];
-    for (name, request, answers) in cases {
+    for (case, request, answers) in cases {
         let allocations = allocations_of(&mut client, &request, answers);
-        assert_eq!(allocations, 0, "{name}");
+        assert_eq!(allocations, 0, "{name}: {case}");
     }
+}
+
+/// One test, for there is one counter.
+#[test]
+fn a_warm_server_allocates_nothing_for_a_request() {
+    let root = tempfile::tempdir().expect("a directory");
+    std::fs::write(root.path().join("small.html"), [b'x'; 1024]).expect("a file");
+    std::fs::write(root.path().join("medium.bin"), [b'x'; 60_000]).expect("a file");
+    let one = ["--workers", "1"];
+    let sped = serve("sped", root.path(), &[]);
+    check(&sped, "sped");
+    check(&serve("amped", root.path(), &one), "amped");
+    let all = [&one[..], &["--offload", "all"]].concat();
+    check(&serve("amped", root.path(), &all), "amped, all handed over");
     // The counter does count.
     let before = ALLOCATIONS.load(Relaxed);
-    client.get("/status.json");
+    sped.connect().get("/status.json");
     assert!(ALLOCATIONS.load(Relaxed) > before);
 }
