@@ -14,6 +14,7 @@ mod json;
 mod metrics;
 mod numbers;
 mod page;
+mod workers;
 
 use http::Status;
 
@@ -106,8 +107,12 @@ mod tests {
 
     /// Numbers that are all different.
     pub(super) fn numbers() -> Numbers {
-        let mut numbers =
-            Numbers { values: [0; _], loops: 2, uptime: Duration::from_millis(12_345) };
+        let mut numbers = Numbers {
+            values: [0; _],
+            loops: 2,
+            workers: super::workers::tests::workers(),
+            uptime: Duration::from_millis(12_345),
+        };
         for (i, value) in numbers.values.iter_mut().enumerate() {
             *value = 1_000 + i as u64;
         }

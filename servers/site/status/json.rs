@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::numbers::Numbers;
+use super::workers;
 use crate::counters::Counters;
 use crate::models::Card;
 
@@ -31,7 +32,9 @@ pub(super) fn json(card: &Card, numbers: &Numbers) -> String {
         let comma = if i == 0 { "" } else { "," };
         let _ = write!(text, "{comma}\"{}\":{value}", counter.name);
     }
-    text.push_str("}}\n");
+    text.push_str("},");
+    workers::json(&mut text, &numbers.workers);
+    text.push_str("}\n");
     text
 }
 

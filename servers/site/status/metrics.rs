@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::numbers::Numbers;
+use super::workers;
 use crate::counters::{Counters, Description, Kind};
 use crate::models::Card;
 
@@ -32,6 +33,7 @@ pub(super) fn metrics(card: &Card, numbers: &Numbers) -> String {
     for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers.values) {
         sample(&mut text, counter, value);
     }
+    workers::metrics(&mut text, &numbers.workers);
     text
 }
 
@@ -66,12 +68,14 @@ mod tests {
 
     use super::super::tests::{CARD, numbers};
     use super::*;
+    use crate::counters::BOUNDS_US;
 
     /// Reads the format as strictly as its description allows: HELP, then TYPE, then the samples of
-    /// one name, each name once. Returns type and value by name.
+    /// one name, each once. Returns type and value by name and, of a name that has several, labels.
     fn read(text: &str) -> HashMap<String, (String, f64)> {
         assert!(text.ends_with('\n'), "the last line must end");
         let (mut helped, mut typed, mut samples) = (HashSet::new(), HashMap::new(), HashMap::new());
+        let mut sampled = HashSet::new();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# HELP ") {
                 let (name, help) = rest.split_once(' ').expect(line);
@@ -80,17 +84,26 @@ mod tests {
             } else if let Some(rest) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = rest.split_once(' ').expect(line);
                 assert!(helped.contains(name), "not described: {name}");
-                assert!(["counter", "gauge"].contains(&kind), "{line}");
+                assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
                 let before = typed.insert(name.to_owned(), kind.to_owned());
                 assert!(before.is_none(), "typed twice: {name}");
             } else {
                 let (name, value) = read_sample(line);
-                let kind = typed.get(name).expect("a type before the sample").clone();
-                let before = samples.insert(name.to_owned(), (kind, value));
-                assert!(before.is_none(), "sampled twice: {name}");
+                let family = ["_bucket", "_sum", "_count"].iter().find_map(|part| {
+                    let family = name.strip_suffix(part)?;
+                    typed.get(family).filter(|kind| *kind == "histogram").map(|_| family)
+                });
+                let kind = typed.get(family.unwrap_or(name)).expect("a type before it").clone();
+                sampled.insert(family.unwrap_or(name).to_owned());
+                let key = match line.contains("worker=") {
+                    true => line.rsplit_once(' ').expect(line).0,
+                    false => name,
+                };
+                let before = samples.insert(key.to_owned(), (kind, value));
+                assert!(before.is_none(), "sampled twice: {key}");
             }
         }
-        assert_eq!(samples.len(), helped.len());
+        assert_eq!(sampled, helped);
         samples
     }
 
@@ -133,7 +146,9 @@ mod tests {
     #[test]
     fn the_format_is_valid_and_every_name_is_there_once() {
         let samples = read(&metrics(&CARD, &numbers()));
-        assert_eq!(samples.len(), Counters::DESCRIPTIONS.len() + 3);
+        let of_workers = samples.keys().filter(|name| name.contains("worker=")).count();
+        assert_eq!(of_workers, 2 * (1 + 2 * (BOUNDS_US.len() + 3)));
+        assert_eq!(samples.len() - of_workers, Counters::DESCRIPTIONS.len() + 3);
         for (name, (kind, _)) in &samples {
             assert!(name.starts_with("stampede_"), "{name}");
             assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
@@ -148,6 +163,15 @@ mod tests {
         assert_eq!(samples["stampede_uptime_seconds"].1, 12.345);
         let us = numbers.get("work_us") as f64;
         assert_eq!(samples["stampede_work_seconds_total"].1, us / 1e6);
+    }
+
+    #[test]
+    fn a_workers_histogram_is_cumulative_and_in_seconds() {
+        let samples = read(&metrics(&CARD, &numbers()));
+        let of = |rest: &str| samples[&format!("stampede_worker_run_seconds_{rest}")].1;
+        assert_eq!(of("bucket{worker=\"0\",le=\"0.01\"}"), 3.0);
+        assert_eq!(of("bucket{worker=\"0\",le=\"+Inf\"}"), of("count{worker=\"0\"}"));
+        assert_eq!(of("sum{worker=\"0\"}"), 30.004);
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use super::workers::WorkerNumbers;
 use crate::counters::{Census, Counters};
 
 /// All slots added up, and since when they count.
 pub(super) struct Numbers {
     /// In the order of [`Counters::DESCRIPTIONS`].
     pub values: [u64; Counters::DESCRIPTIONS.len()],
-    /// How many loops (or workers) count.
+    /// How many loops there are.
     pub loops: usize,
+    /// The workers, in models that have some beside their loops.
+    pub workers: Vec<WorkerNumbers>,
     /// How long they have been counting.
     pub uptime: Duration,
 }
@@ -17,7 +20,12 @@ pub(super) struct Numbers {
 impl Numbers {
     /// The numbers of now.
     pub fn of(census: &Census) -> Self {
-        Numbers { values: census.sum(), loops: census.loops(), uptime: census.uptime() }
+        Numbers {
+            values: census.sum(),
+            loops: census.loops(),
+            workers: census.workers().map(WorkerNumbers::of).collect(),
+            uptime: census.uptime(),
+        }
     }
 
     /// The number called `name`. The names here are ours: one that is none is found by the tests.

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use super::numbers::Numbers;
+use super::workers;
 use crate::counters::Counters;
 use crate::models::Card;
 use crate::site::pages::text::{escape, grouped, rate, size, span};
@@ -41,6 +42,7 @@ pub(super) fn page(card: &Card, numbers: &Numbers) -> String {
     }
     body.push_str("</section>\n");
     facts(&mut body, card, numbers);
+    workers::page(&mut body, &numbers.workers);
     counters(&mut body, numbers);
     let title = format!("{} · status · Stampede", card.name);
     Page { title: &title, head: REFRESH, body: &body, script: Some(SCRIPT) }.document()
@@ -137,8 +139,12 @@ fn tiles_of_the_inside(numbers: &Numbers) -> Vec<Tile> {
     ]
 }
 
-fn loops(loops: usize) -> String {
-    format!("{loops} loop{}", if loops == 1 { "" } else { "s" })
+fn threads(loops: usize, workers: usize) -> String {
+    let some = |count, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    match workers {
+        0 => some(loops, "loop"),
+        _ => format!("{} and {}", some(loops, "loop"), some(workers, "worker")),
+    }
 }
 
 /// The model: what is on its card.
@@ -155,7 +161,7 @@ fn facts(body: &mut String, card: &Card, numbers: &Numbers) {
         ("Task 3, work", card.task3),
         ("In flight at most", card.in_flight),
         ("What it teaches", card.lesson),
-        ("Runs", &loops(numbers.loops)),
+        ("Runs", &threads(numbers.loops, numbers.workers.len())),
     ] {
         let _ = writeln!(body, "<dt>{name}</dt><dd>{}</dd>", escape(fact));
     }
