@@ -36,6 +36,11 @@ def sped(*options):
     return [os.path.join(bin_dir(), "sped"), "--listen", "127.0.0.1:{port}", *map(str, options)]
 
 
+def amped(*options):
+    """The command line of amped, for `Server`."""
+    return [os.path.join(bin_dir(), "amped"), "--listen", "127.0.0.1:{port}", *map(str, options)]
+
+
 def floor(*options):
     """The command line of the floor, for `Server`."""
     return [os.path.join(bin_dir(), "examples", "floor"), "{port}", *map(str, options)]

@@ -18,7 +18,7 @@ import shutil
 import tempfile
 
 import bench
-from bench import Idle, Report, Server, floor, median, sped, wrk
+from bench import Idle, Report, Server, amped, floor, median, sped, wrk
 
 NOISE_MAX = 0.05
 ATTEMPTS_MAX = 3
@@ -104,6 +104,8 @@ def workloads(folder, with_nginx):
         "one": Workload([*hello, *both, *nginx[:1]], connections=1),
         "idle": Workload([*both, ("sped again", site), ("sped, 10,000 idle", site)], bound=1.05),
     }
+    work_elsewhere = [("amped, all", amped("--offload", "all")), ("amped", amped())]
+    table["offload"] = Workload([*both, ("sped again", sped()), *work_elsewhere], bound=1.5)
     for name, size in FILES.items():
         answer = answer_file(folder, f"{name}.answer", site, f"/{name}")
         yardstick = (
@@ -202,7 +204,7 @@ def noise(costs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "workload", nargs="*", help="plaintext pipelined one idle close " + " ".join(FILES)
+        "workload", nargs="*", help="plaintext pipelined one idle offload close " + " ".join(FILES)
     )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--core", type=int, default=os.cpu_count() - 1)
