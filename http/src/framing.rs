@@ -18,9 +18,8 @@ pub(crate) struct Exchange {
     pub(crate) expects_continue: bool,
 }
 
-/// Fields without which a request has no body and expects nothing.
-const SPECIAL: KnownSet =
-    KnownSet::of(&[Known::ContentLength, Known::TransferEncoding, Known::Expect]);
+/// Fields that few requests have.
+const SPECIAL: KnownSet = KnownSet::of(&[Known::TransferEncoding, Known::Expect]);
 
 /// Fills in framing, host, form and path. Offsets of errors count from the request line.
 #[inline(always)]
@@ -35,6 +34,9 @@ pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<E
     let mut expects_continue = false;
     if head.has_any(SPECIAL) {
         expects_continue = special(head, bytes, limits)?;
+    } else if head.has(Known::ContentLength) {
+        head.framing = length(head, bytes)?;
+        within(head, limits)?;
     }
     Ok(Exchange { persists: persistence(head, bytes), expects_continue })
 }
@@ -44,12 +46,19 @@ pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<E
 fn special(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<bool, Error> {
     head.framing = framing(head, bytes)?;
     let expects_continue = expectation(head, bytes)?;
-    if let Framing::Length(len) = head.framing
-        && len > limits.body()
-    {
-        return Err(refuse(head, Known::ContentLength, ErrorKind::BodyTooLarge));
-    }
+    within(head, limits)?;
     Ok(expects_continue)
+}
+
+/// Whether a body whose length is known is one that is taken.
+#[inline]
+fn within(head: &Head, limits: &Limits) -> Result<(), Error> {
+    match head.framing {
+        Framing::Length(len) if len > limits.body() => {
+            Err(refuse(head, Known::ContentLength, ErrorKind::BodyTooLarge))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An error at the value of the first field of that name.
@@ -95,9 +104,12 @@ fn framing(head: &Head, bytes: &[u8]) -> Result<Framing, Error> {
             Err(kind) => Err(refuse(head, Known::TransferEncoding, kind)),
         };
     }
-    if !sized {
-        return Ok(Framing::None);
-    }
+    if sized { length(head, bytes) } else { Ok(Framing::None) }
+}
+
+/// The one `Content-Length`.
+#[inline]
+fn length(head: &Head, bytes: &[u8]) -> Result<Framing, Error> {
     match content_length(head.values[Known::ContentLength as usize].of(bytes)) {
         Some(len) if !head.repeated.contains(Known::ContentLength) => Ok(Framing::Length(len)),
         _ => Err(refuse(head, Known::ContentLength, ErrorKind::ContentLength)),
@@ -110,7 +122,7 @@ pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
         return None;
     }
     value.iter().try_fold(0u64, |sum, &byte| {
-        let digit = byte.is_ascii_digit().then(|| (byte - b'0') as u64)?;
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
     })
 }

@@ -75,12 +75,7 @@ fn request_line<S: Scanner>(
     head: &mut Head,
     limits: &Limits,
 ) -> Result<usize, Stop> {
-    let start = if bytes.starts_with(b"GET ") {
-        head.method = Method::Get;
-        4
-    } else {
-        method(bytes, head).ok_or(Stop::new(Skim::HEAD, 0))?
-    };
+    let start = method(bytes, head).ok_or(Stop::new(Skim::HEAD, 0))?;
     let path_end = block.path_end(start);
     let mut end = path_end;
     head.has_query = bytes.get(end) == Some(&b'?');
@@ -102,16 +97,28 @@ fn request_line<S: Scanner>(
     }
 }
 
-/// A method other than GET, and its space. Gives where the target starts.
-#[inline(never)]
+/// `method SP`. Gives where the target starts. The usual ones are compared as words.
+#[inline(always)]
 fn method(bytes: &[u8], head: &mut Head) -> Option<usize> {
+    let (method, len) = match bytes.first_chunk() {
+        Some(b"GET ") => (Method::Get, 3),
+        Some(b"POST") if bytes.get(4) == Some(&b' ') => (Method::Post, 4),
+        Some(b"HEAD") if bytes.get(4) == Some(&b' ') => (Method::Head, 4),
+        _ => other_method(bytes)?,
+    };
+    head.method = method;
+    Some(len + 1)
+}
+
+/// Any method, and its length, if a space follows.
+#[inline(never)]
+fn other_method(bytes: &[u8]) -> Option<(Method, usize)> {
     let window = &bytes[..bytes.len().min(Limits::METHOD_BYTES_MAX + 1)];
     let len = scan::class_end(window, 0, TOKEN);
     if len == 0 || *window.get(len)? != b' ' {
         return None;
     }
-    head.method = Method::of(&window[..len]);
-    Some(len + 1)
+    Some((Method::of(&window[..len]), len))
 }
 
 /// `SP HTTP/d.d CRLF`.
@@ -200,14 +207,22 @@ fn lines<'a, S: Scanner>(
     at: usize,
 ) -> Result<(Fields<'a>, usize), Stop> {
     let mut at = host_first(bytes, &mut cursor, &mut fields, at);
+    if is_blank_line(bytes, at) {
+        return Ok((fields, at + 2));
+    }
     loop {
         let line;
         (fields, line) = usual(scanner, bytes, &mut cursor, fields, at);
-        if line.name_end == line.at && bytes.get(line.at..line.at + 2) == Some(b"\r\n") {
+        if is_blank_line(bytes, line.at) {
             return Ok((fields, line.at + 2));
         }
         (fields, at) = unusual(bytes, fields, line)?;
     }
+}
+
+#[inline(always)]
+fn is_blank_line(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at..).is_some_and(|line| line.starts_with(b"\r\n"))
 }
 
 /// The field that comes with every request, mostly first and written like this. Gives the place
