@@ -7,7 +7,7 @@ mod common;
 
 use common::inside::Inside;
 use common::stubborn::{Gate, Stubborn};
-use common::{Client, Random, get, observe, post, request, until};
+use common::{Client, Random, Server, get, observe, post, request, until};
 
 fn start(arguments: &[&str]) -> (Inside, Gate) {
     let gate = Gate::default();
@@ -277,4 +277,61 @@ fn a_worker_at_rest_and_a_loop_at_rest_wake_each_other() {
         }
         assert_eq!(client.get("/work").status, 200);
     }
+}
+
+/// The binary, for what concerns a whole process.
+fn process(arguments: &[&str]) -> Server {
+    let mut command = common::server::amped();
+    command.args(["--listen", "127.0.0.1:0", "--demo"]).args(arguments);
+    Server::spawn(command)
+}
+
+#[test]
+fn a_graceful_stop_does_what_is_in_the_rings_and_what_waits_for_room_in_them() {
+    let mut server = process(&["--workers", "1", "--ring", "2"]);
+    let mut clients: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(&get("/work?us=50000"));
+    }
+    server.until_metric_above("jobs_delayed_total", 0);
+    // One whose client does not wait for it.
+    clients.pop().expect("a client").reset();
+    server.signal(libc::SIGTERM);
+    for client in &mut clients {
+        assert_eq!(client.response().text().split(':').next(), Some("computed for 50000 us"));
+    }
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn a_stuck_worker_is_reported_on_standard_error() {
+    let server = process(&["--workers", "1", "--work-timeout", "100ms"]);
+    let mut client = server.connect();
+    client.send(&get("/work?us=2000000"));
+    assert_eq!(client.response().status, 503);
+    until("a line about it", || server.stderr().contains("worker 0 has been at one request"));
+    assert_eq!(server.get("/work?us=10").status, 200);
+    assert_eq!(server.metric("work_timeouts_total"), 1);
+}
+
+#[test]
+fn every_priority_and_pinning_serve() {
+    for priority in ["normal", "nice:19", "batch", "idle", "slice:500us"] {
+        let mut server = process(&["--workers", "2", "--pin", "--worker-priority", priority]);
+        assert_eq!(server.get("/work?us=10").status, 200);
+        assert!(server.stop().success());
+    }
+}
+
+#[test]
+fn the_workers_numbers_are_on_every_status_page() {
+    let server = process(&["--workers", "2"]);
+    for _ in 0..3 {
+        assert_eq!(server.get("/work?us=10").status, 200);
+    }
+    let metrics = server.get("/metrics");
+    assert!(metrics.text().contains("stampede_worker_run_seconds_count{worker=\"0\"} 3\n"));
+    assert!(metrics.text().contains("stampede_worker_jobs{worker=\"1\"} 0\n"));
+    assert!(server.get("/status.json").text().contains("\"workers\":[{\"jobs\":0,\"wait\":{"));
+    assert!(server.get("/status").text().contains("1 loop and 2 workers"));
 }
