@@ -71,7 +71,7 @@
 //! | an expectation other than 100-continue | 417; in HTTP/1.0 every expectation is ignored | |
 //! | bytes behind the last request of a connection | ignored | 9.6 |
 
-// Only the scanner has any, to enter code for SSE2.
+// Only the scanner has any, for vector instructions.
 #![deny(unsafe_code)]
 
 mod chunked;

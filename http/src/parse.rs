@@ -313,3 +313,59 @@ fn unusual<'a>(
     fields.add(known, Span::new(at, name_end), Span::new(start, start + text.len()));
     Ok((fields, end + 2))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::dispatch::Isa;
+    use proptest::prelude::*;
+
+    /// Everything that is parsed, as text.
+    fn parsed(isa: Isa, bytes: &[u8], limits: &Limits) -> String {
+        let mut head = Head { isa, ..Head::new(limits) };
+        match parse(bytes, &mut head, limits) {
+            Ok(()) => format!("{:?}", Head { isa: Isa::detect(), ..head }),
+            Err(stop) => format!("{stop:?}"),
+        }
+    }
+
+    fn field() -> impl Strategy<Value = String> {
+        let name = proptest::sample::select(vec![
+            "Host",
+            "Accept",
+            "connection",
+            "Content-Length",
+            "X-Request-Id",
+            "DNT",
+            "TE",
+            "Upgrade-Insecure-Requests",
+            "X-Something-That-Is-Known-To-Nobody-At-All",
+        ]);
+        let value = "[ \t]{0,2}([!-~\u{e9}]{1,90}|[!-~]{0,3}|a, b  c|example.org:80)[ \t]{0,2}";
+        (name, value).prop_map(|(name, value)| format!("{name}:{value}\r\n"))
+    }
+
+    proptest! {
+        #[test]
+        fn all_scanners_parse_the_same(
+            line in "(GET|POST|HEAD|PATCH|get|X) /[a-z/%._-]{0,90}(\\?[a-z=&?]{0,70})? HTTP/1.[01]",
+            fields in proptest::collection::vec(field(), 0..12),
+            cut in any::<Option<proptest::sample::Index>>(),
+            change in any::<Option<(proptest::sample::Index, u8)>>(),
+        ) {
+            let mut bytes = format!("{line}\r\n{}\r\nbody", fields.concat()).into_bytes();
+            if let Some((index, byte)) = change {
+                let at = index.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Some(index) = cut {
+                bytes.truncate(index.index(bytes.len()));
+            }
+            let limits = Limits::new(4096, 10, 100, 0).unwrap();
+            let best = parsed(Isa::detect(), &bytes, &limits);
+            for isa in Isa::all() {
+                prop_assert_eq!(&parsed(isa, &bytes, &limits), &best, "{:?}", isa);
+            }
+        }
+    }
+}
