@@ -419,7 +419,7 @@ pub(crate) fn behind(error: Error, start: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::block::{BLOCK_BYTES, EXAMINED};
+    use crate::scan::block::{BLOCK_BYTES_MAX, EXAMINED};
 
     #[test]
     fn a_connection_is_at_most_32_bytes() {
@@ -455,11 +455,11 @@ mod tests {
                 let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
                 for piece in (1..=130).chain([1000, 2000, 4000]) {
                     let (examined, pieces) = examined(head.as_bytes(), piece);
-                    let bound = 2 * head.len() + BLOCK_BYTES * pieces;
+                    let bound = 2 * head.len() + BLOCK_BYTES_MAX * pieces;
                     assert!(examined <= bound, "{examined} of {} in {piece}s", head.len());
                 }
                 let (byte_by_byte, _) = examined(head.as_bytes(), 1);
-                assert!(byte_by_byte <= 2 * head.len() + 2 * BLOCK_BYTES, "{byte_by_byte}");
+                assert!(byte_by_byte <= 2 * head.len() + 2 * BLOCK_BYTES_MAX, "{byte_by_byte}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Halves by AVX2 (Intel since 2013, AMD since 2015).
+//! Blocks of 32 bytes by AVX2 (Intel since 2013, AMD since 2015).
 //!
 //! A class of ASCII bytes is two tables of sixteen entries, asked by PSHUFB for 32 bytes at once. A
 //! byte is in row `byte >> 4` and column `byte & 15`; the six rows that have members have a bit each:
@@ -15,16 +15,13 @@
 
 use std::arch::x86_64::{
     __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_andnot_si256, _mm256_broadcastsi128_si256,
-    _mm256_cmpeq_epi8, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_min_epu8,
-    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_srli_epi16,
+    _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256,
+    _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
 };
 
 use super::block::{HALF_BYTES, Half, Scanner, count_examined};
 use super::dispatch::Task;
 use super::{VALUE, is};
-
-const QUARTER_BYTES: usize = 16;
 
 /// Proof that the processor has AVX2, BMI1, BMI2 and LZCNT.
 #[derive(Copy, Clone, Debug)]
@@ -47,42 +44,33 @@ fn enter<T: Task>(scanner: Avx2, task: T) -> T::Output {
     task.run(scanner)
 }
 
-/// A block as two halves. In the last block of the bytes they overlap: what both see is the same in
-/// both.
+/// A block. The last one of the bytes is loaded with what comes before it.
 #[derive(Copy, Clone)]
-pub(crate) struct Halves {
-    low: __m256i,
-    high: __m256i,
-    /// How many bytes `high` begins behind `low`.
-    distance: u32,
-    /// How many bytes of `low` come before the block.
+pub(crate) struct Loaded {
+    bytes: __m256i,
+    /// How many bytes come before the block.
     before: u32,
     /// The bits beyond the end.
-    beyond: u64,
+    beyond: u32,
 }
 
 impl Scanner for Avx2 {
-    type Block = Halves;
+    type Block = Loaded;
+
+    const BLOCK_BYTES: usize = HALF_BYTES;
 
     #[inline(always)]
-    fn load(self, bytes: &[u8], at: usize) -> Halves {
-        count_examined(bytes, at);
-        let rest = bytes.get(at..).unwrap_or(&[]);
+    fn load(self, bytes: &[u8], at: usize) -> Loaded {
+        count_examined(bytes, at, Self::BLOCK_BYTES);
         // SAFETY: `self` exists, so the processor has these instructions.
-        unsafe {
-            match (rest.first_chunk(), rest.get(HALF_BYTES..).and_then(<[u8]>::first_chunk)) {
-                (Some(low), Some(high)) => whole(low, high),
-                _ => last(bytes, rest),
-            }
-        }
+        unsafe { load_block(bytes, bytes.get(at..).unwrap_or(&[])) }
     }
 
     #[inline(always)]
-    fn outside<const CLASS: u8>(self, block: Halves) -> u64 {
-        let Halves { low, high, distance, before, beyond } = block;
+    fn outside<const CLASS: u8>(self, block: Loaded) -> u64 {
         // SAFETY: as above.
-        let (low, high) = unsafe { (outside::<CLASS>(low), outside::<CLASS>(high)) };
-        (u64::from(low) | u64::from(high) << distance) >> before | beyond
+        let outside = unsafe { outside::<CLASS>(block.bytes) };
+        u64::from(outside >> block.before | block.beyond)
     }
 
     #[inline(always)]
@@ -98,41 +86,29 @@ impl Scanner for Avx2 {
     }
 }
 
+/// The first bytes of `rest`, which `bytes` ends with.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn whole(low: &Half, high: &Half) -> Halves {
-    Halves { low: load(low), high: load(high), distance: HALF_BYTES as u32, before: 0, beyond: 0 }
-}
-
-/// `rest`, fewer than 64 bytes, which `bytes` ends with.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn last(bytes: &[u8], rest: &[u8]) -> Halves {
+fn load_block(bytes: &[u8], rest: &[u8]) -> Loaded {
+    if let Some(block) = rest.first_chunk() {
+        return Loaded { bytes: load(block), before: 0, beyond: 0 };
+    }
     let beyond = !0 << rest.len();
-    if let (Some(low), Some(high)) = (rest.first_chunk(), rest.last_chunk()) {
-        let distance = (rest.len() - HALF_BYTES) as u32;
-        return Halves { low: load(low), high: load(high), distance, before: 0, beyond };
+    match bytes.last_chunk() {
+        // `rest` may be empty: then all of them come before.
+        Some(last) if !rest.is_empty() => {
+            Loaded { bytes: load(last), before: (HALF_BYTES - rest.len()) as u32, beyond }
+        }
+        _ => Loaded { bytes: load(&padded(rest)), before: 0, beyond },
     }
-    if let (Some(low), Some(high)) = (rest.first_chunk(), rest.last_chunk()) {
-        let (low, high) = (load_quarter(low), load_quarter(high));
-        let distance = (rest.len() - QUARTER_BYTES) as u32;
-        return Halves { low, high, distance, before: 0, beyond };
-    }
-    let (low, before) = match bytes.last_chunk() {
-        Some(last) => (load_quarter(last), (QUARTER_BYTES - rest.len()) as u32),
-        None => (load_quarter(&padded(rest)), 0),
-    };
-    Halves { low, high: low, distance: 0, before, beyond }
 }
 
-/// Fewer bytes than any request has.
-#[cold]
-fn padded(rest: &[u8]) -> [u8; QUARTER_BYTES] {
-    let mut quarter = [0; QUARTER_BYTES];
-    for (to, from) in quarter.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    quarter
+/// Of fewer than 32 bytes: hardly a request is so short.
+#[inline(never)]
+fn padded(rest: &[u8]) -> Half {
+    let mut half = [0; HALF_BYTES];
+    half[..rest.len()].copy_from_slice(rest);
+    half
 }
 
 /// A class as rows and columns.
@@ -163,15 +139,6 @@ impl Class {
 fn load(half: &Half) -> __m256i {
     // SAFETY: 32 readable bytes; this load asks for no alignment.
     unsafe { _mm256_loadu_si256(half.as_ptr().cast()) }
-}
-
-/// Sixteen bytes, and sixteen that are in every class.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load_quarter(quarter: &[u8; QUARTER_BYTES]) -> __m256i {
-    // SAFETY: 16 readable bytes; this load asks for no alignment.
-    let low = unsafe { _mm_loadu_si128(quarter.as_ptr().cast()) };
-    _mm256_inserti128_si256::<0>(_mm256_set1_epi8(b'0' as i8), low)
 }
 
 #[inline]

@@ -13,7 +13,7 @@ use std::arch::x86_64::{
 };
 
 use super::avx2::Avx2;
-use super::block::{BLOCK_BYTES, Half, Scanner, count_examined};
+use super::block::{BLOCK_BYTES_MAX, Half, Scanner, count_examined};
 use super::dispatch::Task;
 use super::{CLASSES, VALUE};
 
@@ -50,9 +50,11 @@ pub(crate) struct Classes {
 impl Scanner for Avx512 {
     type Block = Classes;
 
+    const BLOCK_BYTES: usize = BLOCK_BYTES_MAX;
+
     #[inline(always)]
     fn load(self, bytes: &[u8], at: usize) -> Classes {
-        count_examined(bytes, at);
+        count_examined(bytes, at, Self::BLOCK_BYTES);
         // SAFETY: `self` exists, so the processor has these instructions.
         unsafe { classes(load(bytes.get(at..).unwrap_or(&[]))) }
     }
@@ -79,7 +81,7 @@ impl Scanner for Avx512 {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,bmi2")]
 fn load(rest: &[u8]) -> __m512i {
-    if let Some(block) = rest.first_chunk::<BLOCK_BYTES>() {
+    if let Some(block) = rest.first_chunk::<BLOCK_BYTES_MAX>() {
         // SAFETY: 64 readable bytes; this load asks for no alignment.
         return unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
     }
@@ -92,7 +94,7 @@ fn load(rest: &[u8]) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn classes(block: __m512i) -> Classes {
     let ascii = _mm512_testn_epi8_mask(block, _mm512_set1_epi8(0x80u8 as i8));
-    let (low, high) = (&CLASSES[..BLOCK_BYTES], &CLASSES[BLOCK_BYTES..2 * BLOCK_BYTES]);
+    let (low, high) = (&CLASSES[..64], &CLASSES[64..128]);
     // SAFETY: both have 64 readable bytes; these loads ask for no alignment.
     let (low, high) = unsafe {
         (_mm512_loadu_si512(low.as_ptr().cast()), _mm512_loadu_si512(high.as_ptr().cast()))

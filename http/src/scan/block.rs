@@ -1,4 +1,4 @@
-//! Blocks: the bytes of a head as bits, sixty-four at a time.
+//! Blocks: the bytes of a head as bits, 32 or 64 at a time.
 //!
 //! Searching for one delimiter after another costs the latency of a search each. So a block is
 //! classified as a whole, into one bit a byte, and the parser walks from bit to bit:
@@ -19,7 +19,8 @@
 use super::dispatch::Task;
 use super::{PATH, PLAIN_HOST, TOKEN, VALUE};
 
-pub(crate) const BLOCK_BYTES: usize = 64;
+/// Bits of a mask.
+pub(crate) const BLOCK_BYTES_MAX: usize = 64;
 
 /// Half a block, which ends with a field name.
 pub(crate) type Half = [u8; HALF_BYTES];
@@ -27,13 +28,16 @@ pub(crate) const HALF_BYTES: usize = 32;
 
 /// Classifies blocks. A value of such a type exists only where the processor has what it needs.
 pub(crate) trait Scanner: Copy {
-    /// 64 bytes, in registers if there are such.
+    /// As many bytes as are classified in one go, in registers if there are such.
     type Block: Copy;
+
+    /// How many: at most [`BLOCK_BYTES_MAX`].
+    const BLOCK_BYTES: usize;
 
     /// The block at `at`.
     fn load(self, bytes: &[u8], at: usize) -> Self::Block;
 
-    /// The bytes that are not of that class, bit n for byte n.
+    /// The bytes that are not of that class, bit n for byte n of the block.
     fn outside<const CLASS: u8>(self, block: Self::Block) -> u64;
 
     /// The bytes that equal those of `text` once 0x20 is set in them, which folds letters.
@@ -111,12 +115,12 @@ impl<'a, S: Scanner> Cursor<'a, S> {
     fn find(&mut self, mut from: usize, ends: impl Fn(&Self) -> u64) -> usize {
         loop {
             let offset = from - self.base;
-            if offset < BLOCK_BYTES {
+            if offset < S::BLOCK_BYTES {
                 let ends = ends(self) >> offset;
                 if ends != 0 {
                     return from + ends.trailing_zeros() as usize;
                 }
-                from = self.base + BLOCK_BYTES;
+                from = self.base + S::BLOCK_BYTES;
             }
             *self = Self::new(self.scanner, self.bytes, from);
         }
@@ -128,7 +132,7 @@ impl<'a, S: Scanner> Cursor<'a, S> {
     pub(crate) fn line_end(&mut self) -> usize {
         // Values are long: names are not looked for before this one has ended.
         while self.not_value == 0 {
-            self.base += BLOCK_BYTES;
+            self.base += S::BLOCK_BYTES;
             let block = self.scanner.load(self.bytes, self.base);
             self.not_value = self.scanner.outside::<VALUE>(block);
             if self.not_value != 0 {
@@ -167,7 +171,7 @@ impl<'a, S: Scanner> Start<'a, S> {
         if ends != 0 {
             return from + ends.trailing_zeros() as usize;
         }
-        self.scanner.enter(LongPath { bytes: self.bytes, from: from.max(BLOCK_BYTES) })
+        self.scanner.enter(LongPath { bytes: self.bytes, from: from.max(S::BLOCK_BYTES) })
     }
 
     /// Whether the `len` bytes at `start` are a host of letters, digits, dots and hyphens with an
@@ -175,21 +179,23 @@ impl<'a, S: Scanner> Start<'a, S> {
     #[inline(always)]
     pub(crate) fn is_plain_host(&self, start: usize, len: usize) -> bool {
         let odd = match self.not_plain_host.checked_shr(start as u32) {
-            Some(odd) if start + len <= BLOCK_BYTES => odd,
+            Some(odd) if start + len <= S::BLOCK_BYTES => odd,
             _ => self.late_host(start, len),
         };
         let first_odd = odd.trailing_zeros() as usize;
         if first_odd >= len {
-            // Of 64 plain bytes, the rest has not been looked at.
-            return len != 0 && len <= BLOCK_BYTES;
+            // Of a block of plain bytes, the rest has not been looked at.
+            return len != 0 && len <= S::BLOCK_BYTES;
         }
         let port = self.bytes.get(start + first_odd..start + len);
         first_odd != 0 && port.is_some_and(is_colon_port)
     }
 
+    /// The bytes at which a host beyond the first block is not plain.
+    #[inline(always)]
     fn late_host(&self, start: usize, len: usize) -> u64 {
         let bytes = self.bytes.get(..start + len).unwrap_or(&[]);
-        self.scanner.enter(LateHost { bytes, start })
+        self.scanner.outside::<PLAIN_HOST>(self.scanner.load(bytes, start))
     }
 }
 
@@ -198,21 +204,6 @@ impl<'a, S: Scanner> Start<'a, S> {
 fn is_colon_port(text: &[u8]) -> bool {
     let [b':', digits @ ..] = text else { return false };
     digits.iter().all(u8::is_ascii_digit)
-}
-
-/// A host beyond the first block: the bytes that it is not plain at, from its first one on.
-struct LateHost<'a> {
-    bytes: &'a [u8],
-    start: usize,
-}
-
-impl Task for LateHost<'_> {
-    type Output = u64;
-
-    #[inline(always)]
-    fn run<S: Scanner>(self, scanner: S) -> u64 {
-        scanner.outside::<PLAIN_HOST>(scanner.load(self.bytes, self.start))
-    }
 }
 
 /// A path beyond the first block.
@@ -232,20 +223,20 @@ impl Task for LongPath<'_> {
             if ends != 0 {
                 return from + ends.trailing_zeros() as usize;
             }
-            from += BLOCK_BYTES;
+            from += S::BLOCK_BYTES;
         }
     }
 }
 
 /// A block for scanners that classify sixteen bytes at a time, or fewer: a copy, zeros behind the
 /// end.
-pub(super) fn copied(bytes: &[u8], at: usize) -> [u8; BLOCK_BYTES] {
-    count_examined(bytes, at);
+pub(super) fn copied(bytes: &[u8], at: usize) -> [u8; BLOCK_BYTES_MAX] {
+    count_examined(bytes, at, BLOCK_BYTES_MAX);
     let rest = bytes.get(at..).unwrap_or(&[]);
     if let Some(block) = rest.first_chunk() {
         return *block;
     }
-    let mut block = [0; BLOCK_BYTES];
+    let mut block = [0; BLOCK_BYTES_MAX];
     block[..rest.len()].copy_from_slice(rest);
     block
 }
@@ -258,9 +249,9 @@ thread_local! {
 
 /// Counts what a block at `at` looks at.
 #[inline(always)]
-pub(super) fn count_examined(_bytes: &[u8], _at: usize) {
+pub(super) fn count_examined(_bytes: &[u8], _at: usize, _block: usize) {
     #[cfg(test)]
-    add_examined(_bytes.len().saturating_sub(_at).min(BLOCK_BYTES));
+    add_examined(_bytes.len().saturating_sub(_at).min(_block));
 }
 
 /// Counts bytes that a loop has looked at.

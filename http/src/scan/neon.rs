@@ -10,7 +10,7 @@ use std::arch::aarch64::{
     vld1q_u8, vld1q_u8_x4, vorrq_u8, vqtbl4q_u8, vsubq_u8, vtstq_u8,
 };
 
-use super::block::{BLOCK_BYTES, Half, Scanner, copied};
+use super::block::{BLOCK_BYTES_MAX, Half, Scanner, copied};
 use super::dispatch::{self, Task};
 use super::{CLASSES, VALUE};
 
@@ -25,7 +25,9 @@ impl Neon {
 }
 
 impl Scanner for Neon {
-    type Block = [u8; BLOCK_BYTES];
+    type Block = [u8; BLOCK_BYTES_MAX];
+
+    const BLOCK_BYTES: usize = BLOCK_BYTES_MAX;
 
     #[inline(always)]
     fn load(self, bytes: &[u8], at: usize) -> Self::Block {
@@ -59,7 +61,7 @@ fn load(quarter: &[u8; 16]) -> uint8x16_t {
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn outside<const CLASS: u8>(block: &[u8; BLOCK_BYTES]) -> u64 {
+fn outside<const CLASS: u8>(block: &[u8; BLOCK_BYTES_MAX]) -> u64 {
     let mut mask = 0;
     for (index, quarter) in block.as_chunks().0.iter().enumerate() {
         let bytes = load(quarter);

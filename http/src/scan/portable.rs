@@ -10,7 +10,7 @@
 //!
 //! The high bits of the eight bytes are gathered into eight adjoining bits by one multiplication.
 
-use super::block::{BLOCK_BYTES, Half, Scanner, copied};
+use super::block::{BLOCK_BYTES_MAX, Half, Scanner, copied};
 use super::dispatch::{self, Task};
 use super::{VALUE, is};
 
@@ -19,7 +19,9 @@ use super::{VALUE, is};
 pub(crate) struct Portable;
 
 impl Scanner for Portable {
-    type Block = [u8; BLOCK_BYTES];
+    type Block = [u8; BLOCK_BYTES_MAX];
+
+    const BLOCK_BYTES: usize = BLOCK_BYTES_MAX;
 
     #[inline]
     fn load(self, bytes: &[u8], at: usize) -> Self::Block {

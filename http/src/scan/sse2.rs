@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_sub_epi8,
 };
 
-use super::block::{BLOCK_BYTES, Half, Scanner, copied};
+use super::block::{BLOCK_BYTES_MAX, Half, Scanner, copied};
 use super::dispatch::{self, Task};
 use super::{PATH, TOKEN, VALUE};
 
@@ -24,7 +24,9 @@ impl Sse2 {
 }
 
 impl Scanner for Sse2 {
-    type Block = [u8; BLOCK_BYTES];
+    type Block = [u8; BLOCK_BYTES_MAX];
+
+    const BLOCK_BYTES: usize = BLOCK_BYTES_MAX;
 
     #[inline(always)]
     fn load(self, bytes: &[u8], at: usize) -> Self::Block {
@@ -58,7 +60,7 @@ fn load(quarter: &[u8; 16]) -> __m128i {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn outside<const CLASS: u8>(block: &[u8; BLOCK_BYTES]) -> u64 {
+fn outside<const CLASS: u8>(block: &[u8; BLOCK_BYTES_MAX]) -> u64 {
     let mut mask = 0;
     for (index, quarter) in block.as_chunks().0.iter().enumerate() {
         let bytes = load(quarter);

@@ -1,12 +1,12 @@
 //! Every scanner against the table.
 
-use super::block::{BLOCK_BYTES, Cursor, HALF_BYTES, Half, Scanner};
+use super::block::{BLOCK_BYTES_MAX, Cursor, HALF_BYTES, Half, Scanner};
 use super::dispatch::{Isa, Task};
 use super::*;
 use proptest::prelude::*;
 
 /// What a scanner says of a block.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     not_token: u64,
     not_value: u64,
@@ -24,13 +24,15 @@ impl Task for Look<'_> {
 
     #[inline(always)]
     fn run<S: Scanner>(self, scanner: S) -> Seen {
-        let block = scanner.load(self.bytes, self.at);
-        Seen {
-            not_token: scanner.outside::<TOKEN>(block),
-            not_value: scanner.outside::<VALUE>(block),
-            not_path: scanner.outside::<PATH>(block),
-            not_plain_host: scanner.outside::<PLAIN_HOST>(block),
+        let mut seen = Seen::default();
+        for start in (0..BLOCK_BYTES_MAX).step_by(S::BLOCK_BYTES) {
+            let block = scanner.load(self.bytes, self.at + start);
+            seen.not_token |= scanner.outside::<TOKEN>(block) << start;
+            seen.not_value |= scanner.outside::<VALUE>(block) << start;
+            seen.not_path |= scanner.outside::<PATH>(block) << start;
+            seen.not_plain_host |= scanner.outside::<PLAIN_HOST>(block) << start;
         }
+        seen
     }
 }
 
@@ -38,7 +40,7 @@ impl Task for Look<'_> {
 fn naive(bytes: &[u8], at: usize) -> Seen {
     let outside = |class| {
         let byte = |n: usize| bytes.get(at + n).copied().unwrap_or(0);
-        (0..BLOCK_BYTES).fold(0, |mask, n| mask | u64::from(!is(byte(n), class)) << n)
+        (0..BLOCK_BYTES_MAX).fold(0, |mask, n| mask | u64::from(!is(byte(n), class)) << n)
     };
     Seen {
         not_token: outside(TOKEN),
@@ -62,9 +64,9 @@ fn the_best_of_this_processor_is_among_all() {
 
 #[test]
 fn every_byte_is_classified_at_every_place() {
-    for place in 0..BLOCK_BYTES {
+    for place in 0..BLOCK_BYTES_MAX {
         for byte in 0..=255u8 {
-            let mut block = [b'a'; BLOCK_BYTES];
+            let mut block = [b'a'; BLOCK_BYTES_MAX];
             block[place] = byte;
             check(&block, 0);
         }
@@ -75,7 +77,7 @@ fn every_byte_is_classified_at_every_place() {
 #[test]
 fn every_length_is_read_to_its_end_and_no_further() {
     let mut page = protected::Page::new();
-    for len in 0..=3 * BLOCK_BYTES {
+    for len in 0..=3 * BLOCK_BYTES_MAX {
         for byte in [b'a', b' ', b':', 0, 0x7f, 0x80, b'\r'] {
             let bytes = page.last(len);
             bytes.fill(byte);
