@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Fault;
+use super::operation::OPERATION;
 use super::processes::PROCESSES;
 use super::table::{Entry, Group, Number, Slot, utf8};
 use super::{ListenAddr, LogFormat, LogTarget, Offload, Options, Overload, value};
@@ -58,6 +59,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group { title: "Memory, per loop", models: ALL, entries: MEMORY },
     Group { title: "Sockets", models: ALL, entries: SOCKETS },
     Group { title: "Access log", models: ALL, entries: LOG },
+    Group { title: "Operation", models: ALL, entries: OPERATION },
     Group { title: "Workers", models: &["amped"], entries: WORKERS },
     Group { title: "Workers", models: &["symped"], entries: PROCESSES },
 ];

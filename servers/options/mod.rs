@@ -26,6 +26,7 @@ pub mod descriptors;
 mod error;
 mod help;
 mod list;
+mod operation;
 mod parse;
 mod processes;
 mod table;
@@ -34,6 +35,7 @@ mod tests;
 mod value;
 
 pub use error::OptionsError;
+pub use operation::Operation;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -81,6 +83,8 @@ pub struct Options {
     pub drain_timeout: Duration,
     /// Threads or processes beside the first, in models that have them.
     pub workers: Workers,
+    /// How it is run: behind whom, and as whom.
+    pub operation: Operation,
 }
 
 /// Where to listen.
@@ -271,6 +275,7 @@ impl Default for Options {
             log: LogOptions::default(),
             drain_timeout: Duration::from_secs(10),
             workers: Workers::default(),
+            operation: Operation::default(),
         }
     }
 }

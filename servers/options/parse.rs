@@ -91,7 +91,7 @@ impl Options {
             let fault = Fault::new("the access log is off, so nothing goes there", mend);
             return Err(fault.of("--log-file", Some(path.display().to_string())));
         }
-        Ok(())
+        self.operation.check().map_err(|(flag, fault)| fault.of(flag, None))
     }
 }
 

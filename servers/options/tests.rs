@@ -64,6 +64,7 @@ fn sample(flag: &str) -> &'static str {
         "offload" => "all",
         "worker-priority" => "slice:500us",
         "overload" => "reject",
+        "trusted" => "10.0.0.0/8",
         _ if flag.ends_with("timeout") || flag == "cache-ttl" => "7s",
         "defer-accept" | "linger" => "7s",
         _ => "77",
@@ -87,6 +88,9 @@ fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
         let mut base = vec![];
         if entry.flag == "log-file" {
             base.push(WITH_LOG);
+        }
+        if entry.flag == "proxy-protocol" {
+            base.push("--trusted=127.0.0.1");
         }
         let default = run(&base);
         let (flag, text) = match entry.slot {
@@ -180,6 +184,9 @@ fn errors_name_the_flag_the_value_the_cause_and_the_mend() {
         (&["--index", "a/b"], "this is no file name. Write a name without a slash"),
         (&["--log-file", "/x"], "--log-file \"/x\": the access log is off, so nothing goes there."),
         (&["--buffer-size", "16K"], "--buffer-size \"16384\": a buffer must hold a head"),
+        (&["--proxy-protocol"], "--proxy-protocol: nobody is trusted to send it. Add --trusted"),
+        (&["--trusted", "lb"], "--trusted \"lb\": this is no IP address. Write"),
+        (&["--trusted", "10.1.1.1/8"], "the address has bits beyond the network's. Write them"),
         (&["--no-root"], "--no-root: there is no such option."),
     ] {
         let text = refused(args);

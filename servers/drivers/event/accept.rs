@@ -14,7 +14,7 @@ use reactor::net::{Accept, Peer, Stream};
 use reactor::{EventLoop, Interest, Token, Trigger};
 
 use super::connection::Connection;
-use super::{Driver, missing};
+use super::{Driver, missing, preface};
 use crate::app::App;
 use crate::listen::Listening;
 
@@ -201,7 +201,8 @@ impl<A: App> Driver<A> {
 
     /// A new connection: read at once, for its request is often there already.
     fn admit(&mut self, ev: &mut EventLoop, stream: Stream, peer: Peer) {
-        let Some(token) = ev.reserve() else {
+        let phase = preface::first_phase(self.trusted.as_deref(), peer);
+        let (Some(phase), Some(token)) = (phase, ev.reserve()) else {
             self.engine.tally.connections_refused.add(1);
             return;
         };
@@ -216,7 +217,8 @@ impl<A: App> Driver<A> {
         if self.connections.len() <= slot {
             self.connections.resize_with(slot + 1, || None);
         }
-        self.connections[slot] = Some(Connection::new(stream, token, ev.now_ms()));
+        let connection = Connection { phase, ..Connection::new(stream, token, ev.now_ms()) };
+        self.connections[slot] = Some(connection);
         self.progress(ev, token);
     }
 

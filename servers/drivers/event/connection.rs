@@ -23,6 +23,8 @@ use crate::response::Pieces;
 /// What a connection is busy with; names what its next event does.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
+    /// Reads what a balancer says about whom it speaks for; entered only with `--proxy-protocol`.
+    Preface,
     /// Reads a head, or waits for one to begin.
     Head,
     /// Reads a body.
@@ -176,8 +178,8 @@ impl Connection {
     /// It has had so long for a head that does not fit into a small buffer, and has not sent all of
     /// it.
     pub fn is_slow_head(&self, now_ms: u64, slow_ms: u64) -> bool {
-        let begun =
-            self.phase == Phase::Head && self.is(flag::HEAD_TIMED) && !self.is(flag::READABLE);
+        let head = matches!(self.phase, Phase::Preface | Phase::Head);
+        let begun = head && self.is(flag::HEAD_TIMED) && !self.is(flag::READABLE);
         let age_ms = (now_ms as u32).wrapping_sub(self.started_ms);
         begun && u64::from(age_ms) >= slow_ms && self.holds_large_input()
     }
@@ -185,7 +187,8 @@ impl Connection {
     /// Nothing is in hand: no byte of a request, no response under way.
     pub fn is_idle(&self) -> bool {
         let waits = self.is(flag::STARVED | flag::STARVED_FEW);
-        self.phase == Phase::Head && self.input.is_none() && self.exchange == NO_EXCHANGE && !waits
+        let head = matches!(self.phase, Phase::Preface | Phase::Head);
+        head && self.input.is_none() && self.exchange == NO_EXCHANGE && !waits
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | phase | deadline | when it passes |
 //! |---|---|---|
+//! | `Preface` | the connection's start + head time; it goes on in the first head | closed |
 //! | `Head`, nothing yet | idle time (a new connection: head time, if shorter) | closed |
 //! | `Head`, begun | the head's start + head time; it does not move | 408 |
 //! | `Body` | last piece + body time, or the end of a rate window | 408, or the next window |
@@ -100,7 +101,7 @@ impl<A: App> Engine<A> {
             Phase::Head if connection.input.is_none() => {
                 return after(started, times.head.min(times.idle));
             }
-            Phase::Head => return after(started, times.head),
+            Phase::Preface | Phase::Head => return after(started, times.head),
             Phase::Body => after(moved, times.body).min(self.window_end(exchange, now_ms)),
             Phase::Send => after(moved, times.write),
             Phase::Wait => exchange.map_or(now_ms, |exchange| exchange.wait_until_ms),
@@ -122,7 +123,7 @@ impl<A: App> Engine<A> {
     pub(super) fn expired(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> bool {
         let now_ms = ev.now_ms();
         let started = full(now_ms, connection.started_ms);
-        let in_request = !matches!(connection.phase, Phase::Head | Phase::Linger);
+        let in_request = !matches!(connection.phase, Phase::Preface | Phase::Head | Phase::Linger);
         if in_request && now_ms >= after(started, self.times.request) {
             self.tally.timeouts_request.add(1);
             return self.give_up(ev, connection);
@@ -134,6 +135,10 @@ impl<A: App> Engine<A> {
             }
             Phase::Queue | Phase::Work | Phase::Fill => true,
             Phase::Linger => false,
+            Phase::Preface => {
+                self.tally.timeouts_head.add(1);
+                false
+            }
             Phase::Head if !connection.is(flag::HEAD_TIMED) => {
                 self.tally.timeouts_idle.add(1);
                 false

@@ -83,7 +83,7 @@ impl<A: App> Engine<A> {
 
     /// One `recv(2)`. `None`: there are new bytes in `scratch`.
     #[inline(always)]
-    fn receive(
+    pub(super) fn receive(
         &mut self,
         ev: &mut EventLoop,
         connection: &mut Connection,

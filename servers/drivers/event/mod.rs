@@ -15,10 +15,11 @@
 //! A [`Driver`] is the table of connections, the listeners, and an `Engine`: everything that
 //! serving one connection needs. Engine methods take the connection they are about.
 //!
-//! Files: `accept` (Task 1), `input`, `output` and `send` (Task 2), `serve` and `body` (between
-//! Task 2 and Task 3), `workplace`, `offload` and `results` (Task 3 elsewhere), `deadline` (what
-//! may take how long), `dry` (when the buffers are all in use), `setup` (what is set aside at the
-//! start), `closing` (how a connection ends), `drain` (how a server does).
+//! Files: `accept` (Task 1), `preface` (whom a balancer speaks for), `input`, `output` and `send`
+//! (Task 2), `serve` and `body` (between Task 2 and Task 3), `workplace`, `offload` and `results`
+//! (Task 3 elsewhere), `deadline` (what may take how long), `dry` (when the buffers are all in
+//! use), `setup` (what is set aside at the start), `closing` (how a connection ends), `drain` (how
+//! a server does).
 
 mod accept;
 mod body;
@@ -30,6 +31,7 @@ mod dry;
 mod input;
 mod offload;
 mod output;
+mod preface;
 mod results;
 mod send;
 mod serve;
@@ -52,6 +54,7 @@ use crate::clock::Clock;
 use crate::counters::{Census, Tally};
 use crate::listen::Listening;
 use crate::options::Options;
+use crate::proxy_protocol::Trusted;
 use crate::response::Pieces;
 
 use accept::Acceptor;
@@ -104,6 +107,8 @@ pub struct Driver<A: App> {
     connections_max: u32,
     /// `SO_LINGER` for accepted connections, when the operator asks for it.
     linger: Option<Duration>,
+    /// With `--proxy-protocol`: whose connections begin with a header; others are refused.
+    trusted: Option<Box<Trusted>>,
     /// Where all connections' input is received.
     scratch: Buffer,
     engine: Engine<A>,
@@ -195,6 +200,7 @@ impl<A: App> Driver<A> {
             drain_ms: options.drain_timeout.as_millis() as u64,
             connections_max,
             linger: options.tcp.linger,
+            trusted: preface::trusted(options),
             scratch,
             engine: Engine::new(ev, app, options, census, slot, pool)?,
         };
@@ -253,6 +259,7 @@ impl<A: App> Engine<A> {
         for _ in 0..ROUNDS_PER_TURN {
             let step = match connection.phase {
                 Phase::Head | Phase::Body => self.read(ev, connection, scratch),
+                Phase::Preface => self.read_preface(ev, connection, scratch),
                 Phase::Send => self.send_rest(ev, connection),
                 Phase::Wait | Phase::Queue | Phase::Work | Phase::Fill => Step::Blocked,
                 Phase::Linger => self.linger(connection, scratch),
