@@ -122,6 +122,7 @@ fn with_everybody_stuck_clients_get_503_and_when_nobody_is_the_rest_is_served() 
         assert_eq!((answer.status, answer.closes()), (503, true), "{answer:?}");
     }
     server.until_counter("workers_stuck", 4);
+    assert_eq!(server.counter("workers_substituted"), 2, "as many as there are workers");
     let mut queued = ask(&server, (0..4).map(|i| format!("/work?{i}")));
     assert_eq!(server.connect().get("/light").status, 200);
     assert!(!queued.iter().any(Client::has_answer));
@@ -129,7 +130,6 @@ fn with_everybody_stuck_clients_get_503_and_when_nobody_is_the_rest_is_served() 
     for (i, client) in queued.iter_mut().enumerate() {
         assert_eq!(client.response().text(), format!("/work?{i}"));
     }
-    assert_eq!(server.counter("workers_substituted"), 2);
     server.until_counter("workers_stuck", 0);
     expect_all_back(&server);
 }
