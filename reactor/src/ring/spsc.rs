@@ -98,24 +98,32 @@ impl<T> Shared<T> {
         unsafe { self.slots.get_unchecked(index) }
     }
 
-    /// # Safety
-    ///
-    /// The caller is the producer, and the slot of `position` is vacant.
-    #[inline(always)]
-    unsafe fn write(&self, position: usize, item: T) {
-        // SAFETY: a vacant slot is the producer's alone.
-        self.slot(position).with_mut(|slot| unsafe { (*slot).write(item) });
+    /// The slots of `count` positions from the first on, or as many as lie in a row.
+    #[inline]
+    fn row(&self, first: usize, count: usize) -> &[Slot<T>] {
+        let index = first & (self.slots.len() - 1);
+        let end = self.slots.len().min(index + count);
+        &self.slots[index..end]
     }
+}
 
-    /// # Safety
-    ///
-    /// The caller is the consumer (or the last one there), the slot of `position` holds an item,
-    /// and is not read again.
-    #[inline(always)]
-    unsafe fn read(&self, position: usize) -> T {
-        // SAFETY: the item is there, and the consumer's alone.
-        self.slot(position).with(|slot| unsafe { (*slot).assume_init_read() })
-    }
+/// # Safety
+///
+/// The caller is the producer, and the slot is vacant.
+#[inline(always)]
+unsafe fn write<T>(slot: &Slot<T>, item: T) {
+    // SAFETY: a vacant slot is the producer's alone.
+    slot.with_mut(|slot| unsafe { (*slot).write(item) });
+}
+
+/// # Safety
+///
+/// The caller is the consumer (or the last one there), and the slot holds an item that was not
+/// read before.
+#[inline(always)]
+unsafe fn read<T>(slot: &Slot<T>) -> T {
+    // SAFETY: the item is there, and the consumer's alone.
+    slot.with(|slot| unsafe { (*slot).assume_init_read() })
 }
 
 impl<T> Drop for Shared<T> {
@@ -125,7 +133,7 @@ impl<T> Drop for Shared<T> {
         let mut head = self.head.load(Ordering::Relaxed);
         while head != tail {
             // SAFETY: items from head to tail are there, and nobody else is.
-            drop(unsafe { self.read(head) });
+            drop(unsafe { read(self.slot(head)) });
             head = head.wrapping_add(1);
         }
     }
@@ -151,7 +159,9 @@ impl<T> Producer<T> {
         if !self.has_room() {
             return Err(item);
         }
-        self.put(item);
+        // SAFETY: there is room: the slot is vacant.
+        unsafe { write(self.shared.slot(self.tail), item) };
+        self.tail = self.tail.wrapping_add(1);
         self.publish();
         Ok(())
     }
@@ -160,10 +170,17 @@ impl<T> Producer<T> {
     /// last one is in. Returns how many.
     pub fn push_all(&mut self, items: &mut impl Iterator<Item = T>) -> usize {
         let batch = PushBatch { begin: self.tail, producer: self };
-        while batch.producer.has_room()
-            && let Some(item) = items.next()
-        {
-            batch.producer.put(item);
+        while batch.producer.has_room() {
+            let Producer { shared, tail, head_seen } = &mut *batch.producer;
+            let room = shared.capacity() - tail.wrapping_sub(*head_seen);
+            for slot in shared.row(*tail, room) {
+                let Some(item) = items.next() else {
+                    return batch.len();
+                };
+                // SAFETY: there is room for all of the row: its slots are vacant.
+                unsafe { write(slot, item) };
+                *tail = tail.wrapping_add(1);
+            }
         }
         batch.len()
     }
@@ -203,15 +220,6 @@ impl<T> Producer<T> {
         // Acquire: the consumer has read the slots before its head; now they may be written.
         self.head_seen = self.shared.head.load(Ordering::Acquire);
         self.tail.wrapping_sub(self.head_seen) < self.shared.capacity()
-    }
-
-    /// Writes the next item, after `has_room` said that there is a place for it.
-    #[inline(always)]
-    fn put(&mut self, item: T) {
-        debug_assert!(self.tail.wrapping_sub(self.head_seen) < self.capacity());
-        // SAFETY: tail is not a lap ahead of head: the slot is vacant.
-        unsafe { self.shared.write(self.tail, item) };
-        self.tail = self.tail.wrapping_add(1);
     }
 
     #[inline(always)]
@@ -266,7 +274,9 @@ impl<T> Consumer<T> {
         if !self.has_item() {
             return None;
         }
-        let item = self.take();
+        // SAFETY: head has not reached tail: the item is there; and head moves on.
+        let item = unsafe { read(self.shared.slot(self.head)) };
+        self.head = self.head.wrapping_add(1);
         self.publish();
         Some(item)
     }
@@ -277,7 +287,14 @@ impl<T> Consumer<T> {
     pub fn pop_batch(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
         let batch = PopBatch { begin: self.head, consumer: self };
         while batch.len() < max && batch.consumer.has_item() {
-            f(batch.consumer.take());
+            let wanted = max - batch.len();
+            let Consumer { shared, head, tail_seen } = &mut *batch.consumer;
+            for slot in shared.row(*head, wanted.min(tail_seen.wrapping_sub(*head))) {
+                // SAFETY: all of the row is before tail: the item is there; and head moves on.
+                let item = unsafe { read(slot) };
+                *head = head.wrapping_add(1);
+                f(item);
+            }
         }
         batch.len()
     }
@@ -315,16 +332,6 @@ impl<T> Consumer<T> {
         // Acquire: the producer has written the slots before its tail; now they may be read.
         self.tail_seen = self.shared.tail.load(Ordering::Acquire);
         self.head != self.tail_seen
-    }
-
-    /// The next item, after `has_item` said that there is one.
-    #[inline(always)]
-    fn take(&mut self) -> T {
-        debug_assert_ne!(self.head, self.tail_seen);
-        // SAFETY: head has not reached tail: the item is there; and head moves on.
-        let item = unsafe { self.shared.read(self.head) };
-        self.head = self.head.wrapping_add(1);
-        item
     }
 
     #[inline(always)]

@@ -74,13 +74,14 @@ impl Poller {
     }
 }
 
-/// An event loop as its handler sees it, with a number where the rings are.
+/// An event loop as its handler sees it, with a number where the rings are: all Relaxed, so that
+/// nothing but the protocol orders anything.
 struct Loop {
     sleeper: Sleeper,
     poller: Poller,
     items: AtomicUsize,
-    /// System calls of those who ring.
-    calls: AtomicUsize,
+    /// System calls of those who ring. Not a part of the model: loom does not look at it.
+    calls: std::sync::atomic::AtomicUsize,
 }
 
 impl Loop {
@@ -89,12 +90,12 @@ impl Loop {
             sleeper: Sleeper::new(),
             poller: Poller::new(),
             items: AtomicUsize::new(0),
-            calls: AtomicUsize::new(0),
+            calls: 0.into(),
         })
     }
 
     fn push_and_ring(&self) {
-        self.items.fetch_add(1, Ordering::Release);
+        self.items.fetch_add(1, Ordering::Relaxed);
         if self.sleeper.must_call() {
             self.calls.fetch_add(1, Ordering::Relaxed);
             self.poller.write();
@@ -104,11 +105,11 @@ impl Loop {
     /// Turns of the loop until it has found so many items.
     fn run(&self, count: usize) {
         loop {
-            let found = self.items.load(Ordering::Acquire);
+            let found = self.items.load(Ordering::Relaxed);
             if found == count {
                 return;
             }
-            let has_work = || self.items.load(Ordering::Acquire) > found;
+            let has_work = || self.items.load(Ordering::Relaxed) > found;
             self.sleeper.sleep(has_work, |wait| self.poller.wait(wait));
         }
     }
