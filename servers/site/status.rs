@@ -14,6 +14,7 @@ mod json;
 mod metrics;
 mod numbers;
 mod page;
+mod processes;
 mod workers;
 
 use http::Status;
@@ -111,6 +112,7 @@ mod tests {
             values: [0; _],
             loops: 2,
             workers: super::workers::tests::workers(),
+            processes: Vec::new(),
             uptime: Duration::from_millis(12_345),
         };
         for (i, value) in numbers.values.iter_mut().enumerate() {

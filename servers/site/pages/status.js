@@ -73,6 +73,14 @@ function show(now) {
     const cell = find('[data-counter="' + name + '"]');
     if (cell) cell.textContent = grouped(now.counters[name]);
   }
+  for (const process of now.processes) {
+    const row = find('[data-process="' + process.number + '"]');
+    if (!row) continue;
+    ['pid', 'state', 'restarts', 'connections_open', 'requests'].forEach((name, i) => {
+      const value = process[name];
+      row.children[i + 1].textContent = i < 2 ? value : grouped(value);
+    });
+  }
   const rise = risen(now);
   if (!rise) return;
   for (const name in TILES) {

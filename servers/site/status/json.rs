@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::numbers::Numbers;
+use super::processes;
 use super::workers;
 use crate::counters::Counters;
 use crate::models::Card;
@@ -24,10 +25,12 @@ pub(super) fn json(card: &Card, numbers: &Numbers) -> String {
     }
     let _ = write!(
         text,
-        "}},\"uptime_ms\":{},\"loops\":{},\"counters\":{{",
+        "}},\"uptime_ms\":{},\"loops\":{},\"processes\":",
         numbers.uptime.as_millis(),
         numbers.loops
     );
+    processes::json(&mut text, &numbers.processes);
+    text.push_str(",\"counters\":{");
     for (i, (counter, value)) in Counters::DESCRIPTIONS.iter().zip(numbers.values).enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let _ = write!(text, "{comma}\"{}\":{value}", counter.name);

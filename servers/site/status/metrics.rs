@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::numbers::Numbers;
+use super::processes;
 use super::workers;
 use crate::counters::{Counters, Description, Kind};
 use crate::models::Card;
@@ -29,6 +30,18 @@ pub(super) fn metrics(card: &Card, numbers: &Numbers) -> String {
     ];
     for (name, labels, help, value) in general {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name}{labels} {value}\n");
+    }
+    let processes = &numbers.processes;
+    if !processes.is_empty() {
+        let (serving, restarts) = (processes::serving(processes), processes::restarts(processes));
+        let _ = write!(
+            text,
+            "# HELP stampede_processes Worker processes that serve.\n\
+             # TYPE stampede_processes gauge\nstampede_processes {serving}\n\
+             # HELP stampede_process_restarts_total Worker processes that died unasked.\n\
+             # TYPE stampede_process_restarts_total counter\n\
+             stampede_process_restarts_total {restarts}\n"
+        );
     }
     for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers.values) {
         sample(&mut text, counter, value);

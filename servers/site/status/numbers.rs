@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::processes::{self, Process};
 use super::workers::WorkerNumbers;
 use crate::counters::{Census, Counters};
 
@@ -13,6 +14,8 @@ pub(super) struct Numbers {
     pub loops: usize,
     /// The workers, in models that have some beside their loops.
     pub workers: Vec<WorkerNumbers>,
+    /// The worker processes, in a model that has any.
+    pub processes: Vec<Process>,
     /// How long they have been counting.
     pub uptime: Duration,
 }
@@ -24,6 +27,7 @@ impl Numbers {
             values: census.sum(),
             loops: census.loops(),
             workers: census.workers().map(WorkerNumbers::of).collect(),
+            processes: processes::of(census),
             uptime: census.uptime(),
         }
     }

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use super::numbers::Numbers;
+use super::processes;
 use super::workers;
 use crate::counters::Counters;
 use crate::models::Card;
@@ -41,6 +42,7 @@ pub(super) fn page(card: &Card, numbers: &Numbers) -> String {
         tile.write(&mut body);
     }
     body.push_str("</section>\n");
+    processes::table(&mut body, &numbers.processes);
     facts(&mut body, card, numbers);
     workers::page(&mut body, &numbers.workers);
     counters(&mut body, numbers);
