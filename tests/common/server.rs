@@ -39,6 +39,11 @@ pub fn amped() -> Command {
     binary(env!("CARGO_BIN_EXE_amped"))
 }
 
+/// SYMPED's.
+pub fn symped() -> Command {
+    binary(env!("CARGO_BIN_EXE_symped"))
+}
+
 /// The model under test: most tests hold for all of them. The files that repeat the others' tests
 /// under another model (`tests/under_….rs`) are known by their name.
 pub fn model() -> Command {
@@ -47,6 +52,11 @@ pub fn model() -> Command {
         "under_amped_all" => {
             let mut command = amped();
             command.args(["--offload", "all", "--workers", "2"]);
+            command
+        }
+        "under_symped" => {
+            let mut command = symped();
+            command.args(["--workers", "2"]);
             command
         }
         _ => sped(),

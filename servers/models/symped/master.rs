@@ -45,6 +45,8 @@ pub struct Master {
     pub(super) passing: Option<Passing>,
     /// To be made when all posts are filled for the first time.
     announcement: Option<Announcement>,
+    /// A worker could not even start before any other had.
+    failed: bool,
 }
 
 impl Master {
@@ -74,7 +76,19 @@ impl Master {
             listeners,
             passing,
             announcement,
+            failed: false,
         })
+    }
+
+    /// How it went, once it is done.
+    ///
+    /// # Errors
+    /// It never came to serve.
+    pub fn result(&self) -> io::Result<()> {
+        match self.failed {
+            true => Err(io::Error::other("a worker ended before it served; nothing is served")),
+            false => Ok(()),
+        }
     }
 
     /// It was told to stop, and everybody has gone.
@@ -153,6 +167,13 @@ impl Master {
     fn ended(&mut self, ev: &mut EventLoop, index: usize) {
         let Ok(Some(status)) = self.staff.workers[index].child.try_wait() else { return };
         let mut worker = self.staff.remove(ev, index);
+        // What a worker lacks from the first is lacking in the next one, too: whoever has started
+        // this server should know, be it a person or the server that it is to replace.
+        if self.announcement.is_some() && worker.phase == Phase::Starting && status.code().is_some()
+        {
+            self.failed = true;
+            self.stop(ev);
+        }
         if self.stage == Stage::Serving {
             self.serve_on(ev, &mut worker, status);
             // A slot of counters is free again.

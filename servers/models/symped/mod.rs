@@ -41,6 +41,7 @@ use reactor::EventLoop;
 use reactor::event_loop::Config;
 
 use super::{Card, sped};
+use crate::access_log::AccessLog;
 use crate::app::App;
 use crate::counters::Census;
 use crate::options::{Accept, Options};
@@ -111,6 +112,8 @@ pub fn queues(options: &Options) -> usize {
 /// # Errors
 /// In the master what the system refuses at the start; in a worker what SPED would say.
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
+    // Each worker has its own; that there can be none is to be said once.
+    drop(AccessLog::open(&options.log)?);
     let mut event_loop = EventLoop::new(Config::with_sources(MASTER_SOURCES_MAX))?;
     event_loop.handle_signals(&sped::SIGNALS)?;
     let mut master = Master::new(&mut event_loop, options, server)?;
@@ -124,5 +127,5 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
         }
         event_loop.run(&mut master)?;
     }
-    Ok(())
+    master.result()
 }

@@ -119,6 +119,11 @@ impl<A: App> Handler for Worker<A> {
         self.driver.timeout(ev, token);
     }
 
+    #[inline(always)]
+    fn has_work(&self) -> bool {
+        self.driver.has_work()
+    }
+
     fn woken(&mut self, ev: &mut EventLoop) {
         self.driver.woken(ev);
     }

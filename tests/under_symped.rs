@@ -1,0 +1,14 @@
+//! What holds under SPED holds under SYMPED, with two workers: the same tests once more.
+
+#![expect(clippy::duplicate_mod, reason = "every file brings the part that all share")]
+
+#[path = "conformance/main.rs"]
+mod conformance;
+#[path = "listen.rs"]
+mod listen;
+#[path = "log.rs"]
+mod log;
+#[path = "site.rs"]
+mod site;
+#[path = "stop.rs"]
+mod stop;
