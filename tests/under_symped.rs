@@ -1,4 +1,4 @@
-//! What holds under SPED holds under SYMPED, with two workers: the same tests once more.
+//! What holds under SPED holds under SYMPED, with one worker: the same tests once more.
 
 #![expect(clippy::duplicate_mod, reason = "every file brings the part that all share")]
 
