@@ -26,6 +26,7 @@ pub mod drivers;
 pub mod listen;
 pub mod models;
 pub mod options;
+pub mod privileges;
 pub mod proxy_protocol;
 pub mod response;
 pub mod roster;

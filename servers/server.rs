@@ -100,8 +100,7 @@ fn start<A: App>(
     let mut inherited = Inherited::from_env().map_err(|error| error.to_string())?;
     let listeners = listen::open(&options, (model.queues)(&options), &mut inherited);
     let listeners = listeners.map_err(|error| error.to_string())?;
-    // Every address is bound, nothing is forked and no thread started: the place to give up
-    // privileges.
+    // Every address is bound; a model gives up privileges before it starts threads or serves.
     let predecessor = inherited.into_predecessor();
     let census =
         (model.census)(&options).map_err(|error| format!("no memory for the counters: {error}"))?;

@@ -32,6 +32,7 @@ use crate::app::App;
 use crate::counters::Census;
 use crate::drivers::event::Driver;
 use crate::options::Options;
+use crate::privileges;
 use crate::server::Server;
 use crate::upgrade::Single;
 use crate::workers::{Staffing, Workers};
@@ -72,6 +73,7 @@ pub fn census(options: &Options) -> io::Result<Census> {
 /// # Errors
 /// What the system refuses at the start (poller, buffers, threads), or a failing poller later.
 pub fn run<A: App>(app: A, options: &Options, mut server: Server) -> io::Result<()> {
+    privileges::drop(options)?;
     let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
     let mut ev = EventLoop::new(Config { sources_max, ..Config::default() })?;
     // Before there are threads: they inherit that these signals are not for them.

@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::counters::Census;
 use crate::drivers::event::Driver;
 use crate::options::Options;
+use crate::privileges;
 use crate::server::Server;
 use crate::upgrade::Single;
 
@@ -65,6 +66,7 @@ pub fn census(_options: &Options) -> io::Result<Census> {
 /// # Errors
 /// What the system refuses at the start (poller, buffers), or a failing poller later.
 pub fn run<A: App>(app: A, options: &Options, mut server: Server) -> io::Result<()> {
+    privileges::drop(options)?;
     let mut event_loop = event_loop(options)?;
     let announcement = server.announcement();
     let (app, census) = (Arc::new(app), &server.census);

@@ -2,6 +2,9 @@
 //! runs.
 
 use std::ffi::OsStr;
+use std::io;
+
+use reactor::process::{group_by_name, user_by_name};
 
 use super::Options;
 use super::error::Fault;
@@ -15,6 +18,21 @@ pub struct Operation {
     pub proxy_protocol: bool,
     /// Who may send it.
     pub trusted: Trusted,
+    /// As whom it serves.
+    pub user: Option<Account>,
+    /// In which group; else the user's.
+    pub group: Option<Account>,
+}
+
+/// A user or a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// As it was given: a name or a number.
+    pub name: String,
+    /// Its number.
+    pub number: u32,
+    /// The group of a user that was given by name.
+    pub group: Option<u32>,
 }
 
 pub(super) const OPERATION: &[Entry] = &[
@@ -36,6 +54,18 @@ pub(super) const OPERATION: &[Entry] = &[
             add: add_trusted,
         },
     },
+    Entry {
+        flag: "user",
+        value: "NAME",
+        help: "become this user, by name or number, before serving (a master stays what it is)",
+        slot: Slot::Other { get: |options| show(options.operation.user.as_ref()), set: set_user },
+    },
+    Entry {
+        flag: "group",
+        value: "NAME",
+        help: "become a member of this group, and no other; else of the user's",
+        slot: Slot::Other { get: |options| show(options.operation.group.as_ref()), set: set_group },
+    },
 ];
 
 impl Operation {
@@ -46,6 +76,40 @@ impl Operation {
             return Err(("--proxy-protocol", Fault::new("nobody is trusted to send it", mend)));
         }
         Ok(())
+    }
+}
+
+fn show(account: Option<&Account>) -> String {
+    account.map_or("unchanged".to_owned(), |account| account.name.clone())
+}
+
+fn set_user(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+    options.operation.user = Some(account(utf8(text)?, "user", user_by_name)?);
+    Ok(())
+}
+
+fn set_group(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+    let find = |name: &str| Ok(group_by_name(name)?.map(|number| (number, number)));
+    options.operation.group = Some(account(utf8(text)?, "group", find)?);
+    Ok(())
+}
+
+/// Who is called so, or has this number: with its own group if it was found by name.
+fn account(
+    text: &str,
+    what: &str,
+    find: impl Fn(&str) -> io::Result<Option<(u32, u32)>>,
+) -> Result<Account, Fault> {
+    let mend = format!("Name a {what} of this system, or write its number");
+    let name = text.to_owned();
+    match find(text) {
+        Ok(Some((number, group))) => Ok(Account { name, number, group: Some(group) }),
+        Ok(None) => match text.parse() {
+            // The highest one means "unchanged" (setresuid(2)).
+            Ok(number) if number != u32::MAX => Ok(Account { name, number, group: None }),
+            _ => Err(Fault::new(format!("there is no such {what}"), mend)),
+        },
+        Err(error) => Err(Fault::new(error.to_string(), mend)),
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`Channel`] | a pair of sockets for orders of one byte, each with a descriptor if need be |
 //! | [`Program`] | this very program, started again with some of the present one's descriptors |
 //! | [`cores`], [`pin`] | which cores there are for us, and how to stay on one |
+//! | [`become_user`] | giving up privileges for good |
 //! | [`Priority`] | how a thread shares its core with others |
 //!
 //! Counters that parent and children share are in [`shared`](crate::shared).
@@ -27,6 +28,7 @@ mod affinity;
 mod channel;
 mod child;
 mod fork;
+mod identity;
 mod priority;
 mod program;
 
@@ -34,5 +36,6 @@ pub use affinity::{cores, pin};
 pub use channel::{Channel, Message, Received};
 pub use child::Child;
 pub use fork::{Fork, fork};
+pub use identity::{become_user, group_by_name, identity, user_by_name};
 pub use priority::Priority;
 pub use program::Program;

@@ -15,6 +15,7 @@ use crate::counters::Census;
 use crate::drivers::event::{Driver, Ending};
 use crate::listen::Listening;
 use crate::options::{ListenAddr, Options};
+use crate::privileges;
 
 /// Messages in one turn: connections that were passed must not keep others from being served.
 const MESSAGES_PER_TURN: u32 = 64;
@@ -40,6 +41,7 @@ pub fn run<A: App>(app: A, options: &Options, duty: Duty) -> io::Result<()> {
     if options.workers.pin {
         stay_on_a_core(duty.name, duty.post);
     }
+    privileges::drop(options)?;
     let mut event_loop = sped::event_loop(options)?;
     let ev = &mut event_loop;
     let Duty { census, slot, listeners, channel, .. } = duty;
