@@ -143,6 +143,16 @@ pub type Generator = Box<dyn io::Read + Send>;
 /// A file as responses share it.
 pub type SharedFile = Arc<File>;
 
+/// Whether a thread may wait for a disk: one that serves many clients had better not, if there is
+/// somebody else who can.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Disk {
+    /// It may.
+    Wait,
+    /// It takes what is in memory, and has the rest done as work.
+    Avoid,
+}
+
 /// A body held in memory and shared.
 pub type SharedBytes = Bytes;
 

@@ -187,6 +187,10 @@ counters! {
     Counter file_cache_hits,
     /// Files that had to be opened or looked at again.
     Counter file_cache_misses,
+    /// Parts of files that a worker read before the loop sent them: they were not in memory.
+    Counter file_fills,
+    /// Bytes of them.
+    Counter file_fill_bytes,
     /// Access log lines dropped because their reader was too slow.
     Counter log_lines_dropped,
 }

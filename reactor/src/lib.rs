@@ -17,6 +17,7 @@
 //! | [`timer`] | a hierarchical timing wheel |
 //! | [`waker`], [`signal`] | other threads, and signals, as events |
 //! | [`ring`], [`sleep`] | bounded queues between threads; waking only those who sleep |
+//! | [`page_cache`] | reading files without waiting for a disk |
 //! | [`table`], [`token`] | a slab whose keys die with the value they were given for |
 //! | [`process`] | forked children as events, descriptors passed between processes |
 //! | [`shared`] | counters shared with forked children |
@@ -101,6 +102,7 @@ pub mod buffer;
 pub mod event_loop;
 pub mod lease;
 pub mod net;
+pub mod page_cache;
 pub mod poller;
 pub mod process;
 pub mod ring;

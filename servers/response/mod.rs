@@ -25,7 +25,7 @@ use reactor::Buffer;
 
 use crate::app::{Generator, SharedFile};
 use crate::clock::Clock;
-pub use pieces::{PIECES_MAX, Piece, Pieces};
+pub use pieces::{PIECES_MAX, Piece, Pieces, Reach};
 use prepared::DATE_TAIL;
 pub use prepared::Prepared;
 
@@ -270,7 +270,12 @@ impl<'a> Head<'_, 'a> {
 
     /// `len` bytes of a file from `offset` on.
     pub fn file(self, file: SharedFile, offset: u64, len: u64) {
-        self.pieces([Piece::File { file, offset, end: offset.saturating_add(len) }]);
+        self.pieces([Piece::File {
+            file,
+            offset,
+            end: offset.saturating_add(len),
+            reach: Reach::default(),
+        }]);
     }
 
     /// A body made when there is room: `len` bytes, or as many as come.

@@ -23,6 +23,8 @@ pub enum Piece {
         offset: u64,
         /// Where it ends (exclusive).
         end: u64,
+        /// How far it may be sent.
+        reach: Reach,
     },
     /// Bytes made when there is room for them.
     Generate {
@@ -33,6 +35,15 @@ pub enum Piece {
         /// Whether each filling is framed as a chunk.
         chunked: bool,
     },
+}
+
+/// How far a file may be sent without asking whether it is in memory.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Reach {
+    /// Up to here; 0: it has not been asked yet.
+    pub until: u64,
+    /// What came before had to be read from a disk: it need not be asked of what comes next.
+    pub cold: bool,
 }
 
 impl Piece {

@@ -123,3 +123,30 @@ pub fn readable_within(fd: impl AsFd, time: Duration) -> bool {
     let ready = unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };
     ready > 0
 }
+
+/// Asks the kernel to forget what it keeps of a file in memory, once all of it is on the disk.
+#[cfg(target_os = "linux")]
+pub fn forget_pages(file: &std::fs::File) {
+    file.sync_all().expect("fsync");
+    // SAFETY: `posix_fadvise` takes integers only.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+}
+
+/// Pages of a file that are in memory, by mincore(2): it tells the truth about one's own files, and
+/// reads nothing.
+#[cfg(target_os = "linux")]
+pub fn pages_in_memory(file: &std::fs::File) -> usize {
+    let len = file.metadata().expect("its length").len() as usize;
+    let (prot, kind) = (libc::PROT_READ, libc::MAP_SHARED);
+    // SAFETY: a new mapping, which nobody looks into.
+    let map = unsafe { libc::mmap(std::ptr::null_mut(), len, prot, kind, file.as_raw_fd(), 0) };
+    assert_ne!(map, libc::MAP_FAILED, "mmap: {}", io::Error::last_os_error());
+    // A byte for each page, and pages are not smaller than this.
+    let mut pages = vec![0u8; len.div_ceil(4096)];
+    // SAFETY: `map` is a mapping of `len` bytes, `pages` has a byte for each of its pages.
+    let result = unsafe { libc::mincore(map, len, pages.as_mut_ptr()) };
+    assert_eq!(result, 0, "mincore: {}", io::Error::last_os_error());
+    // SAFETY: it was mapped above, and nobody has a reference into it.
+    unsafe { libc::munmap(map, len) };
+    pages.iter().filter(|&&page| page & 1 == 1).count()
+}

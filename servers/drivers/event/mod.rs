@@ -17,13 +17,14 @@
 //!
 //! Files: `accept` (Task 1), `preface` (whom a balancer speaks for), `input`, `output` and `send`
 //! (Task 2), `serve` and `body` (between Task 2 and Task 3), `workplace`, `offload` and `results`
-//! (Task 3 elsewhere), `deadline` (what may take how long), `dry` (when the buffers are all in
-//! use), `setup` (what is set aside at the start), `closing` (how a connection ends), `drain` (how
-//! a server does).
+//! (Task 3 elsewhere), `cold` (files that are not in memory), `deadline` (what may take how long),
+//! `dry` (when the buffers are all in use), `setup` (what is set aside at the start), `closing` (how
+//! a connection ends), `drain` (how a server does).
 
 mod accept;
 mod body;
 mod closing;
+mod cold;
 mod connection;
 mod deadline;
 mod drain;
@@ -64,6 +65,7 @@ use drain::Drain;
 pub use drain::Ending;
 pub use offload::Placement;
 use offload::{Desk, Handover};
+use output::FileSending;
 use setup::pool_classes;
 
 /// Bytes of a small buffer: most unfinished heads fit.
@@ -149,7 +151,7 @@ struct Engine<A: App> {
     requests_max: u32,
     body_memory_max: usize,
     body_bytes_held: usize,
-    use_sendfile: bool,
+    files: FileSending,
     draining: bool,
     last_arrival_ms: u64,
     /// What the slot of counters had from earlier loops, of processes that have ended.

@@ -23,6 +23,7 @@ use std::time::Instant;
 use http::Status;
 use reactor::{Buffer, EventLoop, Token};
 
+use super::cold::Window;
 use super::connection::{Connection, Held, Phase, flag};
 use super::workplace::{Job, Task, Workplace};
 use super::{Engine, Step};
@@ -290,7 +291,7 @@ impl<A: App> Engine<A> {
         Step::Blocked
     }
 
-    /// The next piece of the response's body is read elsewhere: it would block the loop.
+    /// What comes next of the response's body is read elsewhere: it would block the loop.
     ///
     /// For a connection in [`Phase::Send`] whose exchange has pieces and no unsent output; it goes
     /// on sending when the job is back.
@@ -304,8 +305,9 @@ impl<A: App> Engine<A> {
             return self.wait_for_room(ev, connection);
         };
         exchange.errand = None;
-        job.pieces = mem::take(&mut exchange.pieces);
+        job.window = exchange.pieces.front().and_then(|piece| Window::next(piece));
         job.task = Task::Fill;
+        self.tally.file_fills.add(1);
         self.submit(connection, job)
     }
 }

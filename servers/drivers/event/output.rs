@@ -12,6 +12,8 @@ use bytes::Buf;
 use reactor::Buffer;
 use reactor::net::Stream;
 
+use super::cold;
+use crate::app::Disk;
 use crate::response::{Piece, Pieces};
 
 /// Bytes that one connection may send in a turn while others wait.
@@ -35,8 +37,19 @@ pub(super) enum Progress {
     Full,
     /// The budget is spent: go on next turn.
     Budget,
+    /// What comes next is not in memory: somebody has to read it who may wait.
+    Cold,
     /// The response cannot be completed: the file shrank or the generator failed.
     Broken,
+}
+
+/// How files are sent.
+#[derive(Copy, Clone)]
+pub(super) struct FileSending {
+    /// By sendfile(2), instead of through a buffer.
+    pub sendfile: bool,
+    /// What is not in memory.
+    pub disk: Disk,
 }
 
 /// Sends `out`, then `pieces`; returns how far it came and how many bytes went out.
@@ -47,10 +60,13 @@ pub(super) fn send_all(
     stream: &Stream,
     out: &mut Buffer,
     pieces: &mut Pieces,
-    use_sendfile: bool,
+    files: FileSending,
 ) -> io::Result<(Progress, u64)> {
     let mut total = 0u64;
     loop {
+        if out.is_empty() && pieces.front().is_some_and(|piece| cold::is_cold(piece, files.disk)) {
+            return Ok((Progress::Cold, total));
+        }
         let progress = match pieces.front() {
             None if out.is_empty() => return Ok((Progress::Done, total)),
             None => send_buffer(stream, out, false, &mut total)?,
@@ -65,9 +81,9 @@ pub(super) fn send_all(
                 pieces.pop_front();
                 continue;
             }
-            Some(Piece::File { file, offset, end }) if use_sendfile => {
+            Some(Piece::File { file, offset, reach, .. }) if files.sendfile => {
                 if out.is_empty() {
-                    let count = (*end - *offset).min(SENDFILE_BYTES_MAX as u64) as usize;
+                    let count = (reach.until - *offset).min(SENDFILE_BYTES_MAX as u64) as usize;
                     send_file(stream, file.as_fd(), offset, count, &mut total)?
                 } else {
                     send_buffer(stream, out, true, &mut total)?
@@ -168,9 +184,9 @@ fn send_file(
 pub(super) fn refill(out: &mut Buffer, piece: &mut Piece) -> io::Result<bool> {
     out.clear();
     match piece {
-        Piece::File { file, offset, end } => {
+        Piece::File { file, offset, end, reach } => {
             let room = out.spare_mut();
-            let want = (*end - *offset).min(room.len() as u64) as usize;
+            let want = (reach.until - *offset).min(room.len() as u64) as usize;
             let got = file.read_at(&mut room[..want], *offset)?;
             if got == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());

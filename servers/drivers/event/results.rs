@@ -10,16 +10,18 @@
 //! [`Engine::has_buffers`] to read leaves one at least, so the last one is with a response, whose
 //! client takes it or is given up.
 
-use std::mem;
+use std::{io, mem};
 
 use http::Status;
 use reactor::{EventLoop, Token};
 
+use super::cold;
 use super::connection::{Connection, Phase};
 use super::output::Progress;
 use super::workplace::{Job, Outcome, Stuck, Task};
 use super::{BUFFERS_A_READ, Driver, Engine, Step, class};
 use crate::app::App;
+use crate::response::Reach;
 
 /// Results taken in one turn: after so many, others have theirs first.
 const RESULTS_PER_TURN_MAX: u32 = 256;
@@ -47,14 +49,13 @@ impl<A: App> Engine<A> {
                 let ms = time.as_millis() as u64;
                 self.begin_wait(ev, connection, ms, job.head_bytes(), job.body_bytes());
             }
-            Outcome::Filled(Ok(())) => {
-                mem::swap(&mut self.out, &mut job.out);
-                self.exchange(connection, ev.now_ms()).pieces = mem::take(&mut job.pieces);
-                connection.phase = Phase::Send;
-                return self.send_rest(ev, connection);
-            }
-            Outcome::Filled(Err(_)) => {
-                self.exchange(connection, ev.now_ms()).pieces = mem::take(&mut job.pieces);
+            Outcome::Filled(Ok(reach)) => return self.take_filled(ev, connection, reach),
+            Outcome::Filled(Err(error)) => {
+                if error.kind() != io::ErrorKind::UnexpectedEof {
+                    eprintln!(
+                        "stampede: a file could not be read, its response was cut short: {error}"
+                    );
+                }
                 return self.unfinished(ev, connection, Progress::Broken);
             }
             Outcome::Nothing => {
@@ -62,6 +63,22 @@ impl<A: App> Engine<A> {
             }
         }
         self.flush(ev, connection)
+    }
+
+    /// What comes next of the response is in memory.
+    fn take_filled(
+        &mut self,
+        ev: &mut EventLoop,
+        connection: &mut Connection,
+        reach: Reach,
+    ) -> Step {
+        let exchange = self.exchange(connection, ev.now_ms());
+        let bytes = exchange.pieces.front().map_or(0, |piece| cold::filled(piece, reach));
+        // Until now it was the client who waited.
+        exchange.moved_ms = ev.now_ms() as u32;
+        self.tally.file_fill_bytes.add(bytes);
+        connection.phase = Phase::Send;
+        self.send_rest(ev, connection)
     }
 
     /// The next job that is done, if what it brings finds a buffer should the socket be full. Else
@@ -79,7 +96,7 @@ impl<A: App> Engine<A> {
 
     /// Counts a job, and keeps its memory for the next.
     fn put_back(&mut self, job: Box<Job>) {
-        if job.worked {
+        if job.worked && job.task != Task::Fill {
             self.tally.works.add(1);
             let time = job.times.ended.saturating_duration_since(job.times.begun);
             self.tally.work_us.add(time.as_micros() as u64);

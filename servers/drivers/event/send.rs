@@ -4,6 +4,7 @@
 //! out buffer + pieces ──send_all──► Done   → the next request, the wait, the body, or the end
 //!                                  Full   → both move into the exchange; the next edge goes on
 //!                                  Budget → the same, and the ready list goes on
+//!                                  Cold   → the same, and a worker reads what comes next
 //! ```
 
 use std::mem;
@@ -32,7 +33,7 @@ impl<A: App> Engine<A> {
     /// [`Engine::flush`] for a response that is more than bytes in the buffer.
     fn flush_pieces(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
         let stream = &connection.stream;
-        match send_all(stream, &mut self.out, &mut self.pieces, self.use_sendfile) {
+        match send_all(stream, &mut self.out, &mut self.pieces, self.files) {
             Ok((Progress::Done, sent)) => {
                 self.tally.bytes_sent.add(sent);
                 if connection.exchange != NO_EXCHANGE {
@@ -109,15 +110,14 @@ impl<A: App> Engine<A> {
         };
         // Who is without a buffer, but sends what has to be read into one first, may need one of
         // its own: for what the socket does not take.
-        let fills = exchange.pieces.fills_buffer(self.use_sendfile);
+        let fills = exchange.pieces.fills_buffer(self.files.sendfile);
         if fills && exchange.output.is_none() && self.pool.available(class::LARGE) == 0 {
             return self.starve(connection);
         }
         // Without output of its own it borrows the loop's buffer, which is empty between turns.
         let out = exchange.output.as_mut().unwrap_or(&mut self.out);
         let stream = &connection.stream;
-        let (progress, sent) = match send_all(stream, out, &mut exchange.pieces, self.use_sendfile)
-        {
+        let (progress, sent) = match send_all(stream, out, &mut exchange.pieces, self.files) {
             Ok(result) => result,
             Err(_) => return self.send_failed(),
         };
@@ -171,6 +171,7 @@ impl<A: App> Engine<A> {
                 ev.defer(connection.token, Readiness::WRITABLE);
                 Step::Blocked
             }
+            Progress::Cold => self.submit_fill(ev, connection),
             Progress::Broken => {
                 self.tally.responses_aborted.add(1);
                 let pieces = &mut self.exchange(connection, ev.now_ms()).pieces;

@@ -10,9 +10,10 @@ use slab::Slab;
 
 use super::deadline::TimeoutsMs;
 use super::offload::{Desk, Placement};
+use super::output::FileSending;
 use super::{BUFFERS_A_READ, Engine, HEAD_ROOM, SMALL_BYTES, class, missing};
 use crate::access_log::AccessLog;
-use crate::app::App;
+use crate::app::{App, Disk};
 use crate::clock::Clock;
 use crate::counters::{Census, Tally};
 use crate::options::{Limits, Offload, Options};
@@ -74,7 +75,7 @@ impl<A: App> Engine<A> {
             requests_max: options.limits.requests,
             body_memory_max: options.limits.body_memory,
             body_bytes_held: 0,
-            use_sendfile: options.sendfile,
+            files: FileSending { sendfile: options.sendfile, disk: Disk::Wait },
             draining: false,
             last_arrival_ms: 0,
         })
@@ -85,6 +86,7 @@ impl<A: App> Engine<A> {
         let pair = |_| Some((self.pool.take(class::LARGE)?, self.pool.take(class::LARGE)?));
         let buffers: Option<Vec<_>> = (0..placement.jobs_max).map(pair).collect();
         let buffers = buffers.ok_or_else(|| missing("buffer"))?;
+        self.files.disk = Disk::Avoid;
         self.offloads_all = placement.offload == Offload::All;
         self.desk = Some(Box::new(Desk::new(placement, buffers, watch)));
         Ok(())

@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | [`Task::Handle`], [`Task::Resume`] | [`App::handle`], [`App::resume`] | `--offload all` |
 //! | [`Task::Work`] | [`App::work`] | what the application marks as work |
-//! | [`Task::Fill`] | the first piece of a body is read into the buffer | files not in memory |
+//! | [`Task::Fill`] | a window of a file is read, so that it is in memory | files (`cold`) |
 //!
 //! Nothing is copied and, once warm, nothing allocated. A job has two buffers and a head of its own;
 //! handing over is three swaps: the loop's receive buffer against the job's blank one, the loop's
@@ -32,11 +32,11 @@ use std::time::{Duration, Instant};
 use http::Status;
 use reactor::{Buffer, Token};
 
+use super::cold::Window;
 use super::connection::Held;
-use super::output::refill;
 use crate::app::{Action, App, Request};
 use crate::clock::Clock;
-use crate::response::{Finished, Frame, Pieces, Response};
+use crate::response::{Finished, Frame, Pieces, Reach, Response};
 
 /// A place where jobs run, seen from the loop's thread.
 pub trait Workplace {
@@ -95,7 +95,7 @@ pub enum Task {
     Resume,
     /// [`App::work`].
     Work,
-    /// Fill the buffer from the first piece of a body.
+    /// Bring a window of a file into memory.
     Fill,
 }
 
@@ -109,8 +109,8 @@ pub(super) enum Outcome {
     Answered(Finished),
     /// The application wants a time to pass.
     Waits(Duration),
-    /// The buffer is filled and the pieces have moved on; or the body cannot be had.
-    Filled(io::Result<()>),
+    /// The window is in memory, so far; or it cannot be had.
+    Filled(io::Result<Reach>),
 }
 
 /// A request on its way through a workplace. See the module's head.
@@ -127,6 +127,8 @@ pub struct Job {
     pub(super) held: Held,
     head_at: Range<usize>,
     body_at: Range<usize>,
+    /// What to bring into memory; the response stays with its connection.
+    pub(super) window: Option<Window>,
     /// Where the response is composed. Empty unless the job is done.
     pub(super) out: Buffer,
     pub(super) pieces: Pieces,
@@ -166,6 +168,7 @@ impl Job {
             held: Held::default(),
             head_at: 0..0,
             body_at: 0..0,
+            window: None,
             out,
             pieces: Pieces::new(),
             outcome: Outcome::Nothing,
@@ -195,6 +198,7 @@ impl Job {
     /// Forgets the request and the response; keeps the memory.
     pub(super) fn clear(&mut self) {
         self.held = Held::default();
+        self.window = None;
         self.input.clear();
         self.out.clear();
         self.pieces.clear();
@@ -300,12 +304,9 @@ impl Job {
         false
     }
 
-    /// Reads from the first piece into the buffer.
-    fn fill(&mut self) -> io::Result<()> {
-        let Some(piece) = self.pieces.front() else { return Ok(()) };
-        if !refill(&mut self.out, piece)? {
-            self.pieces.pop_front();
-        }
-        Ok(())
+    /// Reads the window, through the buffer.
+    fn fill(&mut self) -> io::Result<Reach> {
+        let window = self.window.as_ref().ok_or(io::ErrorKind::InvalidInput)?;
+        window.read(&mut self.out)
     }
 }

@@ -191,7 +191,7 @@ impl Answer {
 fn take(piece: &mut Piece, body: &mut Vec<u8>) {
     match piece {
         Piece::Bytes(bytes) => body.extend_from_slice(bytes),
-        Piece::File { file, offset, end } => {
+        Piece::File { file, offset, end, .. } => {
             let mut part = vec![0; (*end - *offset) as usize];
             file.read_exact_at(&mut part, *offset).unwrap();
             body.extend_from_slice(&part);

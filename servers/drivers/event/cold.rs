@@ -1,0 +1,142 @@
+//! Files that are not in memory: the loop sends what is, and has a worker read the rest first.
+//!
+//! A file's range is sent in windows. Before each the loop asks for a byte at its end, without
+//! waiting; if that is not in memory, a worker reads the window, to no purpose but that it is there
+//! then, and the loop sends it from the page cache as if it always had been. From then on all
+//! windows go to workers first, until one is found to be in memory all through.
+//!
+//! ```text
+//!            all in memory                       not in memory
+//!   loop     look ► send ► look ► send ► look    look ┐     ┌► send ┐     ┌► send ┐
+//!   worker                                            └read─┘       └read─┘       └read…
+//!   disk                                              a window ahead of the worker
+//! ```
+//!
+//! Flash's idea, which asked mincore(2) (Pai et al., section 3.4); see [`reactor::page_cache`] for
+//! what is asked now. A window that is in memory costs one system call more than it does without
+//! (and the first of a response two: it may begin with a hole).
+//!
+//! What is *not* guaranteed: that what is in memory at both ends of a window is so in between. The
+//! kernel reads ahead, and reclaims, in runs; reading every page to be sure would cost as much as
+//! sending them: 250 µs of CPU a MiB instead of 120, where a byte for each window disappears in the
+//! noise. Nor that what was in memory stays there until it is sent: a system so short of memory has
+//! other worries.
+
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use reactor::{Buffer, page_cache};
+
+use crate::app::{Disk, SharedFile};
+use crate::response::{Piece, Reach};
+
+/// Bytes of a window, at whose multiples windows end. Larger ones save jobs, at some 10 µs each,
+/// where nothing is in memory; smaller ones see holes.
+const WINDOW_BYTES: u64 = 256 << 10;
+
+/// Bytes behind a window that the kernel is to begin to read, too: so that the disk has something
+/// to do while the window is sent.
+const AHEAD_BYTES: u64 = WINDOW_BYTES;
+
+/// Whether the piece cannot be sent from where it is without waiting for a disk. If it can, its
+/// reach says how far.
+pub(super) fn is_cold(piece: &mut Piece, disk: Disk) -> bool {
+    let Piece::File { file, offset, end, reach } = piece else { return false };
+    if disk == Disk::Wait {
+        reach.until = *end;
+    }
+    if *offset < reach.until || *offset >= *end {
+        return false;
+    }
+    let until = window_end(*offset, *end);
+    // Behind what is in memory, the next page is, too: it was looked at, or is as good as the last.
+    let begins = reach.until > 0 || page_cache::is_cached(&**file, *offset);
+    if reach.cold || !begins || !page_cache::is_cached(&**file, until - 1) {
+        return true;
+    }
+    reach.until = until;
+    false
+}
+
+fn window_end(offset: u64, end: u64) -> u64 {
+    ((offset / WINDOW_BYTES + 1) * WINDOW_BYTES).min(end)
+}
+
+/// A part of a file that is to be brought into memory.
+pub(super) struct Window {
+    file: SharedFile,
+    offset: u64,
+    until: u64,
+    /// Where the response ends.
+    end: u64,
+}
+
+impl Window {
+    /// What has to be read before the piece can be sent.
+    pub fn next(piece: &Piece) -> Option<Self> {
+        let Piece::File { file, offset, end, .. } = piece else { return None };
+        let (file, offset, end) = (SharedFile::clone(file), *offset, *end);
+        Some(Window { file, offset, until: window_end(offset, end), end })
+    }
+
+    /// Reads it, and waits for the disk. Returns how far the response may be sent then.
+    ///
+    /// # Errors
+    /// The file's, see `pread(2)`; `UnexpectedEof` when it ends before the window begins.
+    pub fn read(&self, scratch: &mut Buffer) -> io::Result<Reach> {
+        page_cache::stop_readahead(&*self.file);
+        let ahead = (self.until + AHEAD_BYTES).min(self.end);
+        page_cache::prefetch(&*self.file, self.offset..ahead);
+        let mut reach = Reach { until: self.offset, cold: false };
+        while reach.until < self.until {
+            match self.read_some(scratch, &mut reach) {
+                Ok(0) if reach.until == self.offset => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                // Cut short meanwhile: what is left of it goes out, then the next window has none.
+                Ok(0) => break,
+                Ok(count) => reach.until += count as u64,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // So that what is asked for next begins in memory, if it is asked for at all.
+        reach.cold |= self.until < self.end && !page_cache::is_cached(&*self.file, self.until);
+        Ok(reach)
+    }
+
+    /// Reads a buffer full, and notes whether it had to wait.
+    fn read_some(&self, scratch: &mut Buffer, reach: &mut Reach) -> io::Result<usize> {
+        scratch.clear();
+        let room = scratch.spare_mut();
+        let left = usize::try_from(self.until - reach.until).unwrap_or(usize::MAX);
+        let want = room.len().min(left);
+        if let Some(count @ 1..) =
+            page_cache::read_cached(&*self.file, &mut room[..want], reach.until)?
+        {
+            return Ok(count);
+        }
+        reach.cold = true;
+        self.file.read_at(&mut room[..want], reach.until)
+    }
+}
+
+/// The window has been read. Returns how many bytes that were.
+pub(super) fn filled(piece: &mut Piece, read: Reach) -> u64 {
+    let Piece::File { offset, reach, .. } = piece else { return 0 };
+    *reach = read;
+    read.until - *offset
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_end_at_their_multiples_and_where_the_response_does() {
+        assert_eq!(window_end(0, u64::MAX), WINDOW_BYTES);
+        assert_eq!(window_end(WINDOW_BYTES - 1, u64::MAX), WINDOW_BYTES);
+        assert_eq!(window_end(WINDOW_BYTES, u64::MAX), 2 * WINDOW_BYTES);
+        assert_eq!(window_end(5, 6), 6);
+    }
+}

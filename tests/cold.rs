@@ -1,0 +1,347 @@
+//! AMPED: what is not in memory is read by workers, and the loop does not wait for a disk.
+//!
+//! Files are made cold with posix_fadvise(2). Where the kernel does not forget them (a tmpfs), the
+//! tests that need it say on standard error that they were skipped.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stampede::{Action, App, Request, Response, Status};
+
+use common::inside::Inside;
+use common::stubborn::{Gate, Stubborn};
+use common::{Client, Server, get, noise, os, request, until};
+
+/// Several windows, and not a whole number of them.
+const LEN: usize = 3 * 1024 * 1024 + 12_345;
+
+/// A directory with a file in it that is on a disk, as far as one can choose.
+struct Disk {
+    folder: tempfile::TempDir,
+    bytes: Vec<u8>,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let bytes = noise(LEN, 42);
+        fs::write(folder.path().join("file"), &bytes).expect("a file");
+        Disk { folder, bytes }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn file(&self) -> File {
+        File::options().read(true).write(true).open(self.path().join("file")).expect("the file")
+    }
+
+    /// Has the kernel forget the file. `false`, and a line about it, where it does not: then there
+    /// is nothing to test here.
+    fn chill(&self, test: &str) -> bool {
+        let (file, end) = (self.file(), Instant::now() + Duration::from_secs(10));
+        loop {
+            os::forget_pages(&file);
+            let left = os::pages_in_memory(&file);
+            if left == 0 {
+                return true;
+            }
+            if Instant::now() > end {
+                let line = format!(
+                    "SKIPPED: {test}: the kernel keeps {left} pages of {}; \
+                     set CARGO_TARGET_DIR to a directory on a disk\n",
+                    self.path().display()
+                );
+                // Not by `eprintln`, which is not shown of a test that passes.
+                std::io::stderr().write_all(line.as_bytes()).expect("standard error");
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20)); // until others have let go of its pages
+        }
+    }
+
+    fn serve(&self, model: &str, arguments: &[&str]) -> Server {
+        let mut command = match model {
+            "amped" => common::server::amped(),
+            _ => common::server::sped(),
+        };
+        command.args(["--listen", "127.0.0.1:0", "--root"]).arg(self.path()).args(arguments);
+        Server::spawn(command)
+    }
+}
+
+#[test]
+fn a_cold_file_is_read_by_workers_and_arrives_whole() {
+    for argument in ["--sendfile", "--no-sendfile"] {
+        let disk = Disk::new();
+        let server = disk.serve("amped", &["--workers", "2", argument]);
+        if !disk.chill("a cold file") {
+            return;
+        }
+        let answer = server.get("/file");
+        assert_eq!(answer.status, 200, "{argument}");
+        assert!(answer.body == disk.bytes, "{argument}: other bytes");
+        assert!(server.metric("file_fills_total") > 0, "{argument}");
+        let bytes = server.metric("file_fill_bytes_total");
+        assert!(bytes > 0 && bytes <= LEN as u64, "{argument}: {bytes}");
+    }
+}
+
+#[test]
+fn a_file_in_memory_costs_no_worker() {
+    let disk = Disk::new();
+    let server = disk.serve("amped", &[]);
+    for _ in 0..5 {
+        assert!(server.get("/file").body == disk.bytes);
+    }
+    assert_eq!(server.metric("file_fills_total"), 0);
+}
+
+#[test]
+fn ranges_of_a_cold_file_arrive_byte_for_byte() {
+    let disk = Disk::new();
+    let server = disk.serve("amped", &[]);
+    let window = 256 * 1024;
+    let end = LEN - 1;
+    for (first, last) in [
+        (0, 0),
+        (window - 1, window),
+        (window, 2 * window - 1),
+        (window + 1, 3 * window + 1),
+        (end, end),
+        (0, end),
+        (LEN - window - 7, end),
+    ] {
+        if !disk.chill("cold ranges") {
+            return;
+        }
+        let fills = server.metric("file_fills_total");
+        let range = format!("Range: bytes={first}-{last}");
+        let answer = server.exchange(&request("GET", "/file", &[&range]));
+        assert_eq!(answer.status, 206, "{range}");
+        assert!(answer.body == disk.bytes[first..=last], "{range}: other bytes");
+        assert!(server.metric("file_fills_total") > fills, "{range}");
+    }
+}
+
+#[test]
+fn many_clients_of_one_cold_file_get_all_of_it() {
+    let disk = Disk::new();
+    let server = disk.serve("amped", &["--workers", "2", "--ring", "1"]);
+    if !disk.chill("many clients of a cold file") {
+        return;
+    }
+    let mut clients: Vec<Client> = (0..20).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(&[get("/file"), get("/file")].concat());
+    }
+    for client in &mut clients {
+        assert!(client.response().body == disk.bytes);
+        assert!(client.response().body == disk.bytes);
+    }
+}
+
+#[test]
+fn sped_has_nobody_to_read_for_it_and_serves_the_same() {
+    let disk = Disk::new();
+    let server = disk.serve("sped", &[]);
+    disk.chill("sped's answer is the same");
+    assert!(server.get("/file").body == disk.bytes);
+    assert_eq!(server.metric("file_fills_total"), 0);
+}
+
+/// [`Stubborn`], and files that it was given: `/file?0` is the first.
+struct Library {
+    stubborn: Stubborn,
+    files: Vec<(Arc<File>, u64)>,
+}
+
+impl App for Library {
+    type Local = ();
+
+    fn local(&self, _index: usize) {}
+
+    fn handle(&self, local: &mut (), request: &Request<'_>, response: &mut Response<'_>) -> Action {
+        if request.path() != b"/file" {
+            return self.stubborn.handle(local, request, response);
+        }
+        let (file, len) = &self.files[usize::from(request.target()[6] - b'0')];
+        response.start(Status::OK).file(Arc::clone(file), 0, *len);
+        Action::Done
+    }
+
+    fn work(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        self.stubborn.work(request, response);
+    }
+}
+
+/// A server whose one worker is busy until the gate is opened, and the client that it is busy for.
+fn busy_library(files: Vec<(Arc<File>, u64)>, arguments: &[&str]) -> (Inside, Gate, Client) {
+    let gate = Gate::default();
+    let library = Library { stubborn: Stubborn(gate.clone()), files };
+    let arguments = [&["--workers", "1"], arguments].concat();
+    let server = Inside::start("amped", library, &arguments);
+    let mut client = server.connect();
+    client.send(&get("/block"));
+    gate.until_waiting(1);
+    (server, gate, client)
+}
+
+/// Descriptors of this process that stand for a file.
+fn descriptors_of(path: &Path) -> usize {
+    let links = fs::read_dir("/proc/self/fd").expect("our descriptors");
+    let links = links.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links.filter(|link| link.starts_with(path)).count()
+}
+
+#[test]
+fn who_goes_while_a_worker_reads_for_him_leaves_nothing() {
+    let disk = Disk::new();
+    let folder = fs::canonicalize(disk.path()).expect("its own name");
+    let text = folder.to_str().expect("UTF-8");
+    let gate = Gate::default();
+    // The site itself, whose files are opened for a client; nothing is kept.
+    let arguments = ["--workers", "1", "--root", text, "--cache-ttl", "0s"];
+    let server = Inside::start_with("amped", &arguments, |options, census| {
+        let card = stampede::models::by_name::<stampede::site::Site>("amped").expect("it").card;
+        let site = stampede::site::Site::new(options, census.clone(), card).expect("a site");
+        Blocked { site, stubborn: Stubborn(gate.clone()) }
+    });
+    assert_eq!(server.connect().get("/file").status, 200);
+    let mut busy = server.connect();
+    busy.send(&get("/block"));
+    gate.until_waiting(1);
+    if !disk.chill("clients that go") {
+        return;
+    }
+    let fills = server.counter("file_fills");
+    let mut client = server.connect();
+    client.send(&get("/file"));
+    until("it is a worker's turn", || server.counter("file_fills") == fills + 1);
+    client.reset();
+    server.until_counter("connections_open", 1);
+    gate.open();
+    assert_eq!(busy.response().status, 200);
+    until("nothing of the file is open", || descriptors_of(&folder) == 1); // the root
+    server.until_counter("buffers_large_used", 2);
+    until("no job is out", || server.census.workers().all(|place| place.jobs.get() == 0));
+    assert!(server.connect().get("/file").body == disk.bytes);
+}
+
+/// A site beside work that is done when the test lets it.
+struct Blocked {
+    site: stampede::site::Site,
+    stubborn: Stubborn,
+}
+
+impl App for Blocked {
+    type Local = <stampede::site::Site as App>::Local;
+
+    fn local(&self, index: usize) -> Self::Local {
+        self.site.local(index)
+    }
+
+    fn handle(
+        &self,
+        local: &mut Self::Local,
+        request: &Request<'_>,
+        response: &mut Response<'_>,
+    ) -> Action {
+        match request.path() {
+            b"/block" => Action::Work,
+            _ => self.site.handle(local, request, response),
+        }
+    }
+
+    fn work(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        match request.path() {
+            b"/block" => self.stubborn.work(request, response),
+            _ => self.site.work(request, response),
+        }
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_while_a_worker_reads_it_is_a_response_cut_short() {
+    for left in [0, 100_000, 300_000] {
+        let disk = Disk::new();
+        let file = disk.file();
+        let (server, gate, _busy) = busy_library(vec![(Arc::new(disk.file()), LEN as u64)], &[]);
+        if !disk.chill("a file that shrinks") {
+            return;
+        }
+        let mut client = server.connect();
+        client.send(&get("/file?0"));
+        server.until_counter("file_fills", 1);
+        file.set_len(left).expect("a shorter file");
+        gate.open();
+        let head = client.read_head().expect("a head");
+        assert_eq!(head.field("Content-Length"), Some(&*LEN.to_string()));
+        let body = client.read_to_end().expect("FIN");
+        assert!(body == disk.bytes[..left as usize], "{left}: {} bytes", body.len());
+        server.until_counter("responses_aborted", 1);
+        server.until_counter("connections_open", 1);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_the_end_of_its_connection_only() {
+    // Its first page is not mapped: EIO.
+    let unreadable = Arc::new(File::open("/proc/self/mem").expect("our memory"));
+    let (server, gate, mut busy) = busy_library(vec![(unreadable, 4096)], &[]);
+    gate.open();
+    assert_eq!(busy.response().status, 200);
+    let mut client = server.connect();
+    client.send(&get("/file?0"));
+    assert_eq!(client.read_head().expect("a head").status, 200);
+    client.expect_close();
+    assert_eq!(server.counter("responses_aborted"), 1);
+    assert_eq!(busy.get("/light").status, 200);
+}
+
+#[test]
+fn of_which_it_cannot_be_told_whether_it_is_in_memory_is_read_by_a_worker() {
+    // In /proc nothing is in the page cache, and preadv2(2) knows no RWF_NOWAIT.
+    let (path, version) = ("/proc/version", fs::read("/proc/version").expect("it"));
+    let file = Arc::new(File::open(path).expect("it"));
+    for argument in ["--sendfile", "--no-sendfile"] {
+        let files = vec![(Arc::clone(&file), version.len() as u64)];
+        let (server, gate, mut busy) = busy_library(files, &[argument]);
+        gate.open();
+        assert_eq!(busy.response().status, 200);
+        assert_eq!(server.connect().get("/file?0").body, version, "{argument}");
+        assert_eq!(server.counter("file_fills"), 1, "{argument}");
+    }
+}
+
+#[test]
+fn a_window_waits_for_room_in_the_rings_and_is_never_refused() {
+    for overload in ["wait", "reject"] {
+        let disk = Disk::new();
+        let files = vec![(Arc::new(disk.file()), LEN as u64)];
+        let (server, gate, mut busy) =
+            busy_library(files, &["--ring", "1", "--overload", overload]);
+        if !disk.chill("a window that waits") {
+            return;
+        }
+        let mut queued = server.connect();
+        queued.send(&get("/work?queued"));
+        until("it is queued", || server.census.workers().all(|place| place.jobs.get() == 2));
+        let mut client = server.connect();
+        client.send(&get("/file?0"));
+        server.until_counter("jobs_delayed", 1);
+        assert_eq!(server.connect().get("/light").status, 200, "the loop goes on");
+        gate.open();
+        assert!(client.response().body == disk.bytes, "{overload}");
+        assert_eq!((busy.response().status, queued.response().status), (200, 200));
+        assert_eq!(server.counter("jobs_rejected"), 0);
+    }
+}
