@@ -31,6 +31,7 @@ pub mod proxy_protocol;
 pub mod response;
 pub mod roster;
 pub mod server;
+pub mod service;
 pub mod site;
 pub mod upgrade;
 pub mod workers;

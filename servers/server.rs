@@ -16,44 +16,17 @@ use crate::counters::Census;
 use crate::listen::{self, Listening};
 use crate::models::{self, Card};
 use crate::options::{Options, Parsed, descriptors};
-use crate::upgrade::{Inherited, Predecessor};
+use crate::service::{PidFile, Service};
+use crate::upgrade::Inherited;
 
 /// What a model is given to run an application with.
 pub struct Server {
-    /// The model's name, as it begins a line for the operator.
-    pub name: &'static str,
     /// The sockets to accept from.
     pub listeners: Vec<Listening>,
     /// The counters: a slot for each loop.
     pub census: Census,
-    /// The server that this one replaces, if it does.
-    pub predecessor: Predecessor,
-}
-
-/// What a model says once it is ready to serve, and to be stopped.
-pub struct Announcement {
-    /// Where it listens, a line each.
-    text: String,
-    predecessor: Predecessor,
-}
-
-impl Announcement {
-    /// Prints it on standard error, and tells whoever waits for it.
-    pub fn make(self) {
-        eprint!("{}", self.text);
-        self.predecessor.dismiss();
-    }
-}
-
-impl Server {
-    /// What there is to say when it is ready; once.
-    pub fn announcement(&mut self) -> Announcement {
-        let first = self.listeners.iter().filter(|listening| listening.queue == 0);
-        let line =
-            |listening: &Listening| format!("{}: listening on {}\n", self.name, listening.url);
-        let text = first.map(line).collect();
-        Announcement { text, predecessor: std::mem::take(&mut self.predecessor) }
-    }
+    /// What others know of it.
+    pub service: Service,
 }
 
 /// A `main` for the model called `model` and the application that `make` builds.
@@ -101,10 +74,22 @@ fn start<A: App>(
     let listeners = listen::open(&options, (model.queues)(&options), &mut inherited);
     let listeners = listeners.map_err(|error| error.to_string())?;
     // Every address is bound; a model gives up privileges before it starts threads or serves.
-    let predecessor = inherited.into_predecessor();
+    let service = service(model.card.name, &options, &listeners, inherited)?;
     let census =
         (model.census)(&options).map_err(|error| format!("no memory for the counters: {error}"))?;
     let app = make(&options, census.clone(), model.card).map_err(|error| error.to_string())?;
-    let server = Server { name: model.card.name, listeners, census, predecessor };
+    let server = Server { listeners, census, service };
     (model.run)(app, &options, server).map_err(|error| error.to_string())
+}
+
+fn service(
+    name: &'static str,
+    options: &Options,
+    listeners: &[Listening],
+    mut inherited: Inherited,
+) -> Result<Service, String> {
+    let pid_file = inherited.take_pid_file();
+    let pid_file = options.operation.pid_file.as_ref().map(|path| PidFile::open(path, pid_file));
+    let pid_file = pid_file.transpose().map_err(|error| error.to_string())?;
+    Ok(Service::new(name, listeners, inherited.into_predecessor(), pid_file))
 }

@@ -10,10 +10,6 @@ use common::{Server, get};
 /// Nobody's, as a rule: user and group of nobody in particular.
 const USER: u32 = 54321;
 
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
-}
-
 /// The numbers of a line of the process's status: real, effective, saved, and for files.
 fn numbers(pid: u32, line: &str) -> Vec<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the server's status");
@@ -23,7 +19,7 @@ fn numbers(pid: u32, line: &str) -> Vec<u32> {
 
 #[test]
 fn privileges_are_given_up_for_good_before_serving() {
-    if !is_root() {
+    if !common::os::is_root() {
         println!("skipped: giving up privileges (there are none: this is not root)");
         return;
     }

@@ -72,19 +72,16 @@ pub fn census(options: &Options) -> io::Result<Census> {
 ///
 /// # Errors
 /// What the system refuses at the start (poller, buffers, threads), or a failing poller later.
-pub fn run<A: App>(app: A, options: &Options, mut server: Server) -> io::Result<()> {
+pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
     privileges::drop(options)?;
     let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
     let mut ev = EventLoop::new(Config { sources_max, ..Config::default() })?;
     // Before there are threads: they inherit that these signals are not for them.
     ev.handle_signals(&sped::SIGNALS)?;
-    let announcement = server.announcement();
     let app = Arc::new(app);
     let census = &server.census;
     let workers = Some(Workers::start(&mut ev, &app, options, census)?);
     let listeners = server.listeners;
     let driver = Driver::with_workplace(&mut ev, app, options, listeners, census, 0, workers)?;
-    let mut single = Single::new(&mut ev, server.name, driver)?;
-    announcement.make();
-    ev.run(&mut single)
+    Single::new(&mut ev, server.service, driver)?.run(ev)
 }

@@ -65,15 +65,12 @@ pub fn census(_options: &Options) -> io::Result<Census> {
 ///
 /// # Errors
 /// What the system refuses at the start (poller, buffers), or a failing poller later.
-pub fn run<A: App>(app: A, options: &Options, mut server: Server) -> io::Result<()> {
+pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
     privileges::drop(options)?;
     let mut event_loop = event_loop(options)?;
-    let announcement = server.announcement();
     let (app, census) = (Arc::new(app), &server.census);
     let driver = Driver::new(&mut event_loop, app, options, server.listeners, census, 0)?;
-    let mut single = Single::new(&mut event_loop, server.name, driver)?;
-    announcement.make();
-    event_loop.run(&mut single)
+    Single::new(&mut event_loop, server.service, driver)?.run(event_loop)
 }
 
 /// A loop for as many connections as the options allow, which hears what operators say.

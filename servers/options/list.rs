@@ -506,7 +506,7 @@ fn set_fastopen(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     Ok(())
 }
 
-fn path_or_none(path: Option<&PathBuf>) -> String {
+pub(super) fn path_or_none(path: Option<&PathBuf>) -> String {
     path.map_or("none".to_owned(), |path| path.display().to_string())
 }
 

@@ -3,11 +3,13 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::PathBuf;
 
 use reactor::process::{group_by_name, user_by_name};
 
 use super::Options;
 use super::error::Fault;
+use super::list::path_or_none;
 use super::table::{Entry, Slot, utf8};
 use crate::proxy_protocol::{NotANetwork, Trusted};
 
@@ -22,6 +24,8 @@ pub struct Operation {
     pub user: Option<Account>,
     /// In which group; else the user's.
     pub group: Option<Account>,
+    /// Where its process number is written.
+    pub pid_file: Option<PathBuf>,
 }
 
 /// A user or a group.
@@ -66,6 +70,15 @@ pub(super) const OPERATION: &[Entry] = &[
         help: "become a member of this group, and no other; else of the user's",
         slot: Slot::Other { get: |options| show(options.operation.group.as_ref()), set: set_group },
     },
+    Entry {
+        flag: "pid-file",
+        value: "PATH",
+        help: "write the process's number there while it serves, for one server at a time",
+        slot: Slot::Other {
+            get: |options| path_or_none(options.operation.pid_file.as_ref()),
+            set: set_pid_file,
+        },
+    },
 ];
 
 impl Operation {
@@ -81,6 +94,15 @@ impl Operation {
 
 fn show(account: Option<&Account>) -> String {
     account.map_or("unchanged".to_owned(), |account| account.name.clone())
+}
+
+fn set_pid_file(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+    let path = PathBuf::from(text);
+    if path.file_name().is_none() {
+        return Err(Fault::new("this names no file", "Name one: /run/stampede/pid"));
+    }
+    options.operation.pid_file = Some(path);
+    Ok(())
 }
 
 fn set_user(options: &mut Options, text: &OsStr) -> Result<(), Fault> {

@@ -6,14 +6,14 @@ use std::io::{self, Write as _};
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::VARIABLE;
+use super::{PID_FILE, VARIABLE};
 use crate::listen;
 use crate::options::ListenAddr;
 
 /// The listeners of the process that this one replaces, until they are taken.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    /// By the addresses they were asked for by, as text.
+    /// By the addresses they were asked for by, as text; and the pid file.
     listeners: Vec<(String, OwnedFd)>,
     predecessor: Predecessor,
 }
@@ -73,6 +73,12 @@ impl Inherited {
         let name = addr.to_string();
         let of_addr = |(other, _): &mut (String, OwnedFd)| *other == name;
         self.listeners.extract_if(.., of_addr).map(|(_, socket)| socket).collect()
+    }
+
+    /// The predecessor's pid file.
+    pub fn take_pid_file(&mut self) -> Option<OwnedFd> {
+        let at = self.listeners.iter().position(|(name, _)| name == PID_FILE)?;
+        Some(self.listeners.swap_remove(at).1)
     }
 
     /// Whom to tell. The listeners that nobody has taken are closed.

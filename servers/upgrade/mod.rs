@@ -12,7 +12,7 @@
 //! The listeners are the same open sockets in both, so nobody who connects meanwhile notices
 //! anything: whoever waits in a queue is accepted by the one or by the other. What is passed is named
 //! in an environment variable ([`VARIABLE`]): the pipe's descriptor, then a line for each listener
-//! with its descriptor and the address it was asked for by.
+//! with its descriptor and the address it was asked for by, and one for the pid file.
 //!
 //! *Not* guaranteed: that a new program with other addresses keeps the queues of the old ones: what
 //! it does not take over is closed.
@@ -20,7 +20,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{self, PipeReader, Read as _, pipe};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
 use reactor::process::{Child, Program};
@@ -37,6 +37,9 @@ pub use single::{Replaceable, Single};
 
 /// What tells the new process what it has inherited.
 pub const VARIABLE: &str = "STAMPEDE_UPGRADE";
+
+/// What stands for an address in the pid file's line.
+const PID_FILE: &str = "pid-file";
 
 /// How long the new program may take to serve: it may have to read much, but an operator waits.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,11 +73,12 @@ impl Upgrade {
         token == self.token
     }
 
-    /// Starts the successor with `listeners`, unless one is being started already.
+    /// Starts the successor with `listeners` and the pid file, unless one is being started already.
     pub fn begin<'l>(
         &mut self,
         ev: &mut EventLoop,
         listeners: impl Iterator<Item = &'l Listening>,
+        pid_file: Option<BorrowedFd<'_>>,
     ) {
         if self.attempt.is_some() {
             return eprintln!("{}: an upgrade is under way already; SIGUSR2 is ignored", self.name);
@@ -83,13 +87,18 @@ impl Upgrade {
         if listeners.is_empty() {
             return eprintln!("{}: this process is stopping; SIGUSR2 is ignored", self.name);
         }
-        match self.start(ev, &listeners) {
+        match self.start(ev, &listeners, pid_file) {
             Ok(attempt) => self.attempt = Some(attempt),
             Err(error) => self.say_failed(&error.to_string()),
         }
     }
 
-    fn start(&mut self, ev: &mut EventLoop, listeners: &[&Listening]) -> io::Result<Attempt> {
+    fn start(
+        &mut self,
+        ev: &mut EventLoop,
+        listeners: &[&Listening],
+        pid_file: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Attempt> {
         let program = self.program.as_ref().map_err(|error| io::Error::other(error.to_string()))?;
         let (reader, writer) = pipe()?;
         let mut text = writer.as_raw_fd().to_string();
@@ -97,6 +106,10 @@ impl Upgrade {
         for listening in listeners {
             let _ = write!(text, "\n{} {}", listening.listener.as_raw_fd(), listening.addr);
             kept.push(listening.listener.as_fd());
+        }
+        if let Some(file) = pid_file {
+            let _ = write!(text, "\n{} {PID_FILE}", file.as_raw_fd());
+            kept.push(file);
         }
         let child = program.start(&[(VARIABLE, OsStr::new(&text))], &kept).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", program.path().display()))

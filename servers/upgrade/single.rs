@@ -8,6 +8,7 @@ use super::Upgrade;
 use crate::app::App;
 use crate::drivers::event::{Driver, Ending};
 use crate::listen::Listening;
+use crate::service::Service;
 
 /// A loop's handler that somebody else can take over from.
 pub trait Replaceable: Handler {
@@ -31,6 +32,7 @@ impl<A: App> Replaceable for Driver<A> {
 /// A driver, and USR2 beside it; all other events and signals are the driver's.
 pub struct Single<D> {
     driver: D,
+    service: Service,
     upgrade: Upgrade,
 }
 
@@ -39,11 +41,20 @@ impl<D: Replaceable> Single<D> {
     ///
     /// # Errors
     /// The loop has no source left.
-    pub fn new(ev: &mut EventLoop, name: &'static str, driver: D) -> io::Result<Self> {
-        let upgrade = Upgrade::new(ev, name);
+    pub fn new(ev: &mut EventLoop, service: Service, driver: D) -> io::Result<Self> {
+        let upgrade = Upgrade::new(ev, service.name);
         let upgrade =
             upgrade.ok_or_else(|| io::Error::other("no source left in the event loop"))?;
-        Ok(Single { driver, upgrade })
+        Ok(Single { driver, service, upgrade })
+    }
+
+    /// Everything is ready: says so, and serves until it is told to stop.
+    ///
+    /// # Errors
+    /// A failing poller.
+    pub fn run(mut self, mut ev: EventLoop) -> io::Result<()> {
+        self.service.announce();
+        ev.run(&mut self)
     }
 
     #[cold]
@@ -81,7 +92,7 @@ impl<D: Replaceable> Handler for Single<D> {
 
     fn signal(&mut self, ev: &mut EventLoop, signal: Signal) {
         if signal == Signal::USR2 {
-            return self.upgrade.begin(ev, self.driver.listeners());
+            return self.upgrade.begin(ev, self.driver.listeners(), self.service.pid_file());
         }
         self.driver.signal(ev, signal);
     }

@@ -10,6 +10,7 @@ use stampede::counters::{Census, Counters};
 use stampede::models;
 use stampede::options::{Options, Parsed};
 use stampede::server;
+use stampede::service::Service;
 use stampede::upgrade::{Inherited, Predecessor};
 
 use super::{Client, until};
@@ -43,8 +44,9 @@ impl Inside {
         let address = address.trim_end_matches('/').parse().expect("an address");
         let census = (model.census)(&options).expect("counters");
         let app = make(&options, &census);
-        let (name, predecessor) = (model.card.name, Predecessor::default());
-        let server = server::Server { name, listeners, census: census.clone(), predecessor };
+        let predecessor = Predecessor::default();
+        let service = Service::new(model.card.name, &listeners, predecessor, None);
+        let server = server::Server { listeners, census: census.clone(), service };
         thread::spawn(move || (model.run)(app, &options, server).expect("a run to the end"));
         Inside { address, census }
     }

@@ -20,6 +20,7 @@ pub mod os;
 pub mod server;
 pub mod site;
 pub mod stubborn;
+pub mod successor;
 
 use std::time::{Duration, Instant};
 

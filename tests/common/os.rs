@@ -6,6 +6,12 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
+/// Whether this process may do everything.
+pub fn is_root() -> bool {
+    // SAFETY: a call without arguments that cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
 /// Sends a signal to a process.
 pub fn signal(pid: u32, signal: i32) {
     let pid = i32::try_from(pid).expect("a process id");

@@ -44,6 +44,11 @@ pub fn symped() -> Command {
     binary(env!("CARGO_BIN_EXE_symped"))
 }
 
+/// All models, by name, for what all of them must do.
+pub fn models() -> [(&'static str, Command); 3] {
+    [("sped", sped()), ("amped", amped()), ("symped", symped())]
+}
+
 /// The model under test: most tests hold for all of them. The files that repeat the others' tests
 /// under another model (`tests/under_….rs`) are known by their name.
 pub fn model() -> Command {

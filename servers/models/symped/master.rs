@@ -22,7 +22,8 @@ use super::staff::{Phase, Staff, Worker};
 use super::worker::Duty;
 use crate::listen::Listening;
 use crate::options::{Accept, Options};
-use crate::server::{Announcement, Server};
+use crate::server::Server;
+use crate::service::Service;
 use crate::upgrade::Upgrade;
 
 /// The master's loop handler.
@@ -43,8 +44,8 @@ pub struct Master {
     pub(super) cover: Cover,
     /// With `--accept pass`.
     pub(super) passing: Option<Passing>,
-    /// To be made when all posts are filled for the first time.
-    announcement: Option<Announcement>,
+    /// Announced when all posts are filled for the first time.
+    pub(super) service: Service,
     /// A worker could not even start before any other had.
     failed: bool,
 }
@@ -54,10 +55,10 @@ impl Master {
     ///
     /// # Errors
     /// The loop has no room.
-    pub fn new(ev: &mut EventLoop, options: &Options, mut server: Server) -> io::Result<Self> {
+    pub fn new(ev: &mut EventLoop, options: &Options, server: Server) -> io::Result<Self> {
         let missing = || io::Error::other("no source left in the master's loop");
-        let announcement = Some(server.announcement());
-        let Server { name, mut listeners, census, .. } = server;
+        let Server { mut listeners, census, service } = server;
+        let name = service.name;
         queues::mark_shared(&mut listeners, census.loops());
         let passing = match options.workers.accept {
             Accept::Pass => Some(Passing::new(ev, listeners.len(), options).ok_or_else(missing)?),
@@ -75,7 +76,7 @@ impl Master {
             cover: Cover::new(listeners.len()),
             listeners,
             passing,
-            announcement,
+            service,
             failed: false,
         })
     }
@@ -169,8 +170,8 @@ impl Master {
         let mut worker = self.staff.remove(ev, index);
         // What a worker lacks from the first is lacking in the next one, too: whoever has started
         // this server should know, be it a person or the server that it is to replace.
-        if self.announcement.is_some() && worker.phase == Phase::Starting && status.code().is_some()
-        {
+        let was_first = !self.service.is_announced() && worker.phase == Phase::Starting;
+        if was_first && status.code().is_some() {
             self.failed = true;
             self.stop(ev);
         }
@@ -239,8 +240,8 @@ impl Master {
         self.cover_queues();
         self.pass_on(ev);
         let all_serve = (0..self.staff.posts.len()).all(|post| self.staff.serving(post).is_some());
-        if all_serve && let Some(announcement) = self.announcement.take() {
-            announcement.make();
+        if all_serve {
+            self.service.announce();
         }
         self.next_in_round(ev);
     }
@@ -282,7 +283,9 @@ impl Handler for Master {
             Signal::QUIT => self.quit(ev),
             Signal::HUP => self.renew_all(ev),
             Signal::USR1 => self.staff.tell_all(Order::Reopen),
-            Signal::USR2 => self.upgrade.begin(ev, self.listeners.iter()),
+            Signal::USR2 => {
+                self.upgrade.begin(ev, self.listeners.iter(), self.service.pid_file());
+            }
             _ => {}
         }
     }

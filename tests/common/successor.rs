@@ -1,0 +1,71 @@
+//! Upgrades: a binary that can be replaced while it runs, and the process that takes over.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Server, os, until};
+
+/// A copy of a command's binary in `folder`, with the same arguments: what is at its path can be
+/// replaced.
+pub fn copied(command: &Command, folder: &Path) -> (Command, PathBuf) {
+    let path = folder.join("server");
+    fs::copy(command.get_program(), &path).expect("a copy of the binary");
+    let mut copy = super::server::binary(path.to_str().expect("UTF-8"));
+    copy.args(command.get_args());
+    (copy, path)
+}
+
+/// Puts a program that fails at once in a binary's place.
+pub fn spoil(path: &Path) {
+    let new = path.with_extension("new");
+    fs::write(&new, "#!/bin/sh\nexit 7\n").expect("a script");
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("permissions");
+    // A file that is executed cannot be written, but its name can be given away.
+    fs::rename(new, path).expect("another program in its place");
+}
+
+/// A process that has taken over from a server, and is nobody's child; it is killed when dropped.
+pub struct Successor {
+    pid: u32,
+}
+
+impl Successor {
+    /// Upgrades a server, and waits until the new process serves.
+    #[track_caller]
+    pub fn of(server: &Server) -> Self {
+        server.signal(libc::SIGUSR2);
+        until("the successor serves", || server.stderr().contains("serves; this one finishes"));
+        let said = server.stderr();
+        let (_, rest) = said.split_once("started the new program as process ").expect("its number");
+        let pid = rest.lines().next().and_then(|pid| pid.parse().ok()).expect("a number");
+        Successor { pid }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Asks it to stop, and waits until it is gone or nobody's but the reaper's.
+    #[track_caller]
+    pub fn stop(self) {
+        os::signal(self.pid, libc::SIGTERM);
+        until("the successor's end", || !is_alive(self.pid));
+    }
+}
+
+/// Whether a process runs: one that has ended may still be there for its parent to look at.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if is_alive(self.pid) {
+            os::signal(self.pid, libc::SIGKILL);
+        }
+    }
+}
