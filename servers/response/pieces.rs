@@ -37,13 +37,30 @@ pub enum Piece {
     },
 }
 
-/// How far a file may be sent without asking whether it is in memory.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct Reach {
-    /// Up to here; 0: it has not been asked yet.
-    pub until: u64,
-    /// What came before had to be read from a disk: it need not be asked of what comes next.
-    pub cold: bool,
+/// How far a file may be sent without asking whether it is in memory; by default nowhere, and it has
+/// not been asked yet. One word, for every response in hand has room for its pieces.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach(u64);
+
+impl Reach {
+    /// No file is so long (`off_t` is signed).
+    const COLD: u64 = 1 << 63;
+
+    /// Up to there. `cold`: what comes before it had to be read from a disk.
+    pub fn new(until: u64, cold: bool) -> Self {
+        let until = until & !Reach::COLD;
+        Reach(if cold { until | Reach::COLD } else { until })
+    }
+
+    /// Where it ends (exclusive).
+    pub fn until(self) -> u64 {
+        self.0 & !Reach::COLD
+    }
+
+    /// What came before had to be read from a disk: then so has what comes next.
+    pub fn is_cold(self) -> bool {
+        self.0 & Reach::COLD != 0
+    }
 }
 
 impl Piece {

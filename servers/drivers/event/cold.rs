@@ -43,18 +43,18 @@ const AHEAD_BYTES: u64 = WINDOW_BYTES;
 pub(super) fn is_cold(piece: &mut Piece, disk: Disk) -> bool {
     let Piece::File { file, offset, end, reach } = piece else { return false };
     if disk == Disk::Wait {
-        reach.until = *end;
+        *reach = Reach::new(*end, false);
     }
-    if *offset < reach.until || *offset >= *end {
+    if *offset < reach.until() || *offset >= *end {
         return false;
     }
     let until = window_end(*offset, *end);
     // Behind what is in memory, the next page is, too: it was looked at, or is as good as the last.
-    let begins = reach.until > 0 || page_cache::is_cached(&**file, *offset);
-    if reach.cold || !begins || !page_cache::is_cached(&**file, until - 1) {
+    let begins = reach.until() > 0 || page_cache::is_cached(&**file, *offset);
+    if reach.is_cold() || !begins || !page_cache::is_cached(&**file, until - 1) {
         return true;
     }
-    reach.until = until;
+    *reach = Reach::new(until, false);
     false
 }
 
@@ -87,37 +87,33 @@ impl Window {
         page_cache::stop_readahead(&*self.file);
         let ahead = (self.until + AHEAD_BYTES).min(self.end);
         page_cache::prefetch(&*self.file, self.offset..ahead);
-        let mut reach = Reach { until: self.offset, cold: false };
-        while reach.until < self.until {
-            match self.read_some(scratch, &mut reach) {
-                Ok(0) if reach.until == self.offset => {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
+        let (mut at, mut cold) = (self.offset, false);
+        while at < self.until {
+            match self.read_some(scratch, at, &mut cold) {
+                Ok(0) if at == self.offset => return Err(io::ErrorKind::UnexpectedEof.into()),
                 // Cut short meanwhile: what is left of it goes out, then the next window has none.
                 Ok(0) => break,
-                Ok(count) => reach.until += count as u64,
+                Ok(count) => at += count as u64,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         // So that what is asked for next begins in memory, if it is asked for at all.
-        reach.cold |= self.until < self.end && !page_cache::is_cached(&*self.file, self.until);
-        Ok(reach)
+        cold |= self.until < self.end && !page_cache::is_cached(&*self.file, self.until);
+        Ok(Reach::new(at, cold))
     }
 
     /// Reads a buffer full, and notes whether it had to wait.
-    fn read_some(&self, scratch: &mut Buffer, reach: &mut Reach) -> io::Result<usize> {
+    fn read_some(&self, scratch: &mut Buffer, at: u64, cold: &mut bool) -> io::Result<usize> {
         scratch.clear();
         let room = scratch.spare_mut();
-        let left = usize::try_from(self.until - reach.until).unwrap_or(usize::MAX);
-        let want = room.len().min(left);
-        if let Some(count @ 1..) =
-            page_cache::read_cached(&*self.file, &mut room[..want], reach.until)?
-        {
+        let want = room.len().min(usize::try_from(self.until - at).unwrap_or(usize::MAX));
+        let room = &mut room[..want];
+        if let Some(count @ 1..) = page_cache::read_cached(&*self.file, room, at)? {
             return Ok(count);
         }
-        reach.cold = true;
-        self.file.read_at(&mut room[..want], reach.until)
+        *cold = true;
+        self.file.read_at(room, at)
     }
 }
 
@@ -125,7 +121,7 @@ impl Window {
 pub(super) fn filled(piece: &mut Piece, read: Reach) -> u64 {
     let Piece::File { offset, reach, .. } = piece else { return 0 };
     *reach = read;
-    read.until - *offset
+    read.until().saturating_sub(*offset)
 }
 
 #[cfg(test)]

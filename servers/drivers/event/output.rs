@@ -83,7 +83,7 @@ pub(super) fn send_all(
             }
             Some(Piece::File { file, offset, reach, .. }) if files.sendfile => {
                 if out.is_empty() {
-                    let count = (reach.until - *offset).min(SENDFILE_BYTES_MAX as u64) as usize;
+                    let count = (reach.until() - *offset).min(SENDFILE_BYTES_MAX as u64) as usize;
                     send_file(stream, file.as_fd(), offset, count, &mut total)?
                 } else {
                     send_buffer(stream, out, true, &mut total)?
@@ -186,7 +186,7 @@ pub(super) fn refill(out: &mut Buffer, piece: &mut Piece) -> io::Result<bool> {
     match piece {
         Piece::File { file, offset, end, reach } => {
             let room = out.spare_mut();
-            let want = (reach.until - *offset).min(room.len() as u64) as usize;
+            let want = (reach.until() - *offset).min(room.len() as u64) as usize;
             let got = file.read_at(&mut room[..want], *offset)?;
             if got == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
