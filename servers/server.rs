@@ -16,7 +16,7 @@ use crate::counters::Census;
 use crate::listen::{self, Listening};
 use crate::models::{self, Card};
 use crate::options::{Options, Parsed, descriptors};
-use crate::service::{PidFile, Service};
+use crate::service::{Manager, PidFile, Service};
 use crate::upgrade::Inherited;
 
 /// What a model is given to run an application with.
@@ -91,5 +91,6 @@ fn service(
     let pid_file = inherited.take_pid_file();
     let pid_file = options.operation.pid_file.as_ref().map(|path| PidFile::open(path, pid_file));
     let pid_file = pid_file.transpose().map_err(|error| error.to_string())?;
-    Ok(Service::new(name, listeners, inherited.into_predecessor(), pid_file))
+    let manager = Manager::from_env(name);
+    Ok(Service::new(name, listeners, inherited.into_predecessor(), pid_file, manager))
 }

@@ -27,6 +27,7 @@ use reactor::process::{Child, Program};
 use reactor::{EventLoop, Interest, Signal, Token, Trigger};
 
 use crate::listen::Listening;
+use crate::service::VARIABLES_OF_ONE;
 
 mod inherited;
 mod single;
@@ -63,7 +64,8 @@ struct Attempt {
 impl Upgrade {
     /// To be made early: it remembers where the program is. `None` when the loop has no source left.
     pub fn new(ev: &mut EventLoop, name: &'static str) -> Option<Self> {
-        let (program, token) = (Program::this(), ev.reserve()?);
+        let program = Program::this().map(|program| program.without(&VARIABLES_OF_ONE));
+        let token = ev.reserve()?;
         Some(Upgrade { name, program, token, attempt: None })
     }
 
@@ -120,12 +122,13 @@ impl Upgrade {
         Ok(Attempt { child, pipe: Some(reader) })
     }
 
-    /// Something has happened: whether the successor serves now, so that this process may end.
-    pub fn proceed(&mut self, ev: &mut EventLoop) -> bool {
-        let Some(attempt) = &mut self.attempt else { return false };
+    /// Something has happened: the successor's number if it serves now, so that this process may
+    /// end.
+    pub fn proceed(&mut self, ev: &mut EventLoop) -> Option<u32> {
+        let attempt = self.attempt.as_mut()?;
         let Some(pipe) = &mut attempt.pipe else {
             self.look_whether_ended(ev);
-            return false;
+            return None;
         };
         let serves = matches!(pipe.read(&mut [0]), Ok(1));
         let _ = ev.unwatch(self.token, &*pipe);
@@ -135,11 +138,11 @@ impl Upgrade {
             ev.clear_deadline(self.token);
             self.attempt = None;
             eprintln!("{}: upgrade: process {pid} serves; this one finishes", self.name);
-            return true;
+            return Some(pid);
         }
         // It will not serve: how it ends is the better half of what there is to say.
         let _ = ev.watch(self.token, &attempt.child, Interest::READABLE, Trigger::Level);
-        false
+        None
     }
 
     /// The successor has had its time.

@@ -29,7 +29,7 @@ impl<A: App> Replaceable for Driver<A> {
     }
 }
 
-/// A driver, and USR2 beside it; all other events and signals are the driver's.
+/// A driver, and USR2 and the service manager beside it; all other events and signals are the driver's.
 pub struct Single<D> {
     driver: D,
     service: Service,
@@ -41,7 +41,8 @@ impl<D: Replaceable> Single<D> {
     ///
     /// # Errors
     /// The loop has no source left.
-    pub fn new(ev: &mut EventLoop, service: Service, driver: D) -> io::Result<Self> {
+    pub fn new(ev: &mut EventLoop, mut service: Service, driver: D) -> io::Result<Self> {
+        service.join(ev)?;
         let upgrade = Upgrade::new(ev, service.name);
         let upgrade =
             upgrade.ok_or_else(|| io::Error::other("no source left in the event loop"))?;
@@ -53,13 +54,14 @@ impl<D: Replaceable> Single<D> {
     /// # Errors
     /// A failing poller.
     pub fn run(mut self, mut ev: EventLoop) -> io::Result<()> {
-        self.service.announce();
+        self.service.announce(&mut ev);
         ev.run(&mut self)
     }
 
     #[cold]
     fn proceed(&mut self, ev: &mut EventLoop) {
-        if self.upgrade.proceed(ev) {
+        if let Some(successor) = self.upgrade.proceed(ev) {
+            self.service.replaced_by(successor);
             self.driver.hand_over(ev);
         }
     }
@@ -78,6 +80,9 @@ impl<D: Replaceable> Handler for Single<D> {
         if self.upgrade.is_for(token) {
             return self.upgrade.timeout();
         }
+        if self.service.is_for(token) {
+            return self.service.beat(ev);
+        }
         self.driver.timeout(ev, token);
     }
 
@@ -91,10 +96,16 @@ impl<D: Replaceable> Handler for Single<D> {
     }
 
     fn signal(&mut self, ev: &mut EventLoop, signal: Signal) {
-        if signal == Signal::USR2 {
-            return self.upgrade.begin(ev, self.driver.listeners(), self.service.pid_file());
+        match signal {
+            Signal::USR2 => {
+                return self.upgrade.begin(ev, self.driver.listeners(), self.service.pid_file());
+            }
+            Signal::HUP => self.service.reloading(),
+            Signal::TERM | Signal::INT | Signal::QUIT => self.service.stopping(),
+            _ => {}
         }
         self.driver.signal(ev, signal);
+        self.service.reloaded();
     }
 
     #[inline(always)]

@@ -45,7 +45,7 @@ impl Inside {
         let census = (model.census)(&options).expect("counters");
         let app = make(&options, &census);
         let predecessor = Predecessor::default();
-        let service = Service::new(model.card.name, &listeners, predecessor, None);
+        let service = Service::new(model.card.name, &listeners, predecessor, None, None);
         let server = server::Server { listeners, census: census.clone(), service };
         thread::spawn(move || (model.run)(app, &options, server).expect("a run to the end"));
         Inside { address, census }

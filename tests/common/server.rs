@@ -25,7 +25,9 @@ pub fn binary(path: &str) -> Command {
             command.env_remove(name);
         }
     }
-    command.env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
+    for name in ["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -16,6 +16,7 @@
 //! | [`Program`] | this very program, started again with some of the present one's descriptors |
 //! | [`cores`], [`pin`] | which cores there are for us, and how to stay on one |
 //! | [`become_user`] | giving up privileges for good |
+//! | [`monotonic_us`] | the time, as another process reads it |
 //! | [`Priority`] | how a thread shares its core with others |
 //!
 //! Counters that parent and children share are in [`shared`](crate::shared).
@@ -29,6 +30,7 @@ mod channel;
 mod child;
 mod fork;
 mod identity;
+mod monotonic;
 mod priority;
 mod program;
 
@@ -37,5 +39,6 @@ pub use channel::{Channel, Message, Received};
 pub use child::Child;
 pub use fork::{Fork, fork};
 pub use identity::{become_user, group_by_name, identity, user_by_name};
+pub use monotonic::monotonic_us;
 pub use priority::Priority;
 pub use program::Program;

@@ -18,6 +18,8 @@ use crate::sys::check;
 pub struct Program {
     path: PathBuf,
     arguments: Vec<OsString>,
+    /// Variables that it does not inherit.
+    withheld: &'static [&'static str],
 }
 
 impl Program {
@@ -27,12 +29,17 @@ impl Program {
     /// # Errors
     /// See [`env::current_exe`].
     pub fn this() -> io::Result<Program> {
-        Ok(Program { path: env::current_exe()?, arguments: env::args_os().collect() })
+        Ok(Program::new(env::current_exe()?, env::args_os().collect()))
     }
 
     /// Another one; the first of `arguments` is its name for itself.
     pub fn new(path: impl Into<PathBuf>, arguments: Vec<OsString>) -> Program {
-        Program { path: path.into(), arguments }
+        Program { path: path.into(), arguments, withheld: &[] }
+    }
+
+    /// Keeps variables of this process's environment from it.
+    pub fn without(self, variables: &'static [&'static str]) -> Program {
+        Program { withheld: variables, ..self }
     }
 
     /// Where it is.
@@ -56,6 +63,9 @@ impl Program {
         let mut command = Command::new(&self.path);
         if let Some((name, arguments)) = self.arguments.split_first() {
             command.arg0(name).args(arguments);
+        }
+        for name in self.withheld {
+            command.env_remove(name);
         }
         command.envs(variables.iter().copied());
         let kept: Vec<RawFd> = kept.iter().map(AsRawFd::as_raw_fd).collect();
@@ -106,6 +116,15 @@ mod tests {
         ours.read_to_string(&mut text).unwrap();
         assert_eq!(text, "hello\n");
         assert_eq!(child.wait().unwrap().code(), Some(3));
+    }
+
+    #[test]
+    fn variables_can_be_withheld() {
+        let script = "test -z \"${CARGO_PKG_NAME+set}\" && test \"$HOME\" = /here";
+        assert!(env::var_os("CARGO_PKG_NAME").is_some());
+        let program = shell(script).without(&["CARGO_PKG_NAME", "NOT_THERE"]);
+        let mut child = program.start(&[("HOME", OsStr::new("/here"))], &[]).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0));
     }
 
     #[test]

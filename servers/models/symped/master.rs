@@ -57,7 +57,8 @@ impl Master {
     /// The loop has no room.
     pub fn new(ev: &mut EventLoop, options: &Options, server: Server) -> io::Result<Self> {
         let missing = || io::Error::other("no source left in the master's loop");
-        let Server { mut listeners, census, service } = server;
+        let Server { mut listeners, census, mut service } = server;
+        service.join(ev)?;
         let name = service.name;
         queues::mark_shared(&mut listeners, census.loops());
         let passing = match options.workers.accept {
@@ -241,7 +242,7 @@ impl Master {
         self.pass_on(ev);
         let all_serve = (0..self.staff.posts.len()).all(|post| self.staff.serving(post).is_some());
         if all_serve {
-            self.service.announce();
+            self.service.announce(ev);
         }
         self.next_in_round(ev);
     }
@@ -257,7 +258,8 @@ impl Handler for Master {
         } else if let Some(index) = of_worker(|worker| worker.exit) {
             self.ended(ev, index);
         } else if self.upgrade.is_for(token) {
-            if self.upgrade.proceed(ev) {
+            if let Some(successor) = self.upgrade.proceed(ev) {
+                self.service.replaced_by(successor);
                 self.hand_over(ev);
             }
         } else {
@@ -268,6 +270,8 @@ impl Handler for Master {
     fn timeout(&mut self, ev: &mut EventLoop, token: Token) {
         if self.upgrade.is_for(token) {
             self.upgrade.timeout();
+        } else if self.service.is_for(token) {
+            self.service.beat(ev);
         } else if token == self.chores {
             self.kill_rest();
         } else if let Some(post) = self.staff.posts.iter().position(|post| post.timer == token) {

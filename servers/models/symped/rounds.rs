@@ -68,6 +68,7 @@ impl Rounds {
 impl Master {
     /// HUP.
     pub(super) fn renew_all(&mut self, ev: &mut EventLoop) {
+        self.service.reloading();
         self.staff.tell_all(Order::Reopen);
         if self.rounds.is_under_way() {
             self.rounds.again = true;
@@ -92,6 +93,7 @@ impl Master {
                 return self.want(ev, post);
             }
         }
+        self.service.reloaded();
     }
 
     /// TERM and INT: finish in time; said a second time, at once.
@@ -100,6 +102,7 @@ impl Master {
             Stage::Serving | Stage::Finishing => (Stage::Limited, self.drain_ms + GRACE_MS),
             Stage::Limited | Stage::Over => (Stage::Over, GRACE_LAST_MS),
         };
+        self.service.stopping();
         self.end(ev, next, Order::Stop);
         ev.set_deadline(self.chores, ev.now_ms() + grace_ms);
     }
@@ -107,6 +110,7 @@ impl Master {
     /// QUIT: finish.
     pub(super) fn quit(&mut self, ev: &mut EventLoop) {
         if self.stage == Stage::Serving {
+            self.service.stopping();
             self.end(ev, Stage::Finishing, Order::Quit);
         }
     }

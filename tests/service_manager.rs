@@ -1,0 +1,234 @@
+//! Under a service manager (systemd): what a server tells it, and what it is given, under every model.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::server::{binary, models};
+use common::successor::Successor;
+use common::{Client, PATIENCE, Server, get, os, until};
+use reactor::process::monotonic_us;
+
+/// A service manager's ear.
+struct Ear {
+    socket: UnixDatagram,
+    /// As NOTIFY_SOCKET names it.
+    address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Ear {
+    fn new(is_abstract: bool) -> Ear {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("notify").display().to_string();
+        let (address, at) = match is_abstract {
+            true => (format!("@{path}"), SocketAddr::from_abstract_name(path)),
+            false => (path.clone(), SocketAddr::from_pathname(path)),
+        };
+        let socket = UnixDatagram::bind_addr(&at.expect("an address")).expect("a socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("SO_RCVTIMEO");
+        Ear { socket, address, _folder: folder }
+    }
+
+    /// The next message.
+    #[track_caller]
+    fn next(&self) -> String {
+        let mut bytes = [0; 4096];
+        let len = self.socket.recv(&mut bytes).expect("a message");
+        String::from_utf8(bytes[..len].to_vec()).expect("UTF-8")
+    }
+
+    /// The next one that is no heartbeat.
+    #[track_caller]
+    fn news(&self) -> String {
+        std::iter::repeat_with(|| self.next()).find(|news| news != "WATCHDOG=1").expect("news")
+    }
+
+    /// A server that was started with it.
+    fn start(&self, mut command: Command, variables: &[(&str, &str)]) -> Server {
+        command.args(["--demo", "--listen", "127.0.0.1:0"]);
+        command.env("NOTIFY_SOCKET", &self.address).envs(variables.iter().copied());
+        Server::spawn(command)
+    }
+}
+
+/// The processes that a process has started.
+fn children(pid: u32) -> BTreeSet<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    text.expect("its children").split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn it_is_told_of_start_reload_and_end() {
+    for (name, mut command) in models() {
+        if name == "symped" {
+            command.args(["--workers", "2"]);
+        }
+        let ear = Ear::new(name == "amped");
+        let mut server = ear.start(command, &[]);
+        let status = format!("READY=1\nSTATUS=listening on http://{}", server.address());
+        assert_eq!(ear.next(), status, "{name}");
+        let (workers, before) = (children(server.pid()), monotonic_us());
+        server.signal(libc::SIGHUP);
+        let reloading = ear.next();
+        let at = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("its beginning");
+        let at: u64 = at.parse().expect("microseconds");
+        assert!(before <= at && at <= monotonic_us(), "{name}");
+        assert_eq!(ear.next(), "READY=1", "{name}");
+        let renewed = children(server.pid()).difference(&workers).count();
+        assert_eq!(renewed, workers.len(), "{name}: done means done");
+        server.signal(libc::SIGTERM);
+        assert_eq!(ear.next(), "STOPPING=1\nSTATUS=finishing what is in hand", "{name}");
+        assert!(server.wait().success());
+    }
+}
+
+#[test]
+fn a_server_that_finishes_says_nothing_of_reloads() {
+    for (name, command) in models() {
+        let ear = Ear::new(false);
+        let mut server = ear.start(command, &[]);
+        assert!(ear.next().starts_with("READY=1\n"));
+        let mut busy = server.connect();
+        busy.send(&get("/sleep?ms=500"));
+        server.until_metric("waits", 1);
+        server.signal(libc::SIGQUIT);
+        assert!(ear.next().starts_with("STOPPING=1\n"), "{name}");
+        server.signal(libc::SIGHUP);
+        server.signal(libc::SIGTERM);
+        assert_eq!(busy.response().status, 200);
+        assert!(server.wait().success());
+        ear.socket.set_nonblocking(true).expect("O_NONBLOCK");
+        assert!(ear.socket.recv(&mut [0; 64]).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn the_loops_heart_beats_as_often_as_the_watchdog_wants() {
+    for (name, command) in models() {
+        let ear = Ear::new(name == "symped");
+        let server = ear.start(command, &[("WATCHDOG_USEC", "60000")]);
+        assert!(ear.next().starts_with("READY=1\n"), "{name}");
+        for _ in 0..5 {
+            assert_eq!(ear.next(), "WATCHDOG=1", "{name}");
+        }
+        assert_eq!(server.exchange(&get("/plaintext")).status, 200);
+    }
+}
+
+#[test]
+fn a_loop_that_is_stuck_has_no_heartbeat() {
+    let ear = Ear::new(false);
+    let server = ear.start(common::server::sped(), &[("WATCHDOG_USEC", "60000")]);
+    ear.news();
+    let mut client = server.connect();
+    client.send(&get("/work?us=500000"));
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+    // It computes for half a second, in which nothing can come; before and after something does.
+    until("a pause", || {
+        assert_eq!(ear.next(), "WATCHDOG=1");
+        longest = longest.max(last.elapsed());
+        last = Instant::now();
+        longest >= Duration::from_millis(400)
+    });
+    assert_eq!(client.response().status, 200);
+}
+
+#[test]
+fn another_processs_watchdog_is_not_fed() {
+    for (name, command) in models() {
+        let ear = Ear::new(false);
+        let variables = [("WATCHDOG_USEC", "2000"), ("WATCHDOG_PID", "1")];
+        let mut server = ear.start(command, &variables);
+        assert!(ear.next().starts_with("READY=1\n"));
+        for _ in 0..20 {
+            server.exchange(&get("/sleep?ms=5"));
+        }
+        server.signal(libc::SIGTERM);
+        assert!(ear.next().starts_with("STOPPING=1\n"), "{name}");
+        server.wait();
+    }
+}
+
+#[test]
+fn a_service_manager_that_does_not_hear_is_mentioned_once_and_does_no_harm() {
+    let count = |server: &Server| server.stderr().matches("cannot be told").count();
+    for (name, command) in models() {
+        let ear = Ear::new(false);
+        let mut server = ear.start(command, &[("WATCHDOG_USEC", "10000")]);
+        assert!(ear.next().starts_with("READY=1\n"));
+        let address = ear.address.clone();
+        drop(ear);
+        until("it says so", || count(&server) > 0);
+        server.signal(libc::SIGHUP);
+        assert_eq!(server.exchange(&get("/sleep?ms=50")).status, 200);
+        assert!(server.stop().success());
+        assert_eq!(count(&server), 1, "{}", server.stderr());
+        let expected = format!(
+            "{name}: NOTIFY_SOCKET {address:?}: the service manager cannot be told: \
+             Connection refused (os error 111)\n"
+        );
+        assert!(server.stderr().contains(&expected), "{}", server.stderr());
+    }
+    for (name, mut command) in models() {
+        command.args(["--demo", "--listen", "127.0.0.1:0"]).env("NOTIFY_SOCKET", "vsock:2:1");
+        let mut server = Server::spawn(command);
+        assert_eq!(server.exchange(&get("/plaintext")).status, 200);
+        assert!(server.stop().success());
+        assert_eq!(count(&server), 1, "{name}");
+    }
+}
+
+/// A server started as systemd does it, with one socket, as descriptor 3.
+fn activated(command: &Command, ear: &Ear, socket: &OwnedFd) -> Command {
+    let mut shell = binary("sh");
+    let script = "export LISTEN_PID=$$ WATCHDOG_PID=$$; exec \"$0\" \"$@\"";
+    shell.args(["-c", script]).arg(command.get_program()).args(command.get_args()).arg("--demo");
+    shell.envs([("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "web"), ("WATCHDOG_USEC", "100000")]);
+    shell.env("NOTIFY_SOCKET", &ear.address);
+    let socket = socket.as_raw_fd();
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe { shell.pre_exec(move || os::duplicate_to(socket, 3)) };
+    shell
+}
+
+#[test]
+fn an_upgrade_hands_on_the_socket_the_service_and_nothing_that_was_meant_for_one_process() {
+    for (name, command) in models() {
+        let ear = Ear::new(false);
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = socket.local_addr().expect("its address");
+        let mut old = Server::spawn(activated(&command, &ear, &OwnedFd::from(socket)));
+        assert_eq!(ear.news(), format!("READY=1\nSTATUS=listening on http://{address}"), "{name}");
+        let new = Successor::of(&old);
+        // Of two processes: in either order.
+        let mut news = [ear.news(), ear.news()];
+        news.sort();
+        assert_eq!(news[0], format!("MAINPID={}\nWATCHDOG=1", new.pid()), "{name}");
+        assert!(news[1].starts_with("READY=1\n"), "{name}: {}", news[1]);
+        assert!(old.wait().success());
+        while ear.socket.set_nonblocking(true).is_ok() && ear.socket.recv(&mut [0; 64]).is_ok() {}
+        ear.socket.set_nonblocking(false).expect("no O_NONBLOCK");
+        for _ in 0..3 {
+            assert_eq!(ear.next(), "WATCHDOG=1", "{name}: the new one's");
+        }
+        assert_eq!(Client::connect(address).get("/plaintext").status, 200);
+        let environment = fs::read(format!("/proc/{}/environ", new.pid())).expect("its variables");
+        let environment = String::from_utf8_lossy(&environment);
+        assert!(environment.contains("WATCHDOG_USEC=") && environment.contains("NOTIFY_SOCKET="));
+        assert!(
+            !environment.contains("WATCHDOG_PID") && !environment.contains("LISTEN_"),
+            "{name}"
+        );
+        new.stop();
+        assert!(ear.news().starts_with("STOPPING=1\n"), "{name}");
+    }
+}
