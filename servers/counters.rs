@@ -187,6 +187,8 @@ counters! {
     Counter file_cache_hits,
     /// Files that had to be opened or looked at again.
     Counter file_cache_misses,
+    /// Requests for files that a worker opened: a name or the contents were not in memory.
+    Counter file_cold_opens,
     /// Parts of files that a worker read before the loop sent them: they were not in memory.
     Counter file_fills,
     /// Bytes of them.

@@ -13,6 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use stampede::models;
+use stampede::site::Site;
 use stampede::{Action, App, Request, Response, Status};
 
 use common::inside::Inside;
@@ -44,28 +46,8 @@ impl Disk {
         File::options().read(true).write(true).open(self.path().join("file")).expect("the file")
     }
 
-    /// Has the kernel forget the file. `false`, and a line about it, where it does not: then there
-    /// is nothing to test here.
     fn chill(&self, test: &str) -> bool {
-        let (file, end) = (self.file(), Instant::now() + Duration::from_secs(10));
-        loop {
-            os::forget_pages(&file);
-            let left = os::pages_in_memory(&file);
-            if left == 0 {
-                return true;
-            }
-            if Instant::now() > end {
-                let line = format!(
-                    "SKIPPED: {test}: the kernel keeps {left} pages of {}; \
-                     set CARGO_TARGET_DIR to a directory on a disk\n",
-                    self.path().display()
-                );
-                // Not by `eprintln`, which is not shown of a test that passes.
-                std::io::stderr().write_all(line.as_bytes()).expect("standard error");
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(20)); // until others have let go of its pages
-        }
+        chill_file(&self.path().join("file"), test)
     }
 
     fn serve(&self, model: &str, arguments: &[&str]) -> Server {
@@ -75,6 +57,31 @@ impl Disk {
         };
         command.args(["--listen", "127.0.0.1:0", "--root"]).arg(self.path()).args(arguments);
         Server::spawn(command)
+    }
+}
+
+/// Has the kernel forget a file. `false`, and a line about it, where it does not: then there is
+/// nothing to test here.
+fn chill_file(path: &Path, test: &str) -> bool {
+    let file = File::open(path).expect("the file");
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        os::forget_pages(&file);
+        let left = os::pages_in_memory(&file);
+        if left == 0 {
+            return true;
+        }
+        if Instant::now() > end {
+            let line = format!(
+                "SKIPPED: {test}: the kernel keeps {left} pages of {}; \
+                 set CARGO_TARGET_DIR to a directory on a disk\n",
+                path.display()
+            );
+            // Not by `eprintln`, which is not shown of a test that passes.
+            std::io::stderr().write_all(line.as_bytes()).expect("standard error");
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20)); // until others have let go of its pages
     }
 }
 
@@ -149,6 +156,27 @@ fn many_clients_of_one_cold_file_get_all_of_it() {
     }
 }
 
+/// Bytes that a thread has had fetched from a disk: `proc_pid_io(5)`.
+fn read_from_disk(pid: u32, thread: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{thread}/io")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("read_bytes: "))?.parse().ok()
+}
+
+#[test]
+fn the_loops_thread_reads_next_to_nothing_from_the_disk() {
+    let disk = Disk::new();
+    let server = disk.serve("amped", &[]);
+    let of_loop = || read_from_disk(server.pid(), &server.pid().to_string());
+    if !disk.chill("who reads from the disk") {
+        return;
+    }
+    let before = of_loop().expect("a kernel that counts a task's I/O");
+    assert!(server.get("/file").body == disk.bytes);
+    let read = of_loop().expect("as before") - before;
+    // Asking for a byte that is not there has the kernel begin to read its page.
+    assert!(read <= LEN as u64 / 16, "the loop has read {read} bytes of {LEN}");
+}
+
 #[test]
 fn sped_has_nobody_to_read_for_it_and_serves_the_same() {
     let disk = Disk::new();
@@ -156,6 +184,60 @@ fn sped_has_nobody_to_read_for_it_and_serves_the_same() {
     disk.chill("sped's answer is the same");
     assert!(server.get("/file").body == disk.bytes);
     assert_eq!(server.metric("file_fills_total"), 0);
+}
+
+/// Beside the large one: what fits into the loop's cache.
+fn write_small(disk: &Disk) -> Vec<u8> {
+    let bytes = noise(20_000, 7);
+    fs::write(disk.path().join("small"), &bytes).expect("a file");
+    bytes
+}
+
+#[test]
+fn a_small_cold_file_is_read_by_a_worker_and_then_kept_by_the_loop() {
+    let disk = Disk::new();
+    let small = write_small(&disk);
+    let server = disk.serve("amped", &["--cache-ttl", "1h", "--no-precompressed"]);
+    if !chill_file(&disk.path().join("small"), "a small cold file") {
+        return;
+    }
+    assert_eq!(server.get("/small").body, small);
+    assert_eq!(server.metric("file_cold_opens_total"), 1);
+    assert_eq!(server.get("/small").body, small);
+    let hits = server.metric("file_cache_hits_total");
+    assert_eq!(server.get("/small").body, small);
+    assert_eq!(server.metric("file_cache_hits_total"), hits + 1);
+    assert_eq!(server.metric("file_cold_opens_total"), 1);
+    assert_eq!(server.metric("file_fills_total"), 0);
+}
+
+#[test]
+fn names_that_nobody_has_looked_up_are_for_a_worker_and_then_known() {
+    let disk = Disk::new();
+    fs::write(disk.path().join("404.html"), "the page").expect("a file");
+    let server = disk.serve("amped", &["--cache-ttl", "0s"]);
+    for round in 0..2 {
+        // The first time it has to be looked for on the disk, and its compressed siblings, too.
+        for (target, status) in [("/nowhere", 404), ("/file", 200), ("/nowhere/", 404)] {
+            let answer = server.get(target);
+            assert_eq!(answer.status, status, "{target} in round {round}");
+            assert!(status == 200 || answer.text() == "the page", "{target}: {answer:?}");
+        }
+    }
+    let opens = server.metric("file_cold_opens_total");
+    assert!(opens >= 2, "{opens}");
+    for _ in 0..20 {
+        assert_eq!((server.get("/nowhere").status, server.get("/file").status), (404, 200));
+    }
+    assert_eq!(server.metric("file_cold_opens_total"), opens);
+}
+
+#[test]
+fn sped_opens_everything_itself() {
+    let disk = Disk::new();
+    let server = disk.serve("sped", &[]);
+    assert_eq!((server.get("/nowhere").status, server.get("/file").status), (404, 200));
+    assert_eq!(server.metric("file_cold_opens_total"), 0);
 }
 
 /// [`Stubborn`], and files that it was given: `/file?0` is the first.
@@ -207,18 +289,8 @@ fn who_goes_while_a_worker_reads_for_him_leaves_nothing() {
     let disk = Disk::new();
     let folder = fs::canonicalize(disk.path()).expect("its own name");
     let text = folder.to_str().expect("UTF-8");
-    let gate = Gate::default();
-    // The site itself, whose files are opened for a client; nothing is kept.
-    let arguments = ["--workers", "1", "--root", text, "--cache-ttl", "0s"];
-    let server = Inside::start_with("amped", &arguments, |options, census| {
-        let card = stampede::models::by_name::<stampede::site::Site>("amped").expect("it").card;
-        let site = stampede::site::Site::new(options, census.clone(), card).expect("a site");
-        Blocked { site, stubborn: Stubborn(gate.clone()) }
-    });
-    assert_eq!(server.connect().get("/file").status, 200);
-    let mut busy = server.connect();
-    busy.send(&get("/block"));
-    gate.until_waiting(1);
+    // Nothing is kept open.
+    let (server, gate, mut busy) = busy_site(text, &["--cache-ttl", "0s"]);
     if !disk.chill("clients that go") {
         return;
     }
@@ -236,14 +308,34 @@ fn who_goes_while_a_worker_reads_for_him_leaves_nothing() {
     assert!(server.connect().get("/file").body == disk.bytes);
 }
 
+/// A server of the files in a folder, whose one worker is busy until the gate is opened, and the
+/// client that it is busy for.
+fn busy_site(folder: &str, arguments: &[&str]) -> (Inside, Gate, Client) {
+    let gate = Gate::default();
+    let arguments = [&["--workers", "1", "--root", folder], arguments].concat();
+    let server = Inside::start_with("amped", &arguments, |options, census| {
+        let card = models::by_name::<Site>("amped").expect("it").card;
+        let site = Site::new(options, census.clone(), card).expect("a site");
+        Blocked { site, stubborn: Stubborn(gate.clone()) }
+    });
+    // Whatever was never looked up is now.
+    for name in ["/file", "/small", "/hot"] {
+        server.connect().get(name);
+    }
+    let mut busy = server.connect();
+    busy.send(&get("/block"));
+    gate.until_waiting(1);
+    (server, gate, busy)
+}
+
 /// A site beside work that is done when the test lets it.
 struct Blocked {
-    site: stampede::site::Site,
+    site: Site,
     stubborn: Stubborn,
 }
 
 impl App for Blocked {
-    type Local = <stampede::site::Site as App>::Local;
+    type Local = <Site as App>::Local;
 
     fn local(&self, index: usize) -> Self::Local {
         self.site.local(index)
@@ -267,6 +359,31 @@ impl App for Blocked {
             _ => self.site.work(request, response),
         }
     }
+}
+
+#[test]
+fn while_the_workers_are_busy_the_loop_serves_what_is_in_memory_and_opens_nothing_cold() {
+    let disk = Disk::new();
+    fs::write(disk.path().join("hot"), "in memory").expect("a file");
+    let small = write_small(&disk);
+    let folder = disk.path().to_str().expect("UTF-8");
+    let (server, gate, mut busy) = busy_site(folder, &["--cache-ttl", "0s"]);
+    if !chill_file(&disk.path().join("small"), "a cold file behind busy workers") {
+        return;
+    }
+    let opens = server.counter("file_cold_opens");
+    let mut client = server.connect();
+    // Pipelined: the second waits for the first.
+    client.send(&[get("/small"), get("/hot")].concat());
+    server.until_counter("file_cold_opens", opens + 1);
+    for _ in 0..10 {
+        assert_eq!(server.connect().get("/hot").text(), "in memory");
+    }
+    assert!(!client.has_answer());
+    gate.open();
+    assert_eq!(client.response().body, small);
+    assert_eq!(client.response().text(), "in memory");
+    assert_eq!(busy.response().status, 200);
 }
 
 #[test]

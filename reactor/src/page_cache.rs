@@ -12,7 +12,7 @@
 //! On Linux that is preadv2(2) with `RWF_NOWAIT`. mincore(2) would need a mapping, and says of a
 //! file that the caller may not write to that all is in memory; cachestat(2) counts pages whose
 //! reading has only begun. Elsewhere, and on file systems that do not know the flag (`EOPNOTSUPP`:
-//! some of FUSE, and tmpfs before Linux 6.6), the answer is always `None`.
+//! tmpfs, and some of FUSE), the answer is always `None`.
 //!
 //! What is *not* guaranteed: that what was in memory a moment ago still is. And a read that finds
 //! nothing may start the reading of that page, without waiting for it.

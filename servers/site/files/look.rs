@@ -12,6 +12,7 @@ use super::encoding::Coding;
 use super::media;
 use super::open::{OpenError, Opener};
 use super::stamp::Stamp;
+use crate::app::Disk;
 
 /// A file that is open and has been looked at.
 pub struct Opened {
@@ -33,8 +34,11 @@ pub enum Place {
 ///
 /// # Errors
 /// See [`OpenError`].
-pub fn look(opener: &Opener, path: &[u8]) -> Result<Place, OpenError> {
-    let file = opener.open(path)?;
+pub fn look(opener: &Opener, path: &[u8], disk: Disk) -> Result<Place, OpenError> {
+    let file = match disk {
+        Disk::Wait => opener.open(path),
+        Disk::Avoid => opener.open_cached(path),
+    }?;
     let metadata = file.metadata().map_err(|error| OpenError::of(&error))?;
     if metadata.is_dir() {
         Ok(Place::Directory)
@@ -57,20 +61,32 @@ pub struct Found {
 
 impl Found {
     /// The file that was opened as `name`, and, if asked for, its siblings. `name` is worked on.
-    pub fn new(opener: &Opener, name: &mut Vec<u8>, original: Opened, precompressed: bool) -> Self {
+    ///
+    /// # Errors
+    /// [`OpenError::Cold`]: it cannot be told whether there are any. Otherwise siblings that cannot
+    /// be opened are none.
+    pub fn new(
+        opener: &Opener,
+        name: &mut Vec<u8>,
+        original: Opened,
+        precompressed: bool,
+        disk: Disk,
+    ) -> Result<Self, OpenError> {
         let media = media::of_name(name);
         let len = name.len();
         let mut siblings = Vec::new();
         for coding in Coding::COMPRESSED.into_iter().filter(|_| precompressed) {
             name.truncate(len);
             name.extend_from_slice(coding.suffix().as_bytes());
-            // A sibling older than the file was made from other bytes.
-            if let Ok(Place::File(sibling)) = look(opener, name)
-                && sibling.stamp.is_as_new_as(&original.stamp)
-            {
-                siblings.push((coding, sibling));
+            match look(opener, name, disk) {
+                // An older one was made from other bytes.
+                Ok(Place::File(sibling)) if sibling.stamp.is_as_new_as(&original.stamp) => {
+                    siblings.push((coding, sibling));
+                }
+                Err(OpenError::Cold) => return Err(OpenError::Cold),
+                _ => {}
             }
         }
-        Found { media, original, siblings }
+        Ok(Found { media, original, siblings })
     }
 }

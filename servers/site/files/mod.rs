@@ -6,7 +6,8 @@
 //!            ▼                                              │
 //!         canonical path ──► open beneath the root ──► load, keep
 //!                                 ├─► a directory: its index, a redirect, a listing
-//!                                 └─► nothing: 404, with the root's own page
+//!                                 ├─► nothing: 404, with the root's own page
+//!                                 └─► not in memory, where there are workers: work
 //! ```
 //!
 //! | file | its idea |
@@ -14,8 +15,9 @@
 //! | `path` | from the text of a request to a name beneath the root |
 //! | `open`, `walk` | opening that name so that nothing outside can be reached |
 //! | `stamp` | what a file was when looked at; entity tags |
-//! | `look`, `resource` | a file and its compressed siblings: looked at, then read and prepared |
+//! | `find`, `look`, `resource` | a file and its compressed siblings: found, then read and prepared |
 //! | `cache`, `local` | which of them to keep |
+//! | `work` | what is not for the loop: listings; and files that are not in memory |
 //! | `answer` | coding, conditions and ranges: `encoding`, `conditional`, `range`, `multipart` |
 //! | `listing`, `media` | the page of a directory; media types |
 //!
@@ -24,12 +26,14 @@
 //!
 //! What is *not* guaranteed: that a file in memory shows a change before `--cache-ttl` has passed;
 //! that a file which is changed in place while it is being sent arrives as one of its two states.
-//! Loading happens where `handle` runs, on the assumption that the root is on a local disk.
+//! Loading happens where `handle` runs, on the assumption that the root is on a local disk; in a
+//! model with workers only if it need not wait for the disk.
 
 mod answer;
 mod cache;
 mod conditional;
 mod encoding;
+mod find;
 mod listing;
 mod local;
 mod look;
@@ -41,6 +45,7 @@ mod range;
 mod resource;
 mod stamp;
 mod walk;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -53,11 +58,11 @@ use http::Status;
 use self::cache::Bounds;
 use self::local::Held;
 pub use self::local::Local;
-use self::look::{Found, Place, look};
 use self::open::{OpenError, Opener};
 use self::path::PathError;
 use self::resource::{Resource, Variant};
-use crate::app::{Action, Request, Response, reads};
+use self::work::Shelf;
+use crate::app::{Action, Disk, Request, Response, reads};
 use crate::clock::Clock;
 use crate::counters::{Census, Counters};
 use crate::options::Options;
@@ -79,6 +84,9 @@ pub struct Files {
     contents_bounds: Bounds,
     open_bounds: Bounds,
     ttl_ms: u64,
+    /// Whether `handle` may wait for a disk: where there is nobody else who could.
+    disk: Disk,
+    shelf: Shelf,
     census: Census,
     /// How far the wall clock is ahead of the kernel's, for tests of files that are no longer
     /// young.
@@ -111,6 +119,8 @@ impl Files {
             io::Error::new(error.kind(), text)
         })?;
         let heads = options.cache_bytes / OPEN_FILES_SHARE;
+        let ttl_ms = u64::try_from(options.cache_ttl.as_millis()).unwrap_or(u64::MAX);
+        let has_workers = census.workers().next().is_some();
         Ok(Some(Files {
             opener,
             index: options.index.clone(),
@@ -119,7 +129,9 @@ impl Files {
             precompressed: options.precompressed,
             contents_bounds: Bounds { bytes: options.cache_bytes - heads, files: 0 },
             open_bounds: Bounds { bytes: heads, files: options.cache_files },
-            ttl_ms: u64::try_from(options.cache_ttl.as_millis()).unwrap_or(u64::MAX),
+            ttl_ms,
+            disk: if has_workers { Disk::Avoid } else { Disk::Wait },
+            shelf: Shelf::new(ttl_ms),
             census,
             #[cfg(test)]
             ahead: std::time::Duration::ZERO,
@@ -177,10 +189,7 @@ impl Files {
                 response.error(Status::BAD_REQUEST);
                 return Action::Done;
             }
-            Err(PathError::Hidden) => {
-                self.not_found(local, request, response);
-                return Action::Done;
-            }
+            Err(PathError::Hidden) => return self.not_found(local, request, response),
         };
         let action = self.handle_path(local, &path, request, response);
         local.path.keep(path);
@@ -195,7 +204,7 @@ impl Files {
         response: &mut Response<'_>,
     ) -> Action {
         let clock = request.clock();
-        if let Some(held) = local.fresh(path, clock.now_ms())
+        if let Some(held) = self.fresh(local, path, clock)
             && answer_current(local.variant(&held, request), request, response)
         {
             self.count(local, |counters| counters.file_cache_hits.add(1));
@@ -209,9 +218,22 @@ impl Files {
                 }
             }
             Err(Miss::Listing) if self.autoindex => return Action::Work,
-            Err(miss) => self.answer_miss(local, miss, path, request, response),
+            Err(miss) => return self.answer_miss(local, miss, path, request, response),
         }
         Action::Done
+    }
+
+    /// What is kept for a path, or is kept from now on because a worker has read it.
+    fn fresh(&self, local: &mut Local, path: &[u8], clock: &Clock) -> Option<Held> {
+        let now_ms = clock.now_ms();
+        if let Some(held) = local.fresh(path, now_ms) {
+            return Some(held);
+        }
+        if self.disk == Disk::Wait {
+            return None;
+        }
+        let (resource, age) = self.shelf.take(path)?;
+        Some(local.keep(path, resource, now_ms.saturating_sub(age.as_millis() as u64)))
     }
 
     fn answer_miss(
@@ -221,74 +243,69 @@ impl Files {
         path: &[u8],
         request: &Request<'_>,
         response: &mut Response<'_>,
-    ) {
+    ) -> Action {
         match miss {
-            Miss::Slash => response
-                .start(Status::MOVED_PERMANENTLY)
-                .field("Location", path::location(path, request.query()))
-                .empty(),
+            Miss::Slash => redirect(path, request, response),
             Miss::Listing | Miss::Error(OpenError::NotFound) => {
-                self.not_found(local, request, response);
+                return self.not_found(local, request, response);
             }
+            Miss::Error(OpenError::Cold) => return self.leave(local),
             Miss::Error(error) => answer_error(error, response),
         }
+        Action::Done
+    }
+
+    /// What is not in memory is for somebody who may wait.
+    fn leave(&self, local: &Local) -> Action {
+        self.count(local, |counters| counters.file_cold_opens.add(1));
+        Action::Work
     }
 
     /// 404, with the root's own page when it has one.
-    fn not_found(&self, local: &mut Local, request: &Request<'_>, response: &mut Response<'_>) {
-        let held = self.not_found_page(local, request);
+    fn not_found(
+        &self,
+        local: &mut Local,
+        request: &Request<'_>,
+        response: &mut Response<'_>,
+    ) -> Action {
+        let held = match self.not_found_page(local, request) {
+            Err(OpenError::Cold) => return self.leave(local),
+            other => other.ok(),
+        };
         match held.as_ref().and_then(|held| local.variant(held, request)) {
             Some(page) => answer::error_page(page, Status::NOT_FOUND, response),
             None => response.error(Status::NOT_FOUND),
         }
+        Action::Done
     }
 
-    fn not_found_page(&self, local: &mut Local, request: &Request<'_>) -> Option<Held> {
+    fn not_found_page(&self, local: &mut Local, request: &Request<'_>) -> Result<Held, OpenError> {
         let clock = request.clock();
         let now_ms = clock.now_ms();
-        if let Some(held) = local.fresh(NOT_FOUND_PAGE, now_ms)
+        if let Some(held) = self.fresh(local, NOT_FOUND_PAGE, clock)
             && local.variant(&held, request).is_some_and(Variant::is_current)
         {
-            return Some(held);
+            return Ok(held);
         }
         if now_ms < local.no_page_until_ms {
-            return None;
+            return Err(OpenError::NotFound);
         }
-        let loaded = self.load(local, NOT_FOUND_PAGE, clock).ok();
-        if loaded.is_none() {
-            local.no_page_until_ms = now_ms.saturating_add(self.ttl_ms);
-        }
-        loaded
-    }
-
-    /// The listing that `handle` asked for.
-    pub fn work(&self, request: &Request<'_>, response: &mut Response<'_>) {
-        let mut workspace = path::Workspace::default();
-        let Ok(path) = workspace.canonical(request.path(), self.dotfiles) else {
-            return response.error(Status::NOT_FOUND);
-        };
-        let directory = match self.opener.open(path::relative(path)) {
-            Ok(directory) => directory,
-            Err(error) => return answer_error(error, response),
-        };
-        let now = self.now(request.clock());
-        match listing::page(&self.opener, directory, path, self.dotfiles, now) {
-            Ok(page) => response
-                .start(Status::OK)
-                .field("Content-Type", "text/html; charset=utf-8")
-                .field("Cache-Control", "no-cache")
-                .shared(page.into()),
-            Err(_) => response.error(Status::INTERNAL_SERVER_ERROR),
-        }
+        self.load(local, NOT_FOUND_PAGE, clock).map_err(|miss| match miss {
+            Miss::Error(OpenError::Cold) => OpenError::Cold,
+            _ => {
+                local.no_page_until_ms = now_ms.saturating_add(self.ttl_ms);
+                OpenError::NotFound
+            }
+        })
     }
 
     /// Finds what is at `path` and keeps it, or finds that what is kept is still right.
     fn load(&self, local: &mut Local, path: &[u8], clock: &Clock) -> Result<Held, Miss> {
         let mut name = std::mem::take(&mut local.name);
-        let found = match self.find(path, &mut name) {
+        let found = match self.find(path, &mut name, self.disk) {
             // Out of descriptors: those that the cache keeps are the first to go.
             Err(Miss::Error(OpenError::Busy)) if local.release_files() => {
-                self.find(path, &mut name)
+                self.find(path, &mut name, self.disk)
             }
             other => other,
         };
@@ -297,47 +314,17 @@ impl Files {
         if let Some(held) = local.confirm(path, &found, clock.now_ms()) {
             return Ok(held);
         }
-        match Resource::load(found, self.now(clock)) {
-            Ok(resource) => Ok(local.keep(path, resource, clock.now_ms())),
+        match Resource::load(found, self.now(clock), self.disk) {
+            Ok(resource) => {
+                if self.disk == Disk::Avoid {
+                    resource.stop_readahead();
+                }
+                Ok(local.keep(path, resource, clock.now_ms()))
+            }
             Err(error) => {
                 local.forget(path);
-                Err(Miss::Error(OpenError::of(&error)))
+                Err(Miss::Error(error))
             }
-        }
-    }
-
-    /// Looks at the files that a canonical path stands for. `name` is a buffer.
-    fn find(&self, path: &[u8], name: &mut Vec<u8>) -> Result<Found, Miss> {
-        name.clear();
-        name.extend_from_slice(path::relative(path));
-        if path::is_directory(path) {
-            return self.find_index(name);
-        }
-        match look(&self.opener, name).map_err(Miss::Error)? {
-            Place::File(file) => Ok(Found::new(&self.opener, name, file, self.precompressed)),
-            Place::Directory => Err(Miss::Slash),
-        }
-    }
-
-    /// The first of the index files that the directory `name` has.
-    fn find_index(&self, name: &mut Vec<u8>) -> Result<Found, Miss> {
-        let len = name.len();
-        for index in &self.index {
-            name.truncate(len);
-            name.extend_from_slice(if len == 0 { b"" } else { b"/" });
-            name.extend_from_slice(index.as_bytes());
-            match look(&self.opener, name) {
-                Ok(Place::File(file)) => {
-                    return Ok(Found::new(&self.opener, name, file, self.precompressed));
-                }
-                Ok(Place::Directory) | Err(OpenError::NotFound) => {}
-                Err(error) => return Err(Miss::Error(error)),
-            }
-        }
-        name.truncate(len);
-        match look(&self.opener, name).map_err(Miss::Error)? {
-            Place::Directory => Err(Miss::Listing),
-            Place::File(_) => Err(Miss::Error(OpenError::NotFound)),
         }
     }
 
@@ -365,12 +352,17 @@ fn answer_current(
     }
 }
 
+fn redirect(path: &[u8], request: &Request<'_>, response: &mut Response<'_>) {
+    let location = path::location(path, request.query());
+    response.start(Status::MOVED_PERMANENTLY).field("Location", location).empty();
+}
+
 fn answer_error(error: OpenError, response: &mut Response<'_>) {
     match error {
         OpenError::NotFound => response.error(Status::NOT_FOUND),
         OpenError::Forbidden => response.error(Status::FORBIDDEN),
         OpenError::Failed => response.error(Status::INTERNAL_SERVER_ERROR),
-        OpenError::Busy => response
+        OpenError::Busy | OpenError::Cold => response
             .start(Status::SERVICE_UNAVAILABLE)
             .field("Retry-After", "1")
             .field("Content-Type", "text/plain; charset=utf-8")

@@ -10,6 +10,10 @@
 //!                 └──► openat(root, "a") ► openat(a, "b.html", NOFOLLOW)      walk
 //! ```
 //!
+//! A thread that must not wait for a disk has the kernel open only what it can find in its cache of
+//! names (`RESOLVE_CACHED`, Linux 5.12): a name that was not looked up lately, or of a file system
+//! that is asked each time, is [`OpenError::Cold`]. Where the kernel cannot do that, all are.
+//!
 //! A FIFO, a device or a socket is never waited for (`O_NONBLOCK`), never becomes the controlling
 //! terminal (`O_NOCTTY`), and is refused once fstat(2) has told what it is. Symlinks that stay
 //! beneath the root are followed, wherever they lead: to hide something behind one is its owner's
@@ -22,6 +26,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use super::walk;
+use crate::app::Disk;
 
 /// What every open asks for.
 pub(super) const FLAGS: libc::c_int =
@@ -47,6 +52,8 @@ pub enum OpenError {
     Busy,
     /// The disk fails, or the like: 500.
     Failed,
+    /// Not without waiting for a disk, as far as can be told: for somebody else to open.
+    Cold,
 }
 
 impl OpenError {
@@ -68,6 +75,8 @@ impl OpenError {
 pub struct Opener {
     root: OwnedFd,
     method: Method,
+    /// Whether the kernel can be told not to wait.
+    asks_cache: bool,
 }
 
 impl Opener {
@@ -82,15 +91,17 @@ impl Opener {
         }
         let root = OwnedFd::from(directory);
         // An old kernel says ENOSYS, a container's seccomp filter often EPERM.
-        let kernel = open_beneath(root.as_fd(), c".").is_ok();
+        let kernel = open_beneath(root.as_fd(), c".", Disk::Wait).is_ok();
         let method = if kernel { Method::Kernel } else { Method::Walk };
-        Ok(Opener { root, method })
+        let asks_cache = open_beneath(root.as_fd(), c".", Disk::Avoid).is_ok();
+        Ok(Opener { root, method, asks_cache })
     }
 
     /// The same root with another method, for tests of both.
     #[cfg(test)]
     pub fn with_method(root: &Path, method: Method) -> io::Result<Self> {
-        Ok(Opener { method, ..Opener::new(root)? })
+        let opener = Opener::new(root)?;
+        Ok(Opener { method, asks_cache: opener.asks_cache && method == Method::Kernel, ..opener })
     }
 
     /// How it checks.
@@ -112,6 +123,22 @@ impl Opener {
         opened.map(File::from).map_err(|error| OpenError::of(&error))
     }
 
+    /// The same without waiting for a disk.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Cold`] among them.
+    pub fn open_cached(&self, path: &[u8]) -> Result<File, OpenError> {
+        if !self.asks_cache {
+            return Err(OpenError::Cold);
+        }
+        let path = if path.is_empty() { b"." } else { path };
+        let opened = with_c_str(path, |path| open_beneath(self.root.as_fd(), path, Disk::Avoid));
+        opened.map(File::from).map_err(|error| match error.raw_os_error() {
+            Some(libc::EAGAIN) => OpenError::Cold,
+            _ => OpenError::of(&error),
+        })
+    }
+
     fn open_by_kernel(&self, path: &[u8]) -> io::Result<OwnedFd> {
         // "The caller should try again" when a `..` in a symlink met a rename; it cannot go on for
         // ever.
@@ -119,7 +146,7 @@ impl Opener {
         with_c_str(path, |path| {
             let mut last = io::ErrorKind::NotFound.into();
             for _ in 0..TRIES {
-                match open_beneath(self.root.as_fd(), path) {
+                match open_beneath(self.root.as_fd(), path, Disk::Wait) {
                     Err(error) if is_passing(&error) => last = error,
                     done => return done,
                 }
@@ -150,7 +177,7 @@ fn with_c_str<T>(path: &[u8], then: impl FnOnce(&CStr) -> io::Result<T>) -> io::
 
 /// openat2(2) with the checks of this module.
 #[cfg(target_os = "linux")]
-fn open_beneath(root: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
+fn open_beneath(root: BorrowedFd<'_>, path: &CStr, disk: Disk) -> io::Result<OwnedFd> {
     use std::os::fd::AsRawFd;
 
     /// `struct open_how`, first version.
@@ -160,11 +187,9 @@ fn open_beneath(root: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
         mode: u64,
         resolve: u64,
     }
-    let how = OpenHow {
-        flags: FLAGS as u64,
-        mode: 0,
-        resolve: libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS,
-    };
+    let cached = if disk == Disk::Avoid { libc::RESOLVE_CACHED } else { 0 };
+    let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS | cached;
+    let how = OpenHow { flags: FLAGS as u64, mode: 0, resolve };
     // SAFETY: the path ends in NUL, `how` is a `struct open_how` of the size given, and both
     // outlive the call.
     let fd = unsafe {
@@ -180,7 +205,7 @@ fn open_beneath(root: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open_beneath(_root: BorrowedFd<'_>, _path: &CStr) -> io::Result<OwnedFd> {
+fn open_beneath(_root: BorrowedFd<'_>, _path: &CStr, _disk: Disk) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

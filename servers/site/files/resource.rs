@@ -12,12 +12,14 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::Status;
+use reactor::page_cache;
 
 use super::conditional::{self, Validators};
 use super::encoding::Coding;
 use super::look::{Found, Opened};
+use super::open::OpenError;
 use super::stamp::Stamp;
-use crate::app::{Prepared, Response, SharedFile};
+use crate::app::{Disk, Prepared, Response, SharedFile};
 use crate::response::Head;
 
 /// Files up to this size are kept as contents: reading one costs a copy, sending it one `send`.
@@ -33,14 +35,23 @@ impl Resource {
     /// Reads what was found, and prepares.
     ///
     /// # Errors
-    /// Reading's, see `pread(2)`.
-    pub fn load(found: Found, now: SystemTime) -> io::Result<Resource> {
+    /// Reading's, see `pread(2)`; [`OpenError::Cold`], when it would have to wait for a disk.
+    pub fn load(found: Found, now: SystemTime, disk: Disk) -> Result<Resource, OpenError> {
         let vary = !found.siblings.is_empty();
         let media = found.media;
-        let variant = |coding, opened| Variant::load(coding, opened, media, vary, now);
+        let variant = |coding, opened| Variant::load(coding, opened, media, vary, now, disk);
         let original = variant(Coding::Identity, found.original)?;
         let siblings = found.siblings.into_iter().map(|(coding, opened)| variant(coding, opened));
-        Ok(Resource { original, siblings: siblings.collect::<io::Result<_>>()? })
+        Ok(Resource { original, siblings: siblings.collect::<Result<_, _>>()? })
+    }
+
+    /// For files that are read by those who may wait for a disk.
+    pub fn stop_readahead(&self) {
+        for variant in self.variants() {
+            if let Content::File(file) = &variant.content {
+                page_cache::stop_readahead(&**file);
+            }
+        }
     }
 
     /// Whether what was found now is what this was made from, for certain: a young file is not.
@@ -115,8 +126,9 @@ impl Variant {
         media: &'static str,
         vary: bool,
         now: SystemTime,
-    ) -> io::Result<Self> {
-        let Read { contents, file, stamp, settled } = read(opened)?;
+        disk: Disk,
+    ) -> Result<Self, OpenError> {
+        let Read { contents, file, stamp, settled } = read(opened, disk)?;
         let strong = settled && !stamp.is_young(now);
         let modified_s = stamp.modified_s(now);
         let mut variant = Variant {
@@ -136,10 +148,10 @@ impl Variant {
         Ok(variant)
     }
 
-    fn prepare(&self, contents: Bytes) -> io::Result<Prepared> {
+    fn prepare(&self, contents: Bytes) -> Result<Prepared, OpenError> {
         let fields: Vec<_> = self.fields().collect();
-        Prepared::new(Status::OK, &fields, contents)
-            .map_err(|_| io::Error::other("a file's own field is not valid"))
+        // It does not fail: the fields are our own.
+        Prepared::new(Status::OK, &fields, contents).map_err(|_| OpenError::Failed)
     }
 
     /// The fields of a 200.
@@ -262,7 +274,7 @@ struct Read {
     settled: bool,
 }
 
-fn read(opened: Opened) -> io::Result<Read> {
+fn read(opened: Opened, disk: Disk) -> Result<Read, OpenError> {
     const TRIES: u32 = 3;
     let Opened { file, mut stamp } = opened;
     let mut last = None;
@@ -270,8 +282,8 @@ fn read(opened: Opened) -> io::Result<Read> {
         if stamp.size > CONTENTS_BYTES_MAX {
             return Ok(Read { contents: None, file, stamp, settled: true });
         }
-        let contents = Some(Bytes::from(read_up_to(&file, stamp.size as usize)?));
-        let after = Stamp::of(&file.metadata()?);
+        let contents = Some(Bytes::from(read_up_to(&file, stamp.size as usize, disk)?));
+        let after = Stamp::of(&file.metadata().map_err(|error| OpenError::of(&error))?);
         let whole = contents.as_ref().is_some_and(|bytes| bytes.len() as u64 == stamp.size);
         if after == stamp && whole {
             return Ok(Read { contents, file, stamp, settled: true });
@@ -283,15 +295,21 @@ fn read(opened: Opened) -> io::Result<Read> {
 }
 
 /// The file's first `len` bytes, or all there are.
-fn read_up_to(file: &File, len: usize) -> io::Result<Vec<u8>> {
+fn read_up_to(file: &File, len: usize, disk: Disk) -> Result<Vec<u8>, OpenError> {
     let mut contents = vec![0; len];
     let mut filled = 0;
     while filled < len {
-        match file.read_at(&mut contents[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
+        let (room, at) = (&mut contents[filled..], filled as u64);
+        let read = match disk {
+            Disk::Wait => file.read_at(room, at).map(Some),
+            Disk::Avoid => page_cache::read_cached(file, room, at),
+        };
+        match read {
+            Ok(Some(0)) => break,
+            Ok(Some(count)) => filled += count,
+            Ok(None) => return Err(OpenError::Cold),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(OpenError::of(&error)),
         }
     }
     contents.truncate(filled);

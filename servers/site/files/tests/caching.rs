@@ -1,9 +1,12 @@
 //! What is kept, for how long, and how much of it.
 
 use std::fs;
+use std::time::Duration;
 
 use super::{Root, Server, Stop, StopOnDrop};
+use crate::app::Disk;
 use crate::options::Options;
+use crate::site::files::open::Method;
 
 #[test]
 fn a_change_shows_after_the_time_to_live_and_not_before() {
@@ -93,6 +96,52 @@ fn siblings_that_come_and_go_show() {
     assert_eq!(get(&mut server), ("small".into(), Some("Accept-Encoding".into())));
     fs::remove_file(root.path().join("f.br")).unwrap();
     assert_eq!(get(&mut server), ("plain".into(), None));
+}
+
+/// A time to live that outlasts any test: the shelf goes by the real clock.
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn what_a_worker_has_read_is_in_the_loops_cache_when_it_is_next_asked_for() {
+    let large = "x".repeat(70_000);
+    let root = Root::new(&[("f", "one"), ("large", &large), ("404.html", "the page")]);
+    // Nothing can be opened without waiting.
+    let mut server =
+        Server::with(&root, |options| options.cache_ttl = HOUR).by(&root, Method::Walk);
+    server.files.disk = Disk::Avoid;
+    let opens = |server: &Server| server.census.slot(0).unwrap().file_cold_opens.get();
+    assert_eq!(server.get("/f").text(), "one");
+    assert_eq!(opens(&server), 1);
+    assert_eq!(server.get("/f").text(), "one");
+    assert_eq!((opens(&server), server.hits()), (1, 1), "from the shelf");
+    assert_eq!(server.get("/f").text(), "one");
+    assert_eq!((opens(&server), server.hits()), (1, 2), "from the cache");
+    server.pass_ms(HOUR.as_millis() as u64);
+    root.write("f", "two");
+    assert_eq!(server.get("/f").text(), "two");
+    assert_eq!(opens(&server), 2, "it has to be looked at again");
+    for count in 3..5 {
+        assert_eq!(server.get("/large").text(), large);
+        assert_eq!(opens(&server), count, "open files are nobody's to keep open");
+    }
+    assert_eq!(server.get("/nothing").text(), "the page");
+    assert_eq!(server.get("/nothing").status, 404);
+}
+
+#[test]
+fn the_shelf_is_bounded_and_gives_away_once() {
+    let names: Vec<String> = (0..40).map(|i| format!("f{i}")).collect();
+    let root = Root::new(&names.iter().map(|name| (&**name, "text")).collect::<Vec<_>>());
+    let mut server =
+        Server::with(&root, |options| options.cache_ttl = HOUR).by(&root, Method::Walk);
+    server.files.disk = Disk::Avoid;
+    for name in &names {
+        assert_eq!(server.get(&format!("/{name}")).text(), "text");
+    }
+    let kept = |name: &&String| server.files.shelf.take(format!("/{name}").as_bytes()).is_some();
+    let kept: Vec<_> = names.iter().filter(kept).collect();
+    assert_eq!(kept, names[names.len() - 16..].iter().collect::<Vec<_>>());
+    assert!(server.files.shelf.take(b"/f39").is_none());
 }
 
 /// Descriptors of this process that stand for files beneath `root`.

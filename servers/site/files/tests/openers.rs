@@ -12,6 +12,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::{Root, Stop, StopOnDrop};
+use crate::app::Disk;
 use crate::site::files::look::{Place, look};
 use crate::site::files::open::{Method, OpenError, Opener};
 
@@ -75,7 +76,7 @@ fn what_is_inside_is_found_through_links_too() {
             assert_eq!(found.as_deref(), Ok("inside"), "{path} by {:?}", opener.method());
         }
         for path in ["", "a", "a/", "slash", "dot", "a/up", "a/..", "a/b/.."] {
-            let found = look(&opener, path.as_bytes());
+            let found = look(&opener, path.as_bytes(), Disk::Wait);
             assert!(matches!(found, Ok(Place::Directory)), "{path} by {:?}", opener.method());
         }
     }
@@ -138,7 +139,7 @@ fn what_is_no_file_is_refused_and_never_waited_for() {
     unsafe { libc::mknod(device.as_ptr(), libc::S_IFCHR | 0o600, libc::makedev(1, 3)) };
     for opener in openers(root.path()) {
         for path in ["fifo", "fifo-link", "socket", "device"] {
-            let found = look(&opener, path.as_bytes()).map(|_| ());
+            let found = look(&opener, path.as_bytes(), Disk::Wait).map(|_| ());
             // A container may forbid to open a device at all.
             assert!(
                 matches!(found, Err(OpenError::NotFound | OpenError::Forbidden)),
@@ -208,6 +209,19 @@ fn tree(links: &[String]) -> Root {
     root
 }
 
+#[test]
+fn what_was_just_opened_is_found_in_memory_where_the_kernel_can_be_asked() {
+    let root = Root::new(&[("a/f", "inside")]);
+    for opener in openers(root.path()) {
+        opener.open(b"a/f").unwrap();
+        let cached = opener.open_cached(b"a/f").map(|_| ());
+        match opener.method() {
+            Method::Kernel => assert!(matches!(cached, Ok(()) | Err(OpenError::Cold))),
+            Method::Walk => assert_eq!(cached, Err(OpenError::Cold)),
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -225,6 +239,11 @@ proptest! {
                 openers.iter().map(|opener| opener.open(path.as_bytes()).map(identity)).collect();
             prop_assert!(found.iter().all(|it| *it == found[0]), "{path}: {found:?}");
             prop_assert!(found.iter().all(|it| *it != Ok(outside)), "{path} led outside");
+            for opener in &openers {
+                let cached = opener.open_cached(path.as_bytes()).map(identity);
+                let agrees = cached == found[0] || cached == Err(OpenError::Cold);
+                prop_assert!(agrees, "{path}: {cached:?} and {found:?}");
+            }
         }
     }
 }

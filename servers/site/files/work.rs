@@ -1,0 +1,137 @@
+//! What [`Files::handle`] leaves to somebody who may take his time: files that are not in memory,
+//! and listings.
+//!
+//! ```text
+//! handle ── a name or the contents are not in memory ──► work: opens, reads, answers
+//!   ▲                                                      │
+//!   └──────────── the loop's cache ◄──── shelf ◄───────────┘
+//! ```
+//!
+//! A worker has no part in the loop's caches. What it has read it puts on the [`Shelf`], from where
+//! the loop takes it when it is next asked for it. (The kernel has it in memory then, too; but not
+//! all systems and file systems can be asked for that.)
+
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use http::Status;
+
+use super::open::OpenError;
+use super::resource::Resource;
+use super::{Files, Miss, NOT_FOUND_PAGE, answer, answer_error, listing, path, redirect};
+use crate::app::{Disk, Request, Response};
+use crate::clock::Clock;
+
+/// Resources on the shelf at most: a megabyte of contents.
+const SHELF_MAX: usize = 16;
+
+impl Files {
+    /// Answers what `handle` did not.
+    pub fn work(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        let mut workspace = path::Workspace::default();
+        let Ok(path) = workspace.canonical(request.path(), self.dotfiles) else {
+            return self.not_found_apart(request, response);
+        };
+        match self.load_apart(path, request.clock()) {
+            Ok(resource) => {
+                answer::answer(answer::choose(&resource, request), request, response);
+                self.shelf.put(path, resource);
+            }
+            Err(Miss::Slash) => redirect(path, request, response),
+            Err(Miss::Listing) if self.autoindex => self.list(path, request, response),
+            Err(Miss::Listing | Miss::Error(OpenError::NotFound)) => {
+                self.not_found_apart(request, response);
+            }
+            Err(Miss::Error(error)) => answer_error(error, response),
+        }
+    }
+
+    fn list(&self, path: &[u8], request: &Request<'_>, response: &mut Response<'_>) {
+        let directory = match self.opener.open(path::relative(path)) {
+            Ok(directory) => directory,
+            Err(error) => return answer_error(error, response),
+        };
+        let now = self.now(request.clock());
+        match listing::page(&self.opener, directory, path, self.dotfiles, now) {
+            Ok(page) => response
+                .start(Status::OK)
+                .field("Content-Type", "text/html; charset=utf-8")
+                .field("Cache-Control", "no-cache")
+                .shared(page.into()),
+            Err(_) => response.error(Status::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    fn not_found_apart(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        match self.load_apart(NOT_FOUND_PAGE, request.clock()) {
+            Ok(page) => {
+                let variant = answer::choose(&page, request);
+                answer::error_page(variant, Status::NOT_FOUND, response);
+                self.shelf.put(NOT_FOUND_PAGE, page);
+            }
+            Err(_) => response.error(Status::NOT_FOUND),
+        }
+    }
+
+    /// Finds what is at `path`, and waits for it.
+    fn load_apart(&self, path: &[u8], clock: &Clock) -> Result<Resource, Miss> {
+        let found = self.find(path, &mut Vec::new(), Disk::Wait)?;
+        let resource = Resource::load(found, self.now(clock), Disk::Wait).map_err(Miss::Error)?;
+        if self.disk == Disk::Avoid {
+            resource.stop_readahead();
+        }
+        Ok(resource)
+    }
+}
+
+/// What workers have read, until a loop takes it into its cache.
+pub(super) struct Shelf {
+    /// The oldest first.
+    list: Mutex<Vec<Entry>>,
+    /// So long it may be taken.
+    ttl: Duration,
+}
+
+struct Entry {
+    path: Box<[u8]>,
+    resource: Resource,
+    since: Instant,
+}
+
+impl Shelf {
+    /// An empty one, of what is fresh for so long.
+    pub fn new(ttl_ms: u64) -> Self {
+        Shelf { list: Mutex::default(), ttl: Duration::from_millis(ttl_ms) }
+    }
+
+    /// Puts contents there. An open file would stay open for somebody who may never come.
+    fn put(&self, path: &[u8], resource: Resource) {
+        if resource.files() > 0 || self.ttl.is_zero() {
+            return;
+        }
+        let entry = Entry { path: path.into(), resource, since: Instant::now() };
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.retain(|other| other.path != entry.path);
+        if list.len() == SHELF_MAX {
+            list.remove(0);
+        }
+        list.push(entry);
+    }
+
+    /// Takes what is there for a path, and how old it is. Never waits for somebody who puts.
+    pub fn take(&self, path: &[u8]) -> Option<(Resource, Duration)> {
+        let mut list = self.try_lock()?;
+        let at = list.iter().position(|entry| *entry.path == *path)?;
+        let Entry { resource, since, .. } = list.remove(at);
+        let age = since.elapsed();
+        (age < self.ttl).then_some((resource, age))
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Vec<Entry>>> {
+        match self.list.try_lock() {
+            Ok(list) => Some(list),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
