@@ -30,6 +30,7 @@ pub mod privileges;
 pub mod proxy_protocol;
 pub mod response;
 pub mod roster;
+pub mod sandbox;
 pub mod server;
 pub mod service;
 pub mod site;

@@ -1,5 +1,7 @@
 //! Under a service manager (systemd): what a server tells it, and what it is given, under every model.
 
+#![cfg(target_os = "linux")]
+
 mod common;
 
 use std::collections::BTreeSet;

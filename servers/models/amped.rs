@@ -33,6 +33,7 @@ use crate::counters::Census;
 use crate::drivers::event::Driver;
 use crate::options::Options;
 use crate::privileges;
+use crate::sandbox::{Sandbox, Who};
 use crate::server::Server;
 use crate::upgrade::Single;
 use crate::workers::{Staffing, Workers};
@@ -73,15 +74,17 @@ pub fn census(options: &Options) -> io::Result<Census> {
 /// # Errors
 /// What the system refuses at the start (poller, buffers, threads), or a failing poller later.
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
+    let sandbox = Sandbox::prepare(server.service.name, options, Who::Process)?;
     privileges::drop(options)?;
+    sandbox.iter().try_for_each(Sandbox::enter)?;
     let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
     let mut ev = EventLoop::new(Config { sources_max, ..Config::default() })?;
-    // Before there are threads: they inherit that these signals are not for them.
+    // Before there are threads: they inherit the sandbox, and that these signals are not for them.
     ev.handle_signals(&sped::SIGNALS)?;
     let app = Arc::new(app);
     let census = &server.census;
     let workers = Some(Workers::start(&mut ev, &app, options, census)?);
     let listeners = server.listeners;
     let driver = Driver::with_workplace(&mut ev, app, options, listeners, census, 0, workers)?;
-    Single::new(&mut ev, server.service, driver)?.run(ev)
+    Single::new(&mut ev, server.service, driver)?.inside(sandbox).run(ev)
 }

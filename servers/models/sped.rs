@@ -26,6 +26,7 @@ use crate::counters::Census;
 use crate::drivers::event::Driver;
 use crate::options::Options;
 use crate::privileges;
+use crate::sandbox::{Sandbox, Who};
 use crate::server::Server;
 use crate::upgrade::Single;
 
@@ -66,11 +67,13 @@ pub fn census(_options: &Options) -> io::Result<Census> {
 /// # Errors
 /// What the system refuses at the start (poller, buffers), or a failing poller later.
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
+    let sandbox = Sandbox::prepare(server.service.name, options, Who::Process)?;
     privileges::drop(options)?;
+    sandbox.iter().try_for_each(Sandbox::enter)?;
     let mut event_loop = event_loop(options)?;
     let (app, census) = (Arc::new(app), &server.census);
     let driver = Driver::new(&mut event_loop, app, options, server.listeners, census, 0)?;
-    Single::new(&mut event_loop, server.service, driver)?.run(event_loop)
+    Single::new(&mut event_loop, server.service, driver)?.inside(sandbox).run(event_loop)
 }
 
 /// A loop for as many connections as the options allow, which hears what operators say.

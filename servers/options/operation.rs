@@ -26,6 +26,8 @@ pub struct Operation {
     pub group: Option<Account>,
     /// Where its process number is written.
     pub pid_file: Option<PathBuf>,
+    /// Whether it gives up what it does not need.
+    pub sandbox: bool,
 }
 
 /// A user or a group.
@@ -79,6 +81,13 @@ pub(super) const OPERATION: &[Entry] = &[
             set: set_pid_file,
         },
     },
+    Entry {
+        flag: "sandbox",
+        value: "",
+        help: "give up what serving does not need (Linux): files but for the root and the log, new \
+               connections, privileges; without processes also SIGUSR2",
+        slot: Slot::Switch(|options| &mut options.operation.sandbox),
+    },
 ];
 
 impl Operation {
@@ -87,6 +96,10 @@ impl Operation {
         if self.proxy_protocol && self.trusted.is_empty() {
             let mend = "Add --trusted and the balancer's address or network";
             return Err(("--proxy-protocol", Fault::new("nobody is trusted to send it", mend)));
+        }
+        if self.sandbox && cfg!(not(target_os = "linux")) {
+            let fault = Fault::new("this system has no Landlock", "Leave it out");
+            return Err(("--sandbox", fault));
         }
         Ok(())
     }

@@ -69,6 +69,11 @@ impl Upgrade {
         Some(Upgrade { name, program, token, attempt: None })
     }
 
+    /// Will start nobody, for a reason.
+    pub fn give_up(&mut self, why: &'static str) {
+        self.program = Err(io::Error::other(why));
+    }
+
     /// Whether an event or a deadline is this one's.
     #[inline]
     pub fn is_for(&self, token: Token) -> bool {

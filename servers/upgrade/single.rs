@@ -8,6 +8,7 @@ use super::Upgrade;
 use crate::app::App;
 use crate::drivers::event::{Driver, Ending};
 use crate::listen::Listening;
+use crate::sandbox::Sandbox;
 use crate::service::Service;
 
 /// A loop's handler that somebody else can take over from.
@@ -47,6 +48,14 @@ impl<D: Replaceable> Single<D> {
         let upgrade =
             upgrade.ok_or_else(|| io::Error::other("no source left in the event loop"))?;
         Ok(Single { driver, service, upgrade })
+    }
+
+    /// From inside a sandbox that forbids it nobody is started.
+    pub fn inside(mut self, sandbox: Option<Sandbox>) -> Self {
+        if let Some(why) = sandbox.and_then(|sandbox| sandbox.forbids_programs()) {
+            self.upgrade.give_up(why);
+        }
+        self
     }
 
     /// Everything is ready: says so, and serves until it is told to stop.

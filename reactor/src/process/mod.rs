@@ -17,6 +17,7 @@
 //! | [`cores`], [`pin`] | which cores there are for us, and how to stay on one |
 //! | [`become_user`] | giving up privileges for good |
 //! | [`monotonic_us`] | the time, as another process reads it |
+//! | [`Landlock`], [`no_new_privileges`] | giving up what a server does not need (Linux) |
 //! | [`Priority`] | how a thread shares its core with others |
 //!
 //! Counters that parent and children share are in [`shared`](crate::shared).
@@ -30,6 +31,11 @@ mod channel;
 mod child;
 mod fork;
 mod identity;
+#[cfg(target_os = "linux")]
+mod landlock;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_landlock.rs"]
+mod landlock;
 mod monotonic;
 mod priority;
 mod program;
@@ -39,6 +45,7 @@ pub use channel::{Channel, Message, Received};
 pub use child::Child;
 pub use fork::{Fork, fork};
 pub use identity::{become_user, group_by_name, identity, user_by_name};
+pub use landlock::{Access, Landlock, no_new_privileges};
 pub use monotonic::monotonic_us;
 pub use priority::Priority;
 pub use program::Program;

@@ -45,6 +45,7 @@ use crate::access_log::AccessLog;
 use crate::app::App;
 use crate::counters::Census;
 use crate::options::{Accept, Options};
+use crate::sandbox::{Sandbox, Who};
 use crate::server::Server;
 
 mod master;
@@ -114,6 +115,7 @@ pub fn queues(options: &Options) -> usize {
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
     // Each worker has its own; that there can be none is to be said once.
     drop(AccessLog::open(&options.log)?);
+    let sandbox = Sandbox::prepare(server.service.name, options, Who::Workers)?;
     let mut event_loop = EventLoop::new(Config::with_sources(MASTER_SOURCES_MAX))?;
     event_loop.handle_signals(&sped::SIGNALS)?;
     let mut master = Master::new(&mut event_loop, options, server)?;
@@ -122,7 +124,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
             if let Some(duty) = master.fill(&mut event_loop, post) {
                 // This is the worker. What its master holds is none of its business.
                 drop((master, event_loop));
-                return worker::run(app, options, duty);
+                return worker::run(app, options, duty, sandbox);
             }
         }
         event_loop.run(&mut master)?;

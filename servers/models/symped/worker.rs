@@ -16,6 +16,7 @@ use crate::drivers::event::{Driver, Ending};
 use crate::listen::Listening;
 use crate::options::{ListenAddr, Options};
 use crate::privileges;
+use crate::sandbox::Sandbox;
 
 /// Messages in one turn: connections that were passed must not keep others from being served.
 const MESSAGES_PER_TURN: u32 = 64;
@@ -37,11 +38,17 @@ pub struct Duty {
 }
 
 /// Serves until the master says that it is enough.
-pub fn run<A: App>(app: A, options: &Options, duty: Duty) -> io::Result<()> {
+pub fn run<A: App>(
+    app: A,
+    options: &Options,
+    duty: Duty,
+    sandbox: Option<Sandbox>,
+) -> io::Result<()> {
     if options.workers.pin {
         stay_on_a_core(duty.name, duty.post);
     }
     privileges::drop(options)?;
+    sandbox.iter().try_for_each(Sandbox::enter)?;
     let mut event_loop = sped::event_loop(options)?;
     let ev = &mut event_loop;
     let Duty { census, slot, listeners, channel, .. } = duty;
