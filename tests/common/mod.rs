@@ -17,10 +17,12 @@ pub mod client;
 pub mod inside;
 pub mod observe;
 pub mod os;
+pub mod processes;
 pub mod server;
 pub mod site;
 pub mod stubborn;
 pub mod successor;
+pub mod verify;
 
 use std::time::{Duration, Instant};
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::processes::is_alive;
 use super::{Server, os, until};
 
 /// A copy of a command's binary in `folder`, with the same arguments: what is at its path can be
@@ -35,10 +36,27 @@ impl Successor {
     /// Upgrades a server, and waits until the new process serves.
     #[track_caller]
     pub fn of(server: &Server) -> Self {
-        server.signal(libc::SIGUSR2);
-        until("the successor serves", || server.stderr().contains("serves; this one finishes"));
+        Successor::after(server.pid(), server)
+    }
+
+    /// Upgrades this one, and waits until the next one serves and this one has finished. All of them
+    /// say what they say where `server`, the first, did.
+    #[track_caller]
+    pub fn upgraded(self, server: &Server) -> Self {
+        let next = Successor::after(self.pid, server);
+        until("the predecessor's end", || !is_alive(self.pid));
+        next
+    }
+
+    fn after(pid: u32, server: &Server) -> Self {
+        const SERVES: &str = "serves; this one finishes";
+        let said = || server.stderr().matches(SERVES).count();
+        let before = said();
+        os::signal(pid, libc::SIGUSR2);
+        until("the successor serves", || said() > before);
         let said = server.stderr();
-        let (_, rest) = said.split_once("started the new program as process ").expect("its number");
+        let (_, rest) =
+            said.rsplit_once("started the new program as process ").expect("its number");
         let pid = rest.lines().next().and_then(|pid| pid.parse().ok()).expect("a number");
         Successor { pid }
     }
@@ -54,12 +72,6 @@ impl Successor {
         os::signal(self.pid, libc::SIGTERM);
         until("the successor's end", || !is_alive(self.pid));
     }
-}
-
-/// Whether a process runs: one that has ended may still be there for its parent to look at.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
 impl Drop for Successor {

@@ -1,0 +1,107 @@
+//! SYMPED's workers are killed under a load that verifies every answer: a death costs the clients of
+//! the one that died, and nobody else.
+
+mod common;
+
+use common::processes::{self, Worker, children, kill, rounds, state, until_workers, workers};
+use common::server::symped;
+use common::verify::Load;
+use common::{Random, Server, observe, until};
+
+/// Kills a test, in each mode.
+const KILLS: usize = 10;
+const CLIENTS: u64 = 8;
+
+fn server(accept: &str) -> Server {
+    let mut command = symped();
+    command.args(["--listen", "127.0.0.1:0", "--demo", "--workers", "3", "--accept", accept]);
+    Server::spawn(command)
+}
+
+/// Waits until the answers show that the load goes on.
+fn until_answered(load: &Load, more: u64) {
+    let goal = load.answered() + more;
+    until("the load goes on", || load.answered() >= goal);
+}
+
+/// Waits until the master has nothing but its workers, and none that has ended.
+fn until_tidy(master: u32, count: usize) {
+    until("no more and no other children than workers that live", || {
+        let children = children(master);
+        children.len() == count && children.iter().all(|&child| state(child) != Some('Z'))
+    });
+}
+
+fn sum(workers: &[Worker], of: fn(&Worker) -> u64) -> u64 {
+    workers.iter().map(of).sum()
+}
+
+/// Kills workers at random under load: the others' clients see nothing of it.
+fn kills_cost_their_own_clients_only(accept: &str) {
+    let mut server = server(accept);
+    until_workers(&server, "all serve", |_| true);
+    until_tidy(server.pid(), 3);
+    let descriptors = observe::descriptors(server.pid());
+    let load = Load::start(server.address(), CLIENTS);
+    let (mut random, mut victims) = (Random::new(7), Vec::new());
+    let mut requests = 0;
+    for killed in 0..rounds(KILLS) as u64 {
+        until_answered(&load, 50);
+        let before = workers(&server);
+        let total = sum(&before, |worker| worker.requests);
+        assert!(total >= requests, "what was counted is forgotten: {requests}, then {total}");
+        requests = total;
+        let serving: Vec<&Worker> = before.iter().filter(|worker| worker.serves()).collect();
+        let victim = serving[random.below(serving.len())].pid;
+        victims.extend(kill(victim, server.address().port()));
+        until_workers(&server, "it is replaced", |workers| {
+            workers.iter().all(|worker| worker.pid != victim)
+                && sum(workers, |worker| worker.restarts) == killed + 1
+        });
+    }
+    until_answered(&load, 50);
+    let tally = load.finish();
+    println!("{accept}: {} answered, {} repeats", tally.answered, tally.repeats);
+    assert_eq!((tally.refused, tally.failed), (0, 0), "{:?}", tally.troubles);
+    for port in &tally.cut {
+        assert!(victims.contains(port), "a survivor's client on port {port} was cut: {tally:?}");
+    }
+    until_tidy(server.pid(), 3);
+    let after = workers(&server);
+    assert!(sum(&after, |worker| worker.requests) >= requests);
+    // The dead ones' connections are not counted for ever: there is the one that asks.
+    server.until_metric("connections_open", 1);
+    assert_eq!(observe::descriptors(server.pid()), descriptors, "the master's descriptors");
+    assert!(server.stop().success());
+    assert!(after.iter().all(|worker| !processes::is_alive(worker.pid)));
+}
+
+#[test]
+fn with_a_listener_each_a_killed_worker_costs_its_own_clients_only() {
+    kills_cost_their_own_clients_only("reuseport");
+}
+
+#[test]
+fn with_a_shared_listener_a_killed_worker_costs_its_own_clients_only() {
+    kills_cost_their_own_clients_only("shared");
+}
+
+#[test]
+fn with_passed_connections_a_killed_worker_costs_its_own_clients_only() {
+    kills_cost_their_own_clients_only("pass");
+}
+
+/// Whatever it ends of. (A SIGSEGV that is sent, and not caused, only ends a Rust program the second
+/// time: the first is for the handler that looks for an overflow of the stack.)
+#[test]
+fn a_worker_is_replaced_whatever_signal_ends_it() {
+    let server = server("reuseport");
+    let signals = [libc::SIGKILL, libc::SIGABRT, libc::SIGALRM, libc::SIGXFSZ];
+    for signal in signals {
+        let victim = until_workers(&server, "all serve", |_| true)[1].pid;
+        common::os::signal(victim, signal);
+        until_workers(&server, "it is replaced", |workers| workers[1].pid != victim);
+        let said = format!("symped: worker 1 (process {victim}) has ended (signal: {signal} ");
+        until("it is said", || server.stderr().contains(&said));
+    }
+}
