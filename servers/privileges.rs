@@ -9,6 +9,9 @@
 //! This is the one point: everything is bound, and no byte of a client has been read. SYMPED's
 //! master keeps what it has, for it forks workers that need it, and touches no client's byte.
 //!
+//! A user is in all its groups, as when it logs in: what is shared with it by a group is so that it can
+//! be served. With `--group` it is in that one alone.
+//!
 //! The log file is opened afterwards, so that opening it again (HUP) works as well as the first
 //! time. Where there is none yet it is made before, and given to the user; one that is there is left
 //! as it is, for its name may be a link that somebody else has put there.
@@ -32,11 +35,14 @@ pub fn drop(options: &Options) -> io::Result<()> {
     }
     let (own_user, own_group) = identity();
     let user = operation.user.as_ref().map_or(own_user, |user| user.number);
-    let of_user = operation.user.as_ref().and_then(|user| user.group);
-    let group = operation.group.as_ref().map(|group| group.number);
-    let group = group.or(of_user).unwrap_or(own_group);
+    let groups = match (&operation.group, &operation.user) {
+        (Some(group), _) => vec![group.number],
+        (None, Some(user)) => user.groups.clone(),
+        (None, None) => vec![own_group],
+    };
+    let group = groups.first().copied().unwrap_or(own_group);
     make_log(options, user, group);
-    become_user(user, group).map_err(|error| {
+    become_user(user, &groups).map_err(|error| {
         let text = format!(
             "cannot become user {user} in group {group}: {error}; \
              start it as root, or leave --user and --group out"

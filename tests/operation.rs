@@ -1,11 +1,18 @@
 //! A server that is run in earnest: as whom.
 
+#![cfg(target_os = "linux")]
+
 mod common;
 
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
 
-use common::server::{binary, sped};
-use common::{Server, get};
+use common::server::{binary, models, sped};
+use common::{Server, get, os};
 
 /// Nobody's, as a rule: user and group of nobody in particular.
 const USER: u32 = 54321;
@@ -19,7 +26,7 @@ fn numbers(pid: u32, line: &str) -> Vec<u32> {
 
 #[test]
 fn privileges_are_given_up_for_good_before_serving() {
-    if !common::os::is_root() {
+    if !os::is_root() {
         println!("skipped: giving up privileges (there are none: this is not root)");
         return;
     }
@@ -44,6 +51,73 @@ fn privileges_are_given_up_for_good_before_serving() {
     }
     let lines = fs::read_to_string(&log).expect("the log").lines().count();
     assert_eq!(lines, 4);
+}
+
+/// The process of a server that serves: itself or, where there is a master, a worker.
+fn serving(server: &Server) -> u32 {
+    os::children(server.pid()).first().copied().unwrap_or(server.pid())
+}
+
+/// The command with a user database of its own: `stampeder` (54321), whose group is 54322, and who is
+/// in 54400 and 54401, too; nobody else. `None`: that cannot be had here.
+fn with_users(mut command: Command, folder: &Path) -> Option<Command> {
+    let place = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("a database");
+        CString::new(path.into_os_string().into_vec()).expect("a path without NUL")
+    };
+    let users =
+        place("passwd", "root:x:0:0::/:\nstampeder:x:54321:54322::/:\nother:x:54399:54322::/:\n");
+    let groups = "root:x:0:\nown:x:54322:\none:x:54400:stampeder\ntwo:x:54401:other,stampeder\n\
+                  third:x:54402:other\n";
+    let groups = place("group", groups);
+    let prepare = move || {
+        os::put_in_place(&users, c"/etc/passwd")?;
+        os::put_in_place(&groups, c"/etc/group")
+    };
+    let mut probe = Command::new("true");
+    // SAFETY: between fork and exec the closure makes system calls and allocates nothing.
+    unsafe { probe.pre_exec(prepare.clone()) };
+    if let Err(error) = probe.status() {
+        println!("SKIPPED: groups of a user (no user database of our own: {error})");
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe { command.pre_exec(prepare) };
+    Some(command)
+}
+
+#[test]
+fn a_user_is_in_all_its_groups_or_in_the_one_that_is_named() {
+    let folder = tempfile::tempdir().expect("a directory");
+    for (name, arguments, expected) in [
+        ("a name", &["--user", "stampeder"][..], &[USER, USER + 1, 54400, 54401][..]),
+        ("a number", &["--user", "54321"], &[USER, USER + 1, 54400, 54401]),
+        ("a group beside it", &["--user", "stampeder", "--group", "third"], &[USER, 54402]),
+        ("nobody's number", &["--user", "54777", "--group", "one"], &[54777, 54400]),
+    ] {
+        for (model, mut command) in models() {
+            command.args(["--listen", "127.0.0.1:0", "--demo"]).args(arguments);
+            let Some(command) = with_users(command, folder.path()) else { return };
+            let server = Server::spawn(command);
+            let pid = serving(&server);
+            assert_eq!(numbers(pid, "Uid:"), [expected[0]; 4], "{model}: {name}");
+            assert_eq!(numbers(pid, "Gid:"), [expected[1]; 4], "{model}: {name}");
+            assert_eq!(numbers(pid, "Groups:"), expected[1..], "{model}: {name}");
+            assert_eq!(numbers(server.pid(), "Uid:")[0] == 0, model == "symped");
+            assert_eq!(server.exchange(&get("/plaintext")).status, 200);
+        }
+    }
+}
+
+#[test]
+fn a_user_without_a_group_is_refused() {
+    for (model, mut command) in models() {
+        let output = command.args(["--user", "3999999999"]).output().expect("running it");
+        let text = String::from_utf8(output.stderr).expect("UTF-8");
+        let why = "this system knows of no group for that number. Add --group.\n";
+        assert_eq!(text, format!("{model}: --user: {why}"));
+    }
 }
 
 #[test]

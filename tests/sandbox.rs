@@ -5,7 +5,6 @@
 
 mod common;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::iter;
 use std::os::linux::net::SocketAddrExt as _;
@@ -45,19 +44,12 @@ fn has_no_new_privileges(pid: u32) -> bool {
     line.expect("a line").trim() == "1"
 }
 
-/// The processes that a process has started.
-fn children(pid: u32) -> BTreeSet<u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    let text = text.expect("its children");
-    text.split_whitespace().map(|pid| pid.parse().expect("a number")).collect()
-}
-
 #[test]
 fn whoever_serves_gains_no_privileges() {
     for (model, command) in models() {
         let server = Server::spawn(sandboxed(command, &ANY_PORT));
         assert_eq!(has_no_new_privileges(server.pid()), model != "symped");
-        let workers = children(server.pid());
+        let workers = os::children(server.pid());
         assert_eq!(workers.is_empty(), model != "symped");
         assert!(workers.into_iter().all(has_no_new_privileges));
         assert_eq!(server.exchange(&get("/plaintext")).status, 200);
@@ -122,7 +114,8 @@ fn a_server_cleans_up_from_inside_and_is_heard() {
         let at = |name: &str| folder.path().join(name).display().to_string();
         let (socket, listen, pid_file) =
             (at("socket"), format!("unix:{}", at("socket")), at("pid"));
-        let arguments = ["--listen", &listen, "--pid-file", &pid_file, "--user", "54321"];
+        let arguments =
+            ["--listen", &listen, "--pid-file", &pid_file, "--user", "54321", "--group", "54321"];
         let arguments = if os::is_root() { &arguments[..] } else { &arguments[..4] };
         std::os::unix::fs::chown(folder.path(), os::is_root().then_some(54321), None)
             .expect("chown");
@@ -159,7 +152,7 @@ fn an_upgrade_is_given_up_by_who_is_inside_and_not_by_a_master() {
         if model == "symped" {
             let successor = Successor::of(&server);
             assert!(server.wait().success());
-            assert!(children(successor.pid()).into_iter().all(has_no_new_privileges));
+            assert!(os::children(successor.pid()).into_iter().all(has_no_new_privileges));
             assert_eq!(Client::connect(server.address()).get("/plaintext").status, 200);
             successor.stop();
             continue;
@@ -181,7 +174,7 @@ fn a_kernel_without_landlock_is_mentioned_once_and_the_rest_holds() {
         unsafe { command.pre_exec(|| os::unlearn(libc::SYS_landlock_create_ruleset)) };
         let mut server = Server::spawn(command);
         assert_eq!(server.exchange(&get("/plaintext")).status, 200);
-        let pid = children(server.pid()).first().copied().unwrap_or(server.pid());
+        let pid = os::children(server.pid()).first().copied().unwrap_or(server.pid());
         assert!(has_no_new_privileges(pid));
         assert!(server.stop().success());
         let expected = format!(

@@ -4,7 +4,6 @@
 
 mod common;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -62,12 +61,6 @@ impl Ear {
     }
 }
 
-/// The processes that a process has started.
-fn children(pid: u32) -> BTreeSet<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    text.expect("its children").split_whitespace().map(str::to_owned).collect()
-}
-
 #[test]
 fn it_is_told_of_start_reload_and_end() {
     for (name, mut command) in models() {
@@ -78,14 +71,14 @@ fn it_is_told_of_start_reload_and_end() {
         let mut server = ear.start(command, &[]);
         let status = format!("READY=1\nSTATUS=listening on http://{}", server.address());
         assert_eq!(ear.next(), status, "{name}");
-        let (workers, before) = (children(server.pid()), monotonic_us());
+        let (workers, before) = (os::children(server.pid()), monotonic_us());
         server.signal(libc::SIGHUP);
         let reloading = ear.next();
         let at = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("its beginning");
         let at: u64 = at.parse().expect("microseconds");
         assert!(before <= at && at <= monotonic_us(), "{name}");
         assert_eq!(ear.next(), "READY=1", "{name}");
-        let renewed = children(server.pid()).difference(&workers).count();
+        let renewed = os::children(server.pid()).difference(&workers).count();
         assert_eq!(renewed, workers.len(), "{name}: done means done");
         server.signal(libc::SIGTERM);
         assert_eq!(ear.next(), "STOPPING=1\nSTATUS=finishing what is in hand", "{name}");

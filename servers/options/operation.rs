@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 
-use reactor::process::{group_by_name, user_by_name};
+use reactor::process::{User, group_by_name, user_by_name, user_by_number};
 
 use super::Options;
 use super::error::Fault;
@@ -22,7 +22,7 @@ pub struct Operation {
     pub trusted: Trusted,
     /// As whom it serves.
     pub user: Option<Account>,
-    /// In which group; else the user's.
+    /// In which group alone; else in the user's.
     pub group: Option<Account>,
     /// Where its process number is written.
     pub pid_file: Option<PathBuf>,
@@ -37,8 +37,8 @@ pub struct Account {
     pub name: String,
     /// Its number.
     pub number: u32,
-    /// The group of a user that was given by name.
-    pub group: Option<u32>,
+    /// The groups of a user, its own first; none, if the system does not know it.
+    pub groups: Vec<u32>,
 }
 
 pub(super) const OPERATION: &[Entry] = &[
@@ -63,13 +63,14 @@ pub(super) const OPERATION: &[Entry] = &[
     Entry {
         flag: "user",
         value: "NAME",
-        help: "become this user, by name or number, before serving (a master stays what it is)",
+        help: "become this user, by name or number, in all its groups, before serving (a master \
+               stays what it is)",
         slot: Slot::Other { get: |options| show(options.operation.user.as_ref()), set: set_user },
     },
     Entry {
         flag: "group",
         value: "NAME",
-        help: "become a member of this group, and no other; else of the user's",
+        help: "be in this group only, instead of the user's",
         slot: Slot::Other { get: |options| show(options.operation.group.as_ref()), set: set_group },
     },
     Entry {
@@ -97,6 +98,11 @@ impl Operation {
             let mend = "Add --trusted and the balancer's address or network";
             return Err(("--proxy-protocol", Fault::new("nobody is trusted to send it", mend)));
         }
+        // It would stay in the present one: root's, as a rule.
+        if self.user.as_ref().is_some_and(|user| user.groups.is_empty()) && self.group.is_none() {
+            let fault = Fault::new("this system knows of no group for that number", "Add --group");
+            return Err(("--user", fault));
+        }
         if self.sandbox && cfg!(not(target_os = "linux")) {
             let fault = Fault::new("this system has no Landlock", "Leave it out");
             return Err(("--sandbox", fault));
@@ -119,32 +125,39 @@ fn set_pid_file(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
 }
 
 fn set_user(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
-    options.operation.user = Some(account(utf8(text)?, "user", user_by_name)?);
+    let of_user = |user: User| (user.number, user.groups);
+    let by_name = |name: &str| Ok(user_by_name(name)?.map(of_user));
+    let by_number = |number| Ok(user_by_number(number)?.map(of_user));
+    options.operation.user = Some(account(utf8(text)?, "user", by_name, by_number)?);
     Ok(())
 }
 
 fn set_group(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
-    let find = |name: &str| Ok(group_by_name(name)?.map(|number| (number, number)));
-    options.operation.group = Some(account(utf8(text)?, "group", find)?);
+    let by_name = |name: &str| Ok(group_by_name(name)?.map(|number| (number, Vec::new())));
+    options.operation.group = Some(account(utf8(text)?, "group", by_name, |_| Ok(None))?);
     Ok(())
 }
 
-/// Who is called so, or has this number: with its own group if it was found by name.
+/// Who is called so, or has this number; a number may be nobody's.
 fn account(
     text: &str,
     what: &str,
-    find: impl Fn(&str) -> io::Result<Option<(u32, u32)>>,
+    by_name: impl Fn(&str) -> io::Result<Option<(u32, Vec<u32>)>>,
+    by_number: impl Fn(u32) -> io::Result<Option<(u32, Vec<u32>)>>,
 ) -> Result<Account, Fault> {
-    let mend = format!("Name a {what} of this system, or write its number");
-    let name = text.to_owned();
-    match find(text) {
-        Ok(Some((number, group))) => Ok(Account { name, number, group: Some(group) }),
-        Ok(None) => match text.parse() {
-            // The highest one means "unchanged" (setresuid(2)).
-            Ok(number) if number != u32::MAX => Ok(Account { name, number, group: None }),
-            _ => Err(Fault::new(format!("there is no such {what}"), mend)),
-        },
-        Err(error) => Err(Fault::new(error.to_string(), mend)),
+    let mend = || format!("Name a {what} of this system, or write its number");
+    let find = || {
+        // The highest one means "unchanged" (setresuid(2)).
+        let number = text.parse().ok().filter(|number| *number != u32::MAX);
+        match (by_name(text)?, number) {
+            (None, Some(number)) => Ok(by_number(number)?.or(Some((number, Vec::new())))),
+            (found, _) => Ok(found),
+        }
+    };
+    match find() {
+        Ok(Some((number, groups))) => Ok(Account { name: text.to_owned(), number, groups }),
+        Ok(None) => Err(Fault::new(format!("there is no such {what}"), mend())),
+        Err(error) => Err(Fault::new(io::Error::to_string(&error), mend())),
     }
 }
 

@@ -44,7 +44,7 @@ pub use affinity::{cores, pin};
 pub use channel::{Channel, Message, Received};
 pub use child::Child;
 pub use fork::{Fork, fork};
-pub use identity::{become_user, group_by_name, identity, user_by_name};
+pub use identity::{User, become_user, group_by_name, identity, user_by_name, user_by_number};
 pub use landlock::{Access, Landlock, no_new_privileges};
 pub use monotonic::monotonic_us;
 pub use priority::Priority;
