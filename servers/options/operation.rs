@@ -146,7 +146,7 @@ fn account(
     by_number: impl Fn(u32) -> io::Result<Option<(u32, Vec<u32>)>>,
 ) -> Result<Account, Fault> {
     let mend = || format!("Name a {what} of this system, or write its number");
-    let find = || {
+    let find = || -> io::Result<_> {
         // The highest one means "unchanged" (setresuid(2)).
         let number = text.parse().ok().filter(|number| *number != u32::MAX);
         match (by_name(text)?, number) {
@@ -157,7 +157,7 @@ fn account(
     match find() {
         Ok(Some((number, groups))) => Ok(Account { name: text.to_owned(), number, groups }),
         Ok(None) => Err(Fault::new(format!("there is no such {what}"), mend())),
-        Err(error) => Err(Fault::new(io::Error::to_string(&error), mend())),
+        Err(error) => Err(Fault::new(error.to_string(), mend())),
     }
 }
 

@@ -92,6 +92,9 @@ fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
         if entry.flag == "proxy-protocol" {
             base.push("--trusted=127.0.0.1");
         }
+        if entry.flag == "user" {
+            base.push("--group=78"); // a number that is nobody's has none of its own
+        }
         let default = run(&base);
         let (flag, text) = match entry.slot {
             Slot::Switch(_) if entry.show(&default) == "on" => ("no-", "off"),
