@@ -168,3 +168,29 @@ fn a_unix_socket_is_trusted_by_its_name() {
     client.send(&[V2, &get("/plaintext")].concat());
     assert_eq!(client.response().text(), "Hello, World!");
 }
+
+#[test]
+fn however_a_connection_comes_to_a_worker_its_header_is_read() {
+    for accept in ["reuseport", "shared", "pass"] {
+        let folder = tempfile::tempdir().expect("a directory");
+        let log = folder.path().join("log");
+        let mut command = common::server::symped();
+        command.args(["--workers", "2", "--accept", accept, "--demo", "--listen", "127.0.0.1:0"]);
+        command.args(["--proxy-protocol", "--trusted", "127.0.0.1", "--access-log", "common"]);
+        command.arg("--log-file").arg(&log);
+        let mut server = Server::spawn(command);
+        for header in [V1, V2].repeat(8) {
+            assert_eq!(server.exchange(&[header, &get("/plaintext")].concat()).status, 200);
+        }
+        let mut logged = logged(&mut server, folder.path());
+        logged.sort();
+        assert_eq!(logged, [["192.0.2.7"; 8], ["192.0.2.8"; 8]].concat(), "{accept}");
+        let mut command = common::server::symped();
+        command.args(["--accept", accept, "--demo", "--listen", "127.0.0.1:0"]);
+        command.args(["--proxy-protocol", "--trusted", "10.0.0.0/8"]);
+        let stranger = Server::spawn(command);
+        let mut client = stranger.connect();
+        let _ = client.try_send(&[V2, &get("/plaintext")].concat());
+        assert!(client.read_to_end().map_or(true, |answer| answer.is_empty()), "{accept}");
+    }
+}

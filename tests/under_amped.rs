@@ -3,6 +3,8 @@
 
 #![expect(clippy::duplicate_mod, reason = "every file brings the part that all share")]
 
+#[path = "proxy.rs"]
+mod proxy;
 #[path = "regressions.rs"]
 mod regressions;
 #[path = "stop.rs"]

@@ -8,6 +8,8 @@ mod conformance;
 mod listen;
 #[path = "log.rs"]
 mod log;
+#[path = "proxy.rs"]
+mod proxy;
 #[path = "site.rs"]
 mod site;
 #[path = "stop.rs"]
