@@ -30,13 +30,18 @@ use reactor::{Buffer, page_cache};
 use crate::app::{Disk, SharedFile};
 use crate::response::{Piece, Reach};
 
-/// Bytes of a window, at whose multiples windows end. Larger ones save jobs, at some 10 µs each,
-/// where nothing is in memory; smaller ones see holes.
+/// Bytes of a window, at whose multiples windows end. Larger ones would have wider holes; of smaller
+/// ones the looking would be felt.
 const WINDOW_BYTES: u64 = 256 << 10;
 
+/// The same once one had to be read. A job costs two handovers, which take some 10 µs where cores are
+/// idle, but where workers have to wait for one, and those are at a low priority, milliseconds.
+const COLD_WINDOW_BYTES: u64 = 4 * WINDOW_BYTES;
+
 /// Bytes behind a window that the kernel is to begin to read, too: so that the disk has something
-/// to do while the window is sent.
-const AHEAD_BYTES: u64 = WINDOW_BYTES;
+/// to do while the window is sent. With an eighth of it a disk of 1 GB/s that takes 5 ms for
+/// an answer gave half.
+const AHEAD_BYTES: u64 = 2 * COLD_WINDOW_BYTES;
 
 /// Whether the piece cannot be sent from where it is without waiting for a disk. If it can, its
 /// reach says how far.
@@ -48,7 +53,7 @@ pub(super) fn is_cold(piece: &mut Piece, disk: Disk) -> bool {
     if *offset < reach.until() || *offset >= *end {
         return false;
     }
-    let until = window_end(*offset, *end);
+    let until = window_end(*offset, *end, WINDOW_BYTES);
     // Behind what is in memory, the next page is, too: it was looked at, or is as good as the last.
     let begins = reach.until() > 0 || page_cache::is_cached(&**file, *offset);
     if reach.is_cold() || !begins || !page_cache::is_cached(&**file, until - 1) {
@@ -58,8 +63,8 @@ pub(super) fn is_cold(piece: &mut Piece, disk: Disk) -> bool {
     false
 }
 
-fn window_end(offset: u64, end: u64) -> u64 {
-    ((offset / WINDOW_BYTES + 1) * WINDOW_BYTES).min(end)
+fn window_end(offset: u64, end: u64, bytes: u64) -> u64 {
+    ((offset / bytes + 1) * bytes).min(end)
 }
 
 /// A part of a file that is to be brought into memory.
@@ -69,14 +74,18 @@ pub(super) struct Window {
     until: u64,
     /// Where the response ends.
     end: u64,
+    /// What comes before it had to be read, too.
+    continues: bool,
 }
 
 impl Window {
     /// What has to be read before the piece can be sent.
     pub fn next(piece: &Piece) -> Option<Self> {
-        let Piece::File { file, offset, end, .. } = piece else { return None };
+        let Piece::File { file, offset, end, reach } = piece else { return None };
         let (file, offset, end) = (SharedFile::clone(file), *offset, *end);
-        Some(Window { file, offset, until: window_end(offset, end), end })
+        let continues = reach.is_cold();
+        let bytes = if continues { COLD_WINDOW_BYTES } else { WINDOW_BYTES };
+        Some(Window { file, offset, until: window_end(offset, end, bytes), end, continues })
     }
 
     /// Reads it, and waits for the disk. Returns how far the response may be sent then.
@@ -84,10 +93,8 @@ impl Window {
     /// # Errors
     /// The file's, see `pread(2)`; `UnexpectedEof` when it ends before the window begins.
     pub fn read(&self, scratch: &mut Buffer) -> io::Result<Reach> {
-        page_cache::stop_readahead(&*self.file);
-        let ahead = (self.until + AHEAD_BYTES).min(self.end);
-        page_cache::prefetch(&*self.file, self.offset..ahead);
-        let (mut at, mut cold) = (self.offset, false);
+        let mut cold = self.read_ahead();
+        let mut at = self.offset;
         while at < self.until {
             match self.read_some(scratch, at, &mut cold) {
                 Ok(0) if at == self.offset => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -98,9 +105,23 @@ impl Window {
                 Err(error) => return Err(error),
             }
         }
-        // So that what is asked for next begins in memory, if it is asked for at all.
-        cold |= self.until < self.end && !page_cache::is_cached(&*self.file, self.until);
         Ok(Reach::new(at, cold))
+    }
+
+    /// Has the kernel read on; `false`: what it would have to read is in memory.
+    fn read_ahead(&self) -> bool {
+        let end = (self.until + AHEAD_BYTES).min(self.end);
+        let begin = match self.continues {
+            // The rest was asked for with the windows before.
+            true => (self.offset + AHEAD_BYTES).min(end),
+            false => {
+                page_cache::stop_readahead(&*self.file);
+                self.offset
+            }
+        };
+        let cold = begin < end && !page_cache::is_cached(&*self.file, end - 1);
+        page_cache::prefetch(&*self.file, begin..end);
+        cold
     }
 
     /// Reads a buffer full, and notes whether it had to wait.
@@ -130,9 +151,10 @@ mod tests {
 
     #[test]
     fn windows_end_at_their_multiples_and_where_the_response_does() {
-        assert_eq!(window_end(0, u64::MAX), WINDOW_BYTES);
-        assert_eq!(window_end(WINDOW_BYTES - 1, u64::MAX), WINDOW_BYTES);
-        assert_eq!(window_end(WINDOW_BYTES, u64::MAX), 2 * WINDOW_BYTES);
-        assert_eq!(window_end(5, 6), 6);
+        let end = |offset, end| window_end(offset, end, WINDOW_BYTES);
+        assert_eq!(end(0, u64::MAX), WINDOW_BYTES);
+        assert_eq!(end(WINDOW_BYTES - 1, u64::MAX), WINDOW_BYTES);
+        assert_eq!(end(WINDOW_BYTES, u64::MAX), 2 * WINDOW_BYTES);
+        assert_eq!(end(5, 6), 6);
     }
 }
