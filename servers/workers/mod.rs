@@ -77,6 +77,13 @@ impl Staffing {
         Staffing { workers, ring: options.ring.next_power_of_two() }
     }
 
+    /// As many as there are counters for. Asked a second time the system might answer otherwise: from
+    /// inside a sandbox (`--sandbox`) nobody can read what processor time a cgroup grants.
+    fn counted(options: &WorkersOptions, census: &Census) -> Self {
+        let count = Some(census.workers().count());
+        Staffing::of(&WorkersOptions { count, ..options.clone() })
+    }
+
     /// Counters: a slot for the loop, and one for each thread and each substitute.
     ///
     /// # Errors
@@ -112,7 +119,7 @@ impl<A: App> Workers<A> {
         options: &Options,
         census: &Census,
     ) -> io::Result<Placement> {
-        let staffing = Staffing::of(&options.workers);
+        let staffing = Staffing::counted(&options.workers, census);
         let hiring = Hiring::new(ev, app, options, staffing)?;
         let mut workers = Workers {
             places: Vec::with_capacity(staffing.workers),
@@ -195,5 +202,19 @@ impl<A: App> Workplace for Workers<A> {
 
     fn next_stuck(&mut self) -> Option<Stuck> {
         self.find_stuck()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_workers_as_counters_whatever_the_system_says_later() {
+        let options = WorkersOptions::default();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let staffing = Staffing { workers: cores + 3, ..Staffing::of(&options) };
+        let census = staffing.census().unwrap();
+        assert_eq!(Staffing::counted(&options, &census), staffing);
     }
 }
