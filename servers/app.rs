@@ -136,8 +136,8 @@ pub trait App: Send + Sync + 'static {
 /// A response body, or a part of one, that is written when there is room: what [`Piece::Generate`]
 /// holds.
 ///
-/// It is `io::Read` under the same contract (0: the end), on the understanding that it never blocks
-/// on anything slower than a local file.
+/// It is `io::Read` under the same contract (0: the end), on the understanding that it never blocks;
+/// on a local file if it was given by `Head::generate_from_disk`.
 pub type Generator = Box<dyn io::Read + Send>;
 
 /// A file as responses share it.

@@ -140,6 +140,31 @@ fn ranges_of_a_cold_file_arrive_byte_for_byte() {
 }
 
 #[test]
+fn several_ranges_of_one_file_are_put_together_by_workers() {
+    let disk = Disk::new();
+    let server = disk.serve("amped", &[]);
+    if !disk.chill("several cold ranges") {
+        return;
+    }
+    let (first, second) = (100..700_000, 2_000_000..LEN);
+    let ranges = format!("Range: bytes=100-699999,2000000-{}", LEN - 1);
+    let mut client = server.connect();
+    // Pipelined, so that what a buffer held is not what the next one gets.
+    client.send(&[request("GET", "/file", &[&ranges]), get("/file")].concat());
+    let answer = client.response();
+    assert_eq!(answer.status, 206);
+    for range in [first, second] {
+        let part = &disk.bytes[range.clone()];
+        let at = answer.body.windows(64).position(|bytes| *bytes == part[..64]);
+        let at = at.expect("the part's beginning");
+        assert!(answer.body[at..at + part.len()] == *part, "{range:?}: other bytes");
+    }
+    assert!(client.response().body == disk.bytes);
+    // A buffer each time, and not a byte by the loop.
+    assert!(server.metric("file_fills_total") > 10);
+}
+
+#[test]
 fn many_clients_of_one_cold_file_get_all_of_it() {
     let disk = Disk::new();
     let server = disk.serve("amped", &["--workers", "2", "--ring", "1"]);

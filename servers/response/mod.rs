@@ -280,7 +280,12 @@ impl<'a> Head<'_, 'a> {
 
     /// A body made when there is room: `len` bytes, or as many as come.
     pub fn generate(self, len: Option<u64>, source: Generator) {
-        self.pieces([Piece::Generate { source, left: len, chunked: false }]);
+        self.pieces([Piece::Generate { source, left: len, chunked: false, waits: false }]);
+    }
+
+    /// The same for a source that reads files: in a model with workers it is theirs to ask.
+    pub fn generate_from_disk(self, len: Option<u64>, source: Generator) {
+        self.pieces([Piece::Generate { source, left: len, chunked: false, waits: true }]);
     }
 
     /// A body of several pieces (at most [`PIECES_MAX`]). One of unknown length must stand alone, for
@@ -362,7 +367,12 @@ mod tests {
     }
 
     fn generator() -> Piece {
-        Piece::Generate { source: Box::new(std::io::empty()), left: None, chunked: false }
+        Piece::Generate {
+            source: Box::new(std::io::empty()),
+            left: None,
+            chunked: false,
+            waits: false,
+        }
     }
 
     #[test]

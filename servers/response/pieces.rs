@@ -34,6 +34,8 @@ pub enum Piece {
         left: Option<u64>,
         /// Whether each filling is framed as a chunk.
         chunked: bool,
+        /// Whether the source may wait for a disk.
+        waits: bool,
     },
 }
 

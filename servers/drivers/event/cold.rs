@@ -12,6 +12,9 @@
 //!   disk                                              a window ahead of the worker
 //! ```
 //!
+//! What a generator reads from files (several ranges of one) cannot be asked for beforehand: there a
+//! worker fills a buffer each time.
+//!
 //! Flash's idea, which asked mincore(2) (Pai et al., section 3.4); see [`reactor::page_cache`] for
 //! what is asked now. A window that is in memory costs one system call more than it does without
 //! (and the first of a response two: it may begin with a hole).
@@ -46,7 +49,10 @@ const AHEAD_BYTES: u64 = 2 * COLD_WINDOW_BYTES;
 /// Whether the piece cannot be sent from where it is without waiting for a disk. If it can, its
 /// reach says how far.
 pub(super) fn is_cold(piece: &mut Piece, disk: Disk) -> bool {
-    let Piece::File { file, offset, end, reach } = piece else { return false };
+    let Piece::File { file, offset, end, reach } = piece else {
+        let waits = matches!(piece, Piece::Generate { waits: true, .. });
+        return waits && disk == Disk::Avoid && !piece.is_empty();
+    };
     if disk == Disk::Wait {
         *reach = Reach::new(*end, false);
     }

@@ -306,6 +306,9 @@ impl<A: App> Engine<A> {
         };
         exchange.errand = None;
         job.window = exchange.pieces.front().and_then(|piece| Window::next(piece));
+        if job.window.is_none() {
+            job.pieces = mem::take(&mut exchange.pieces);
+        }
         job.task = Task::Fill;
         self.tally.file_fills.add(1);
         self.submit(connection, job)

@@ -195,7 +195,7 @@ pub(super) fn refill(out: &mut Buffer, piece: &mut Piece) -> io::Result<bool> {
             *offset += got as u64;
             Ok(*offset < *end)
         }
-        Piece::Generate { source, left, chunked: false } => {
+        Piece::Generate { source, left, chunked: false, .. } => {
             let room = out.spare_mut();
             let want = left.map_or(room.len(), |left| left.min(room.len() as u64) as usize);
             let got = source.read(&mut room[..want])?;

@@ -38,6 +38,9 @@ impl<A: App> Engine<A> {
         if job.task != Task::Fill {
             connection.phase = Phase::Head;
             mem::swap(&mut self.head, &mut job.head);
+        } else if job.window.is_none() {
+            mem::swap(&mut self.out, &mut job.out);
+            self.exchange(connection, ev.now_ms()).pieces = mem::take(&mut job.pieces);
         }
         match outcome {
             Outcome::Answered(finished) => {
@@ -51,6 +54,7 @@ impl<A: App> Engine<A> {
             }
             Outcome::Filled(Ok(reach)) => return self.take_filled(ev, connection, reach),
             Outcome::Filled(Err(error)) => {
+                self.out.clear();
                 if error.kind() != io::ErrorKind::UnexpectedEof {
                     eprintln!(
                         "stampede: a file could not be read, its response was cut short: {error}"

@@ -34,6 +34,7 @@ use reactor::{Buffer, Token};
 
 use super::cold::Window;
 use super::connection::Held;
+use super::output::refill;
 use crate::app::{Action, App, Request};
 use crate::clock::Clock;
 use crate::response::{Finished, Frame, Pieces, Reach, Response};
@@ -95,7 +96,7 @@ pub enum Task {
     Resume,
     /// [`App::work`].
     Work,
-    /// Bring a window of a file into memory.
+    /// Bring a window of a file into memory, or fill the buffer from a generator that waits.
     Fill,
 }
 
@@ -109,7 +110,7 @@ pub(super) enum Outcome {
     Answered(Finished),
     /// The application wants a time to pass.
     Waits(Duration),
-    /// The window is in memory, so far; or it cannot be had.
+    /// The window is in memory, so far, or the buffer is full; or it cannot be had.
     Filled(io::Result<Reach>),
 }
 
@@ -127,7 +128,7 @@ pub struct Job {
     pub(super) held: Held,
     head_at: Range<usize>,
     body_at: Range<usize>,
-    /// What to bring into memory; the response stays with its connection.
+    /// What to bring into memory; the response stays with its connection then.
     pub(super) window: Option<Window>,
     /// Where the response is composed. Empty unless the job is done.
     pub(super) out: Buffer,
@@ -304,9 +305,16 @@ impl Job {
         false
     }
 
-    /// Reads the window, through the buffer.
+    /// Reads the window, through the buffer; or reads the first piece into the buffer.
     fn fill(&mut self) -> io::Result<Reach> {
-        let window = self.window.as_ref().ok_or(io::ErrorKind::InvalidInput)?;
-        window.read(&mut self.out)
+        if let Some(window) = &self.window {
+            return window.read(&mut self.out);
+        }
+        if let Some(piece) = self.pieces.front()
+            && !refill(&mut self.out, piece)?
+        {
+            self.pieces.pop_front();
+        }
+        Ok(Reach::default())
     }
 }

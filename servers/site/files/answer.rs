@@ -118,9 +118,11 @@ fn many_parts(variant: &Variant, parts: &[Range<u64>], response: &mut Response<'
     let boundary = boundary();
     let body = Multipart::new(source, parts, variant.media(), variant.size(), &boundary);
     let media = format!("multipart/byteranges; boundary={boundary}");
-    variant
-        .start_as(response, Status::PARTIAL_CONTENT, &media)
-        .generate(Some(body.len()), Box::new(body));
+    let head = variant.start_as(response, Status::PARTIAL_CONTENT, &media);
+    match variant.content() {
+        Content::Prepared(_) => head.generate(Some(body.len()), Box::new(body)),
+        Content::File(_) => head.generate_from_disk(Some(body.len()), Box::new(body)),
+    }
 }
 
 fn unsatisfiable(variant: &Variant, response: &mut Response<'_>) {
