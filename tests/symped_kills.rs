@@ -41,7 +41,7 @@ fn kills_cost_their_own_clients_only(accept: &str) {
     let mut server = server(accept);
     until_workers(&server, "all serve", |_| true);
     until_tidy(server.pid(), 3);
-    let descriptors = observe::descriptors(server.pid());
+    let descriptors = observe::descriptors_at_rest(server.pid());
     let load = Load::start(server.address(), CLIENTS);
     let (mut random, mut victims) = (Random::new(7), Vec::new());
     let mut requests = 0;
@@ -71,7 +71,7 @@ fn kills_cost_their_own_clients_only(accept: &str) {
     assert!(sum(&after, |worker| worker.requests) >= requests);
     // The dead ones' connections are not counted for ever: there is the one that asks.
     server.until_metric("connections_open", 1);
-    assert_eq!(observe::descriptors(server.pid()), descriptors, "the master's descriptors");
+    assert_eq!(observe::descriptors_at_rest(server.pid()), descriptors, "the master's descriptors");
     assert!(server.stop().success());
     assert!(after.iter().all(|worker| !processes::is_alive(worker.pid)));
 }

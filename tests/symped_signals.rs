@@ -49,7 +49,7 @@ fn workers_are_renewed_without_harm_to_a_request() {
     for accept in MODES {
         let mut server = Server::spawn(command(accept));
         until_workers(&server, "all serve", |_| true);
-        let descriptors = observe::descriptors(server.pid());
+        let descriptors = observe::descriptors_at_rest(server.pid());
         let load = Load::start(server.address(), CLIENTS);
         for _ in 0..rounds(RENEWALS) {
             let old = pids(&server);
@@ -62,7 +62,11 @@ fn workers_are_renewed_without_harm_to_a_request() {
         }
         assert_unharmed(&format!("HUP, {accept}"), &load.finish());
         until("the old ones' end", || children(server.pid()).len() == 2);
-        assert_eq!(observe::descriptors(server.pid()), descriptors, "the master's descriptors");
+        assert_eq!(
+            observe::descriptors_at_rest(server.pid()),
+            descriptors,
+            "the master's descriptors"
+        );
         assert!(server.stop().success());
     }
 }
@@ -111,7 +115,7 @@ fn an_upgrade_that_fails_is_said_and_changes_nothing() {
     let (command, binary) = copied(&command("reuseport"), folder.path());
     let mut server = Server::spawn(command);
     let before = pids(&server);
-    let descriptors = observe::descriptors(server.pid());
+    let descriptors = observe::descriptors_at_rest(server.pid());
     let load = Load::start(server.address(), CLIENTS);
     spoil(&binary);
     for attempt in 1..=rounds(UPGRADES) {
@@ -127,6 +131,6 @@ fn an_upgrade_that_fails_is_said_and_changes_nothing() {
     }
     assert_unharmed("USR2 that fails", &load.finish());
     assert_eq!(pids(&server), before);
-    assert_eq!(observe::descriptors(server.pid()), descriptors);
+    assert_eq!(observe::descriptors_at_rest(server.pid()), descriptors);
     assert!(server.stop().success());
 }

@@ -39,6 +39,12 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     ticks as f64 / os::ticks_per_second()
 }
 
+/// How many descriptors a process has open when it has nothing to do: none on its way.
+pub fn descriptors_at_rest(pid: u32) -> usize {
+    until_at_rest(pid);
+    descriptors(pid)
+}
+
 /// Waits until a process sleeps and goes on sleeping: it has done all that it can. (One that waits
 /// for a processor on a loaded machine does not sleep.)
 pub fn until_at_rest(pid: u32) {

@@ -47,6 +47,22 @@ pub fn connect_with_window(to: SocketAddr, receive_bytes: i32) -> io::Result<Tcp
     Ok(TcpStream::from(socket))
 }
 
+/// Connects from one of this machine's addresses. The port is chosen when both ends are known, so that
+/// every source address has all ports for every destination.
+#[cfg(target_os = "linux")]
+pub fn connect_from(source: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
+    let socket = tcp_socket()?;
+    set_option(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+    let (address, len) = raw_address(SocketAddrV4::new(source, 0));
+    // SAFETY: `address` lives through the call and is `len` bytes long.
+    let result = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    connect(&socket, to)?;
+    Ok(TcpStream::from(socket))
+}
+
 fn tcp_socket() -> io::Result<OwnedFd> {
     // SAFETY: `socket` takes integers only.
     let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
@@ -60,15 +76,19 @@ fn tcp_socket() -> io::Result<OwnedFd> {
 }
 
 fn connect(socket: &OwnedFd, to: SocketAddrV4) -> io::Result<()> {
-    // SAFETY: all bytes zero is a valid `sockaddr_in`.
-    let mut address: libc::sockaddr_in = unsafe { mem::zeroed() };
-    address.sin_family = libc::AF_INET as libc::sa_family_t;
-    address.sin_port = to.port().to_be();
-    address.sin_addr.s_addr = u32::from_ne_bytes(Ipv4Addr::octets(to.ip()));
-    let len = mem::size_of_val(&address) as libc::socklen_t;
+    let (address, len) = raw_address(to);
     // SAFETY: `address` lives through the call and is `len` bytes long.
     let result = unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), len) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn raw_address(of: SocketAddrV4) -> (libc::sockaddr_in, libc::socklen_t) {
+    // SAFETY: all bytes zero is a valid `sockaddr_in`.
+    let mut address: libc::sockaddr_in = unsafe { mem::zeroed() };
+    address.sin_family = libc::AF_INET as libc::sa_family_t;
+    address.sin_port = of.port().to_be();
+    address.sin_addr.s_addr = u32::from_ne_bytes(of.ip().octets());
+    (address, mem::size_of_val(&address) as libc::socklen_t)
 }
 
 /// Whether a descriptor is closed when another program takes this process over.

@@ -41,6 +41,11 @@ def amped(*options):
     return [os.path.join(bin_dir(), "amped"), "--listen", "127.0.0.1:{port}", *map(str, options)]
 
 
+def symped(*options):
+    """The command line of symped, for `Server`."""
+    return [os.path.join(bin_dir(), "symped"), "--listen", "127.0.0.1:{port}", *map(str, options)]
+
+
 def floor(*options):
     """The command line of the floor, for `Server`."""
     return [os.path.join(bin_dir(), "examples", "floor"), "{port}", *map(str, options)]

@@ -1,0 +1,85 @@
+//! Holds keep-alive connections to a server: one of the processes that `measure/hold.py` starts, for a
+//! process has descriptors for some of them only.
+//!
+//! ```text
+//! hold IP:PORT COUNT SOURCE      SOURCE: the number of its first source address, 127.1.0.0 being 0
+//!
+//!   opens COUNT connections, each is answered once            ──► "held COUNT"
+//!   a line on standard input: each is answered once more      ──► "answered COUNT"
+//!   the end of standard input: ends
+//! ```
+//!
+//! A batch of connections is made, then all of them ask, then all are answered: so that neither side
+//! waits for the other at each step.
+
+use std::error::Error;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+
+#[allow(dead_code)]
+#[path = "../../tests/common/os.rs"]
+mod os;
+
+/// Connections that are in hand at a time. With many processes of these the server's queues, of
+/// some hundred connections each, do not run over.
+const BATCH: usize = 64;
+/// Source addresses of one process: with fewer, looking for a free port takes longer and longer.
+const SOURCES: u32 = 8;
+
+const REQUEST: &[u8] = b"GET /plaintext HTTP/1.1\r\nHost: hold\r\n\r\n";
+const ANSWER_START: &[u8] = b"HTTP/1.1 200 ";
+const ANSWER_END: &[u8] = b"\r\n\r\nHello, World!";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [server, count, source] = &arguments[..] else {
+        return Err("usage: hold IP:PORT COUNT SOURCE".into());
+    };
+    let (server, count, source) = (server.parse()?, count.parse()?, source.parse()?);
+    os::raise_descriptor_limit();
+    let mut held = open(server, count, source)?;
+    println!("held {}", held.len());
+    if io::stdin().read_line(&mut String::new())? > 0 {
+        for batch in held.chunks_mut(BATCH) {
+            ask(batch)?;
+        }
+        println!("answered {}", held.len());
+        io::stdin().read_line(&mut String::new())?;
+    }
+    Ok(())
+}
+
+fn open(server: SocketAddrV4, count: usize, source: u32) -> io::Result<Vec<TcpStream>> {
+    let mut held = Vec::with_capacity(count);
+    while held.len() < count {
+        let begin = held.len();
+        for number in begin..count.min(begin + BATCH) {
+            let source = source + number as u32 % SOURCES;
+            let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 0)) + source);
+            held.push(os::connect_from(source, server)?);
+        }
+        ask(&mut held[begin..])?;
+    }
+    Ok(held)
+}
+
+/// One request on each, and its answer.
+fn ask(connections: &mut [TcpStream]) -> io::Result<()> {
+    for connection in connections.iter_mut() {
+        connection.write_all(REQUEST)?;
+    }
+    connections.iter_mut().try_for_each(read_answer)
+}
+
+fn read_answer(connection: &mut TcpStream) -> io::Result<()> {
+    let (mut answer, mut len) = ([0; 512], 0);
+    while !answer[..len].ends_with(ANSWER_END) {
+        let read = connection.read(&mut answer[len..])?;
+        len += read;
+        if read == 0 || !answer.starts_with(&ANSWER_START[..len.min(ANSWER_START.len())]) {
+            let text = String::from_utf8_lossy(&answer[..len]).into_owned();
+            return Err(io::Error::other(format!("no answer to be had: {text:?}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! A load that verifies every answer, for `measure/symped.py`: `verify IP:PORT CLIENTS`. It runs until
+//! the end of its standard input and then prints, as one line of JSON, what came of it.
+
+use std::error::Error;
+use std::io;
+
+#[allow(dead_code)]
+#[path = "../../tests/common/verify.rs"]
+mod verify;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [server, clients] = &arguments[..] else {
+        return Err("usage: verify IP:PORT CLIENTS".into());
+    };
+    let load = verify::Load::start(server.parse()?, clients.parse()?);
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    let tally = load.finish();
+    for trouble in &tally.troubles {
+        eprintln!("{trouble}");
+    }
+    println!(
+        "{{\"answered\":{},\"connections\":{},\"announced\":{},\"repeats\":{},\"refused\":{},\
+         \"failed\":{},\"truncated\":{},\"cut\":{:?}}}",
+        tally.answered,
+        tally.connections,
+        tally.announced,
+        tally.repeats,
+        tally.refused,
+        tally.failed,
+        tally.truncated,
+        tally.cut
+    );
+    Ok(())
+}
