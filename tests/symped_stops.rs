@@ -1,0 +1,128 @@
+//! How a SYMPED server ends: as it is told to, as far as its workers hear; and when its master is
+//! killed, which leaves workers that nobody would replace.
+//!
+//! What holds for one worker as for SPED is in `stop.rs`, which `under_symped.rs` runs.
+
+mod common;
+
+use std::os::unix::process::ExitStatusExt as _;
+
+use common::processes::{Worker, children, is_alive, status_line, until_workers};
+use common::server::symped;
+use common::{Client, Server, get, until};
+
+fn start(accept: &str, arguments: &[&str]) -> (Server, Vec<Worker>) {
+    let mut command = symped();
+    command.args(["--listen", "127.0.0.1:0", "--demo", "--workers", "2", "--accept", accept]);
+    command.args(arguments);
+    let server = Server::spawn(command);
+    let workers = until_workers(&server, "all serve", |_| true);
+    (server, workers)
+}
+
+#[track_caller]
+fn until_gone(workers: &[Worker]) {
+    until("the workers' end", || workers.iter().all(|worker| !is_alive(worker.pid)));
+}
+
+#[test]
+fn every_signal_ends_master_and_workers_with_status_0() {
+    for accept in ["reuseport", "shared", "pass"] {
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
+            let (mut server, workers) = start(accept, &[]);
+            let mut idle: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+            idle.iter_mut().for_each(|client| assert_eq!(client.get("/plaintext").status, 200));
+            server.signal(signal);
+            let status = server.wait();
+            assert_eq!(status.code(), Some(0), "{accept}: {status}");
+            until_gone(&workers);
+            idle.iter_mut().for_each(Client::expect_close);
+        }
+    }
+}
+
+#[test]
+fn what_is_in_hand_at_term_is_answered_by_every_worker() {
+    let (mut server, workers) = start("pass", &[]);
+    let mut waiting: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+    waiting.iter_mut().for_each(|client| client.send(&get("/sleep?ms=500")));
+    until("all wait", || server.metric("waits") == 8);
+    server.signal(libc::SIGTERM);
+    for client in &mut waiting {
+        let answer = client.response();
+        assert_eq!(answer.text(), "waited for 500 ms\n");
+        assert!(answer.closes());
+        client.expect_close();
+    }
+    assert_eq!(server.wait().code(), Some(0));
+    until_gone(&workers);
+}
+
+/// The drain's limit is the worker's own business; one that does not hear is killed by its master.
+#[test]
+fn a_worker_that_does_not_hear_is_killed_when_its_time_is_over() {
+    let (mut server, workers) = start("pass", &["--drain-timeout", "100ms"]);
+    let (mut first, mut second) = (server.connect(), server.connect()); // one each
+    assert_eq!((first.get("/plaintext").status, second.get("/plaintext").status), (200, 200));
+    common::os::signal(workers[0].pid, libc::SIGSTOP);
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    until_gone(&workers);
+    let said = server.stderr();
+    assert!(said.contains("killed 1 worker(s) that had not finished in time"), "{said}");
+    first.expect_end();
+    second.expect_end();
+}
+
+#[test]
+fn a_second_term_ends_them_at_once_and_quit_has_no_limit() {
+    let (mut server, workers) = start("reuseport", &["--drain-timeout", "60s"]);
+    let mut client = server.connect();
+    client.send(&get("/sleep?ms=60000"));
+    until("it waits", || server.metric("waits") == 1);
+    server.signal(libc::SIGQUIT);
+    until("nobody accepts", || Client::try_connect(server.address()).is_err());
+    until("the other worker's end", || children(server.pid()).len() == 1);
+    server.signal(libc::SIGTERM);
+    // Two of a kind that are pending at once are one.
+    let pending = || status_line(server.pid(), "ShdPnd:").contains(|c| c != '0');
+    until("it has heard the signal", || !pending());
+    assert!(!client.has_answer() && server.is_running());
+    server.signal(libc::SIGTERM);
+    let status = server.wait();
+    assert!(status.signal().is_none() && status.success(), "{status}");
+    until_gone(&workers);
+    client.expect_end();
+}
+
+#[test]
+fn workers_whose_master_was_killed_finish_and_end() {
+    for accept in ["reuseport", "shared", "pass"] {
+        let (mut server, workers) = start(accept, &[]);
+        let mut idle = server.connect();
+        idle.get("/plaintext");
+        let mut waiting: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+        waiting.iter_mut().for_each(|client| client.send(&get("/sleep?ms=500")));
+        until("all wait", || server.metric("waits") == 8);
+        server.signal(libc::SIGKILL);
+        assert_eq!(server.wait().signal(), Some(libc::SIGKILL));
+        for client in &mut waiting {
+            assert_eq!(client.response().text(), "waited for 500 ms\n");
+            client.expect_close();
+        }
+        until_gone(&workers);
+        idle.expect_close();
+        assert!(Client::try_connect(server.address()).is_err(), "the port is free again");
+    }
+}
+
+#[test]
+fn a_worker_told_to_end_is_replaced_before_it_goes() {
+    let (server, workers) = start("reuseport", &[]);
+    let leaving = workers[0].pid;
+    common::os::signal(leaving, libc::SIGTERM);
+    let now = until_workers(&server, "another worker", |workers| workers[0].pid != leaving);
+    until("its end", || !is_alive(leaving));
+    assert_eq!(now[0].restarts, 0, "it has not died");
+    assert_eq!(now[1].pid, workers[1].pid);
+}
