@@ -31,8 +31,9 @@
 //! And the call is not lost between S3 and S4, because both kinds of waiting remember it: a parked
 //! thread has a token, an eventfd a counter.
 //!
-//! Proved for the code as it is, not for this text, by the models `loom_a_worker_is_woken`,
-//! `loom_the_loop_is_woken` and `loom_two_wakers_call_once`; without either fence they fail.
+//! Proved for the code as it is, not for this text, by the models `loom_a_worker_is_woken` and
+//! `loom_the_loop_is_woken`: without either fence both fail. That only one of two wakers calls
+//! is W3's doing, which no fence has a part in: `loom_two_wakers_call_once`.
 //!
 //! A sleeper looks at what it is asked to look at, and at nothing else: `has_work` has to cover
 //! everything that somebody wakes it for, the wish that it end among it.

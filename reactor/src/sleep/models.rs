@@ -115,17 +115,28 @@ impl Loop {
     }
 }
 
+/// So many items, each with a ring of the bell, while the loop sleeps whenever it can.
+fn ring_for_each(items: usize) {
+    let ev = Loop::new();
+    let worker = thread::spawn({
+        let ev = ev.clone();
+        move || (0..items).for_each(|_| ev.push_and_ring())
+    });
+    ev.run(items);
+    worker.join().unwrap();
+}
+
 #[test]
 fn loom_the_loop_is_woken() {
-    loom::model(|| {
-        let ev = Loop::new();
-        let worker = thread::spawn({
-            let ev = ev.clone();
-            move || (0..2).for_each(|_| ev.push_and_ring())
-        });
-        ev.run(2);
-        worker.join().unwrap();
-    });
+    loom::model(|| ring_for_each(1));
+}
+
+/// Half a minute for all interleavings; those with at most three preemptions take a moment.
+#[test]
+fn loom_the_loop_is_woken_again() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| ring_for_each(2));
 }
 
 #[test]
