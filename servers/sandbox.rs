@@ -56,7 +56,7 @@ impl Sandbox {
     /// Rules for a server with these options, if they ask for any. Says what the kernel lacks.
     ///
     /// # Errors
-    /// A directory that is to be allowed is not there.
+    /// A directory that is to be allowed cannot be looked at.
     pub fn prepare(name: &str, options: &Options, who: Who) -> io::Result<Option<Sandbox>> {
         if !options.operation.sandbox {
             return Ok(None);
@@ -76,8 +76,12 @@ impl Sandbox {
             eprintln!("{name}: --sandbox: this kernel cannot deny {what}; the rest holds");
         }
         for (path, access) in needs(options, who) {
-            let failed = |error| failed(&path.display().to_string(), &error);
-            rules.allow(&path, access).map_err(failed)?;
+            match rules.allow(&path, access) {
+                // Whoever needs it says so.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(&path.display().to_string(), &error)),
+                Ok(()) => {}
+            }
         }
         if who == Who::Process {
             eprintln!("{name}: --sandbox: no upgrade (SIGUSR2): {NO_PROGRAMS}");

@@ -61,6 +61,11 @@ pub fn model() -> Command {
             command.args(["--offload", "all", "--workers", "2"]);
             command
         }
+        "under_sandbox" => {
+            let mut command = amped();
+            command.args(["--sandbox", "--offload", "all", "--workers", "2"]);
+            command
+        }
         // One worker: two would each have a cache and a log buffer of their own, so that neither an
         // entity tag's strength nor the order of log lines would be the same from one to the other.
         "under_symped" => {
