@@ -309,7 +309,8 @@ fn a_stuck_worker_is_reported_on_standard_error() {
     let mut client = server.connect();
     client.send(&get("/work?us=2000000"));
     assert_eq!(client.response().status, 503);
-    until("a line about it", || server.stderr().contains("worker 0 has been at one request"));
+    let line = "worker 0 has been at one request (GET /work?us=2000000 HTTP/1.1) for longer";
+    until("a line about it", || server.stderr().contains(line));
     assert_eq!(server.get("/work?us=10").status, 200);
     assert_eq!(server.metric("work_timeouts_total"), 1);
 }

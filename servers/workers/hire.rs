@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
@@ -14,6 +14,7 @@ use reactor::{Doorbell, EventLoop};
 
 use super::Staffing;
 use super::place::{Hold, Place};
+use super::running::Running;
 use super::seats::Seats;
 use super::worker::{Recruit, Resignation, Resignations};
 use crate::app::App;
@@ -86,7 +87,7 @@ impl<A: App> Hiring<A> {
         let Some(ends) = place.take_vacant() else { return Ok(()) };
         let (holder, taker) = lease();
         let (parker, unparker) = parker();
-        let running = Arc::new(AtomicU64::new(0));
+        let running = Arc::new(Running::default());
         let recruit = Recruit {
             place: place.index,
             app: Arc::clone(&self.app),

@@ -36,12 +36,14 @@
 //! | `mod` | the workplace: who gets which job |
 //! | `place` | one worker's place: the loop's ends of its rings |
 //! | `worker` | the thread |
+//! | `running` | what it is doing, for others to look at |
 //! | `hire` | starting threads and replacing them |
 //! | `watch` | finding those that are stuck |
 //! | `seats` | how many threads there are, and their slots of counters |
 
 mod hire;
 mod place;
+mod running;
 mod seats;
 mod watch;
 mod worker;

@@ -4,7 +4,6 @@
 //! lease by which its ends of the rings can be taken away.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use reactor::Token;
 use reactor::lease::Taker;
@@ -12,6 +11,7 @@ use reactor::ring::spsc::{Consumer, Producer, ring};
 use reactor::shared::SharedSlot;
 use reactor::sleep::Unparker;
 
+use super::running::Running;
 use crate::counters::WorkerCounters;
 use crate::drivers::event::workplace::Job;
 
@@ -25,8 +25,8 @@ pub(super) struct Ends {
 pub(super) struct Hold {
     pub unparker: Unparker,
     pub taker: Taker<Box<Ends>>,
-    /// Whose job the thread does: the key of its connection, written before the ends are put down.
-    pub running: Arc<AtomicU64>,
+    /// Which job the thread does, noted before the ends are put down.
+    pub running: Arc<Running>,
 }
 
 /// A place.
@@ -141,13 +141,17 @@ impl Place {
         self.vacant.is_some()
     }
 
-    /// The job in hand: when it was begun, and for whom.
-    pub fn in_hand(&self) -> Option<(u64, Token)> {
+    /// Since when there has been a job in hand.
+    pub fn busy_since(&self) -> Option<u64> {
+        self.hold.as_ref()?.taker.stamp()
+    }
+
+    /// The job that was begun at `stamp`, if it is still in hand: for whom, and the request's line.
+    pub fn in_hand(&self, stamp: u64) -> Option<(Token, String)> {
         let hold = self.hold.as_ref()?;
-        let stamp = hold.taker.stamp()?;
-        let key = Token::from_u64(hold.running.load(Ordering::Relaxed));
-        // The same stamp afterwards: the key is of this job.
-        (hold.taker.stamp() == Some(stamp)).then_some((stamp, key))
+        let (key, line) = (hold.running.key(), hold.running.line());
+        // The same stamp afterwards: both are of this job.
+        (hold.taker.stamp() == Some(stamp)).then_some((key, line))
     }
 
     /// Takes the ends from a thread that has been busy since `stamp`, with its job, which is lost.

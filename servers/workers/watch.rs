@@ -38,14 +38,15 @@ impl<A: App> Workers<A> {
 
     fn look_at(&mut self, index: usize) -> Option<Stuck> {
         let place = &mut self.places[index];
-        let (stamp, key) = place.in_hand()?;
+        let stamp = place.busy_since()?;
         if u128::from(self.hiring.now_us().saturating_sub(stamp)) < self.timeout.as_micros() {
             return None;
         }
+        let (key, line) = place.in_hand(stamp)?;
         let substitutes = self.hiring.has_seat();
         if !substitutes {
             let new = place.note_stuck(stamp);
-            return new.then(|| self.report(index, Stuck { key, lost: false }));
+            return new.then(|| self.report(index, &line, Stuck { key, lost: false }));
         }
         let known = place.is_stuck();
         if !place.take_from_stuck(stamp) {
@@ -55,18 +56,19 @@ impl<A: App> Workers<A> {
         self.hiring.replace(place);
         self.tally.workers_substituted.add(1);
         let stuck = Stuck { key, lost: true };
-        Some(if known { stuck } else { self.report(index, stuck) })
+        Some(if known { stuck } else { self.report(index, &line, stuck) })
     }
 
-    fn report(&self, index: usize, stuck: Stuck) -> Stuck {
+    fn report(&self, index: usize, line: &str, stuck: Stuck) -> Stuck {
+        let what = if line.is_empty() { "a part of a file" } else { line };
         self.tally.work_timeouts.add(1);
         let outcome = match stuck.lost {
             true => "another takes its place",
             false => "there is nobody left to take its place",
         };
         eprintln!(
-            "stampede: worker {index} has been at one request for longer than --work-timeout \
-             ({:?}): its client gets 503, {outcome}",
+            "stampede: worker {index} has been at one request ({what}) for longer than \
+             --work-timeout ({:?}): its client gets 503, {outcome}",
             self.timeout
         );
         stuck

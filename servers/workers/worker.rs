@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use reactor::lease::{Down, Holder};
 use reactor::sleep::Parker;
 
 use super::place::Ends;
+use super::running::Running;
 use super::seats::Seat;
 use crate::app::App;
 use crate::clock::Clock;
@@ -37,7 +38,7 @@ pub(super) struct Recruit<A: App> {
     pub seat: Seat,
     pub parker: Parker,
     pub doorbell: Doorbell,
-    pub running: Arc<AtomicU64>,
+    pub running: Arc<Running>,
     pub resignations: Resignations,
     /// The zero of stamps, and of the application's clock.
     pub epoch: Instant,
@@ -110,7 +111,7 @@ impl<A: App> Worker<A> {
         let running = now.saturating_duration_since(self.recruit.epoch);
         self.clock.update(running.as_millis() as u64);
         job.times_mut().begun = now;
-        self.recruit.running.store(job.key().to_u64(), Ordering::Relaxed);
+        self.recruit.running.note(job.key(), job.request_bytes());
         running.as_micros() as u64
     }
 

@@ -212,6 +212,11 @@ impl Job {
         self.key
     }
 
+    /// The request as it came, from its line on; nothing for a part of a file.
+    pub fn request_bytes(&self) -> &[u8] {
+        if self.task == Task::Fill { &[] } else { self.head_bytes() }
+    }
+
     /// When it changed hands.
     pub fn times(&self) -> Times {
         self.times
