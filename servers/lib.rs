@@ -9,6 +9,7 @@
 //! models/    which process or thread does Task 1, 2 and 3        (wiring only)
 //! drivers/   one connection: read, parse, answer, write          (event-driven)
 //! workers/   a place for work: threads behind rings
+//! service/   what others know of a server: pid file, service manager; upgrade/, sandbox.rs, …
 //! app.rs     Task 3, the same under every model                  site/ is the one that ships
 //!            ──────────────────────────────────────────────────
 //! http       bytes → requests, responses → bytes                 (sans-IO)

@@ -1,7 +1,7 @@
 //! From the command line to a running model: what all binaries do first.
 //!
 //! ```text
-//! arguments, environment ─► Options ─► listeners ─► application ─► Model::run ─► exit status
+//! arguments, environment ─► Options ─► listeners ─► pid file ─► application ─► Model::run ─► status
 //! ```
 //!
 //! Whatever is wrong is said in one line on standard error that names the thing, the cause and the

@@ -98,7 +98,10 @@ impl Drop for PidFile {
         if let Err(error) = fs::remove_file(&self.path) {
             let _ = rewrite(&self.file, "");
             let path = self.path.display();
-            eprintln!("stampede: the pid file {path} stays behind, empty: {error}");
+            eprintln!(
+                "stampede: the pid file {path} stays behind, empty: {error}; \
+                 its directory should be the server's user's"
+            );
         }
     }
 }
