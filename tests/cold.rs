@@ -32,8 +32,12 @@ struct Disk {
 
 impl Disk {
     fn new() -> Self {
+        Disk::with(LEN)
+    }
+
+    fn with(len: usize) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-        let bytes = noise(LEN, 42);
+        let bytes = noise(len, 42);
         fs::write(folder.path().join("file"), &bytes).expect("a file");
         Disk { folder, bytes }
     }
@@ -162,6 +166,24 @@ fn several_ranges_of_one_file_are_put_together_by_workers() {
     assert!(client.response().body == disk.bytes);
     // A buffer each time, and not a byte by the loop.
     assert!(server.metric("file_fills_total") > 10);
+}
+
+/// A connection whose first answer begins with a worker's reading was watched for requests only: once
+/// its socket was full, nobody said that it no longer was, until its time to write was over.
+#[test]
+fn a_reader_slower_than_the_disk_gets_all_of_a_cold_file() {
+    // More than the kernel takes for a socket.
+    let disk = Disk::with(16 << 20);
+    // Accepted when its request is there: so that both are of one turn.
+    let server = disk.serve("amped", &["--write-timeout", "1h", "--defer-accept", "1s"]);
+    if !disk.chill("a slow reader") {
+        return;
+    }
+    let mut client = Client::connect_with_window(server.address(), 4096);
+    client.send(&get("/file"));
+    server.until_metric_above("file_fills_total", 0);
+    until("its socket is filled", || server.metric("bytes_sent_total") > 100_000);
+    assert!(client.response().body == disk.bytes);
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl Connection {
     pub fn watch(&mut self, ev: &mut EventLoop) -> bool {
         self.set(flag::WATCHED);
         let mut interest = Interest::READABLE;
-        if self.phase == Phase::Send {
+        if matches!(self.phase, Phase::Send | Phase::Fill) {
             self.set(flag::WATCHED_BOTH);
             interest = interest | Interest::WRITABLE;
         }

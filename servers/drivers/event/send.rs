@@ -164,6 +164,7 @@ impl<A: App> Engine<A> {
         match progress {
             Progress::Done => Step::Blocked,
             Progress::Full => {
+                connection.watch_room(ev);
                 self.client_takes(ev, connection);
                 Step::Blocked
             }
