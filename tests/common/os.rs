@@ -47,11 +47,11 @@ pub fn connect_with_window(to: SocketAddr, receive_bytes: i32) -> io::Result<Tcp
     Ok(TcpStream::from(socket))
 }
 
-/// Connects from one of this machine's addresses. The port is chosen when both ends are known, so that
-/// every source address has all ports for every destination.
-#[cfg(target_os = "linux")]
+/// Connects from one of this machine's addresses. On Linux the port is chosen when both ends are known,
+/// so that every source address has all ports for every destination.
 pub fn connect_from(source: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
     let socket = tcp_socket()?;
+    #[cfg(target_os = "linux")]
     set_option(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
     let (address, len) = raw_address(SocketAddrV4::new(source, 0));
     // SAFETY: `address` lives through the call and is `len` bytes long.
