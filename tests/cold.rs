@@ -176,6 +176,8 @@ fn a_reader_slower_than_the_disk_gets_all_of_a_cold_file() {
     let disk = Disk::with(16 << 20);
     // Accepted when its request is there: so that both are of one turn.
     let server = disk.serve("amped", &["--write-timeout", "1h", "--defer-accept", "1s"]);
+    // Its name is known from now on: else a worker would begin already with that.
+    assert_eq!(server.get("/file").status, 200);
     if !disk.chill("a slow reader") {
         return;
     }
