@@ -42,8 +42,8 @@ const WINDOW_BYTES: u64 = 256 << 10;
 const COLD_WINDOW_BYTES: u64 = 4 * WINDOW_BYTES;
 
 /// Bytes behind a window that the kernel is to begin to read, too: so that the disk has something
-/// to do while the window is sent. With it a file comes from a disk of 1.2 GB/s at some nine tenths
-/// of the rate at which SPED sends it, whose sendfile(2) waits for the kernel's own reading ahead.
+/// to do while the window is sent. With it a file comes from a disk of 1.2 GB/s at three quarters to
+/// nine tenths of the rate at which SPED sends it, whose loop waits for the kernel's reading ahead.
 const AHEAD_BYTES: u64 = 2 * COLD_WINDOW_BYTES;
 
 /// Whether the piece cannot be sent from where it is without waiting for a disk. If it can, its
