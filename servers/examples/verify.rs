@@ -8,6 +8,9 @@ use std::io;
 #[path = "../../tests/common/verify.rs"]
 mod verify;
 
+/// Troubles that are told in words.
+const TROUBLES_MAX: usize = 10;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [server, clients] = &arguments[..] else {
@@ -16,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let load = verify::Load::start(server.parse()?, clients.parse()?);
     io::copy(&mut io::stdin(), &mut io::sink())?;
     let tally = load.finish();
-    for trouble in &tally.troubles {
+    for trouble in tally.troubles.iter().take(TROUBLES_MAX) {
         eprintln!("{trouble}");
     }
     println!(

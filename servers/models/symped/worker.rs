@@ -83,12 +83,17 @@ impl<A: App> Worker<A> {
             match self.channel.recv() {
                 Ok(Received::Message(message)) => self.obey(ev, message),
                 Ok(Received::Empty) => return,
-                // The master has died. Nobody will replace this worker, and nobody accepts beside
-                // it: it takes in who waits, and ends.
-                Ok(Received::Closed) | Err(_) => return self.driver.drain(ev, Ending::Stop),
+                Ok(Received::Closed) | Err(_) => return self.orphaned(ev),
             }
         }
         ev.defer(self.token, Readiness::READABLE);
+    }
+
+    /// The master has died. Nobody will replace this worker, and nobody accepts beside it: it takes in
+    /// who waits, and ends. The channel may tell so more than once, and to stop twice is to stop at once.
+    fn orphaned(&mut self, ev: &mut EventLoop) {
+        let _ = ev.unwatch(self.token, &self.channel);
+        self.driver.drain(ev, Ending::Stop);
     }
 
     fn obey(&mut self, ev: &mut EventLoop, Message { tag, fd }: Message) {
