@@ -120,14 +120,15 @@ impl Connection {
     /// `head` holds it all the same: see [`Head::is_complete`]. The connection no longer persists.
     #[inline(always)]
     pub fn next(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
-        match self.phase {
-            Phase::Fresh => self.fresh_head(input, head, limits),
-            Phase::Chunked(ref mut chunked) => match chunked.whole(input) {
-                Some((start, end)) => Ok(self.chunk(start, end)),
-                None => self.next_slowly(input, head, limits),
-            },
-            _ => self.next_slowly(input, head, limits),
+        if matches!(self.phase, Phase::Fresh) {
+            return self.fresh_head(input, head, limits);
         }
+        if let Phase::Chunked(chunked) = &mut self.phase
+            && let Some((start, end)) = chunked.whole(input)
+        {
+            return Ok(self.chunk(start, end));
+        }
+        self.next_slowly(input, head, limits)
     }
 
     /// A whole chunk, and the CRLF behind it.

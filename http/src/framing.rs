@@ -21,24 +21,43 @@ pub(crate) struct Exchange {
 /// Fields that few requests have.
 const SPECIAL: KnownSet = KnownSet::of(&[Known::TransferEncoding, Known::Expect]);
 
+/// Fields of which one at least decides something here.
+const DECISIVE: KnownSet = SPECIAL.union(KnownSet::of(&[Known::ContentLength, Known::Connection]));
+
 /// Fills in framing, host, form and path. Offsets of errors count from the request line.
 #[inline(always)]
 pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, Error> {
     // What an earlier request has left; it shows when this one is refused half way.
     (head.framing, head.form) = (Framing::None, Form::Origin);
+    if head.is_usual && !head.repeated.contains(Known::Host) {
+        head.host = head.values[Known::Host as usize];
+    } else {
+        unusual(head, bytes)?;
+    }
+    let mut exchange =
+        Exchange { persists: head.version == Version::Http11, expects_continue: false };
+    if head.has_any(DECISIVE) {
+        if head.has_any(SPECIAL) {
+            exchange.expects_continue = special(head, bytes, limits)?;
+        } else if head.has(Known::ContentLength) {
+            head.framing = length(head, bytes)?;
+            within(head, limits)?;
+        }
+        if head.has(Known::Connection) {
+            exchange.persists = persistence(head, bytes);
+        }
+    }
+    Ok(exchange)
+}
+
+/// Version, host and form where they are not what they mostly are.
+#[inline(never)]
+fn unusual(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     if head.major != b'1' {
         return Err(Error::new(ErrorKind::UnsupportedVersion, head.target.end() + 6));
     }
     host(head, bytes)?;
-    form::settle(head, bytes)?;
-    let mut expects_continue = false;
-    if head.has_any(SPECIAL) {
-        expects_continue = special(head, bytes, limits)?;
-    } else if head.has(Known::ContentLength) {
-        head.framing = length(head, bytes)?;
-        within(head, limits)?;
-    }
-    Ok(Exchange { persists: persistence(head, bytes), expects_continue })
+    form::settle(head, bytes)
 }
 
 /// Body and expectation, for the requests that have them. Gives whether a 100 is wanted.
@@ -68,7 +87,6 @@ fn refuse(head: &Head, name: Known, kind: ErrorKind) -> Error {
 
 /// The one `Host`, which only HTTP/1.0 may lack. Empty is refused: every URI that reaches an origin
 /// server has an authority, and that of an http URI is never empty (RFC 9110, section 4.2.1).
-#[inline(always)]
 fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     if !head.has(Known::Host) {
         head.host = Span::default();
@@ -82,7 +100,7 @@ fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     }
     let host = head.values[Known::Host as usize];
     head.host = host;
-    if !head.host_is_plain && !form::is_authority(host.of(bytes)) {
+    if !form::is_authority(host.of(bytes)) {
         return Err(Error::new(ErrorKind::InvalidHost, host.start()));
     }
     Ok(())
@@ -165,12 +183,9 @@ fn expectation(head: &Head, bytes: &[u8]) -> Result<bool, Error> {
     Ok(wanted && !matches!(head.framing, Framing::None | Framing::Length(0)))
 }
 
-/// Whether the connection persists.
+/// Whether the connection persists, as its `Connection` fields say.
 #[inline(always)]
 fn persistence(head: &Head, bytes: &[u8]) -> bool {
-    if !head.has(Known::Connection) {
-        return head.version == Version::Http11;
-    }
     // What browsers send, and what all send who mean to close.
     match head.values[Known::Connection as usize].of(bytes) {
         b"keep-alive" if !head.repeated.contains(Known::Connection) => true,

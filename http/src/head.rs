@@ -16,7 +16,8 @@
 use std::fmt;
 
 use crate::known::{Known, KnownSet};
-use crate::scan::dispatch::Isa;
+use crate::parse::Parser;
+use crate::scan::dispatch::{Compiled, Isa};
 use crate::{Limits, Request};
 
 /// A place in a head: offset and length, 16 bits each.
@@ -207,10 +208,11 @@ pub struct Head {
     pub(crate) host: Span,
     /// The values of the first few known names, by number: of the last field with that name.
     pub(crate) values: [Span; Known::WITH_VALUE],
-    /// Whether the `Host` field is a host at first sight.
-    pub(crate) host_is_plain: bool,
+    /// HTTP/1.1, the origin-form, and a `Host` that is one at first sight: what nearly all requests
+    /// are. `false` says nothing: look closer.
+    pub(crate) is_usual: bool,
     /// What it is parsed with.
-    pub(crate) isa: Isa,
+    pub(crate) parser: Compiled<Parser>,
 }
 
 impl Head {
@@ -235,8 +237,8 @@ impl Head {
             query: Span::default(),
             host: Span::default(),
             values: [Span::default(); Known::WITH_VALUE],
-            host_is_plain: false,
-            isa: Isa::detect(),
+            is_usual: false,
+            parser: Isa::detect().compiled(),
         }
     }
 

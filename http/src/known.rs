@@ -147,19 +147,18 @@ impl KnownSet {
     }
 }
 
-/// A name with its colon fits half a block.
-const NAME_BYTES_MAX: usize = HALF_BYTES - 1;
+/// What is compared: half a block, which ends with LF, name, colon and space.
+pub(crate) const WINDOW_BYTES: usize = HALF_BYTES;
+/// Where in it the name ends.
+const NAME_END: usize = WINDOW_BYTES - 2;
 
 /// A name prepared for comparison, in a cache line of its own.
 #[repr(align(64))]
 struct Entry {
-    /// It ends with the name and its colon.
+    /// LF, the name and a colon, where they are in a window.
     text: Half,
-    /// The bytes of `text` that count, bit n for byte n.
-    mask: u32,
-    /// Bytes of the name; 0: none, which no name has.
-    len: u8,
-    known: Known,
+    /// The bits of `text` that count: of letters all but 0x20, of what is around the line none.
+    mask: Half,
 }
 
 const SLOT_BITS: u32 = 7;
@@ -186,39 +185,54 @@ const fn last_four(name: &[u8]) -> [u8; 4] {
     }
 }
 
-const EMPTY: Entry = Entry { text: [0; HALF_BYTES], mask: 0, len: 0, known: Known::Other };
+/// Its mask is that of no bit: it is the same as every name, and that is [`Known::Other`].
+const EMPTY: Entry = Entry { text: [0; WINDOW_BYTES], mask: [0; WINDOW_BYTES] };
 
 const fn entry(known: Known) -> Entry {
     let name = known.name().as_bytes();
-    assert!(name.len() <= NAME_BYTES_MAX, "a known name and its colon fit half a block");
-    let mask = !0 << (NAME_BYTES_MAX - name.len());
-    let mut entry = Entry { text: [0; HALF_BYTES], mask, len: name.len() as u8, known };
+    assert!(name.len() < NAME_END, "a known name and what is around it fit half a block");
+    let mut entry = EMPTY;
+    let before = NAME_END - name.len() - 1;
+    (entry.text[before], entry.mask[before]) = (b'\n', 0xff);
     let mut at = 0;
     while at < name.len() {
+        let byte = name[at];
         assert!(
-            name[at].is_ascii_lowercase() || name[at] == b'-',
-            "a known name is lower case letters and hyphens"
+            byte.is_ascii_lowercase() || byte == b'-',
+            "they are lower case letters and hyphens"
         );
-        entry.text[NAME_BYTES_MAX - name.len() + at] = name[at];
+        entry.text[before + 1 + at] = byte;
+        entry.mask[before + 1 + at] = if byte == b'-' { 0xff } else { !0x20 };
         at += 1;
     }
-    entry.text[NAME_BYTES_MAX] = b':';
     entry
 }
 
 /// The names by slot.
-static TABLE: [Entry; 1 << SLOT_BITS] = {
-    let mut table = [EMPTY; 1 << SLOT_BITS];
+static NAMES: [Known; 1 << SLOT_BITS] = {
+    let mut names = [Known::Other; 1 << SLOT_BITS];
     let mut at = 1;
     while at < Known::ALL.len() {
-        let known = Known::ALL[at];
-        let name = known.name().as_bytes();
+        let name = Known::ALL[at].name().as_bytes();
         let slot = slot(last_four(name), name.len());
-        assert!(table[slot].len == 0, "two known names share a slot: find another SPREAD");
-        table[slot] = entry(known);
+        assert!(names[slot] as u8 == 0, "two known names share a slot: find another SPREAD");
+        names[slot] = Known::ALL[at];
         at += 1;
     }
-    table
+    names
+};
+
+/// What they are compared with.
+static ENTRIES: [Entry; 1 << SLOT_BITS] = {
+    let mut entries = [EMPTY; 1 << SLOT_BITS];
+    let mut slot = 0;
+    while slot < entries.len() {
+        if NAMES[slot] as u8 != 0 {
+            entries[slot] = entry(NAMES[slot]);
+        }
+        slot += 1;
+    }
+    entries
 };
 
 const _: () = assert!(Known::ALL.len() <= 64, "a set of known names is 64 bits");
@@ -230,28 +244,18 @@ impl Known {
 
     /// The number of a field name, in any case of letters.
     pub fn of(name: &[u8]) -> Known {
-        let Entry { text, len, known, .. } = &TABLE[slot(last_four(name), name.len())];
-        let same = || text[NAME_BYTES_MAX - name.len()..NAME_BYTES_MAX].eq_ignore_ascii_case(name);
-        if usize::from(*len) == name.len() && same() { *known } else { Known::Other }
+        let known = NAMES[slot(last_four(name), name.len())];
+        if known.name().as_bytes().eq_ignore_ascii_case(name) { known } else { Known::Other }
     }
 
-    /// The number of the name from `start` to `end`, which consists of at least one byte, all of
-    /// class TOKEN, begins a line, and is followed by a colon. `None` so near the first byte that
-    /// there are not enough before it: use [`Known::of`].
+    /// The number of the name of `len` bytes, at least one, all of class TOKEN, that begins a line
+    /// and with which, a colon and a space `window` ends.
     #[inline(always)]
-    pub(crate) fn find<S: Scanner>(
-        scanner: S,
-        bytes: &[u8],
-        start: usize,
-        end: usize,
-    ) -> Option<Known> {
-        let rest = bytes.get(end.wrapping_sub(NAME_BYTES_MAX)..)?;
-        let half = rest.first_chunk::<HALF_BYTES>()?;
-        let [.., a, b, c, d, _] = *half;
-        let entry = &TABLE[slot([a, b, c, d], end - start)];
-        let differing = !scanner.same_folded(half, &entry.text) & entry.mask;
-        let same = differing == 0 && usize::from(entry.len) == end - start;
-        Some(if same { entry.known } else { Known::Other })
+    pub(crate) fn find<S: Scanner>(scanner: S, window: &Half, len: usize) -> Known {
+        let [.., a, b, c, d, _, _] = *window;
+        let slot = slot([a, b, c, d], len);
+        let Entry { text, mask } = &ENTRIES[slot];
+        if scanner.is_same(window, text, mask) { NAMES[slot] } else { Known::Other }
     }
 }
 

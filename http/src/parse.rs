@@ -14,7 +14,8 @@ use crate::Limits;
 use crate::head::{Field, Head, Method, Span, Version};
 use crate::known::{Known, KnownSet};
 use crate::scan::block::{Cursor, Scanner, Start};
-use crate::scan::dispatch::Task;
+use crate::scan::dispatch::Program;
+use crate::scan::line::{Line, VERSION_BYTES};
 use crate::scan::{self, TOKEN};
 use crate::skim::Skim;
 
@@ -36,53 +37,59 @@ impl Stop {
 /// `head` is of no use.
 #[inline(always)]
 pub(crate) fn parse(bytes: &[u8], head: &mut Head, limits: &Limits) -> Result<(), Stop> {
-    let isa = head.isa;
-    isa.run(Parse { bytes, head, limits })
+    let parser = head.parser;
+    parser.run(bytes, head, limits)
 }
 
-struct Parse<'a> {
-    bytes: &'a [u8],
-    head: &'a mut Head,
-    limits: &'a Limits,
-}
+/// [`parse`], compiled for each scanner.
+pub(crate) enum Parser {}
 
-impl Task for Parse<'_> {
+impl Program for Parser {
+    type Product = Head;
+    type Rules = Limits;
     type Output = Result<(), Stop>;
 
     #[inline(always)]
-    fn run<S: Scanner>(self, scanner: S) -> Result<(), Stop> {
-        let Parse { bytes, head, limits } = self;
+    fn run<S: Scanner>(
+        scanner: S,
+        bytes: &[u8],
+        head: &mut Head,
+        limits: &Limits,
+    ) -> Result<(), Stop> {
         let (start, mut cursor) = Start::new(scanner, bytes);
-        let at = cursor.pass_line(request_line(bytes, &start, head, limits)?);
+        let (line_end, is_usual) = request_line(bytes, &start, head, limits)?;
+        let at = cursor.pass_line(line_end);
         let Head { slots, values, .. } = head;
         let fields_max = limits.fields().min(slots.len());
-        let fields = Fields::new(&mut slots[..fields_max], values);
-        let (fields, end) = lines(scanner, bytes, cursor, fields, at)?;
+        let mut fields = Fields::new(&mut slots[..fields_max], values);
+        let host = host_first(&start, &mut cursor, &mut fields, at);
+        head.is_usual = is_usual && host.is_some_and(|(_, is_plain)| is_plain);
+        let at = host.map_or(at, |(end, _)| end);
+        let (fields, end) = lines(bytes, cursor, fields, at)?;
         head.count = (fields_max - fields.room()) as u16;
         head.len = end as u16;
         (head.seen, head.repeated) = (fields.seen, fields.repeated);
-        let host = head.values[Known::Host as usize];
-        head.host_is_plain = start.is_plain_host(host.start(), host.len());
         Ok(())
     }
 }
 
-/// `method SP target SP HTTP/d.d CRLF`. Gives the place behind it.
+/// `method SP target SP HTTP/d.d CRLF`. Gives the place behind it, and whether its target is in
+/// origin-form and its version 1.1.
 #[inline(always)]
 fn request_line<S: Scanner>(
     bytes: &[u8],
     block: &Start<'_, S>,
     head: &mut Head,
     limits: &Limits,
-) -> Result<usize, Stop> {
+) -> Result<(usize, bool), Stop> {
     let start = method(bytes, head).ok_or(Stop::new(Skim::HEAD, 0))?;
     let path_end = block.path_end(start);
     let mut end = path_end;
     head.has_query = bytes.get(end) == Some(&b'?');
     if head.has_query {
-        // A query may contain more of them.
-        while bytes.get(end) == Some(&b'?') {
-            end = block.path_end(end + 1);
+        end = block.path_end(end + 1);
+        if bytes.get(end) == Some(&b'?') {
+            end = block.query_end(end + 1);
         }
         head.query = Span::new(path_end + 1, end);
     }
@@ -91,8 +98,13 @@ fn request_line<S: Scanner>(
     }
     head.target = Span::new(start, end);
     head.path = Span::new(start, path_end);
-    match bytes.get(end..).and_then(|rest| rest.first_chunk()) {
-        Some(line) if version(line, head) => Ok(end + line.len()),
+    match block.version(end) {
+        Some(line) if is_http_1_1(line) => {
+            (head.version, head.major) = (Version::Http11, b'1');
+            let is_origin_form = bytes[start] == b'/' && head.method != Method::Connect;
+            Ok((end + line.len(), is_origin_form))
+        }
+        Some(line) if other_version(line, head) => Ok((end + line.len(), false)),
         _ => Err(Stop::new(Skim::in_target(end - start), end)),
     }
 }
@@ -100,10 +112,15 @@ fn request_line<S: Scanner>(
 /// `method SP`. Gives where the target starts. The usual ones are compared as words.
 #[inline(always)]
 fn method(bytes: &[u8], head: &mut Head) -> Option<usize> {
-    let (method, len) = match bytes.first_chunk() {
-        Some(b"GET ") => (Method::Get, 3),
-        Some(b"POST") if bytes.get(4) == Some(&b' ') => (Method::Post, 4),
-        Some(b"HEAD") if bytes.get(4) == Some(&b' ') => (Method::Head, 4),
+    const GET: u32 = u32::from_le_bytes(*b"GET ");
+    const POST: u32 = u32::from_le_bytes(*b"POST");
+    const HEAD: u32 = u32::from_le_bytes(*b"HEAD");
+    let (word, behind) = bytes.split_first_chunk()?;
+    let space = behind.first() == Some(&b' ');
+    let (method, len) = match u32::from_le_bytes(*word) {
+        GET => (Method::Get, 3),
+        POST if space => (Method::Post, 4),
+        HEAD if space => (Method::Head, 4),
         _ => other_method(bytes)?,
     };
     head.method = method;
@@ -121,18 +138,18 @@ fn other_method(bytes: &[u8]) -> Option<(Method, usize)> {
     Some((Method::of(&window[..len]), len))
 }
 
-/// `SP HTTP/d.d CRLF`.
+/// Whether it is the usual version, compared as two words that overlap.
 #[inline(always)]
-fn version(line: &[u8; 11], head: &mut Head) -> bool {
-    if line == b" HTTP/1.1\r\n" {
-        (head.version, head.major) = (Version::Http11, b'1');
-        return true;
-    }
-    other_version(line, head)
+fn is_http_1_1(line: &[u8; VERSION_BYTES]) -> bool {
+    const USUAL: &[u8; VERSION_BYTES] = b" HTTP/1.1\r\n";
+    let first = |line: &[u8; VERSION_BYTES]| line.first_chunk().copied().map(u64::from_le_bytes);
+    let last = |line: &[u8; VERSION_BYTES]| line.last_chunk().copied().map(u32::from_le_bytes);
+    first(line) == first(USUAL) && last(line) == last(USUAL)
 }
 
+/// `SP HTTP/d.d CRLF`.
 #[cold]
-fn other_version(line: &[u8; 11], head: &mut Head) -> bool {
+fn other_version(line: &[u8; VERSION_BYTES], head: &mut Head) -> bool {
     match line {
         [b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor, b'\r', b'\n']
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
@@ -176,112 +193,62 @@ impl<'a> Fields<'a> {
 
     /// Adds one; `false` when there is no room.
     #[inline(always)]
-    fn add(&mut self, known: Known, name: Span, value: Span) -> bool {
+    fn add(&mut self, line: Line, known: Known) -> bool {
+        let name = Span::new(line.at, line.name_end);
+        self.add_spans(known, name, Span::new(line.value(), line.end))
+    }
+
+    #[inline(always)]
+    fn add_spans(&mut self, known: Known, name: Span, value: Span) -> bool {
         let Some(slot) = self.slots.next() else { return false };
         *slot = Field { name, value, known };
         if let Some(place) = self.values.get_mut(known as usize) {
             *place = value;
-            self.repeated = self.repeated.union(self.seen.intersection(KnownSet::of(&[known])));
+            if self.seen.contains(known) {
+                self.repeated = self.repeated.with(known);
+            }
         }
         self.seen = self.seen.with(known);
         true
     }
 }
 
-/// A line that begins at `at`, whose bytes up to `name_end` are those of a name. If a colon is there,
-/// its value ends at `end`.
-#[derive(Copy, Clone)]
-struct Line {
-    at: usize,
-    name_end: usize,
-    end: usize,
-}
-
 /// All field lines, from `at` on, and the blank line. Gives the place behind it.
 #[inline(always)]
 fn lines<'a, S: Scanner>(
-    scanner: S,
     bytes: &[u8],
     mut cursor: Cursor<'_, S>,
     mut fields: Fields<'a>,
-    at: usize,
+    mut at: usize,
 ) -> Result<(Fields<'a>, usize), Stop> {
-    let mut at = host_first(bytes, &mut cursor, &mut fields, at);
-    if is_blank_line(bytes, at) {
+    if cursor.is_blank_line(at) {
         return Ok((fields, at + 2));
     }
     loop {
-        let line;
-        (fields, line) = usual(scanner, bytes, &mut cursor, fields, at);
-        if is_blank_line(bytes, line.at) {
+        let line = cursor.usual_lines(at, |line, known| fields.add(line, known));
+        if cursor.is_blank_line(line.at) {
             return Ok((fields, line.at + 2));
         }
         (fields, at) = unusual(bytes, fields, line)?;
     }
 }
 
-#[inline(always)]
-fn is_blank_line(bytes: &[u8], at: usize) -> bool {
-    bytes.get(at..).is_some_and(|line| line.starts_with(b"\r\n"))
-}
-
 /// The field that comes with every request, mostly first and written like this. Gives the place
-/// behind it, or `at`.
+/// behind it, and whether it is a host at first sight.
 #[inline(always)]
 fn host_first<S: Scanner>(
-    bytes: &[u8],
+    start: &Start<'_, S>,
     cursor: &mut Cursor<'_, S>,
     fields: &mut Fields<'_>,
     at: usize,
-) -> usize {
-    let line = bytes.get(at..).unwrap_or(&[]);
-    if !line.starts_with(b"Host: ") {
-        return at;
-    }
+) -> Option<(usize, bool)> {
     let mut ahead = *cursor;
-    let line = Line { at, name_end: at + 4, end: ahead.line_end() };
-    let Some(value) = plain_value(bytes, line) else { return at };
-    if !fields.add(Known::Host, Span::new(at, at + 4), value) {
-        return at;
+    let line = ahead.host_line(at)?;
+    if !fields.add(line, Known::Host) {
+        return None;
     }
     *cursor = ahead;
-    line.end + 2
-}
-
-/// Field lines as they are mostly written, from `at` on. Gives the first line that is not.
-#[inline(always)]
-fn usual<'a, S: Scanner>(
-    scanner: S,
-    bytes: &[u8],
-    cursor: &mut Cursor<'_, S>,
-    mut fields: Fields<'a>,
-    mut at: usize,
-) -> (Fields<'a>, Line) {
-    loop {
-        let name_end = cursor.name_end(at);
-        if name_end == at {
-            return (fields, Line { at, name_end, end: at });
-        }
-        let line = Line { at, name_end, end: cursor.line_end() };
-        let Some(value) = plain_value(bytes, line) else { return (fields, line) };
-        let Some(known) = Known::find(scanner, bytes, at, name_end) else { return (fields, line) };
-        if !fields.add(known, Span::new(at, name_end), value) {
-            return (fields, line);
-        }
-        at = line.end + 2;
-    }
-}
-
-/// `":" SP value CRLF` without more white space.
-#[inline(always)]
-fn plain_value(bytes: &[u8], line: Line) -> Option<Span> {
-    let rest = bytes.get(line.name_end..line.end + 2)?;
-    let (before, rest) = rest.split_first_chunk::<2>()?;
-    let (value, behind) = rest.split_last_chunk::<2>()?;
-    let (first, last) = (value.first()?, value.last()?);
-    // In what has been checked, only white space is not above SP.
-    let plain = before == b": " && behind == b"\r\n" && *first > b' ' && *last > b' ';
-    plain.then(|| Span::new(line.name_end + 2, line.end))
+    Some((line.end + 2, start.is_plain_host(line.value(), line.end - line.value())))
 }
 
 /// Any field line, `name ":" OWS value OWS CRLF`, if it is all there and well formed. Gives the place
@@ -310,7 +277,7 @@ fn unusual<'a>(
     let text = scan::trim_start(value);
     let start = name_end + 1 + value.len() - text.len();
     let known = Known::of(&bytes[at..name_end]);
-    fields.add(known, Span::new(at, name_end), Span::new(start, start + text.len()));
+    fields.add_spans(known, Span::new(at, name_end), Span::new(start, start + text.len()));
     Ok((fields, end + 2))
 }
 
@@ -322,9 +289,9 @@ mod tests {
 
     /// Everything that is parsed, as text.
     fn parsed(isa: Isa, bytes: &[u8], limits: &Limits) -> String {
-        let mut head = Head { isa, ..Head::new(limits) };
+        let mut head = Head { parser: isa.compiled(), ..Head::new(limits) };
         match parse(bytes, &mut head, limits) {
-            Ok(()) => format!("{:?}", Head { isa: Isa::detect(), ..head }),
+            Ok(()) => format!("{head:?}"),
             Err(stop) => format!("{stop:?}"),
         }
     }

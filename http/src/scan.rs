@@ -17,6 +17,7 @@
 
 pub(crate) mod block;
 pub(crate) mod dispatch;
+pub(crate) mod line;
 #[cfg_attr(
     any(target_arch = "x86_64", target_arch = "aarch64"),
     allow(dead_code, reason = "the other half of the tests")

@@ -17,10 +17,11 @@ use std::arch::x86_64::{
     __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_andnot_si256, _mm256_broadcastsi128_si256,
     _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256,
     _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
+    _mm256_testz_si256, _mm256_xor_si256,
 };
 
 use super::block::{HALF_BYTES, Half, Scanner, count_examined};
-use super::dispatch::Task;
+use super::dispatch::{Program, Task};
 use super::{VALUE, is};
 
 /// Proof that the processor has AVX2, BMI1, BMI2 and LZCNT.
@@ -36,12 +37,28 @@ impl Avx2 {
             && is_x86_feature_detected!("lzcnt");
         there.then_some(Avx2(()))
     }
+
+    /// The same where the compiler knows it.
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    pub(super) fn here() -> Self {
+        Avx2(())
+    }
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
 #[inline(never)]
 fn enter<T: Task>(scanner: Avx2, task: T) -> T::Output {
     task.run(scanner)
+}
+
+/// `P` in these instructions.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+pub(super) fn run<P: Program>(
+    bytes: &[u8],
+    product: &mut P::Product,
+    rules: &P::Rules,
+) -> P::Output {
+    P::run(Avx2(()), bytes, product, rules)
 }
 
 /// A block. The last one of the bytes is loaded with what comes before it.
@@ -74,9 +91,9 @@ impl Scanner for Avx2 {
     }
 
     #[inline(always)]
-    fn same_folded(self, half: &Half, text: &Half) -> u32 {
+    fn is_same(self, half: &Half, text: &Half, mask: &Half) -> bool {
         // SAFETY: as above.
-        unsafe { same_folded(half, text) }
+        unsafe { is_same(half, text, mask) }
     }
 
     #[inline(always)]
@@ -185,7 +202,7 @@ fn not_value(bytes: __m256i) -> u32 {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn same_folded(half: &Half, text: &Half) -> u32 {
-    let folded = _mm256_or_si256(load(half), _mm256_set1_epi8(0x20));
-    mask(_mm256_cmpeq_epi8(folded, load(text)))
+fn is_same(half: &Half, text: &Half, mask: &Half) -> bool {
+    // VPTEST: all of the bits are zero.
+    _mm256_testz_si256(_mm256_xor_si256(load(half), load(text)), load(mask)) != 0
 }

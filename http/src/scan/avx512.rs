@@ -7,14 +7,14 @@
 #![allow(unsafe_code, reason = "vector instructions")]
 
 use std::arch::x86_64::{
-    __m512i, __mmask64, _bzhi_u64, _mm512_loadu_si512, _mm512_mask_testn_epi8_mask,
+    __m512i, __mmask64, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_mask_testn_epi8_mask,
     _mm512_maskz_loadu_epi8, _mm512_maskz_permutex2var_epi8, _mm512_set1_epi8,
     _mm512_testn_epi8_mask,
 };
 
 use super::avx2::Avx2;
 use super::block::{BLOCK_BYTES_MAX, Half, Scanner, count_examined};
-use super::dispatch::Task;
+use super::dispatch::{Program, Task};
 use super::{CLASSES, VALUE};
 
 /// Proof that the processor has AVX-512 F, BW, VL and VBMI, and what [`Avx2`] proves.
@@ -36,6 +36,16 @@ impl Avx512 {
 #[inline(never)]
 fn enter<T: Task>(scanner: Avx512, task: T) -> T::Output {
     task.run(scanner)
+}
+
+/// `P` in these instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx2,bmi1,bmi2,lzcnt")]
+pub(super) fn run<P: Program>(
+    bytes: &[u8],
+    product: &mut P::Product,
+    rules: &P::Rules,
+) -> P::Output {
+    P::run(Avx512(Avx2::here()), bytes, product, rules)
 }
 
 /// The classes of the bytes of a block.
@@ -66,8 +76,8 @@ impl Scanner for Avx512 {
     }
 
     #[inline(always)]
-    fn same_folded(self, half: &Half, text: &Half) -> u32 {
-        self.0.same_folded(half, text)
+    fn is_same(self, half: &Half, text: &Half, mask: &Half) -> bool {
+        self.0.is_same(half, text, mask)
     }
 
     #[inline(always)]
@@ -77,15 +87,32 @@ impl Scanner for Avx512 {
     }
 }
 
+/// 0, 1, 2 … 63.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn numbers() -> __m512i {
+    static NUMBERS: [u8; BLOCK_BYTES_MAX] = {
+        let mut numbers = [0; BLOCK_BYTES_MAX];
+        let mut at = 0;
+        while at < BLOCK_BYTES_MAX {
+            numbers[at] = at as u8;
+            at += 1;
+        }
+        numbers
+    };
+    // SAFETY: 64 readable bytes; this load asks for no alignment.
+    unsafe { _mm512_loadu_si512(NUMBERS.as_ptr().cast()) }
+}
+
 /// The first bytes of `rest`; behind its end there are zeros.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,bmi2")]
+#[target_feature(enable = "avx512f,avx512bw")]
 fn load(rest: &[u8]) -> __m512i {
     if let Some(block) = rest.first_chunk::<BLOCK_BYTES_MAX>() {
         // SAFETY: 64 readable bytes; this load asks for no alignment.
         return unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
     }
-    let there = _bzhi_u64(!0, rest.len() as u32);
+    let there = _mm512_cmplt_epu8_mask(numbers(), _mm512_set1_epi8(rest.len() as i8));
     // SAFETY: the mask has a bit for readable bytes only; others are not accessed, and fault not.
     unsafe { _mm512_maskz_loadu_epi8(there, rest.as_ptr().cast()) }
 }

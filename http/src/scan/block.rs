@@ -40,8 +40,8 @@ pub(crate) trait Scanner: Copy {
     /// The bytes that are not of that class, bit n for byte n of the block.
     fn outside<const CLASS: u8>(self, block: Self::Block) -> u64;
 
-    /// The bytes that equal those of `text` once 0x20 is set in them, which folds letters.
-    fn same_folded(self, half: &Half, text: &Half) -> u32;
+    /// Whether `half` and `text` have the same bits where `mask` has ones.
+    fn is_same(self, half: &Half, text: &Half, mask: &Half) -> bool;
 
     /// Runs `task` in a function of its own, compiled for this scanner.
     fn enter<T: Task>(self, task: T) -> T::Output;
@@ -64,6 +64,16 @@ pub(crate) struct Cursor<'a, S> {
 }
 
 impl<'a, S: Scanner> Cursor<'a, S> {
+    #[inline(always)]
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    #[inline(always)]
+    pub(super) fn scanner(&self) -> S {
+        self.scanner
+    }
+
     /// From `at` on.
     #[inline(always)]
     pub(crate) fn new(scanner: S, bytes: &'a [u8], at: usize) -> Self {
@@ -162,6 +172,21 @@ impl<'a, S: Scanner> Start<'a, S> {
         let not_plain_host = scanner.outside::<PLAIN_HOST>(block);
         let cursor = Cursor::in_block(scanner, bytes, 0, block);
         (Start { scanner, bytes, not_path, not_plain_host }, cursor)
+    }
+
+    #[inline(always)]
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Where the query ends that goes on at `from`: it may contain any number of question marks.
+    #[cold]
+    pub(crate) fn query_end(&self, from: usize) -> usize {
+        let mut end = self.path_end(from);
+        while self.bytes.get(end) == Some(&b'?') {
+            end = self.path_end(end + 1);
+        }
+        end
     }
 
     /// Where the path ends that begins at `from`: the first byte that is not of class PATH.

@@ -4,13 +4,21 @@
 //! not cannot be inlined into one that is and back out again. So the whole of a [`Task`] is compiled
 //! once for each scanner, and entered through a function that has its instructions.
 
+#![allow(unsafe_code, reason = "a function for some processors only is called")]
+
+use std::fmt;
+
 use super::block::Scanner;
-use super::portable::Portable;
+use super::portable::{self, Portable};
 
 #[cfg(target_arch = "aarch64")]
-use super::neon::Neon;
+use super::neon::{self, Neon};
 #[cfg(target_arch = "x86_64")]
-use super::{avx2::Avx2, avx512::Avx512, sse2::Sse2};
+use super::{
+    avx2::{self, Avx2},
+    avx512::{self, Avx512},
+    sse2::{self, Sse2},
+};
 
 /// The sets of instructions that there are scanners for.
 #[derive(Copy, Clone, Debug)]
@@ -32,6 +40,58 @@ pub(crate) trait Task {
     type Output;
 
     fn run<S: Scanner>(self, scanner: S) -> Self::Output;
+}
+
+/// The same, to be compiled once and called often: with bytes, what is made of them, and the rules.
+pub(crate) trait Program {
+    type Product;
+    type Rules;
+    type Output;
+
+    fn run<S: Scanner>(
+        scanner: S,
+        bytes: &[u8],
+        product: &mut Self::Product,
+        rules: &Self::Rules,
+    ) -> Self::Output;
+}
+
+/// A program in the instructions of one scanner.
+pub(super) type Function<P> = unsafe fn(
+    &[u8],
+    &mut <P as Program>::Product,
+    &<P as Program>::Rules,
+) -> <P as Program>::Output;
+
+/// A program in the instructions of the scanner that was found. To call it costs as much as to call
+/// any function through a pointer.
+pub(crate) struct Compiled<P: Program>(Function<P>);
+
+impl<P: Program> Compiled<P> {
+    #[inline(always)]
+    pub(crate) fn run(
+        &self,
+        bytes: &[u8],
+        product: &mut P::Product,
+        rules: &P::Rules,
+    ) -> P::Output {
+        // SAFETY: `Isa::compiled` has made it, from a scanner that exists.
+        unsafe { (self.0)(bytes, product, rules) }
+    }
+}
+
+impl<P: Program> Copy for Compiled<P> {}
+
+impl<P: Program> Clone for Compiled<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Program> fmt::Debug for Compiled<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Compiled")
+    }
 }
 
 impl Isa {
@@ -64,8 +124,23 @@ impl Isa {
         all
     }
 
+    /// `P` for this scanner.
+    pub(crate) fn compiled<P: Program>(self) -> Compiled<P> {
+        Compiled(match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => avx512::run::<P>,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => avx2::run::<P>,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Sse2(_) => sse2::run::<P>,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => neon::run::<P>,
+            Isa::Portable(_) => portable::run::<P>,
+        })
+    }
+
     /// Runs `task` with this scanner.
-    #[inline(always)]
+    #[cfg(test)]
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         match self {
             #[cfg(target_arch = "x86_64")]

@@ -6,12 +6,12 @@
 #![allow(unsafe_code, reason = "vector instructions")]
 
 use std::arch::aarch64::{
-    uint8x16_t, uint8x16x4_t, vaddv_u8, vandq_u8, vceqq_u8, vdupq_n_u8, vget_high_u8, vget_low_u8,
-    vld1q_u8, vld1q_u8_x4, vorrq_u8, vqtbl4q_u8, vsubq_u8, vtstq_u8,
+    uint8x16_t, uint8x16x4_t, vaddv_u8, vandq_u8, vdupq_n_u8, veorq_u8, vget_high_u8, vget_low_u8,
+    vld1q_u8, vld1q_u8_x4, vmaxvq_u8, vorrq_u8, vqtbl4q_u8, vsubq_u8, vtstq_u8,
 };
 
 use super::block::{BLOCK_BYTES_MAX, Half, Scanner, copied};
-use super::dispatch::{self, Task};
+use super::dispatch::{self, Program, Task};
 use super::{CLASSES, VALUE};
 
 /// NEON. Made only where the whole target has it.
@@ -41,15 +41,24 @@ impl Scanner for Neon {
     }
 
     #[inline(always)]
-    fn same_folded(self, half: &Half, text: &Half) -> u32 {
+    fn is_same(self, half: &Half, text: &Half, mask: &Half) -> bool {
         // SAFETY: as above.
-        unsafe { same_folded(half, text) }
+        unsafe { is_same(half, text, mask) }
     }
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> T::Output {
         dispatch::enter(self, task)
     }
+}
+
+/// `P` in these instructions.
+pub(super) fn run<P: Program>(
+    bytes: &[u8],
+    product: &mut P::Product,
+    rules: &P::Rules,
+) -> P::Output {
+    P::run(Neon(()), bytes, product, rules)
 }
 
 #[inline]
@@ -77,14 +86,10 @@ fn outside<const CLASS: u8>(block: &[u8; BLOCK_BYTES_MAX]) -> u64 {
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn same_folded(half: &Half, text: &Half) -> u32 {
-    let mut mask = 0;
-    let pairs = half.as_chunks().0.iter().zip(text.as_chunks().0);
-    for (index, (quarter, text)) in pairs.enumerate() {
-        let folded = vorrq_u8(load(quarter), vdupq_n_u8(0x20));
-        mask |= u32::from(bits(vceqq_u8(folded, load(text)))) << (16 * index);
-    }
-    mask
+fn is_same(half: &Half, text: &Half, mask: &Half) -> bool {
+    let [half, text, mask] = [half, text, mask].map(|half| half.as_chunks::<16>().0);
+    let differing = |n: usize| vandq_u8(veorq_u8(load(&half[n]), load(&text[n])), load(&mask[n]));
+    vmaxvq_u8(vorrq_u8(differing(0), differing(1))) == 0
 }
 
 /// The classes of ASCII bytes from `from` on.

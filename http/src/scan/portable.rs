@@ -10,8 +10,8 @@
 //!
 //! The high bits of the eight bytes are gathered into eight adjoining bits by one multiplication.
 
-use super::block::{BLOCK_BYTES_MAX, Half, Scanner, copied};
-use super::dispatch::{self, Task};
+use super::block::{BLOCK_BYTES_MAX, HALF_BYTES, Half, Scanner, copied};
+use super::dispatch::{self, Program, Task};
 use super::{VALUE, is};
 
 /// No instructions but those that every processor has.
@@ -41,15 +41,24 @@ impl Scanner for Portable {
     }
 
     #[inline]
-    fn same_folded(self, half: &Half, text: &Half) -> u32 {
-        let pairs = half.iter().zip(text).enumerate();
-        pairs.fold(0, |mask, (at, (byte, text))| mask | u32::from(byte | 0x20 == *text) << at)
+    fn is_same(self, half: &Half, text: &Half, mask: &Half) -> bool {
+        let word = |bytes: &Half, n| u64::from_le_bytes(bytes.as_chunks().0[n]);
+        (0..HALF_BYTES / 8).all(|n| (word(half, n) ^ word(text, n)) & word(mask, n) == 0)
     }
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> T::Output {
         dispatch::enter(self, task)
     }
+}
+
+/// `P` in these instructions.
+pub(super) fn run<P: Program>(
+    bytes: &[u8],
+    product: &mut P::Product,
+    rules: &P::Rules,
+) -> P::Output {
+    P::run(Portable, bytes, product, rules)
 }
 
 /// The same byte eight times.

@@ -6,11 +6,12 @@
 
 use std::arch::x86_64::{
     __m128i, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_loadu_si128,
-    _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_sub_epi8,
+    _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_setzero_si128, _mm_sub_epi8,
+    _mm_xor_si128,
 };
 
 use super::block::{BLOCK_BYTES_MAX, Half, Scanner, copied};
-use super::dispatch::{self, Task};
+use super::dispatch::{self, Program, Task};
 use super::{PATH, TOKEN, VALUE};
 
 /// SSE2. Made only where the whole target has it.
@@ -40,15 +41,24 @@ impl Scanner for Sse2 {
     }
 
     #[inline(always)]
-    fn same_folded(self, half: &Half, text: &Half) -> u32 {
+    fn is_same(self, half: &Half, text: &Half, mask: &Half) -> bool {
         // SAFETY: as above.
-        unsafe { same_folded(half, text) }
+        unsafe { is_same(half, text, mask) }
     }
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> T::Output {
         dispatch::enter(self, task)
     }
+}
+
+/// `P` in these instructions.
+pub(super) fn run<P: Program>(
+    bytes: &[u8],
+    product: &mut P::Product,
+    rules: &P::Rules,
+) -> P::Output {
+    P::run(Sse2(()), bytes, product, rules)
 }
 
 #[inline]
@@ -77,15 +87,14 @@ fn outside<const CLASS: u8>(block: &[u8; BLOCK_BYTES_MAX]) -> u64 {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn same_folded(half: &Half, text: &Half) -> u32 {
-    let mut mask = 0;
-    let pairs = half.as_chunks().0.iter().zip(text.as_chunks().0);
-    for (index, (quarter, text)) in pairs.enumerate() {
-        let folded = _mm_or_si128(load(quarter), _mm_set1_epi8(0x20));
-        let same = _mm_movemask_epi8(_mm_cmpeq_epi8(folded, load(text)));
-        mask |= (same as u32) << (16 * index);
-    }
-    mask
+fn is_same(half: &Half, text: &Half, mask: &Half) -> bool {
+    let [half, text, mask] = [half, text, mask].map(|half| half.as_chunks::<16>().0);
+    let differing = |n: usize| {
+        let differing = _mm_xor_si128(load(&half[n]), load(&text[n]));
+        _mm_and_si128(differing, load(&mask[n]))
+    };
+    let none = _mm_cmpeq_epi8(_mm_or_si128(differing(0), differing(1)), _mm_setzero_si128());
+    _mm_movemask_epi8(none) == 0xffff
 }
 
 /// Bytes equal to `byte`.
