@@ -136,8 +136,8 @@ impl<S: Scanner> Cursor<'_, S> {
         Line { at, name_end, end }
     }
 
-    /// The usual line at `at` if its name is `Host`, written like this. If it is not, what is passed
-    /// is not defined.
+    /// The usual line at `at` if its name is `Host`, written like this. If it is not, or if it is the
+    /// first line of a block but for an LF or CRLF, what is passed is not defined.
     #[inline(always)]
     pub(crate) fn host_line(&mut self, at: usize) -> Option<Line> {
         if at + 6 > self.bytes().len() {

@@ -5,6 +5,10 @@ use super::dispatch::{Isa, Task};
 use super::*;
 use proptest::prelude::*;
 
+mod lines;
+#[cfg(target_os = "linux")]
+mod protected;
+
 /// What a scanner says of a block.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
@@ -204,45 +208,5 @@ proptest! {
     ) {
         let from = from.min(bytes.len());
         prop_assert_eq!(value_end(&bytes, from), class_end(&bytes, from, VALUE));
-    }
-}
-
-/// Bytes right before a page that must not be touched: reading one too far faults.
-#[cfg(target_os = "linux")]
-mod protected {
-    #![allow(unsafe_code, reason = "a page is protected")]
-
-    const PAGE_BYTES: usize = 4096;
-
-    /// A page that can be used, and one behind it that cannot.
-    pub struct Page(*mut u8);
-
-    impl Page {
-        pub fn new() -> Page {
-            let (usable, flags) =
-                (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-            // SAFETY: a new mapping, of which the second half is made inaccessible.
-            unsafe {
-                let pages = libc::mmap(std::ptr::null_mut(), 2 * PAGE_BYTES, usable, flags, -1, 0);
-                assert_ne!(pages, libc::MAP_FAILED);
-                let behind = pages.byte_add(PAGE_BYTES);
-                assert_eq!(libc::mprotect(behind, PAGE_BYTES, libc::PROT_NONE), 0);
-                Page(pages.cast())
-            }
-        }
-
-        /// Its last `len` bytes.
-        pub fn last(&mut self, len: usize) -> &mut [u8] {
-            assert!(len <= PAGE_BYTES);
-            // SAFETY: they are in the usable page, which lives as long as `self`.
-            unsafe { std::slice::from_raw_parts_mut(self.0.add(PAGE_BYTES - len), len) }
-        }
-    }
-
-    impl Drop for Page {
-        fn drop(&mut self) {
-            // SAFETY: the mapping that `new` has made; nothing borrows from it any more.
-            unsafe { libc::munmap(self.0.cast(), 2 * PAGE_BYTES) };
-        }
     }
 }
