@@ -230,8 +230,17 @@ class Load:
         )
 
 
-def wrk(server, path="/plaintext", connections=64, seconds=1, core=None, script=None, header=None):
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency"]
+def wrk(
+    server,
+    path="/plaintext",
+    connections=64,
+    seconds=1,
+    core=None,
+    script=None,
+    header=None,
+    threads=1,
+):
+    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}", "--latency"]
     if script:
         command += ["-s", os.path.join(HERE, script)]
     if header:

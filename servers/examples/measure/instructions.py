@@ -7,9 +7,15 @@ source line says where they go: everything is inlined in a release build, so fun
 little. With --allocations the blocks that the heap gave out are counted the same way, under
 memcheck.
 
-    cargo build --release --bins && cargo build --release -p stampede-reactor --example floor
+callgrind does not tell a program of AVX-512, so the parser does not use it there. With --native
+nothing is simulated: the example `steps` has the processor stop after every instruction, in sped
+and in a worker of symped. That is slow, so what a server does every second counts a little, too:
+only on a machine that does nothing else is it the same each time.
+
+    cargo build --release --bins --examples
+    cargo build --release -p stampede-reactor --example floor
     servers/examples/measure/instructions.py [--path /plaintext] [--root DIR] [--lines 40]
-        [--allocations] [--check]
+        [--allocations] [--native] [--check]
 """
 
 import argparse
@@ -20,10 +26,12 @@ import subprocess
 import tempfile
 
 import bench
-from bench import Report, Server, floor, sped
+from bench import Report, Server, floor, sped, symped
 
 FEW, MANY = 2_000, 12_000
+NATIVE_FEW, NATIVE_MANY = 400, 2_400
 INSTRUCTIONS_MAX = 1_000
+WORKER_INSTRUCTIONS_MAX = 1_050
 # By the clock, not by the request, a kept file is looked at again: a few times while valgrind runs.
 ALLOCATIONS_MAX = 0.01
 
@@ -154,6 +162,24 @@ def instructions(name, command, path, lines_shown):
     return count
 
 
+def steps(command, path, requests):
+    """Instructions of the process that serves, from when it listens to its end."""
+    program = os.path.join(bench.bin_dir(), "examples", "steps")
+    with Server("steps", command) as server:
+        # A master's only worker, or the server itself.
+        pid = server.pids()[-1]
+        stepper = subprocess.Popen([program, str(pid)], stdout=subprocess.PIPE, text=True)
+        if stepper.stdout.readline() != "attached\n":
+            raise SystemExit("steps could not attach (is kernel.yama.ptrace_scope above 1?)")
+        load(server, path, requests)
+    return int(stepper.communicate()[0].split()[0])
+
+
+def native(command, path):
+    more, fewer = (steps(command, path, requests) for requests in (NATIVE_MANY, NATIVE_FEW))
+    return (more - fewer) / (NATIVE_MANY - NATIVE_FEW)
+
+
 def allocations(command, path):
     def blocks(requests):
         log = run_under("memcheck", command, path, requests)
@@ -171,6 +197,7 @@ def main():
     parser.add_argument("--lines", type=int, default=0, help="source lines to list, dearest first")
     parser.add_argument("--no-floor", action="store_true")
     parser.add_argument("--allocations", action="store_true", help="count heap allocations, too")
+    parser.add_argument("--native", action="store_true", help="as the processor counts, too")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a bound is missed")
     arguments = parser.parse_args()
     bench.environment()
@@ -182,6 +209,14 @@ def main():
     print()
     if arguments.path == "/plaintext":
         report.at_most("instructions a request", count, INSTRUCTIONS_MAX, digits=1)
+    if arguments.native:
+        options = site[3:]
+        for name, command, most in (
+            ("sped", site, INSTRUCTIONS_MAX),
+            ("a worker of symped", symped("--workers", 1, *options), WORKER_INSTRUCTIONS_MAX),
+        ):
+            count = native(command, arguments.path)
+            report.at_most(f"natively, {name}", count, most, digits=1)
     if arguments.allocations:
         report.at_most(
             "heap allocations a request",

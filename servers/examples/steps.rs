@@ -1,0 +1,76 @@
+//! Counts the instructions that a running process executes in user space, one by one, until it ends:
+//! the processor's own, where a simulator (callgrind) hides some of them, AVX-512 among others.
+//!
+//! ```text
+//! steps PID      ──► "attached", and when the process has ended "N instructions"
+//! ```
+//!
+//! ptrace(2) has the process stop after every instruction (PTRACE_SINGLESTEP); a system call counts as
+//! one. That takes some microseconds each, so a thousand requests take seconds. Of a process with
+//! several threads the first is counted. `measure/instructions.py --native` uses it.
+
+use std::process::ExitCode;
+
+#[cfg(target_os = "linux")]
+fn main() -> ExitCode {
+    let Some(pid) = std::env::args().nth(1).and_then(|pid| pid.parse().ok()) else {
+        eprintln!("usage: steps PID");
+        return ExitCode::FAILURE;
+    };
+    match linux::count(pid) {
+        Ok(count) => println!("{count} instructions"),
+        Err(error) => {
+            eprintln!("steps: process {pid}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    eprintln!("steps: needs Linux");
+    ExitCode::FAILURE
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::{c_int, c_uint};
+    use std::{io, ptr};
+
+    /// Steps through `pid` until it ends.
+    pub fn count(pid: libc::pid_t) -> io::Result<u64> {
+        // Its first stop is the SIGSTOP of this, which is not for it.
+        trace(libc::PTRACE_ATTACH, pid, 0)?;
+        let (mut count, mut signal) = (0, 0);
+        while let Some(stopped_by) = wait(pid)? {
+            if count == 0 {
+                println!("attached");
+            } else {
+                signal = if stopped_by == libc::SIGTRAP { 0 } else { stopped_by };
+            }
+            trace(libc::PTRACE_SINGLESTEP, pid, signal)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn trace(request: c_uint, pid: libc::pid_t, signal: c_int) -> io::Result<()> {
+        let nowhere = ptr::null_mut::<libc::c_void>();
+        // SAFETY: neither request reads or writes memory of this process.
+        match unsafe { libc::ptrace(request, pid, nowhere, libc::c_long::from(signal)) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The signal that it has stopped for; `None` when it has ended.
+    fn wait(pid: libc::pid_t) -> io::Result<Option<c_int>> {
+        let mut status = 0;
+        // SAFETY: `status` is there for the time of the call.
+        if unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(libc::WIFSTOPPED(status).then(|| libc::WSTOPSIG(status)))
+    }
+}
