@@ -68,6 +68,7 @@ fn start<A: App>(
             return Ok(());
         }
     };
+    listen::close_unused(name, &options);
     descriptors::raise_limit()
         .map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
     let mut inherited = Inherited::from_env().map_err(|error| error.to_string())?;

@@ -2,8 +2,9 @@
 
 mod common;
 
-use std::net::{TcpListener, UdpSocket};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -130,15 +131,35 @@ fn sockets_of_systemd_are_listened_on() {
     assert!(path.exists(), "the file is systemd's, not ours");
 }
 
+#[test]
+fn sockets_of_systemd_that_nobody_listens_on_are_closed_and_named() {
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = tcp.local_addr().expect("its address");
+    let other = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let (tcp, other) = (OwnedFd::from(tcp), OwnedFd::from(other));
+    let mut command = activated(2);
+    command.args(["--listen", "127.0.0.1:0"]);
+    pass_both(&mut command, &tcp, &other);
+    let server = Server::spawn(command);
+    drop((tcp, other));
+    assert_eq!(server.get("/plaintext").text(), "Hello, World!");
+    let refused = TcpStream::connect(address).expect_err("nobody listens").kind();
+    assert_eq!(refused, ErrorKind::ConnectionRefused);
+    assert!(server.stderr().contains("closed (fd:3, fd:4)"), "{}", server.stderr());
+}
+
 /// As descriptors 3 and 4. Either may have one of these numbers in this process already.
 fn pass_both(command: &mut Command, first: &OwnedFd, second: &OwnedFd) {
     pass(command, first, 100);
     pass(command, second, 101);
-    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+    // SAFETY: between fork and exec the closure makes four system calls and allocates nothing; what
+    // it borrows are the two that have just been made.
     unsafe {
         command.pre_exec(|| {
             os::duplicate_to(100, 3)?;
-            os::duplicate_to(101, 4)
+            os::duplicate_to(101, 4)?;
+            os::set_close_on_exec(BorrowedFd::borrow_raw(100), true)?;
+            os::set_close_on_exec(BorrowedFd::borrow_raw(101), true)
         });
     }
 }

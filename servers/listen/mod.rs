@@ -210,6 +210,22 @@ fn adapt(socket: OwnedFd, options: &Options) -> Result<Listener, String> {
     Ok(listener)
 }
 
+/// Closes the sockets that systemd has passed for nothing, and says so: clients that connect to them
+/// would wait for ever. Before this process opens anything itself, for what systemd says of
+/// descriptors that it has not passed would be said of ours.
+pub fn close_unused(server: &str, options: &Options) {
+    let close = |addr: &&ListenAddr| matches!(addr, ListenAddr::Fd(fd) if take(*fd).is_ok());
+    let closed: Vec<String> =
+        options.unused.iter().filter(close).map(ToString::to_string).collect();
+    if !closed.is_empty() {
+        let closed = closed.join(", ");
+        eprintln!(
+            "{server}: --listen says where to listen, so what systemd has passed is closed ({closed}); \
+             leave --listen out to serve there"
+        );
+    }
+}
+
 /// Makes an inherited descriptor ours, and no child's by accident.
 pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: F_GETFD and F_SETFD touch no memory; on a descriptor that is not open they fail.

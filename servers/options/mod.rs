@@ -45,6 +45,8 @@ const MIB: usize = 1024 * KIB;
 pub struct Options {
     /// Where to listen.
     pub listen: Vec<ListenAddr>,
+    /// Sockets that systemd has passed, and that `listen` does not name.
+    pub unused: Vec<ListenAddr>,
     /// The directory to serve.
     pub root: Option<PathBuf>,
     /// Whether the demonstration routes answer. Parsing turns it on when there is no root.
@@ -256,6 +258,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             listen: vec![ListenAddr::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))],
+            unused: Vec::new(),
             root: None,
             demo: true,
             status: true,

@@ -57,10 +57,13 @@ impl Options {
             one_argument(card, &flag, &mut parser, &mut given)?;
         }
         let mut options = apply(&given)?;
-        if !given.iter().any(|given| given.entry.flag == "listen") {
+        let passed = listen_fds(&env).map(ListenAddr::Fd);
+        if given.iter().any(|given| given.entry.flag == "listen") {
+            options.unused = passed.filter(|addr| !options.listen.contains(addr)).collect();
+        } else {
             // systemd's, or those that systemd gave the process that this one replaces.
             let mut inherited = upgrade::numbered(&env);
-            inherited.extend(listen_fds(&env).map(ListenAddr::Fd));
+            inherited.extend(passed);
             if !inherited.is_empty() {
                 options.listen = inherited;
             }

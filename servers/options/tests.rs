@@ -251,7 +251,11 @@ fn sockets_from_systemd_are_used_when_they_are_meant_for_us_and_nothing_else_is_
     let pid = std::process::id().to_string();
     let ours = [("LISTEN_FDS", "2"), ("LISTEN_PID", pid.as_str())];
     assert_eq!(run_with(&[], &ours).listen, [ListenAddr::Fd(3), ListenAddr::Fd(4)]);
-    assert_eq!(run_with(&["--listen", "81"], &ours).listen.len(), 1);
+    let elsewhere = run_with(&["--listen", "fd:4"], &ours);
+    assert_eq!(
+        (elsewhere.listen, elsewhere.unused),
+        (vec![ListenAddr::Fd(4)], vec![ListenAddr::Fd(3)])
+    );
     for other in [
         &[("LISTEN_FDS", "2")][..],
         &[("LISTEN_FDS", "2"), ("LISTEN_PID", "1")],
