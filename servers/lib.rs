@@ -21,23 +21,20 @@
 
 pub mod access_log;
 pub mod app;
-pub mod clock;
-pub mod counters;
 pub mod drivers;
 pub mod listen;
+pub mod metrics;
 pub mod models;
 pub mod options;
 pub mod privileges;
 pub mod proxy_protocol;
-pub mod response;
-pub mod roster;
 pub mod sandbox;
 pub mod server;
 pub mod service;
 pub mod site;
 pub mod upgrade;
-pub mod workers;
+pub mod work;
 
+pub use app::response::{Piece, Prepared, Response};
 pub use app::{Action, App, BodyPlan, Request};
 pub use http::{Method, Status};
-pub use response::{Piece, Prepared, Response};

@@ -12,8 +12,8 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::app::App;
-use crate::counters::Census;
 use crate::listen::{self, Listening};
+use crate::metrics::Census;
 use crate::models::{self, Card};
 use crate::options::{Options, Parsed, descriptors};
 use crate::service::{Manager, PidFile, Service};

@@ -29,14 +29,14 @@ use reactor::event_loop::Config;
 
 use super::{Card, sped};
 use crate::app::App;
-use crate::counters::Census;
 use crate::drivers::event::Driver;
+use crate::metrics::Census;
 use crate::options::Options;
 use crate::privileges;
 use crate::sandbox::{Sandbox, Who};
 use crate::server::Server;
 use crate::upgrade::Single;
-use crate::workers::{Staffing, Workers};
+use crate::work::threads::{Staffing, Workers};
 
 /// What AMPED decides.
 pub static CARD: Card = Card {

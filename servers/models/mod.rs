@@ -5,7 +5,7 @@
 use std::io;
 
 use crate::app::App;
-use crate::counters::Census;
+use crate::metrics::Census;
 use crate::options::Options;
 use crate::server::Server;
 

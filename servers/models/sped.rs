@@ -22,8 +22,8 @@ use reactor::{EventLoop, Signal};
 
 use super::Card;
 use crate::app::App;
-use crate::counters::Census;
 use crate::drivers::event::Driver;
+use crate::metrics::Census;
 use crate::options::Options;
 use crate::privileges;
 use crate::sandbox::{Sandbox, Who};

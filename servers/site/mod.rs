@@ -29,7 +29,7 @@ use self::files::Files;
 use self::status::StatusPages;
 use self::welcome::Welcome;
 use crate::app::{ALLOW_READ, Action, App, BodyPlan, Request, Response};
-use crate::counters::Census;
+use crate::metrics::Census;
 use crate::models::Card;
 use crate::options::Options;
 

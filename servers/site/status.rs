@@ -23,7 +23,7 @@ use self::numbers::Numbers;
 use super::demo::refuse_method;
 use super::pages::{HTML, NO_STORE, NOSNIFF};
 use crate::app::{Request, Response, reads};
-use crate::counters::Census;
+use crate::metrics::Census;
 use crate::models::Card;
 
 /// A status route.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::thread;
 
 use stampede::App;
-use stampede::counters::{Census, Counters};
+use stampede::metrics::{Census, Counters};
 use stampede::models;
 use stampede::options::{Options, Parsed};
 use stampede::server;

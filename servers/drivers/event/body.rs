@@ -13,8 +13,8 @@ use super::Engine;
 use super::connection::{Body, Connection, Held, NO_EXCHANGE, Phase, flag};
 use super::offload::Errand;
 use super::serve::Call;
+use crate::app::response::Response;
 use crate::app::{App, BodyPlan, Request, Sink};
-use crate::response::Response;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 

@@ -11,7 +11,7 @@ use reactor::{Buffer, EventLoop, Token};
 use super::connection::{Body, Connection, NO_EXCHANGE, Phase, flag};
 use super::{Driver, Engine, Step};
 use crate::app::App;
-use crate::response::{Frame, Response};
+use crate::app::response::{Frame, Response};
 
 /// How long a connection may linger after FIN.
 pub(super) const LINGER_MS: u64 = 2_000;

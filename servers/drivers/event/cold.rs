@@ -30,8 +30,8 @@ use std::os::unix::fs::FileExt;
 
 use reactor::{Buffer, page_cache};
 
+use crate::app::response::{Piece, Reach};
 use crate::app::{Disk, SharedFile};
-use crate::response::{Piece, Reach};
 
 /// Bytes of a window, at whose multiples windows end. Larger ones would have wider holes; of smaller
 /// ones the looking would be felt.

@@ -18,7 +18,7 @@ use super::offload::Errand;
 use super::{SMALL_BYTES, Step};
 use crate::access_log::HeldRecord;
 use crate::app::Sink;
-use crate::response::Pieces;
+use crate::app::response::Pieces;
 
 /// What a connection is busy with; names what its next event does.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

@@ -51,12 +51,12 @@ use slab::Slab;
 
 use crate::access_log::AccessLog;
 use crate::app::App;
-use crate::clock::Clock;
-use crate::counters::{Census, Tally};
+use crate::app::clock::Clock;
+use crate::app::response::Pieces;
 use crate::listen::Listening;
+use crate::metrics::{Census, Tally};
 use crate::options::Options;
 use crate::proxy_protocol::Trusted;
-use crate::response::Pieces;
 
 use accept::Acceptor;
 use connection::{Connection, Exchange, Phase, flag};

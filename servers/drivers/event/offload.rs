@@ -28,8 +28,8 @@ use super::connection::{Connection, Held, Phase, flag};
 use super::workplace::{Job, Task, Workplace};
 use super::{Engine, Step};
 use crate::app::App;
+use crate::app::response::{Frame, Response};
 use crate::options::{Offload, Overload};
-use crate::response::{Frame, Response};
 
 /// What a request needs of the workplace.
 #[derive(Copy, Clone, Debug)]

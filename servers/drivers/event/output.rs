@@ -14,7 +14,7 @@ use reactor::net::Stream;
 
 use super::cold;
 use crate::app::Disk;
-use crate::response::{Piece, Pieces};
+use crate::app::response::{Piece, Pieces};
 
 /// Bytes that one connection may send in a turn while others wait.
 pub(super) const SEND_TURN_BYTES_MAX: u64 = 1 << 20;

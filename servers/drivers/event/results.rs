@@ -21,7 +21,7 @@ use super::output::Progress;
 use super::workplace::{Job, Outcome, Stuck, Task};
 use super::{BUFFERS_A_READ, Driver, Engine, Step, class};
 use crate::app::App;
-use crate::response::Reach;
+use crate::app::response::Reach;
 
 /// Results taken in one turn: after so many, others have theirs first.
 const RESULTS_PER_TURN_MAX: u32 = 256;

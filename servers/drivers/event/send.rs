@@ -15,7 +15,7 @@ use super::connection::{Body, Connection, NO_EXCHANGE, Phase, flag};
 use super::output::{Progress, send_all, taken};
 use super::{Engine, Step, class};
 use crate::app::App;
-use crate::response::Piece;
+use crate::app::response::Piece;
 
 /// The pool is dry.
 struct NoBuffer;

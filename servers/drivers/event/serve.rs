@@ -17,8 +17,8 @@ use super::connection::{Connection, Exchange, Held, NO_EXCHANGE, Phase, flag};
 use super::offload::{Errand, Handover};
 use super::workplace::Task;
 use crate::access_log::Record;
+use crate::app::response::{Finished, Response};
 use crate::app::{Action, App, Request};
-use crate::response::{Finished, Response};
 
 /// How the application is called.
 #[derive(Copy, Clone, PartialEq, Eq)]

@@ -13,11 +13,11 @@ use super::offload::{Desk, Placement};
 use super::output::FileSending;
 use super::{BUFFERS_A_READ, Engine, HEAD_ROOM, SMALL_BYTES, class, missing};
 use crate::access_log::AccessLog;
+use crate::app::clock::Clock;
+use crate::app::response::Pieces;
 use crate::app::{App, Disk};
-use crate::clock::Clock;
-use crate::counters::{Census, Tally};
+use crate::metrics::{Census, Tally};
 use crate::options::{Limits, Offload, Options};
-use crate::response::Pieces;
 
 /// The parser's limits. A target is part of its head: whoever lowers only that limit means both.
 fn http_limits(limits: &Limits) -> io::Result<http::Limits> {

@@ -1,7 +1,7 @@
 //! Where work runs: the seam at which the event-driven models differ.
 //!
 //! What the loop must not do itself becomes a [`Job`] and goes to a [`Workplace`]. SPED has none: its
-//! loop works inline. AMPED's is a pool of threads behind rings (`crate::workers`).
+//! loop works inline. AMPED's is a pool of threads behind rings (`crate::work::threads`).
 //!
 //! ```text
 //!  loop                                          workplace
@@ -35,9 +35,9 @@ use reactor::{Buffer, Token};
 use super::cold::Window;
 use super::connection::Held;
 use super::output::refill;
+use crate::app::clock::Clock;
+use crate::app::response::{Finished, Frame, Pieces, Reach, Response};
 use crate::app::{Action, App, Request};
-use crate::clock::Clock;
-use crate::response::{Finished, Frame, Pieces, Reach, Response};
 
 /// A place where jobs run, seen from the loop's thread.
 pub trait Workplace {

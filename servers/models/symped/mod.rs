@@ -43,7 +43,7 @@ use reactor::event_loop::Config;
 use super::{Card, sped};
 use crate::access_log::AccessLog;
 use crate::app::App;
-use crate::counters::Census;
+use crate::metrics::Census;
 use crate::options::{Accept, Options};
 use crate::sandbox::{Sandbox, Who};
 use crate::server::Server;

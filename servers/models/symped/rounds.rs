@@ -11,7 +11,7 @@ use reactor::{EventLoop, Signal};
 
 use super::master::Master;
 use super::orders::Order;
-use crate::roster::State;
+use crate::metrics::State;
 
 /// What workers get beyond the drain's time, in which they end by themselves, before they are
 /// killed: one that computes does not hear.

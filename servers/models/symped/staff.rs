@@ -15,8 +15,8 @@ use reactor::process::{Channel, Child};
 use reactor::{EventLoop, Interest, Signal, Token, Trigger};
 
 use super::orders::Order;
-use crate::counters::{Census, Counters};
-use crate::roster::State;
+use crate::metrics::State;
+use crate::metrics::{Census, Counters};
 
 /// A worker that dies within this time of being ready has died young, and so has one that never
 /// was: it will most likely die again, and forking as fast as they die helps nobody. A worker that

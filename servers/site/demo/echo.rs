@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::Status;
 
 use super::TEXT;
+use crate::app::response::COPY_BYTES_MAX;
 use crate::app::{Request, Response};
-use crate::response::COPY_BYTES_MAX;
 
 /// The route and its memory.
 pub(super) struct Echo {

@@ -8,8 +8,8 @@ use reactor::buffer::Class;
 
 use super::*;
 use crate::app::Piece;
-use crate::clock::Clock;
-use crate::response::{Frame, Pieces};
+use crate::app::clock::Clock;
+use crate::app::response::{Frame, Pieces};
 
 /// A response, taken apart.
 pub(in crate::site) struct Answer {

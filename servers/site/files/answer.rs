@@ -18,8 +18,8 @@ use super::encoding::Weights;
 use super::multipart::{Multipart, Source};
 use super::range::{self, Wanted};
 use super::resource::{Content, Resource, Variant};
+use crate::app::response::Head;
 use crate::app::{Request, Response};
-use crate::response::Head;
 
 /// The fields that make a GET more than a GET.
 const CONDITIONS: KnownSet = KnownSet::of(&[

@@ -62,9 +62,9 @@ use self::open::{OpenError, Opener};
 use self::path::PathError;
 use self::resource::{Resource, Variant};
 use self::work::Shelf;
+use crate::app::clock::Clock;
 use crate::app::{Action, Disk, Request, Response, reads};
-use crate::clock::Clock;
-use crate::counters::{Census, Counters};
+use crate::metrics::{Census, Counters};
 use crate::options::Options;
 use crate::site::demo::refuse_method;
 

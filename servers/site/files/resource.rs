@@ -19,8 +19,8 @@ use super::encoding::Coding;
 use super::look::{Found, Opened};
 use super::open::OpenError;
 use super::stamp::Stamp;
+use crate::app::response::Head;
 use crate::app::{Disk, Prepared, Response, SharedFile};
-use crate::response::Head;
 
 /// Files up to this size are kept as contents: reading one costs a copy, sending it one `send`.
 pub const CONTENTS_BYTES_MAX: u64 = 64 * 1024;

@@ -19,8 +19,8 @@ use http::Status;
 use super::open::OpenError;
 use super::resource::Resource;
 use super::{Files, Miss, NOT_FOUND_PAGE, answer, answer_error, listing, path, redirect};
+use crate::app::clock::Clock;
 use crate::app::{Disk, Request, Response};
-use crate::clock::Clock;
 
 /// Resources on the shelf at most: a megabyte of contents.
 const SHELF_MAX: usize = 16;

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use super::numbers::Numbers;
 use super::processes;
 use super::workers;
-use crate::counters::Counters;
+use crate::metrics::Counters;
 use crate::models::Card;
 
 /// One JSON object. Numbers are as large as they are: beyond 2⁵³ a reader may lose their last

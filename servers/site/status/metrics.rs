@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::numbers::Numbers;
 use super::processes;
 use super::workers;
-use crate::counters::{Counters, Description, Kind};
+use crate::metrics::{Counters, Description, Kind};
 use crate::models::Card;
 
 /// The format's media type.
@@ -81,7 +81,7 @@ mod tests {
 
     use super::super::tests::{CARD, numbers};
     use super::*;
-    use crate::counters::BOUNDS_US;
+    use crate::metrics::BOUNDS_US;
 
     /// Reads the format as strictly as its description allows: HELP, then TYPE, then the samples of
     /// one name, each once. Returns type and value by name and, of a name that has several, labels.

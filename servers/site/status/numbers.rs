@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::processes::{self, Process};
 use super::workers::WorkerNumbers;
-use crate::counters::{Census, Counters};
+use crate::metrics::{Census, Counters};
 
 /// All slots added up, and since when they count.
 pub(super) struct Numbers {

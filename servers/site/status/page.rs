@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::numbers::Numbers;
 use super::processes;
 use super::workers;
-use crate::counters::Counters;
+use crate::metrics::Counters;
 use crate::models::Card;
 use crate::site::pages::text::{escape, grouped, rate, size, span};
 use crate::site::pages::{self, Page, picture};

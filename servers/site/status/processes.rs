@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::counters::Census;
-use crate::roster::{Report, State};
+use crate::metrics::Census;
+use crate::metrics::{Report, State};
 use crate::site::pages::text::grouped;
 
 /// A worker process and the numbers of its slot.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::counters::{BOUNDS_US, Histogram, WorkerCounters};
+use crate::metrics::{BOUNDS_US, Histogram, WorkerCounters};
 use crate::site::pages::text::grouped;
 
 /// The numbers of one worker.

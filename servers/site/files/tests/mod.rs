@@ -20,11 +20,11 @@ use tempfile::TempDir;
 
 use super::open::{Method, Opener};
 use super::{Files, Local};
+use crate::app::clock::Clock;
+use crate::app::response::{Frame, Piece, Pieces, Response};
 use crate::app::{Action, Request};
-use crate::clock::Clock;
-use crate::counters::Census;
+use crate::metrics::Census;
 use crate::options::Options;
-use crate::response::{Frame, Piece, Pieces, Response};
 
 /// A root with files in it.
 struct Root(TempDir);

@@ -16,6 +16,9 @@
 //! What is *not* guaranteed: that `handle`, `work` and `resume` of one request see the same `Local`
 //! or run on the same thread; that a response is sent at all (its client may be gone).
 
+pub mod clock;
+pub mod response;
+
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
@@ -25,8 +28,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Status};
 
-use crate::clock::Clock;
-pub use crate::response::{Piece, Prepared, Response};
+use clock::Clock;
+pub use response::{Piece, Prepared, Response};
 
 /// What a response needs before it is complete.
 #[derive(Debug, PartialEq, Eq)]

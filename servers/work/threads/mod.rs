@@ -55,9 +55,9 @@ use std::time::Duration;
 use reactor::EventLoop;
 
 use crate::app::App;
-use crate::counters::{Census, Tally};
 use crate::drivers::event::Placement;
 use crate::drivers::event::workplace::{Job, Stuck, Workplace};
+use crate::metrics::{Census, Tally};
 use crate::options::{Options, Workers as WorkersOptions};
 use hire::Hiring;
 use place::Place;

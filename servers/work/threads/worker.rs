@@ -14,7 +14,7 @@ use super::place::Ends;
 use super::running::Running;
 use super::seats::Seat;
 use crate::app::App;
-use crate::clock::Clock;
+use crate::app::clock::Clock;
 use crate::drivers::event::workplace::Job;
 
 /// What a thread leaves behind that ends over a panic.

@@ -12,8 +12,8 @@ use reactor::shared::SharedSlot;
 use reactor::sleep::Unparker;
 
 use super::running::Running;
-use crate::counters::WorkerCounters;
 use crate::drivers::event::workplace::Job;
+use crate::metrics::WorkerCounters;
 
 /// A worker's ends of its rings. Boxed: they are put down and picked up with every job.
 pub(super) struct Ends {

@@ -1,26 +1,11 @@
-//! What a server counts, in memory that processes can share.
-//!
-//! Every loop (or worker) has one [`Counters`] slot in a [`SharedTable`] and is the only one to
-//! write to it, so an increment is a plain load, add and store: no locked instruction, no cache
-//! line fought over. Whoever wants a total (the status page, the metrics) adds the slots up and may
-//! see them a moment apart from each other.
-//!
-//! ```text
-//! slot 0 (loop 0)   slot 1 (loop 1)   …        one writer each
-//! [requests …   ]   [requests …   ]
-//!        \_______________/
-//!               sum                            any reader, in any process
-//! ```
-
-mod workers;
+//! One loop's numbers: what is counted, and the slot that a loop counts in.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use reactor::event_loop::LoopStats;
-use reactor::shared::{SharedSlot, SharedTable, Zeroable};
+use reactor::shared::{SharedSlot, Zeroable};
 
-use crate::roster::Roster;
-pub use workers::{BOUNDS_US, Histogram, WorkerCounters};
+use super::Census;
 
 /// One number that a single writer moves and anyone may read.
 #[derive(Default)]
@@ -234,102 +219,6 @@ impl Counters {
 // valid value, in whatever process the memory is seen.
 unsafe impl Zeroable for Counters {}
 
-/// All slots of a server, and since when they count.
-#[derive(Clone)]
-pub struct Census {
-    slots: SharedTable<Counters>,
-    /// How many loops there are at a time: a worker process and its successor need a slot each.
-    loops: usize,
-    workers: SharedTable<WorkerCounters>,
-    roster: Roster,
-    started: std::time::Instant,
-}
-
-impl Census {
-    /// Zeroed slots for `loops` loops.
-    ///
-    /// # Errors
-    /// The mapping's, see `mmap(2)`.
-    pub fn new(loops: usize) -> std::io::Result<Self> {
-        Census::with_workers(loops, 0, 0)
-    }
-
-    /// Zeroed slots for `loops` loops, for as many more threads as there may be, which come after
-    /// them, and for the places of `workers` workers.
-    ///
-    /// # Errors
-    /// As for [`Census::new`].
-    pub fn with_workers(loops: usize, threads: usize, workers: usize) -> std::io::Result<Self> {
-        Ok(Census {
-            slots: SharedTable::new(loops + threads)?,
-            loops,
-            workers: SharedTable::new(workers)?,
-            roster: Roster::new(0)?,
-            started: std::time::Instant::now(),
-        })
-    }
-
-    /// Zeroed slots for `processes` of one loop each, which have so many slots to count in one after
-    /// another.
-    ///
-    /// # Errors
-    /// As for [`Census::new`].
-    pub fn with_processes(processes: usize, slots: usize) -> std::io::Result<Self> {
-        let (census, roster) = (Census::new(slots)?, Roster::new(processes)?);
-        Ok(Census { loops: processes, roster, ..census })
-    }
-
-    /// Which worker processes there are.
-    pub fn roster(&self) -> &Roster {
-        &self.roster
-    }
-
-    /// Slot `index`; `None` when there are fewer.
-    pub fn slot(&self, index: usize) -> Option<&Counters> {
-        self.slots.get(index)
-    }
-
-    /// The slots added up (of a [`Kind::Max`] the highest), in the order of
-    /// [`Counters::DESCRIPTIONS`].
-    pub fn sum(&self) -> [u64; Counters::DESCRIPTIONS.len()] {
-        let mut sum = [0u64; Counters::DESCRIPTIONS.len()];
-        for slot in self.slots.iter() {
-            for (i, value) in slot.values().into_iter().enumerate() {
-                sum[i] = match Counters::DESCRIPTIONS[i].kind {
-                    Kind::Max => sum[i].max(value),
-                    Kind::Counter | Kind::Gauge => sum[i].wrapping_add(value),
-                };
-            }
-        }
-        sum
-    }
-
-    /// How many loops there are.
-    pub fn loops(&self) -> usize {
-        self.loops
-    }
-
-    /// How many slots there are.
-    pub fn slots(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// The numbers of all workers' places.
-    pub fn workers(&self) -> impl Iterator<Item = &WorkerCounters> {
-        self.workers.iter()
-    }
-
-    /// A hold on the numbers of one worker's place, for the one who writes them.
-    pub fn worker_slot(&self, index: usize) -> Option<SharedSlot<WorkerCounters>> {
-        self.workers.slot(index)
-    }
-
-    /// How long the server has been counting.
-    pub fn uptime(&self) -> std::time::Duration {
-        self.started.elapsed()
-    }
-}
-
 /// One loop's hold on its slot: derefs to [`Counters`].
 pub struct Tally(SharedSlot<Counters>);
 
@@ -352,21 +241,6 @@ impl std::ops::Deref for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slots_are_added_up_and_high_water_marks_are_not() {
-        let census = Census::new(2).unwrap();
-        let (a, b) = (census.slot(0).unwrap(), census.slot(1).unwrap());
-        a.requests.add(3);
-        b.requests.add(4);
-        a.loop_events_turn_max.raise_to(9);
-        b.loop_events_turn_max.raise_to(5);
-        let sum = census.sum();
-        let of = |name| Counters::DESCRIPTIONS.iter().position(|d| d.name == name).unwrap();
-        assert_eq!(sum[of("requests")], 7);
-        assert_eq!(sum[of("loop_events_turn_max")], 9);
-        assert!(census.slot(2).is_none());
-    }
 
     #[test]
     fn of_a_slot_whose_writer_died_the_totals_remain() {

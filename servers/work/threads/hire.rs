@@ -18,7 +18,7 @@ use super::running::Running;
 use super::seats::Seats;
 use super::worker::{Recruit, Resignation, Resignations};
 use crate::app::App;
-use crate::counters::Census;
+use crate::metrics::Census;
 use crate::options::Options;
 
 /// The stamp of ends that wait for their thread to start: later than any time, for it is no job that

@@ -23,8 +23,8 @@ use http::response as wire;
 use http::{Method, Status, Version};
 use reactor::Buffer;
 
+use crate::app::clock::Clock;
 use crate::app::{Generator, SharedFile};
-use crate::clock::Clock;
 pub use pieces::{PIECES_MAX, Piece, Pieces, Reach};
 use prepared::DATE_TAIL;
 pub use prepared::Prepared;
