@@ -23,7 +23,7 @@ const MODEL: &str = "CONFINEMENT_TEST_MODEL";
 
 fn main() -> ExitCode {
     if let Ok(model) = env::var(MODEL) {
-        return stampede::server::main_after(&model, usize::MAX, |_, _, _| Ok(Prober));
+        return stampede::start::main_after(&model, usize::MAX, |_, _, _| Ok(Prober));
     }
     match Landlock::new() {
         Ok(_) => only_the_root_can_be_read_and_nothing_else_be_done(),

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stampede::proxy_protocol::{HEADER_BYTES_MAX, parse};
+use stampede::operation::proxy_protocol::{HEADER_BYTES_MAX, parse};
 
 fuzz_target!(|input: &[u8]| {
     let all = parse(input);

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    stampede::server::main("amped", stampede::site::Site::new)
+    stampede::start::main("amped", stampede::site::Site::new)
 }

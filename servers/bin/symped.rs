@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    stampede::server::main("symped", stampede::site::Site::new)
+    stampede::start::main("symped", stampede::site::Site::new)
 }

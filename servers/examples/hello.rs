@@ -21,5 +21,5 @@ impl App for Hello {
 
 fn main() -> ExitCode {
     let model = std::env::args().nth(1).unwrap_or_else(|| "sped".to_owned());
-    stampede::server::main_after(&model, 2, |_, _, _| Ok(Hello))
+    stampede::start::main_after(&model, 2, |_, _, _| Ok(Hello))
 }

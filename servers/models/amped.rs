@@ -27,15 +27,15 @@ use std::sync::Arc;
 use reactor::EventLoop;
 use reactor::event_loop::Config;
 
-use super::{Card, sped};
+use super::sped;
 use crate::app::App;
 use crate::drivers::event::Driver;
 use crate::metrics::Census;
+use crate::model::{Card, Server};
+use crate::operation::privileges;
+use crate::operation::sandbox::{Sandbox, Who};
+use crate::operation::upgrade::Single;
 use crate::options::Options;
-use crate::privileges;
-use crate::sandbox::{Sandbox, Who};
-use crate::server::Server;
-use crate::upgrade::Single;
 use crate::work::threads::{Staffing, Workers};
 
 /// What AMPED decides.

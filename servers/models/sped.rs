@@ -20,15 +20,14 @@ use std::sync::Arc;
 use reactor::event_loop::Config;
 use reactor::{EventLoop, Signal};
 
-use super::Card;
 use crate::app::App;
 use crate::drivers::event::Driver;
 use crate::metrics::Census;
+use crate::model::{Card, Server};
+use crate::operation::privileges;
+use crate::operation::sandbox::{Sandbox, Who};
+use crate::operation::upgrade::Single;
 use crate::options::Options;
-use crate::privileges;
-use crate::sandbox::{Sandbox, Who};
-use crate::server::Server;
-use crate::upgrade::Single;
 
 /// What SPED decides.
 pub static CARD: Card = Card {

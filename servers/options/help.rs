@@ -6,7 +6,7 @@ use super::Options;
 use super::error::{Fault, OptionsError};
 use super::list::GROUPS;
 use super::table::{Entry, Slot, entries, models_with};
-use crate::models::Card;
+use crate::model::Card;
 
 /// Columns of a terminal that nobody has widened.
 const WIDTH: usize = 80;

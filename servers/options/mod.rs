@@ -337,7 +337,7 @@ impl Default for Workers {
 }
 
 /// Where listeners on one port get a share of the connections each (`SO_REUSEPORT` on Linux,
-/// `SO_REUSEPORT_LB` on FreeBSD), that: see [`crate::models::symped`] for why.
+/// `SO_REUSEPORT_LB` on FreeBSD), that: see `models/symped.rs` for why.
 impl Default for Accept {
     fn default() -> Self {
         match cfg!(any(target_os = "linux", target_os = "freebsd")) {

@@ -11,7 +11,7 @@ use super::Options;
 use super::error::Fault;
 use super::list::path_or_none;
 use super::table::{Entry, Slot, utf8};
-use crate::proxy_protocol::{NotANetwork, Trusted};
+use crate::operation::proxy_protocol::{NotANetwork, Trusted};
 
 /// What a person decided about running it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

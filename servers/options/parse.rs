@@ -15,8 +15,8 @@ use lexopt::Arg;
 use super::error::{Fault, OptionsError};
 use super::table::{self, Entry, Slot, entries};
 use super::{ListenAddr, LogFormat, LogTarget, Options, Parsed, help, listen_fds};
-use crate::models::Card;
-use crate::upgrade;
+use crate::model::Card;
+use crate::operation::inherited;
 
 /// A slack beyond the head that a buffer must have: where the response's head begins to be written.
 const HEAD_SLACK: usize = 1024;
@@ -62,7 +62,7 @@ impl Options {
             options.unused = passed.filter(|addr| !options.listen.contains(addr)).collect();
         } else {
             // systemd's, or those that systemd gave the process that this one replaces.
-            let mut inherited = upgrade::numbered(&env);
+            let mut inherited = inherited::numbered(&env);
             inherited.extend(passed);
             if !inherited.is_empty() {
                 options.listen = inherited;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::table::{Slot, entries};
 use super::*;
-use crate::models::Card;
+use crate::model::Card;
 
 const CARD: Card = Card {
     name: "amped",

@@ -30,7 +30,7 @@ use self::status::StatusPages;
 use self::welcome::Welcome;
 use crate::app::{ALLOW_READ, Action, App, BodyPlan, Request, Response};
 use crate::metrics::Census;
-use crate::models::Card;
+use crate::model::Card;
 use crate::options::Options;
 
 /// What some resource or other answers, for `OPTIONS *`: the demonstration's `/echo` takes them

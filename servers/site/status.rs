@@ -24,7 +24,7 @@ use super::demo::refuse_method;
 use super::pages::{HTML, NO_STORE, NOSNIFF};
 use crate::app::{Request, Response, reads};
 use crate::metrics::Census;
-use crate::models::Card;
+use crate::model::Card;
 
 /// A status route.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -3,9 +3,20 @@
 use super::*;
 use crate::site::demo::tests::{Answer, exchange};
 
+const CARD: Card = Card {
+    name: "sped",
+    title: "Single Process Event-Driven",
+    lesson: "One event loop does everything.",
+    task1: "the loop",
+    task2: "the loop",
+    task3: "the loop",
+    in_flight: "many",
+    picture: "",
+};
+
 /// A site with these options, and what it answers to a request line.
 fn ask(options: &Options, line: &str) -> Answer {
-    let site = Site::new(options, Census::new(1).unwrap(), &crate::models::sped::CARD).unwrap();
+    let site = Site::new(options, Census::new(1).unwrap(), &CARD).unwrap();
     let mut local = site.local(0);
     let raw = format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n");
     let answer = |request: &Request<'_>, response: &mut Response<'_>| match site
@@ -90,7 +101,7 @@ fn methods_that_nobody_has_are_told_so() {
 fn a_root_that_cannot_be_opened_is_named() {
     let root = tempfile::tempdir().unwrap();
     let missing = Options { root: Some(root.path().join("nothing")), ..Options::default() };
-    let made = Site::new(&missing, Census::new(1).unwrap(), &crate::models::sped::CARD);
+    let made = Site::new(&missing, Census::new(1).unwrap(), &CARD);
     let error = made.err().unwrap().to_string();
     assert!(error.contains("--root") && error.contains("nothing"), "{error}");
 }

@@ -12,7 +12,7 @@ use super::demo::refuse_method;
 use super::pages::text::escape;
 use super::pages::{self, HTML, NO_STORE, NOSNIFF, Page, picture};
 use crate::app::{Prepared, Request, Response, reads};
-use crate::models::Card;
+use crate::model::Card;
 
 /// Links to the demonstration routes: where, what is shown of it, what it does.
 const DEMO: [(&str, &str, &str); 6] = [

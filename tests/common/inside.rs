@@ -7,11 +7,11 @@ use std::thread;
 
 use stampede::App;
 use stampede::metrics::{Census, Counters};
+use stampede::model;
 use stampede::models;
+use stampede::operation::inherited::{Inherited, Predecessor};
+use stampede::operation::service::Service;
 use stampede::options::{Options, Parsed};
-use stampede::server;
-use stampede::service::Service;
-use stampede::upgrade::{Inherited, Predecessor};
 
 use super::{Client, until};
 
@@ -39,14 +39,15 @@ impl Inside {
         let parsed = Options::from_env_and_args(model.card, arguments, |_: &str| None);
         let Ok(Parsed::Run(options)) = parsed else { panic!("options that are none") };
         let mut inherited = Inherited::default();
-        let listeners = stampede::listen::open(&options, 1, &mut inherited).expect("a listener");
+        let listeners =
+            stampede::operation::listen::open(&options, 1, &mut inherited).expect("a listener");
         let address = listeners[0].url.strip_prefix("http://").expect("a TCP address");
         let address = address.trim_end_matches('/').parse().expect("an address");
         let census = (model.census)(&options).expect("counters");
         let app = make(&options, &census);
         let predecessor = Predecessor::default();
         let service = Service::new(model.card.name, &listeners, predecessor, None, None);
-        let server = server::Server { listeners, census: census.clone(), service };
+        let server = model::Server { listeners, census: census.clone(), service };
         thread::spawn(move || (model.run)(app, &options, server).expect("a run to the end"));
         Inside { address, census }
     }

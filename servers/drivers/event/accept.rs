@@ -16,7 +16,7 @@ use reactor::{EventLoop, Interest, Token, Trigger};
 use super::connection::Connection;
 use super::{Driver, missing, preface};
 use crate::app::App;
-use crate::listen::Listening;
+use crate::operation::listen::Listening;
 
 /// Connections accepted from one listener in one turn, at most.
 const ACCEPTS_PER_TURN_MAX: u32 = 64;

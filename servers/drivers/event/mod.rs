@@ -53,10 +53,10 @@ use crate::access_log::AccessLog;
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::app::response::Pieces;
-use crate::listen::Listening;
 use crate::metrics::{Census, Tally};
+use crate::operation::listen::Listening;
+use crate::operation::proxy_protocol::Trusted;
 use crate::options::Options;
-use crate::proxy_protocol::Trusted;
 
 use accept::Acceptor;
 use connection::{Connection, Exchange, Phase, flag};

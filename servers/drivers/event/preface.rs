@@ -17,8 +17,8 @@ use reactor::{Buffer, EventLoop};
 use super::connection::{Connection, Phase, flag};
 use super::{Engine, Step};
 use crate::app::App;
+use crate::operation::proxy_protocol::{self, Header, Trusted};
 use crate::options::Options;
-use crate::proxy_protocol::{self, Header, Trusted};
 
 /// Whom to believe, if anybody is to be believed.
 pub(super) fn trusted(options: &Options) -> Option<Box<Trusted>> {

@@ -14,7 +14,7 @@
 use std::fmt::Write as _;
 
 use super::text::escape;
-use crate::models::Card;
+use crate::model::Card;
 
 /// Where the boxes begin, their width, and how far apart they begin.
 const BOX_X: usize = 92;

@@ -6,7 +6,7 @@ use super::numbers::Numbers;
 use super::processes;
 use super::workers;
 use crate::metrics::Counters;
-use crate::models::Card;
+use crate::model::Card;
 
 /// One JSON object. Numbers are as large as they are: beyond 2⁵³ a reader may lose their last
 /// digits.

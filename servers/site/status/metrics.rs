@@ -9,7 +9,7 @@ use super::numbers::Numbers;
 use super::processes;
 use super::workers;
 use crate::metrics::{Counters, Description, Kind};
-use crate::models::Card;
+use crate::model::Card;
 
 /// The format's media type.
 pub(super) const TYPE: (&str, &str) = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8");

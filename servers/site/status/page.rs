@@ -10,7 +10,7 @@ use super::numbers::Numbers;
 use super::processes;
 use super::workers;
 use crate::metrics::Counters;
-use crate::models::Card;
+use crate::model::Card;
 use crate::site::pages::text::{escape, grouped, rate, size, span};
 use crate::site::pages::{self, Page, picture};
 

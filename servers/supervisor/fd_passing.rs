@@ -15,10 +15,10 @@ use reactor::net::{Accept, Stream};
 use reactor::process::{Message, Received};
 use reactor::{EventLoop, Interest, Token, Trigger};
 
+use super::control::Order;
 use super::master::Master;
-use super::orders::Order;
-use super::staff::{Phase, Staff, Worker};
-use crate::listen::Listening;
+use super::workers::{Phase, Staff, Worker};
+use crate::operation::listen::Listening;
 use crate::options::Options;
 
 /// Connections accepted from one listener in one turn, at most.

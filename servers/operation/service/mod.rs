@@ -20,8 +20,8 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use reactor::process::monotonic_us;
 use reactor::{EventLoop, Token};
 
-use crate::listen::Listening;
-use crate::upgrade::Predecessor;
+use crate::operation::inherited::Predecessor;
+use crate::operation::listen::Listening;
 
 mod manager;
 mod pid_file;

@@ -26,21 +26,13 @@ use std::time::Duration;
 use reactor::process::{Child, Program};
 use reactor::{EventLoop, Interest, Signal, Token, Trigger};
 
-use crate::listen::Listening;
-use crate::service::VARIABLES_OF_ONE;
+use super::inherited::{PID_FILE, VARIABLE};
+use super::listen::Listening;
+use super::service::VARIABLES_OF_ONE;
 
-mod inherited;
 mod single;
 
-pub use inherited::{Inherited, Predecessor};
-pub(crate) use inherited::{is_in_charge, numbered};
 pub use single::{Replaceable, Single};
-
-/// What tells the new process what it has inherited.
-pub const VARIABLE: &str = "STAMPEDE_UPGRADE";
-
-/// What stands for an address in the pid file's line.
-const PID_FILE: &str = "pid-file";
 
 /// How long the new program may take to serve: it may have to read much, but an operator waits.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -9,8 +9,8 @@
 
 use reactor::{EventLoop, Signal};
 
+use super::control::Order;
 use super::master::Master;
-use super::orders::Order;
 use crate::metrics::State;
 
 /// What workers get beyond the drain's time, in which they end by themselves, before they are

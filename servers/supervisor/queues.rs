@@ -11,10 +11,10 @@
 
 use std::os::fd::AsFd as _;
 
+use super::control::Order;
 use super::master::Master;
-use super::orders::Order;
-use super::staff::Phase;
-use crate::listen::Listening;
+use super::workers::Phase;
+use crate::operation::listen::Listening;
 
 /// For each listener, the process that takes care of it in its worker's place.
 pub struct Cover {
@@ -99,13 +99,13 @@ impl Master {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::inherited::Inherited;
     use crate::options::Options;
-    use crate::upgrade::Inherited;
 
     fn listeners(queues: usize) -> Vec<Listening> {
         let listen = vec![crate::options::ListenAddr::Tcp(([127, 0, 0, 1], 0).into())];
         let options = Options { listen, ..Options::default() };
-        crate::listen::open(&options, queues, &mut Inherited::default()).unwrap()
+        crate::operation::listen::open(&options, queues, &mut Inherited::default()).unwrap()
     }
 
     fn queues_of(queues: usize, post: usize, posts: usize) -> Vec<usize> {

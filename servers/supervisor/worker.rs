@@ -8,15 +8,14 @@ use reactor::net::{Listener, Stream};
 use reactor::process::{Channel, Message, Received, cores, pin};
 use reactor::{EventLoop, Handler, Interest, Readiness, Signal, Token, Trigger};
 
-use super::orders::Order;
-use super::sped;
+use super::control::Order;
 use crate::app::App;
 use crate::drivers::event::{Driver, Ending};
-use crate::listen::Listening;
 use crate::metrics::Census;
+use crate::operation::listen::Listening;
+use crate::operation::privileges;
+use crate::operation::sandbox::Sandbox;
 use crate::options::{ListenAddr, Options};
-use crate::privileges;
-use crate::sandbox::Sandbox;
 
 /// Messages in one turn: connections that were passed must not keep others from being served.
 const MESSAGES_PER_TURN: u32 = 64;
@@ -37,19 +36,20 @@ pub struct Duty {
     pub channel: Channel,
 }
 
-/// Serves until the master says that it is enough.
+/// Serves until the master says that it is enough, with the loop that `event_loop` makes.
 pub fn run<A: App>(
     app: A,
     options: &Options,
     duty: Duty,
     sandbox: Option<Sandbox>,
+    event_loop: impl FnOnce(&Options) -> io::Result<EventLoop>,
 ) -> io::Result<()> {
     if options.workers.pin {
         stay_on_a_core(duty.name, duty.post);
     }
     privileges::drop(options)?;
     sandbox.iter().try_for_each(Sandbox::enter)?;
-    let mut event_loop = sped::event_loop(options)?;
+    let mut event_loop = event_loop(options)?;
     let ev = &mut event_loop;
     let Duty { census, slot, listeners, channel, .. } = duty;
     let driver = Driver::new(ev, Arc::new(app), options, listeners, &census, slot)?;

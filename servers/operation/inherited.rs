@@ -6,9 +6,14 @@ use std::io::{self, Write as _};
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::{PID_FILE, VARIABLE};
-use crate::listen;
+use super::listen;
 use crate::options::ListenAddr;
+
+/// What tells the new process what it has inherited.
+pub const VARIABLE: &str = "STAMPEDE_UPGRADE";
+
+/// What stands for an address in the pid file's line.
+pub(super) const PID_FILE: &str = "pid-file";
 
 /// The listeners of the process that this one replaces, until they are taken.
 #[derive(Debug, Default)]
@@ -42,7 +47,7 @@ impl Predecessor {
 }
 
 impl Inherited {
-    /// What the environment names, if this process was started by [`super::Upgrade`]. To be called
+    /// What the environment names, if this process was started by [`Upgrade`](super::upgrade::Upgrade). To be called
     /// once: the descriptors become this process's own.
     ///
     /// # Errors

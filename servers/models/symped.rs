@@ -31,8 +31,8 @@
 //! worker unless there is enough for all. Where the kernel does not spread (not Linux, not
 //! FreeBSD), `shared` is the default. Unix sockets and inherited ones are always shared.
 //!
-//! Files: `master` (who decides), `staff` (posts and the workers in them), `rounds` (replacing and
-//! ending), `queues` and `passing` (connections), `orders` (what the processes say), `worker`.
+//! The processes are the `supervisor`'s: who decides, posts and the workers in them, replacing and
+//! ending, connections, what the processes say.
 
 use std::io;
 use std::thread::available_parallelism;
@@ -40,23 +40,15 @@ use std::thread::available_parallelism;
 use reactor::EventLoop;
 use reactor::event_loop::Config;
 
-use super::{Card, sped};
+use super::sped;
 use crate::access_log::AccessLog;
 use crate::app::App;
 use crate::metrics::Census;
+use crate::model::{Card, Server};
+use crate::operation::sandbox::{Sandbox, Who};
 use crate::options::{Accept, Options};
-use crate::sandbox::{Sandbox, Who};
-use crate::server::Server;
-
-mod master;
-mod orders;
-mod passing;
-mod queues;
-mod rounds;
-mod staff;
-mod worker;
-
-use master::Master;
+use crate::supervisor::master::Master;
+use crate::supervisor::worker;
 
 /// What SYMPED decides.
 pub static CARD: Card = Card {
@@ -124,7 +116,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
             if let Some(duty) = master.fill(&mut event_loop, post) {
                 // This is the worker. What its master holds is none of its business.
                 drop((master, event_loop));
-                return worker::run(app, options, duty, sandbox);
+                return worker::run(app, options, duty, sandbox, sped::event_loop);
             }
         }
         event_loop.run(&mut master)?;

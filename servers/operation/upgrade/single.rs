@@ -7,9 +7,9 @@ use reactor::{EventLoop, Handler, Readiness, Signal, Token};
 use super::Upgrade;
 use crate::app::App;
 use crate::drivers::event::{Driver, Ending};
-use crate::listen::Listening;
-use crate::sandbox::Sandbox;
-use crate::service::Service;
+use crate::operation::listen::Listening;
+use crate::operation::sandbox::Sandbox;
+use crate::operation::service::Service;
 
 /// A loop's handler that somebody else can take over from.
 pub trait Replaceable: Handler {

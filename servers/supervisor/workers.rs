@@ -14,7 +14,7 @@ use std::io;
 use reactor::process::{Channel, Child};
 use reactor::{EventLoop, Interest, Signal, Token, Trigger};
 
-use super::orders::Order;
+use super::control::Order;
 use crate::metrics::State;
 use crate::metrics::{Census, Counters};
 

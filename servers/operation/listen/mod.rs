@@ -14,8 +14,8 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use libc::{c_int, socklen_t};
 use reactor::net::{Address, ListenOptions, Listener};
 
+use crate::operation::inherited::Inherited;
 use crate::options::{ListenAddr, Options};
-use crate::upgrade::Inherited;
 
 mod file;
 

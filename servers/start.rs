@@ -12,22 +12,13 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::app::App;
-use crate::listen::{self, Listening};
 use crate::metrics::Census;
-use crate::models::{self, Card};
+use crate::model::{Card, Server};
+use crate::models;
+use crate::operation::inherited::Inherited;
+use crate::operation::listen::{self, Listening};
+use crate::operation::service::{Manager, PidFile, Service};
 use crate::options::{Options, Parsed, descriptors};
-use crate::service::{Manager, PidFile, Service};
-use crate::upgrade::Inherited;
-
-/// What a model is given to run an application with.
-pub struct Server {
-    /// The sockets to accept from.
-    pub listeners: Vec<Listening>,
-    /// The counters: a slot for each loop.
-    pub census: Census,
-    /// What others know of it.
-    pub service: Service,
-}
 
 /// A `main` for the model called `model` and the application that `make` builds.
 pub fn main<A: App>(
@@ -57,8 +48,9 @@ fn start<A: App>(
     arguments: impl Iterator<Item = OsString>,
     make: impl FnOnce(&Options, Census, &'static Card) -> io::Result<A>,
 ) -> Result<(), String> {
-    let model = models::by_name::<A>(name)
-        .ok_or_else(|| format!("no model is called {name:?}; there are: sped, amped, symped"))?;
+    let model = models::by_name::<A>(name).ok_or_else(|| {
+        format!("no model is called {name:?}; there are: {}", models::names::<A>())
+    })?;
     let parsed = Options::from_env_and_args(model.card, arguments, |name| std::env::var_os(name))
         .map_err(|error| error.to_string())?;
     let options = match parsed {

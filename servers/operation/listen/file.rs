@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::upgrade;
+use crate::operation::inherited;
 
 /// A Unix socket's file, removed on drop, by the process that made it and if it is still the same.
 /// One that was taken over is its predecessor's until this process serves: should it never come to
@@ -42,7 +42,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let ours = std::process::id() == self.maker;
-        let in_charge = !self.taken_over || upgrade::is_in_charge();
+        let in_charge = !self.taken_over || inherited::is_in_charge();
         if ours && in_charge && identity(&self.path).is_ok_and(|found| found == self.identity) {
             let _ = fs::remove_file(&self.path);
         }

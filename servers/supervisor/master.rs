@@ -14,17 +14,17 @@ use std::process::ExitStatus;
 use reactor::process::{Channel, Fork, Received, fork};
 use reactor::{EventLoop, Handler, Readiness, Signal, Token};
 
-use super::orders::Order;
-use super::passing::Passing;
+use super::control::Order;
+use super::fd_passing::Passing;
 use super::queues::{self, Cover};
-use super::rounds::{Rounds, Stage};
-use super::staff::{Phase, Staff, Worker};
+use super::rolling_restart::{Rounds, Stage};
 use super::worker::Duty;
-use crate::listen::Listening;
+use super::workers::{Phase, Staff, Worker};
+use crate::model::Server;
+use crate::operation::listen::Listening;
+use crate::operation::service::Service;
+use crate::operation::upgrade::Upgrade;
 use crate::options::{Accept, Options};
-use crate::server::Server;
-use crate::service::Service;
-use crate::upgrade::Upgrade;
 
 /// The master's loop handler.
 pub struct Master {
