@@ -4,7 +4,7 @@
 //! ```text
 //! Size ─► [extensions] ─CR─► SizeLf ─LF─► Data ─► DataCr ─► DataLf ─┐
 //!   ▲                           │ size 0                             │
-//!   │                           └────────► Trailer (by skim) ─► done │
+//!   │                           └───► Trailer (incremental) ─► done  │
 //!   └────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -16,9 +16,9 @@
 //! (section 7.1.2).
 
 use crate::error::{Error, ErrorKind};
+use crate::incremental::IncrementalParser;
 use crate::limits::Limits;
 use crate::scan::{self, QUOTED, TOKEN, VALUE};
-use crate::skim::Skim;
 
 const CRLF: &[u8; 2] = b"\r\n";
 
@@ -58,7 +58,7 @@ enum State {
     Data,
     DataCr,
     DataLf,
-    Trailer(Skim),
+    Trailer(IncrementalParser),
 }
 
 /// A decoder between two bytes.
@@ -131,7 +131,7 @@ impl Chunked {
         while at < bytes.len() {
             match self.state {
                 State::Data => return Ok(self.data(bytes, at)),
-                State::Trailer(skim) => return self.trailer(skim, bytes, at, limits),
+                State::Trailer(parser) => return self.trailer(parser, bytes, at, limits),
                 _ => {}
             }
             self.framing(bytes[at], at, limits)?;
@@ -152,17 +152,17 @@ impl Chunked {
 
     fn trailer(
         &mut self,
-        mut skim: Skim,
+        mut parser: IncrementalParser,
         bytes: &[u8],
         at: usize,
         limits: &Limits,
     ) -> Result<Found, Error> {
         let room = limits.trailer() - self.counted as usize;
         let end = bytes.len().min(at + room);
-        if let Some(end) = skim.run(&bytes[..end], at, limits)? {
+        if let Some(end) = parser.run(&bytes[..end], at, limits)? {
             return Ok(Found::End(end));
         }
-        self.state = State::Trailer(skim);
+        self.state = State::Trailer(parser);
         self.counted += (end - at) as u16;
         if end == at + room {
             return Err(Error::new(ErrorKind::TrailerTooLarge, end));
@@ -219,7 +219,7 @@ impl Chunked {
     fn size_end(&mut self) -> State {
         if self.left == 0 {
             self.counted = 0;
-            return State::Trailer(Skim::TRAILER);
+            return State::Trailer(IncrementalParser::TRAILER);
         }
         self.allowed -= self.left;
         State::Data

@@ -24,9 +24,9 @@ use crate::chunked::{Chunked, Found};
 use crate::error::{Error, ErrorKind};
 use crate::framing::{self, Exchange};
 use crate::head::{Framing, Head, Version};
+use crate::incremental::IncrementalParser;
 use crate::limits::Limits;
 use crate::parse::{self, Stop};
-use crate::skim::Skim;
 
 /// What came out of a step.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ enum Phase {
     /// A head, of which no byte has come, nor an empty line before it.
     Fresh,
     /// A head, or the empty lines before it. `read` bytes of it have been skimmed.
-    Head { skim: Skim, read: u16 },
+    Head { parser: IncrementalParser, read: u16 },
     /// A body of known length, with so many bytes to come.
     Length(u64),
     /// A chunked body.
@@ -128,7 +128,7 @@ impl Connection {
         {
             return Ok(self.chunk(start, end));
         }
-        self.next_slowly(input, head, limits)
+        self.next_slow_path(input, head, limits)
     }
 
     /// A whole chunk, and the CRLF behind it.
@@ -140,7 +140,7 @@ impl Connection {
 
     /// The same without the fast ways.
     #[inline(never)]
-    fn next_slowly(
+    fn next_slow_path(
         &mut self,
         input: &[u8],
         head: &mut Head,
@@ -189,29 +189,29 @@ impl Connection {
         head: &mut Head,
         limits: &Limits,
     ) -> Result<Step, Error> {
-        self.phase = Phase::Head { skim: stop.skim, read: stop.at };
-        self.next_slowly(input, head, limits)
+        self.phase = Phase::Head { parser: stop.parser, read: stop.at };
+        self.next_slow_path(input, head, limits)
     }
 
     /// Everything but the fast way.
     fn other(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         match self.phase {
-            Phase::Head { skim, read } if self.persists => {
-                self.skim_head(input, head, limits, skim, read as usize)
+            Phase::Head { parser, read } if self.persists => {
+                self.resume_head(input, head, limits, parser, read as usize)
             }
-            Phase::Fresh => self.skim_head(input, head, limits, Skim::HEAD, 0),
+            Phase::Fresh => self.resume_head(input, head, limits, IncrementalParser::HEAD, 0),
             _ => self.body(input, limits),
         }
     }
 
     /// Reads on byte by byte; parses when the blank line has come.
     #[cold]
-    fn skim_head(
+    fn resume_head(
         &mut self,
         input: &[u8],
         head: &mut Head,
         limits: &Limits,
-        mut skim: Skim,
+        mut parser: IncrementalParser,
         read: usize,
     ) -> Result<Step, Error> {
         head.clear();
@@ -221,23 +221,26 @@ impl Connection {
         let more = Step { consumed: start, event: Event::NeedMore };
         if line.is_empty() || line == b"\r" {
             self.empty_lines = lines;
-            self.phase = Phase::Head { skim: Skim::HEAD, read: 0 };
+            self.phase = Phase::Head { parser: IncrementalParser::HEAD, read: 0 };
             return Ok(more);
         }
         let window = &line[..line.len().min(limits.head())];
-        let end = skim.run(window, read, limits).map_err(|error| behind(error, start))?;
+        let end = parser.run(window, read, limits).map_err(|error| behind(error, start))?;
         let Some(end) = end else {
             if window.len() == limits.head() {
                 return Err(Error::new(ErrorKind::HeadTooLarge, start + window.len()));
             }
             self.empty_lines = lines;
-            self.phase = Phase::Head { skim, read: window.len() as u16 };
+            self.phase = Phase::Head { parser, read: window.len() as u16 };
             return Ok(more);
         };
         let parsed = parse::parse(&line[..end], head, limits);
         if parsed.is_err() {
             // Only a head that was made for a lower limit refuses what has been skimmed.
-            debug_assert!(head.slots.len() < limits.fields(), "skim accepts what parse refuses");
+            debug_assert!(
+                head.slots.len() < limits.fields(),
+                "the incremental parser accepts what parse refuses"
+            );
             return Err(Error::new(ErrorKind::TooManyFields, start));
         }
         head.start = start as u8;

@@ -1,14 +1,14 @@
 //! The fields of a head, request or response, together with their bytes (RFC 9110, section 5).
 
+use crate::field_name::{FieldName, FieldNames};
 use crate::head::Field;
-use crate::known::{Known, KnownSet};
 
 /// A view of the fields of one head.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Fields<'a> {
     pub(crate) list: &'a [Field],
     /// Which names are in the list: most questions end here.
-    pub(crate) seen: KnownSet,
+    pub(crate) seen: FieldNames,
     /// What the spans count from.
     pub(crate) bytes: &'a [u8],
 }
@@ -16,7 +16,7 @@ pub(crate) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The first field of that name.
     #[inline]
-    pub(crate) fn first(&self, name: Known) -> Option<&'a Field> {
+    pub(crate) fn first(&self, name: FieldName) -> Option<&'a Field> {
         if !self.seen.contains(name) {
             return None;
         }
@@ -25,12 +25,12 @@ impl<'a> Fields<'a> {
 
     /// The value of the first field of that name.
     #[inline]
-    pub(crate) fn value(&self, name: Known) -> Option<&'a [u8]> {
+    pub(crate) fn value(&self, name: FieldName) -> Option<&'a [u8]> {
         Some(self.first(name)?.value.of(self.bytes))
     }
 
     /// The values of all fields of that name, in order.
-    pub(crate) fn values(&self, name: Known) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub(crate) fn values(&self, name: FieldName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
         let list = if self.seen.contains(name) { self.list } else { &[] };
         list.iter().filter(move |field| field.known == name).map(|field| field.value.of(bytes))

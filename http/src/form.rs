@@ -99,7 +99,7 @@ pub(crate) fn is_authority(text: &[u8]) -> bool {
     match text.get(end) {
         None => end > 0,
         Some(b':') => end > 0 && is_port(&text[end + 1..]),
-        Some(_) => is_unusual_authority(text),
+        Some(_) => is_authority_slow_path(text),
     }
 }
 
@@ -110,7 +110,7 @@ fn is_port(text: &[u8]) -> bool {
 
 /// An IP literal, or a name with percent-encoded bytes.
 #[cold]
-fn is_unusual_authority(text: &[u8]) -> bool {
+fn is_authority_slow_path(text: &[u8]) -> bool {
     if let [b'[', rest @ ..] = text {
         let Some(end) = rest.iter().position(|&byte| byte == b']') else {
             return false;

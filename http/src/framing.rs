@@ -7,8 +7,8 @@
 //! RFC 9110, section 10.1.1.
 
 use crate::error::{Error, ErrorKind};
+use crate::field_name::{FieldName, FieldNames};
 use crate::head::{Form, Framing, Head, Span, Version};
-use crate::known::{Known, KnownSet};
 use crate::{Limits, form, list, scan};
 
 /// What a head decides for its exchange.
@@ -19,31 +19,32 @@ pub(crate) struct Exchange {
 }
 
 /// Fields that few requests have.
-const SPECIAL: KnownSet = KnownSet::of(&[Known::TransferEncoding, Known::Expect]);
+const SPECIAL: FieldNames = FieldNames::of(&[FieldName::TransferEncoding, FieldName::Expect]);
 
 /// Fields of which one at least decides something here.
-const DECISIVE: KnownSet = SPECIAL.union(KnownSet::of(&[Known::ContentLength, Known::Connection]));
+const DECISIVE: FieldNames =
+    SPECIAL.union(FieldNames::of(&[FieldName::ContentLength, FieldName::Connection]));
 
 /// Fills in framing, host, form and path. Offsets of errors count from the request line.
 #[inline(always)]
 pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, Error> {
     // What an earlier request has left; it shows when this one is refused half way.
     (head.framing, head.form) = (Framing::None, Form::Origin);
-    if head.is_usual && !head.repeated.contains(Known::Host) {
-        head.host = head.values[Known::Host as usize];
+    if head.is_fast_path && !head.repeated.contains(FieldName::Host) {
+        head.host = head.values[FieldName::Host as usize];
     } else {
-        unusual(head, bytes)?;
+        slow_path(head, bytes)?;
     }
     let mut exchange =
         Exchange { persists: head.version == Version::Http11, expects_continue: false };
     if head.has_any(DECISIVE) {
         if head.has_any(SPECIAL) {
             exchange.expects_continue = special(head, bytes, limits)?;
-        } else if head.has(Known::ContentLength) {
+        } else if head.has(FieldName::ContentLength) {
             head.framing = length(head, bytes)?;
             within(head, limits)?;
         }
-        if head.has(Known::Connection) {
+        if head.has(FieldName::Connection) {
             exchange.persists = persistence(head, bytes);
         }
     }
@@ -52,7 +53,7 @@ pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<E
 
 /// Version, host and form where they are not what they mostly are.
 #[inline(never)]
-fn unusual(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
+fn slow_path(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     if head.major != b'1' {
         return Err(Error::new(ErrorKind::UnsupportedVersion, head.target.end() + 6));
     }
@@ -74,31 +75,31 @@ fn special(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<bool, Error
 fn within(head: &Head, limits: &Limits) -> Result<(), Error> {
     match head.framing {
         Framing::Length(len) if len > limits.body() => {
-            Err(refuse(head, Known::ContentLength, ErrorKind::BodyTooLarge))
+            Err(refuse(head, FieldName::ContentLength, ErrorKind::BodyTooLarge))
         }
         _ => Ok(()),
     }
 }
 
 /// An error at the value of the first field of that name.
-fn refuse(head: &Head, name: Known, kind: ErrorKind) -> Error {
+fn refuse(head: &Head, name: FieldName, kind: ErrorKind) -> Error {
     Error::new(kind, head.first(name).map_or(0, |field| field.value.start()))
 }
 
 /// The one `Host`, which only HTTP/1.0 may lack. Empty is refused: every URI that reaches an origin
 /// server has an authority, and that of an http URI is never empty (RFC 9110, section 4.2.1).
 fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
-    if !head.has(Known::Host) {
+    if !head.has(FieldName::Host) {
         head.host = Span::default();
         if head.version == Version::Http11 {
             return Err(Error::new(ErrorKind::MissingHost, head.len as usize));
         }
         return Ok(());
     }
-    if head.repeated.contains(Known::Host) {
-        return Err(refuse(head, Known::Host, ErrorKind::RepeatedHost));
+    if head.repeated.contains(FieldName::Host) {
+        return Err(refuse(head, FieldName::Host, ErrorKind::RepeatedHost));
     }
-    let host = head.values[Known::Host as usize];
+    let host = head.values[FieldName::Host as usize];
     head.host = host;
     if !form::is_authority(host.of(bytes)) {
         return Err(Error::new(ErrorKind::InvalidHost, host.start()));
@@ -108,18 +109,19 @@ fn host(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
 
 /// RFC 9112, section 6.3.
 fn framing(head: &Head, bytes: &[u8]) -> Result<Framing, Error> {
-    let (coded, sized) = (head.has(Known::TransferEncoding), head.has(Known::ContentLength));
+    let (coded, sized) =
+        (head.has(FieldName::TransferEncoding), head.has(FieldName::ContentLength));
     if coded && sized {
-        return Err(refuse(head, Known::ContentLength, ErrorKind::AmbiguousLength));
+        return Err(refuse(head, FieldName::ContentLength, ErrorKind::AmbiguousLength));
     }
     if coded {
         if head.version == Version::Http10 {
-            return Err(refuse(head, Known::TransferEncoding, ErrorKind::TransferEncoding));
+            return Err(refuse(head, FieldName::TransferEncoding, ErrorKind::TransferEncoding));
         }
-        let values = head.request_from_line(bytes).fields_known(Known::TransferEncoding);
+        let values = head.request_from_line(bytes).values(FieldName::TransferEncoding);
         return match coding(values) {
             Ok(()) => Ok(Framing::Chunked),
-            Err(kind) => Err(refuse(head, Known::TransferEncoding, kind)),
+            Err(kind) => Err(refuse(head, FieldName::TransferEncoding, kind)),
         };
     }
     if sized { length(head, bytes) } else { Ok(Framing::None) }
@@ -128,9 +130,9 @@ fn framing(head: &Head, bytes: &[u8]) -> Result<Framing, Error> {
 /// The one `Content-Length`.
 #[inline]
 fn length(head: &Head, bytes: &[u8]) -> Result<Framing, Error> {
-    match content_length(head.values[Known::ContentLength as usize].of(bytes)) {
-        Some(len) if !head.repeated.contains(Known::ContentLength) => Ok(Framing::Length(len)),
-        _ => Err(refuse(head, Known::ContentLength, ErrorKind::ContentLength)),
+    match content_length(head.values[FieldName::ContentLength as usize].of(bytes)) {
+        Some(len) if !head.repeated.contains(FieldName::ContentLength) => Ok(Framing::Length(len)),
+        _ => Err(refuse(head, FieldName::ContentLength, ErrorKind::ContentLength)),
     }
 }
 
@@ -169,14 +171,14 @@ pub(crate) fn coding<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<(), E
 
 /// Whether a 100 is wanted. An expectation in HTTP/1.0 means nothing.
 fn expectation(head: &Head, bytes: &[u8]) -> Result<bool, Error> {
-    if head.version == Version::Http10 || !head.has(Known::Expect) {
+    if head.version == Version::Http10 || !head.has(FieldName::Expect) {
         return Ok(false);
     }
-    let values = head.request_from_line(bytes).fields_known(Known::Expect);
+    let values = head.request_from_line(bytes).values(FieldName::Expect);
     let mut wanted = false;
     for element in values.flat_map(list::elements) {
         if !element.eq_ignore_ascii_case(b"100-continue") {
-            return Err(refuse(head, Known::Expect, ErrorKind::Expectation));
+            return Err(refuse(head, FieldName::Expect, ErrorKind::Expectation));
         }
         wanted = true;
     }
@@ -187,8 +189,8 @@ fn expectation(head: &Head, bytes: &[u8]) -> Result<bool, Error> {
 #[inline(always)]
 fn persistence(head: &Head, bytes: &[u8]) -> bool {
     // What browsers send, and what all send who mean to close.
-    match head.values[Known::Connection as usize].of(bytes) {
-        b"keep-alive" if !head.repeated.contains(Known::Connection) => true,
+    match head.values[FieldName::Connection as usize].of(bytes) {
+        b"keep-alive" if !head.repeated.contains(FieldName::Connection) => true,
         b"close" => false,
         _ => persistence_by_list(head, bytes),
     }
@@ -196,7 +198,7 @@ fn persistence(head: &Head, bytes: &[u8]) -> bool {
 
 #[inline(never)]
 fn persistence_by_list(head: &Head, bytes: &[u8]) -> bool {
-    persists(head.version, head.request_from_line(bytes).fields_known(Known::Connection))
+    persists(head.version, head.request_from_line(bytes).values(FieldName::Connection))
 }
 
 /// RFC 9112, section 9.3; `values` are those of all `Connection` fields.

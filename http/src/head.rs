@@ -15,7 +15,7 @@
 
 use std::fmt;
 
-use crate::known::{Known, KnownSet};
+use crate::field_name::{FieldName, FieldNames};
 use crate::parse::Parser;
 use crate::scan::dispatch::{Compiled, Isa};
 use crate::{Limits, Request};
@@ -177,7 +177,7 @@ pub struct Field {
     /// The value without the white space around it.
     pub value: Span,
     /// Which of the known names it is.
-    pub known: Known,
+    pub known: FieldName,
 }
 
 /// A parsed head. Made once per connection or loop, filled again and again by
@@ -188,9 +188,9 @@ pub struct Head {
     pub(crate) slots: Box<[Field]>,
     pub(crate) count: u16,
     /// Which names the fields have.
-    pub(crate) seen: KnownSet,
+    pub(crate) seen: FieldNames,
     /// Which of them came more than once, of those that have a place in `values`.
-    pub(crate) repeated: KnownSet,
+    pub(crate) repeated: FieldNames,
     pub(crate) framing: Framing,
     /// Bytes of empty lines before the request line.
     pub(crate) start: u8,
@@ -207,10 +207,10 @@ pub struct Head {
     pub(crate) query: Span,
     pub(crate) host: Span,
     /// The values of the first few known names, by number: of the last field with that name.
-    pub(crate) values: [Span; Known::WITH_VALUE],
+    pub(crate) values: [Span; FieldName::WITH_VALUE],
     /// HTTP/1.1, the origin-form, and a `Host` that is one at first sight: what nearly all requests
     /// are. `false` says nothing: look closer.
-    pub(crate) is_usual: bool,
+    pub(crate) is_fast_path: bool,
     /// What it is parsed with.
     pub(crate) parser: Compiled<Parser>,
 }
@@ -222,8 +222,8 @@ impl Head {
         Head {
             slots: vec![Field::default(); limits.fields()].into_boxed_slice(),
             count: 0,
-            seen: KnownSet::EMPTY,
-            repeated: KnownSet::EMPTY,
+            seen: FieldNames::EMPTY,
+            repeated: FieldNames::EMPTY,
             framing: Framing::None,
             start: 0,
             method: Method::Get,
@@ -236,8 +236,8 @@ impl Head {
             path: Span::default(),
             query: Span::default(),
             host: Span::default(),
-            values: [Span::default(); Known::WITH_VALUE],
-            is_usual: false,
+            values: [Span::default(); FieldName::WITH_VALUE],
+            is_fast_path: false,
             parser: Isa::detect().compiled(),
         }
     }
@@ -245,8 +245,8 @@ impl Head {
     /// Forgets the request, keeps the memory.
     pub fn clear(&mut self) {
         self.count = 0;
-        self.seen = KnownSet::EMPTY;
-        self.repeated = KnownSet::EMPTY;
+        self.seen = FieldNames::EMPTY;
+        self.repeated = FieldNames::EMPTY;
         self.framing = Framing::None;
         self.len = 0;
         self.has_query = false;
@@ -303,19 +303,19 @@ impl Head {
 
     /// The names among the fields.
     #[inline]
-    pub fn known(&self) -> KnownSet {
+    pub fn known(&self) -> FieldNames {
         self.seen
     }
 
     /// Whether there is such a field.
     #[inline]
-    pub fn has(&self, name: Known) -> bool {
+    pub fn has(&self, name: FieldName) -> bool {
         self.seen.contains(name)
     }
 
     /// Whether there is a field with any of these names: one AND.
     #[inline]
-    pub fn has_any(&self, names: KnownSet) -> bool {
+    pub fn has_any(&self, names: FieldNames) -> bool {
         self.seen.intersects(names)
     }
 
@@ -332,7 +332,7 @@ impl Head {
 
     /// The first field of that name.
     #[inline]
-    pub(crate) fn first(&self, name: Known) -> Option<&Field> {
+    pub(crate) fn first(&self, name: FieldName) -> Option<&Field> {
         if !self.has(name) {
             return None;
         }

@@ -2,7 +2,7 @@
 //! bytes in, events out. The other end, for load generators and tests, is [`client`].
 //!
 //! ```
-//! use http::{Connection, Event, Head, Known, Limits};
+//! use http::{Connection, Event, Head, FieldName, Limits};
 //!
 //! let input = b"GET /hello?n=1 HTTP/1.1\r\nHost: example.org\r\nAccept: */*\r\n\r\n";
 //! let limits = Limits::default();
@@ -12,15 +12,15 @@
 //! assert_eq!((step.event, step.consumed), (Event::Head, input.len()));
 //! let request = head.request(input);
 //! assert_eq!((request.path(), request.query()), (&b"/hello"[..], Some(&b"n=1"[..])));
-//! assert_eq!(request.field(Known::Accept), Some(&b"*/*"[..]));
+//! assert_eq!(request.field(FieldName::Accept), Some(&b"*/*"[..]));
 //! # Ok::<(), http::Error>(())
 //! ```
 //!
 //! ```text
-//! bytes ─► connection ─┬─► parse    a whole head at once      ─┬─► framing ─► Event::Head
-//!                      ├─► skim     a head that is cut        ─┘     what the head means
+//! bytes ─► connection ─┬─► parse        a whole head at once  ─┬─► framing ─► Event::Head
+//!                      ├─► incremental  a head that is cut    ─┘     what the head means
 //!                      └─► chunked, or a count: the body ────────► Event::Data, Event::End
-//!          below: scan (byte classes), known (names)    beside: request (a view), target
+//!          below: scan (byte classes), field_name         beside: request (a view), target
 //! response ─► bytes
 //! ```
 //!
@@ -78,25 +78,25 @@ mod chunked;
 pub mod client;
 pub mod connection;
 mod error;
+mod field_name;
 mod fields;
 mod form;
 mod framing;
 mod head;
-mod known;
+mod incremental;
 mod limits;
 mod list;
 mod parse;
 mod request;
 pub mod response;
 mod scan;
-mod skim;
 mod status;
 pub mod target;
 
 pub use connection::{Connection, Event, Step};
 pub use error::{Error, ErrorKind};
+pub use field_name::{FieldName, FieldNames};
 pub use head::{Field, Form, Framing, Head, Method, Span, Version};
-pub use known::{Known, KnownSet};
 pub use limits::{InvalidLimits, Limits};
 pub use request::Request;
 pub use status::Status;

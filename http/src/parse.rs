@@ -2,7 +2,7 @@
 //!
 //! It walks from one end of a run to the next, by the bits of classified [blocks](crate::scan::block),
 //! and takes along what the names mean. It handles the usual case, a head that is all there and well
-//! formed. In every other case it stops and says where, and [`skim`](crate::skim) goes on from there:
+//! formed. In every other case it stops and says where, and [`incremental`](crate::incremental) goes on from there:
 //! it finds out what is wrong, or that more must come. So there is one place that knows errors and
 //! their offsets, and this one has none to keep track of.
 //!
@@ -11,25 +11,25 @@
 //! Grammar: RFC 9112, sections 3 and 5.
 
 use crate::Limits;
+use crate::field_name::{FieldName, FieldNames};
 use crate::head::{Field, Head, Method, Span, Version};
-use crate::known::{Known, KnownSet};
+use crate::incremental::IncrementalParser;
 use crate::scan::block::{Cursor, Scanner, Start};
 use crate::scan::dispatch::Program;
 use crate::scan::line::{Line, VERSION_BYTES};
 use crate::scan::{self, TOKEN};
-use crate::skim::Skim;
 
 /// Where the head stopped being all there and well formed: the reader that goes on at that byte.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Stop {
-    pub skim: Skim,
+    pub parser: IncrementalParser,
     /// At most the head limit.
     pub at: u16,
 }
 
 impl Stop {
-    fn new(skim: Skim, at: usize) -> Stop {
-        Stop { skim, at: at as u16 }
+    fn new(parser: IncrementalParser, at: usize) -> Stop {
+        Stop { parser, at: at as u16 }
     }
 }
 
@@ -57,13 +57,13 @@ impl Program for Parser {
         limits: &Limits,
     ) -> Result<(), Stop> {
         let (start, mut cursor) = Start::new(scanner, bytes);
-        let (line_end, is_usual) = request_line(bytes, &start, head, limits)?;
+        let (line_end, is_fast_path) = request_line(bytes, &start, head, limits)?;
         let at = cursor.pass_line(line_end);
         let Head { slots, values, .. } = head;
         let fields_max = limits.fields().min(slots.len());
         let mut fields = Fields::new(&mut slots[..fields_max], values);
         let host = host_first(&start, &mut cursor, &mut fields, at);
-        head.is_usual = is_usual && host.is_some_and(|(_, is_plain)| is_plain);
+        head.is_fast_path = is_fast_path && host.is_some_and(|(_, is_plain)| is_plain);
         let at = host.map_or(at, |(end, _)| end);
         let (fields, end) = lines(bytes, cursor, fields, at)?;
         head.count = (fields_max - fields.room()) as u16;
@@ -82,7 +82,7 @@ fn request_line<S: Scanner>(
     head: &mut Head,
     limits: &Limits,
 ) -> Result<(usize, bool), Stop> {
-    let start = method(bytes, head).ok_or(Stop::new(Skim::HEAD, 0))?;
+    let start = method(bytes, head).ok_or(Stop::new(IncrementalParser::HEAD, 0))?;
     let path_end = block.path_end(start);
     let mut end = path_end;
     head.has_query = bytes.get(end) == Some(&b'?');
@@ -94,7 +94,7 @@ fn request_line<S: Scanner>(
         head.query = Span::new(path_end + 1, end);
     }
     if end == start || end - start > limits.target() {
-        return Err(Stop::new(Skim::in_target(0), start));
+        return Err(Stop::new(IncrementalParser::in_target(0), start));
     }
     head.target = Span::new(start, end);
     head.path = Span::new(start, path_end);
@@ -105,7 +105,7 @@ fn request_line<S: Scanner>(
             Ok((end + line.len(), is_origin_form))
         }
         Some(line) if other_version(line, head) => Ok((end + line.len(), false)),
-        _ => Err(Stop::new(Skim::in_target(end - start), end)),
+        _ => Err(Stop::new(IncrementalParser::in_target(end - start), end)),
     }
 }
 
@@ -141,10 +141,10 @@ fn other_method(bytes: &[u8]) -> Option<(Method, usize)> {
 /// Whether it is the usual version, compared as two words that overlap.
 #[inline(always)]
 fn is_http_1_1(line: &[u8; VERSION_BYTES]) -> bool {
-    const USUAL: &[u8; VERSION_BYTES] = b" HTTP/1.1\r\n";
+    const EXPECTED: &[u8; VERSION_BYTES] = b" HTTP/1.1\r\n";
     let first = |line: &[u8; VERSION_BYTES]| line.first_chunk().copied().map(u64::from_le_bytes);
     let last = |line: &[u8; VERSION_BYTES]| line.last_chunk().copied().map(u32::from_le_bytes);
-    first(line) == first(USUAL) && last(line) == last(USUAL)
+    first(line) == first(EXPECTED) && last(line) == last(EXPECTED)
 }
 
 /// `SP HTTP/d.d CRLF`.
@@ -166,17 +166,17 @@ fn other_version(line: &[u8; VERSION_BYTES], head: &mut Head) -> bool {
 struct Fields<'a> {
     count: usize,
     slots: std::slice::IterMut<'a, Field>,
-    values: &'a mut [Span; Known::WITH_VALUE],
+    values: &'a mut [Span; FieldName::WITH_VALUE],
     /// Their names.
-    seen: KnownSet,
+    seen: FieldNames,
     /// Those names that came more than once and have a value in `values`.
-    repeated: KnownSet,
+    repeated: FieldNames,
 }
 
 impl<'a> Fields<'a> {
     #[inline(always)]
-    fn new(slots: &'a mut [Field], values: &'a mut [Span; Known::WITH_VALUE]) -> Self {
-        let (seen, repeated) = (KnownSet::EMPTY, KnownSet::EMPTY);
+    fn new(slots: &'a mut [Field], values: &'a mut [Span; FieldName::WITH_VALUE]) -> Self {
+        let (seen, repeated) = (FieldNames::EMPTY, FieldNames::EMPTY);
         Fields { count: slots.len(), slots: slots.iter_mut(), values, seen, repeated }
     }
 
@@ -193,13 +193,13 @@ impl<'a> Fields<'a> {
 
     /// Adds one; `false` when there is no room.
     #[inline(always)]
-    fn add(&mut self, line: Line, known: Known) -> bool {
+    fn add(&mut self, line: Line, known: FieldName) -> bool {
         let name = Span::new(line.at, line.name_end);
         self.add_spans(known, name, Span::new(line.value(), line.end))
     }
 
     #[inline(always)]
-    fn add_spans(&mut self, known: Known, name: Span, value: Span) -> bool {
+    fn add_spans(&mut self, known: FieldName, name: Span, value: Span) -> bool {
         let Some(slot) = self.slots.next() else { return false };
         *slot = Field { name, value, known };
         if let Some(place) = self.values.get_mut(known as usize) {
@@ -225,11 +225,11 @@ fn lines<'a, S: Scanner>(
         return Ok((fields, at + 2));
     }
     loop {
-        let line = cursor.usual_lines(at, |line, known| fields.add(line, known));
+        let line = cursor.fast_path_lines(at, |line, known| fields.add(line, known));
         if cursor.is_blank_line(line.at) {
             return Ok((fields, line.at + 2));
         }
-        (fields, at) = unusual(bytes, fields, line)?;
+        (fields, at) = slow_path(bytes, fields, line)?;
     }
 }
 
@@ -244,7 +244,7 @@ fn host_first<S: Scanner>(
 ) -> Option<(usize, bool)> {
     let mut ahead = *cursor;
     let line = ahead.host_line(at)?;
-    if !fields.add(line, Known::Host) {
+    if !fields.add(line, FieldName::Host) {
         return None;
     }
     *cursor = ahead;
@@ -254,29 +254,29 @@ fn host_first<S: Scanner>(
 /// Any field line, `name ":" OWS value OWS CRLF`, if it is all there and well formed. Gives the place
 /// behind it.
 #[inline(never)]
-fn unusual<'a>(
+fn slow_path<'a>(
     bytes: &[u8],
     mut fields: Fields<'a>,
     line: Line,
 ) -> Result<(Fields<'a>, usize), Stop> {
     let Line { at, name_end, end } = line;
-    let stop = |skim, at| Err(Stop::new(skim, at));
+    let stop = |parser, at| Err(Stop::new(parser, at));
     if name_end == at || fields.room() == 0 {
-        return stop(Skim::at_line_start(fields.count()), at);
+        return stop(IncrementalParser::at_line_start(fields.count()), at);
     }
     match bytes.get(name_end) {
         Some(b':') => {}
-        Some(_) => return stop(Skim::at_line_start(fields.count()), at),
+        Some(_) => return stop(IncrementalParser::at_line_start(fields.count()), at),
         // A long name that is cut is not read again.
-        None => return stop(Skim::in_name(fields.count() + 1), name_end),
+        None => return stop(IncrementalParser::in_name(fields.count() + 1), name_end),
     }
     if bytes.get(end..end + 2) != Some(b"\r\n") {
-        return stop(Skim::in_value(fields.count() + 1), end.min(bytes.len()));
+        return stop(IncrementalParser::in_value(fields.count() + 1), end.min(bytes.len()));
     }
     let value = scan::trim_end(&bytes[name_end + 1..end]);
     let text = scan::trim_start(value);
     let start = name_end + 1 + value.len() - text.len();
-    let known = Known::of(&bytes[at..name_end]);
+    let known = FieldName::of(&bytes[at..name_end]);
     fields.add_spans(known, Span::new(at, name_end), Span::new(start, start + text.len()));
     Ok((fields, end + 2))
 }

@@ -1,7 +1,7 @@
 //! A request that can be read: a head together with its bytes.
 
+use crate::field_name::{FieldName, FieldNames};
 use crate::fields::Fields;
-use crate::known::{Known, KnownSet};
 use crate::{Form, Framing, Head, Method, Version};
 
 /// A view of a parsed head and the bytes it was parsed from. Two words: pass it by value.
@@ -89,30 +89,30 @@ impl<'a> Request<'a> {
 
     /// Whether there is such a field.
     #[inline]
-    pub fn has(&self, name: Known) -> bool {
+    pub fn has(&self, name: FieldName) -> bool {
         self.head.has(name)
     }
 
     /// Whether there is a field with any of these names: one AND.
     #[inline]
-    pub fn has_any(&self, names: KnownSet) -> bool {
+    pub fn has_any(&self, names: FieldNames) -> bool {
         self.head.has_any(names)
     }
 
     /// The value of the first field of that name.
     #[inline]
-    pub fn field(&self, name: Known) -> Option<&'a [u8]> {
+    pub fn field(&self, name: FieldName) -> Option<&'a [u8]> {
         self.view().value(name)
     }
 
     /// The values of all fields of that name, in order.
-    pub fn fields_known(&self, name: Known) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn values(&self, name: FieldName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.view().values(name)
     }
 
     /// The value of the first field of that name, in any case of letters. For names that are not in
-    /// [`Known`].
-    pub fn field_named(&self, name: &str) -> Option<&'a [u8]> {
+    /// [`FieldName`].
+    pub fn field_by_name(&self, name: &str) -> Option<&'a [u8]> {
         self.view().named(name)
     }
 

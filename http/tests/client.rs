@@ -17,7 +17,7 @@ mod common;
 use common::{Seen, Trace, assert_cuts_agree};
 use http::client::Asked::{self, Content, Head, Tunnel, Upgrade};
 use http::client::{Connection, Event, Framing, ResponseHead};
-use http::{ErrorKind, Known, Limits, Method, Status};
+use http::{ErrorKind, FieldName, Limits, Method, Status};
 
 fn outcome(trace: &Trace) -> String {
     let mut words: Vec<String> = trace.responses.iter().map(word).collect();
@@ -334,11 +334,11 @@ fn a_response_tells_everything_by_its_view() {
     assert_eq!((head.status(), head.framing()), (Some(Status::NOT_FOUND), Framing::Length(7)));
     let response = head.response(input);
     assert_eq!((response.code(), response.reason()), (404, &b"Not Here"[..]));
-    assert_eq!(response.field_named("SERVER"), Some(&b"s"[..]));
-    assert_eq!(response.field(Known::CacheControl), Some(&b"a"[..]));
-    let all: Vec<_> = response.fields_known(Known::CacheControl).collect();
+    assert_eq!(response.field_by_name("SERVER"), Some(&b"s"[..]));
+    assert_eq!(response.field(FieldName::CacheControl), Some(&b"a"[..]));
+    let all: Vec<_> = response.values(FieldName::CacheControl).collect();
     assert_eq!(all, [&b"a"[..], b"b"]);
-    assert!(response.has(Known::ContentLength) && !response.has(Known::Date));
+    assert!(response.has(FieldName::ContentLength) && !response.has(FieldName::Date));
     assert_eq!(response.fields().count(), 4);
     assert_eq!(response.head_bytes(), &input[2..input.len() - 3]);
     assert!(connection.body_follows() && !connection.is_between_responses());

@@ -2,7 +2,7 @@
 //! wanted, what `close` does.
 
 use http::{
-    Connection, Error, ErrorKind, Event, Framing, Head, Known, KnownSet, Limits, Status, Step,
+    Connection, Error, ErrorKind, Event, FieldName, FieldNames, Framing, Head, Limits, Status, Step,
 };
 
 fn next(connection: &mut Connection, head: &mut Head, input: &[u8]) -> Result<Step, Error> {
@@ -25,13 +25,13 @@ fn a_request_tells_everything_by_its_view() {
     assert_eq!(request.target(), b"/a%20b?x=1&y");
     assert_eq!((request.path(), request.query()), (&b"/a%20b"[..], Some(&b"x=1&y"[..])));
     assert_eq!(request.host(), b"h:1");
-    assert_eq!(request.field_named("X-OWN"), Some(&b"one"[..]));
-    assert_eq!(request.field(Known::AcceptEncoding), Some(&b"gzip"[..]));
-    let all: Vec<_> = request.fields_known(Known::AcceptEncoding).collect();
+    assert_eq!(request.field_by_name("X-OWN"), Some(&b"one"[..]));
+    assert_eq!(request.field(FieldName::AcceptEncoding), Some(&b"gzip"[..]));
+    let all: Vec<_> = request.values(FieldName::AcceptEncoding).collect();
     assert_eq!(all, [&b"gzip"[..], b"br"]);
-    assert!(request.has_any(KnownSet::of(&[Known::Range, Known::AcceptEncoding])));
-    assert!(!request.has(Known::Range));
-    assert_eq!(request.field(Known::Range), None);
+    assert!(request.has_any(FieldNames::of(&[FieldName::Range, FieldName::AcceptEncoding])));
+    assert!(!request.has(FieldName::Range));
+    assert_eq!(request.field(FieldName::Range), None);
     assert_eq!(request.fields().last(), Some((&b"accept-encoding"[..], &b"br"[..])));
     assert_eq!(request.head_bytes(), &input[..input.len() - 3]);
 }

@@ -12,7 +12,7 @@
 
 use std::io::Write as _;
 
-use http::{Known, Version};
+use http::{FieldName, Version};
 
 use super::Record;
 use super::stamp::Stamp;
@@ -44,7 +44,7 @@ pub(super) fn after(out: &mut Vec<u8>, format: LogFormat, record: &Record<'_>) {
     if format != LogFormat::Combined {
         return;
     }
-    for name in [Known::Referer, Known::UserAgent] {
+    for name in [FieldName::Referer, FieldName::UserAgent] {
         out.extend_from_slice(b" \"");
         let value = record.request.and_then(|request| request.field(name));
         escape_common(out, value.unwrap_or(b"-"));
@@ -88,9 +88,9 @@ fn json(out: &mut Vec<u8>, record: &Record<'_>, stamp: Stamp<'_>) {
         string(out, "method", Some(request.method_text()));
         string(out, "target", Some(request.target()));
         string(out, "protocol", Some(protocol(request.version())));
-        string(out, "host", request.field(Known::Host));
-        string(out, "referer", request.field(Known::Referer));
-        string(out, "user_agent", request.field(Known::UserAgent));
+        string(out, "host", request.field(FieldName::Host));
+        string(out, "referer", request.field(FieldName::Referer));
+        string(out, "user_agent", request.field(FieldName::UserAgent));
     }
     out.extend_from_slice(b",\"status\":");
     number(out, record.status.into());

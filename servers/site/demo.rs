@@ -174,13 +174,13 @@ impl Demo {
         match route {
             Route::Plaintext => response.prepared(&self.plaintext),
             Route::Json => response.prepared(&self.json),
-            _ => return self.handle_slowly(route, request, response),
+            _ => return self.handle_slow_path(route, request, response),
         }
         Action::Done
     }
 
     /// The routes that are not prepared; apart, so that `handle` stays small.
-    fn handle_slowly(
+    fn handle_slow_path(
         &self,
         route: Route,
         request: &Request<'_>,

@@ -97,7 +97,7 @@ impl Site {
 
     /// Requests that no place answers by itself: they have their own.
     #[inline(always)]
-    fn is_unusual(&self, request: &Request<'_>) -> bool {
+    fn needs_slow_path(&self, request: &Request<'_>) -> bool {
         match request.method() {
             // The classic echo server answers whatever it is asked.
             Method::Other => {
@@ -130,7 +130,7 @@ impl Site {
 
     /// A method that no resource of ours has, or a request about the server as a whole.
     #[cold]
-    fn handle_unusual(&self, request: &Request<'_>, response: &mut Response<'_>) {
+    fn handle_slow_path(&self, request: &Request<'_>, response: &mut Response<'_>) {
         let allow = if self.demo.is_some() { ALLOW_SOMEWHERE } else { ALLOW_READ };
         match request.method() {
             Method::Other => response.error(Status::NOT_IMPLEMENTED),
@@ -154,7 +154,7 @@ impl App for Site {
     }
 
     fn body(&self, _local: &mut SiteLocal, request: &Request<'_>) -> BodyPlan {
-        if self.is_unusual(request) {
+        if self.needs_slow_path(request) {
             return BodyPlan::Discard;
         }
         match self.place(request.path()) {
@@ -170,8 +170,8 @@ impl App for Site {
         request: &Request<'_>,
         response: &mut Response<'_>,
     ) -> Action {
-        if self.is_unusual(request) {
-            self.handle_unusual(request, response);
+        if self.needs_slow_path(request) {
+            self.handle_slow_path(request, response);
             return Action::Done;
         }
         match self.place(request.path()) {

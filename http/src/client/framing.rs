@@ -3,8 +3,8 @@
 //! RFC 9112, sections 2.3, 6.1, 6.3 and 9.3.
 
 use crate::error::{Error, ErrorKind};
+use crate::field_name::FieldName;
 use crate::framing::{coding, content_length, persists};
-use crate::known::Known;
 use crate::{Limits, Version};
 
 use super::parse::{CODE, MAJOR};
@@ -27,10 +27,10 @@ pub(super) fn settle(
     };
     match head.framing {
         Framing::Length(len) if len > limits.body() => {
-            Err(refuse(head, Known::ContentLength, ErrorKind::BodyTooLarge))
+            Err(refuse(head, FieldName::ContentLength, ErrorKind::BodyTooLarge))
         }
         Framing::UntilClose | Framing::Tunnel => Ok(false),
-        _ => Ok(persists(head.version, head.view(bytes).values(Known::Connection))),
+        _ => Ok(persists(head.version, head.view(bytes).values(FieldName::Connection))),
     }
 }
 
@@ -49,30 +49,30 @@ fn bodiless(code: u16, asked: Asked) -> Result<Option<Framing>, Error> {
 /// Rules 3 to 8, as strict as for requests.
 fn framing(head: &ResponseHead, bytes: &[u8]) -> Result<Framing, Error> {
     let fields = head.view(bytes);
-    if head.has(Known::TransferEncoding) {
-        if head.has(Known::ContentLength) {
-            return Err(refuse(head, Known::ContentLength, ErrorKind::AmbiguousLength));
+    if head.has(FieldName::TransferEncoding) {
+        if head.has(FieldName::ContentLength) {
+            return Err(refuse(head, FieldName::ContentLength, ErrorKind::AmbiguousLength));
         }
         let coded = match head.version {
             Version::Http10 => Err(ErrorKind::TransferEncoding),
-            Version::Http11 => coding(fields.values(Known::TransferEncoding)),
+            Version::Http11 => coding(fields.values(FieldName::TransferEncoding)),
         };
         return match coded {
             Ok(()) => Ok(Framing::Chunked),
-            Err(kind) => Err(refuse(head, Known::TransferEncoding, kind)),
+            Err(kind) => Err(refuse(head, FieldName::TransferEncoding, kind)),
         };
     }
-    let Some(value) = fields.value(Known::ContentLength) else {
+    let Some(value) = fields.value(FieldName::ContentLength) else {
         return Ok(Framing::UntilClose);
     };
     match content_length(value) {
-        Some(len) if !head.repeated.contains(Known::ContentLength) => Ok(Framing::Length(len)),
-        _ => Err(refuse(head, Known::ContentLength, ErrorKind::ContentLength)),
+        Some(len) if !head.repeated.contains(FieldName::ContentLength) => Ok(Framing::Length(len)),
+        _ => Err(refuse(head, FieldName::ContentLength, ErrorKind::ContentLength)),
     }
 }
 
 /// An error at the value of the first field of that name.
-fn refuse(head: &ResponseHead, name: Known, kind: ErrorKind) -> Error {
+fn refuse(head: &ResponseHead, name: FieldName, kind: ErrorKind) -> Error {
     let first = head.fields().iter().find(|field| field.known == name);
     Error::new(kind, first.map_or(0, |field| field.value.start()))
 }

@@ -9,9 +9,9 @@
 //! spans                ──  ────  ─
 //! ```
 
+use crate::field_name::{FieldName, FieldNames};
 use crate::fields::Fields;
 use crate::head::{Field, Span, Version};
-use crate::known::{Known, KnownSet};
 use crate::{Limits, Status};
 
 /// What follows a response head (RFC 9112, section 6.3).
@@ -38,9 +38,9 @@ pub struct ResponseHead {
     pub(super) slots: Box<[Field]>,
     pub(super) count: u16,
     /// Which names the fields have.
-    pub(super) seen: KnownSet,
+    pub(super) seen: FieldNames,
     /// Which of them came more than once.
-    pub(super) repeated: KnownSet,
+    pub(super) repeated: FieldNames,
     pub(super) framing: Framing,
     /// Bytes of empty lines before the status line.
     pub(super) start: u8,
@@ -60,8 +60,8 @@ impl ResponseHead {
         ResponseHead {
             slots: vec![Field::default(); limits.fields()].into_boxed_slice(),
             count: 0,
-            seen: KnownSet::EMPTY,
-            repeated: KnownSet::EMPTY,
+            seen: FieldNames::EMPTY,
+            repeated: FieldNames::EMPTY,
             framing: Framing::None,
             start: 0,
             version: Version::Http11,
@@ -75,8 +75,8 @@ impl ResponseHead {
     /// Forgets the response, keeps the memory.
     pub fn clear(&mut self) {
         self.count = 0;
-        self.seen = KnownSet::EMPTY;
-        self.repeated = KnownSet::EMPTY;
+        self.seen = FieldNames::EMPTY;
+        self.repeated = FieldNames::EMPTY;
         self.framing = Framing::None;
         (self.start, self.len, self.code) = (0, 0, 0);
         self.reason = Span::default();
@@ -125,12 +125,12 @@ impl ResponseHead {
     }
 
     /// The names among the fields.
-    pub fn known(&self) -> KnownSet {
+    pub fn known(&self) -> FieldNames {
         self.seen
     }
 
     /// Whether there is such a field.
-    pub fn has(&self, name: Known) -> bool {
+    pub fn has(&self, name: FieldName) -> bool {
         self.seen.contains(name)
     }
 
@@ -171,23 +171,23 @@ impl<'a> Response<'a> {
     }
 
     /// Whether there is such a field.
-    pub fn has(&self, name: Known) -> bool {
+    pub fn has(&self, name: FieldName) -> bool {
         self.head.has(name)
     }
 
     /// The value of the first field of that name.
-    pub fn field(&self, name: Known) -> Option<&'a [u8]> {
+    pub fn field(&self, name: FieldName) -> Option<&'a [u8]> {
         self.head.view(self.bytes).value(name)
     }
 
     /// The values of all fields of that name, in order.
-    pub fn fields_known(&self, name: Known) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn values(&self, name: FieldName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.head.view(self.bytes).values(name)
     }
 
     /// The value of the first field of that name, in any case of letters. For names that are not in
-    /// [`Known`].
-    pub fn field_named(&self, name: &str) -> Option<&'a [u8]> {
+    /// [`FieldName`].
+    pub fn field_by_name(&self, name: &str) -> Option<&'a [u8]> {
         self.head.view(self.bytes).named(name)
     }
 

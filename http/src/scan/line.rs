@@ -17,7 +17,7 @@
 #![allow(unsafe_code, reason = "bytes are read whose place has been checked for several at once")]
 
 use super::block::{Cursor, Scanner, Start};
-use crate::known::{Known, WINDOW_BYTES};
+use crate::field_name::{FieldName, WINDOW_BYTES};
 
 /// A line that begins at `at`, whose bytes up to `name_end` are those of a name. If a colon is there,
 /// its value ends at `end`.
@@ -37,7 +37,7 @@ impl Line {
 
     /// Whether it is `name ":" SP value CRLF` without more white space, and all there.
     #[inline(always)]
-    fn is_usual(self, bytes: &[u8]) -> bool {
+    fn is_fast_path(self, bytes: &[u8]) -> bool {
         let Line { name_end, end, .. } = self;
         if end + 2 > bytes.len() || name_end + 2 >= end {
             return false;
@@ -100,10 +100,10 @@ impl<S: Scanner> Cursor<'_, S> {
     /// The usual lines from `at` on, where one begins, as long as `add` has room for them. Gives the
     /// first line of which that is not true; `bytes` are those of the cursor.
     #[inline(always)]
-    pub(crate) fn usual_lines(
+    pub(crate) fn fast_path_lines(
         &mut self,
         mut at: usize,
-        mut add: impl FnMut(Line, Known) -> bool,
+        mut add: impl FnMut(Line, FieldName) -> bool,
     ) -> Line {
         if at + 3 < WINDOW_BYTES {
             return self.line(at);
@@ -114,14 +114,14 @@ impl<S: Scanner> Cursor<'_, S> {
                 return Line { at, name_end, end: at };
             }
             let line = Line { at, name_end, end: self.line_end() };
-            if !line.is_usual(self.bytes()) {
+            if !line.is_fast_path(self.bytes()) {
                 return line;
             }
             // SAFETY: the window ends behind the colon and the space of a usual line, so before its
             // end. It begins at or behind the first byte: name_end > at, and at + 3 >= WINDOW_BYTES
             // has been checked before the first line; from line to line, `at` grows.
             let window = unsafe { window(self.bytes(), name_end + 2 - WINDOW_BYTES) };
-            if !add(line, Known::find(self.scanner(), window, name_end - at)) {
+            if !add(line, FieldName::find(self.scanner(), window, name_end - at)) {
                 return line;
             }
             at = line.end + 2;
@@ -149,6 +149,6 @@ impl<S: Scanner> Cursor<'_, S> {
             return None;
         }
         let line = Line { at, name_end: at + 4, end: self.line_end() };
-        line.is_usual(self.bytes()).then_some(line)
+        line.is_fast_path(self.bytes()).then_some(line)
     }
 }

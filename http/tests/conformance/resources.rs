@@ -1,7 +1,7 @@
 //! Ranges and conditions. What they mean is the application's to say; here they are shown to reach
 //! it as they were sent.
 
-use http::{Connection, Event, Head, Known, KnownSet, Limits};
+use http::{Connection, Event, FieldName, FieldNames, Head, Limits};
 
 /// The row, the method, and the lines behind `Host`.
 pub const VALUES: [(&str, &str, &str); 37] = [
@@ -44,13 +44,13 @@ pub const VALUES: [(&str, &str, &str); 37] = [
     ("CN-19", "GET", "If-None-Match: \"tag\""),
 ];
 
-const CONDITIONAL: KnownSet = KnownSet::of(&[
-    Known::Range,
-    Known::IfRange,
-    Known::IfMatch,
-    Known::IfNoneMatch,
-    Known::IfModifiedSince,
-    Known::IfUnmodifiedSince,
+const CONDITIONAL: FieldNames = FieldNames::of(&[
+    FieldName::Range,
+    FieldName::IfRange,
+    FieldName::IfMatch,
+    FieldName::IfNoneMatch,
+    FieldName::IfModifiedSince,
+    FieldName::IfUnmodifiedSince,
 ]);
 
 #[test]
@@ -67,7 +67,11 @@ fn ranges_and_conditions_reach_the_application_as_they_were_sent() {
         assert!(request.has_any(CONDITIONAL) && connection.persists(), "{id}");
         for line in lines.split("\r\n") {
             let (name, value) = line.split_once(": ").expect("a field");
-            assert_eq!(request.field(Known::of(name.as_bytes())), Some(value.as_bytes()), "{id}");
+            assert_eq!(
+                request.field(FieldName::of(name.as_bytes())),
+                Some(value.as_bytes()),
+                "{id}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What no single stimulus shows.
 
 use http::client::{self, Asked, ResponseHead};
-use http::{Connection, ErrorKind, Event, Head, Known, Limits, Method, Status, response};
+use http::{Connection, ErrorKind, Event, FieldName, Head, Limits, Method, Status, response};
 
 use super::{assert_cuts_agree, expand, outcome, trace};
 
@@ -74,7 +74,7 @@ fn trailer_fields_never_become_fields_of_the_head() {
     assert_eq!((end.event, end.consumed), (Event::End, body.len()));
     let request = head.request(head_bytes);
     assert_eq!((request.host(), request.fields().count()), (&b"localhost"[..], 2));
-    assert!(!request.has(Known::Cookie) && !request.has(Known::ContentLength));
+    assert!(!request.has(FieldName::Cookie) && !request.has(FieldName::ContentLength));
 }
 
 /// LC-08

@@ -203,7 +203,7 @@ impl Region {
         let base = match class.pop_free() {
             Some(base) => base,
             // SAFETY: the owner's thread, says the caller.
-            None => unsafe { self.take_slowly(class) }?,
+            None => unsafe { self.take_slow_path(class) }?,
         };
         class.out.set(class.out.get() + 1);
         Some(Block { base, class: NonNull::from(class) })
@@ -215,7 +215,7 @@ impl Region {
     ///
     /// On the owner's thread.
     #[cold]
-    unsafe fn take_slowly(&self, class: &ClassState) -> Option<NonNull<u8>> {
+    unsafe fn take_slow_path(&self, class: &ClassState) -> Option<NonNull<u8>> {
         // SAFETY: the owner's thread, says the caller.
         unsafe { self.collect_returns() };
         class.pop_free().or_else(|| class.pop_fresh())

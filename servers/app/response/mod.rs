@@ -103,15 +103,15 @@ impl<'a> Response<'a> {
     /// Answers with a response prepared earlier.
     #[inline(always)]
     pub fn prepared(&mut self, prepared: &Prepared) {
-        let usual = prepared.body.len() <= COPY_BYTES_MAX
+        let fast_path = prepared.body.len() <= COPY_BYTES_MAX
             && self.frame.connection_line.is_empty()
             && !self.close
             && self.frame.method != Method::Head
             && self.finished.is_none();
         let image = &*prepared.image;
         let room = self.out.spare_mut();
-        if !usual || room.len() < image.len() {
-            return self.prepared_unusual(prepared);
+        if !fast_path || room.len() < image.len() {
+            return self.prepared_slow_path(prepared);
         }
         room[..image.len()].copy_from_slice(image);
         let date_at = prepared.fields_len as usize;
@@ -122,7 +122,7 @@ impl<'a> Response<'a> {
 
     /// A connection that ends, HEAD, or a body that is large or does not fit.
     #[cold]
-    fn prepared_unusual(&mut self, prepared: &Prepared) {
+    fn prepared_slow_path(&mut self, prepared: &Prepared) {
         if self.finished.is_some() {
             return;
         }

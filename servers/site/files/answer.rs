@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::{Known, KnownSet, Method, Status};
+use http::{FieldName, FieldNames, Method, Status};
 
 use super::conditional::{self, Verdict};
 use super::encoding::Weights;
@@ -22,18 +22,18 @@ use crate::app::response::Head;
 use crate::app::{Request, Response};
 
 /// The fields that make a GET more than a GET.
-const CONDITIONS: KnownSet = KnownSet::of(&[
-    Known::IfMatch,
-    Known::IfUnmodifiedSince,
-    Known::IfNoneMatch,
-    Known::IfModifiedSince,
+const CONDITIONS: FieldNames = FieldNames::of(&[
+    FieldName::IfMatch,
+    FieldName::IfUnmodifiedSince,
+    FieldName::IfNoneMatch,
+    FieldName::IfModifiedSince,
 ]);
 
 /// The variant that the client likes best.
 #[inline]
 pub fn choose<'r>(resource: &'r Resource, request: &Request<'_>) -> &'r Variant {
-    if resource.varies() && request.has(Known::AcceptEncoding) {
-        let weights = Weights::of(request.fields_known(Known::AcceptEncoding));
+    if resource.varies() && request.has(FieldName::AcceptEncoding) {
+        let weights = Weights::of(request.values(FieldName::AcceptEncoding));
         let coding = weights.choose(|coding| resource.variant(coding).is_some());
         return resource.variant(coding).unwrap_or(resource.original());
     }
@@ -43,13 +43,13 @@ pub fn choose<'r>(resource: &'r Resource, request: &Request<'_>) -> &'r Variant 
 /// Answers a GET or HEAD with `variant`.
 #[inline]
 pub fn answer(variant: &Variant, request: &Request<'_>, response: &mut Response<'_>) {
-    if request.has_any(CONDITIONS.with(Known::Range)) {
-        return answer_specially(variant, request, response);
+    if request.has_any(CONDITIONS.with(FieldName::Range)) {
+        return answer_slow_path(variant, request, response);
     }
     whole(variant, response);
 }
 
-fn answer_specially(variant: &Variant, request: &Request<'_>, response: &mut Response<'_>) {
+fn answer_slow_path(variant: &Variant, request: &Request<'_>, response: &mut Response<'_>) {
     match verdict(variant, request) {
         Verdict::NotModified => variant.start_not_modified(response).empty(),
         Verdict::Failed => response.error(Status::PRECONDITION_FAILED),
@@ -65,21 +65,21 @@ fn answer_specially(variant: &Variant, request: &Request<'_>, response: &mut Res
 fn verdict(variant: &Variant, request: &Request<'_>) -> Verdict {
     conditional::evaluate(
         variant.validators(),
-        request.fields_known(Known::IfMatch),
-        request.field(Known::IfUnmodifiedSince),
-        request.fields_known(Known::IfNoneMatch),
-        request.field(Known::IfModifiedSince),
+        request.values(FieldName::IfMatch),
+        request.field(FieldName::IfUnmodifiedSince),
+        request.values(FieldName::IfNoneMatch),
+        request.field(FieldName::IfModifiedSince),
     )
 }
 
 /// Which part is asked for. Range is defined for GET only (section 14.2), and lines of it cannot be
 /// joined: several are ignored.
 fn wanted(variant: &Variant, request: &Request<'_>) -> Wanted {
-    let mut lines = request.fields_known(Known::Range);
+    let mut lines = request.values(FieldName::Range);
     let (Some(range), None, Method::Get) = (lines.next(), lines.next(), request.method()) else {
         return Wanted::Whole;
     };
-    match request.field(Known::IfRange) {
+    match request.field(FieldName::IfRange) {
         Some(value) if !conditional::if_range_holds(variant.validators(), value) => Wanted::Whole,
         _ => range::parse(range, variant.size()),
     }

@@ -172,12 +172,12 @@ impl Files {
             self.count(local, |counters| counters.file_cache_hits.add(1));
             return Action::Done;
         }
-        self.handle_slowly(local, request, response)
+        self.handle_slow_path(local, request, response)
     }
 
     /// The path has to be decoded, or its files have to be looked at.
     #[cold]
-    fn handle_slowly(
+    fn handle_slow_path(
         &self,
         local: &mut Local,
         request: &Request<'_>,

@@ -5,7 +5,7 @@ use super::super::block::{Cursor, Scanner, Start};
 use super::super::dispatch::{Isa, Task};
 use super::super::line::{Line, VERSION_BYTES};
 use super::super::{TOKEN, VALUE, class_end};
-use crate::known::{Known, WINDOW_BYTES};
+use crate::field_name::{FieldName, WINDOW_BYTES};
 use proptest::prelude::*;
 
 /// Where a line begins, where its name ends, and where it ends.
@@ -14,7 +14,7 @@ type Places = (usize, usize, usize);
 /// What is made of a head whose field lines begin at `at`.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
-    fields: Vec<(Places, Known)>,
+    fields: Vec<(Places, FieldName)>,
     /// The first line that is not among them.
     stop: Places,
     host: Option<Places>,
@@ -36,9 +36,9 @@ impl Look<'_> {
         (line.at, line.name_end, line.end.min(self.bytes.len()))
     }
 
-    fn fields<S: Scanner>(&self, cursor: &mut Cursor<'_, S>) -> (Vec<(Places, Known)>, Places) {
+    fn fields<S: Scanner>(&self, cursor: &mut Cursor<'_, S>) -> (Vec<(Places, FieldName)>, Places) {
         let mut fields = Vec::new();
-        let stop = cursor.usual_lines(self.at, |line, known| {
+        let stop = cursor.fast_path_lines(self.at, |line, known| {
             let is_room = fields.len() < self.room;
             if is_room {
                 fields.push((self.places(line), known));
@@ -76,22 +76,22 @@ fn naive(bytes: &[u8], at: usize, room: usize) -> Seen {
     Seen {
         fields,
         stop,
-        host: naive_line(bytes, at).filter(|line| host && is_usual(bytes, *line)),
+        host: naive_line(bytes, at).filter(|line| host && is_fast_path(bytes, *line)),
         blank: places.clone().filter(|&at| bytes.get(at..at + 2) == Some(b"\r\n")).collect(),
         versions: places.filter_map(version).collect(),
     }
 }
 
-fn naive_fields(bytes: &[u8], mut at: usize, room: usize) -> (Vec<(Places, Known)>, Places) {
+fn naive_fields(bytes: &[u8], mut at: usize, room: usize) -> (Vec<(Places, FieldName)>, Places) {
     let mut fields = Vec::new();
     loop {
         let Some(line) = naive_line(bytes, at) else { return (fields, (at, at, at)) };
         let has_window = !fields.is_empty() || at + 3 >= WINDOW_BYTES;
-        if fields.len() == room || !has_window || !is_usual(bytes, line) {
+        if fields.len() == room || !has_window || !is_fast_path(bytes, line) {
             return (fields, line);
         }
         let (_, name_end, end) = line;
-        fields.push((line, Known::of(&bytes[at..name_end])));
+        fields.push((line, FieldName::of(&bytes[at..name_end])));
         at = end + 2;
     }
 }
@@ -102,7 +102,7 @@ fn naive_line(bytes: &[u8], at: usize) -> Option<Places> {
 }
 
 /// `name ":" SP value CRLF`, and no white space more.
-fn is_usual(bytes: &[u8], (_, name_end, end): Places) -> bool {
+fn is_fast_path(bytes: &[u8], (_, name_end, end): Places) -> bool {
     let Some(value) = bytes[name_end..end].strip_prefix(b": ") else { return false };
     let is_space = |byte: Option<&u8>| byte.is_none_or(|byte| b" \t".contains(byte));
     bytes[end..].starts_with(b"\r\n") && !is_space(value.first()) && !is_space(value.last())
@@ -197,7 +197,7 @@ fn every_odd_byte_at_every_place_is_seen() {
 }
 
 fn line() -> impl Strategy<Value = Vec<u8>> {
-    let known = proptest::sample::select(Known::ALL).prop_map(|known| known.name().to_owned());
+    let known = proptest::sample::select(FieldName::ALL).prop_map(|known| known.name().to_owned());
     let name = prop_oneof![4 => known, 1 => "[A-Za-z-]{1,70}", 1 => Just("Host".to_owned())];
     let space = prop_oneof![12 => Just(" "), 1 => Just(""), 1 => Just("  "), 1 => Just("\t")];
     let value = prop_oneof![8 => "[!-~]([ -~]{0,90}[!-~])?", 1 => Just(String::new())];

@@ -37,38 +37,40 @@ pub(crate) enum State {
 
 /// A reader between two bytes.
 #[derive(Copy, Clone, Debug)]
-pub(crate) struct Skim {
+pub(crate) struct IncrementalParser {
     state: State,
     /// Bytes of the current element (method, target or version) so far.
     element: u16,
     fields: u16,
 }
 
-impl Skim {
+impl IncrementalParser {
     /// Before the first byte of a request line.
-    pub(crate) const HEAD: Skim = Skim { state: State::Method, element: 0, fields: 0 };
+    pub(crate) const HEAD: IncrementalParser =
+        IncrementalParser { state: State::Method, element: 0, fields: 0 };
 
     /// Before the first byte of a trailer section.
-    pub(crate) const TRAILER: Skim = Skim { state: State::LineStart, element: 0, fields: 0 };
+    pub(crate) const TRAILER: IncrementalParser =
+        IncrementalParser { state: State::LineStart, element: 0, fields: 0 };
 
     /// In a target, of which there have been so many bytes.
-    pub(crate) fn in_target(len: usize) -> Skim {
-        Skim { state: State::Target, element: len as u16, fields: 0 }
+    pub(crate) fn in_target(len: usize) -> IncrementalParser {
+        IncrementalParser { state: State::Target, element: len as u16, fields: 0 }
     }
 
     /// Before a line, behind so many fields.
-    pub(crate) fn at_line_start(fields: usize) -> Skim {
-        Skim { state: State::LineStart, element: 0, fields: fields as u16 }
+    pub(crate) fn at_line_start(fields: usize) -> IncrementalParser {
+        IncrementalParser { state: State::LineStart, element: 0, fields: fields as u16 }
     }
 
     /// In the name of that field, the first being 1.
-    pub(crate) fn in_name(field: usize) -> Skim {
-        Skim { state: State::Name, element: 0, fields: field as u16 }
+    pub(crate) fn in_name(field: usize) -> IncrementalParser {
+        IncrementalParser { state: State::Name, element: 0, fields: field as u16 }
     }
 
     /// In the value of that field, the first being 1.
-    pub(crate) fn in_value(field: usize) -> Skim {
-        Skim { state: State::Value, element: 0, fields: field as u16 }
+    pub(crate) fn in_value(field: usize) -> IncrementalParser {
+        IncrementalParser { state: State::Value, element: 0, fields: field as u16 }
     }
 
     /// Reads `bytes` from `at` on. Gives the place behind the blank line, or `None` when it has not

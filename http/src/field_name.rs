@@ -14,35 +14,35 @@
 
 use crate::scan::block::{HALF_BYTES, Half, Scanner};
 
-macro_rules! known {
+macro_rules! field_names {
     ($($name:ident $text:literal,)*) => {
         /// A field name known beforehand.
         #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
         #[repr(u8)]
         #[allow(missing_docs, reason = "a name says it all")]
-        pub enum Known {
+        pub enum FieldName {
             /// Every other name.
             #[default]
             Other = 0,
             $($name,)*
         }
 
-        impl Known {
-            /// All of them, [`Known::Other`] first.
-            pub const ALL: &'static [Known] = &[Known::Other, $(Known::$name),*];
+        impl FieldName {
+            /// All of them, [`FieldName::Other`] first.
+            pub const ALL: &'static [FieldName] = &[FieldName::Other, $(FieldName::$name),*];
 
-            /// The name in lower case; empty for [`Known::Other`].
+            /// The name in lower case; empty for [`FieldName::Other`].
             pub const fn name(self) -> &'static str {
                 match self {
-                    Known::Other => "",
-                    $(Known::$name => $text,)*
+                    FieldName::Other => "",
+                    $(FieldName::$name => $text,)*
                 }
             }
         }
     };
 }
 
-known! {
+field_names! {
     Host "host",
     Connection "connection",
     ContentLength "content-length",
@@ -88,16 +88,16 @@ known! {
     Priority "priority",
 }
 
-/// A set of known names, one bit each. [`Known::Other`] is a member like the others.
+/// A set of known names, one bit each. [`FieldName::Other`] is a member like the others.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub struct KnownSet(u64);
+pub struct FieldNames(u64);
 
-impl KnownSet {
+impl FieldNames {
     /// The empty set.
-    pub const EMPTY: KnownSet = KnownSet(0);
+    pub const EMPTY: FieldNames = FieldNames(0);
 
     /// The set of these names.
-    pub const fn of(names: &[Known]) -> Self {
+    pub const fn of(names: &[FieldName]) -> Self {
         let mut set = Self::EMPTY;
         let mut at = 0;
         while at < names.len() {
@@ -110,33 +110,33 @@ impl KnownSet {
     /// This set and one name more.
     #[must_use]
     #[inline]
-    pub const fn with(self, name: Known) -> Self {
-        KnownSet(self.0 | 1 << name as u8)
+    pub const fn with(self, name: FieldName) -> Self {
+        FieldNames(self.0 | 1 << name as u8)
     }
 
     /// What is in either set.
     #[must_use]
     #[inline]
-    pub const fn union(self, other: KnownSet) -> Self {
-        KnownSet(self.0 | other.0)
+    pub const fn union(self, other: FieldNames) -> Self {
+        FieldNames(self.0 | other.0)
     }
 
     /// What is in both sets.
     #[must_use]
     #[inline]
-    pub const fn intersection(self, other: KnownSet) -> Self {
-        KnownSet(self.0 & other.0)
+    pub const fn intersection(self, other: FieldNames) -> Self {
+        FieldNames(self.0 & other.0)
     }
 
     /// Whether `name` is in it.
     #[inline]
-    pub const fn contains(self, name: Known) -> bool {
+    pub const fn contains(self, name: FieldName) -> bool {
         self.0 >> name as u8 & 1 != 0
     }
 
     /// Whether the sets have a name in common.
     #[inline]
-    pub const fn intersects(self, other: KnownSet) -> bool {
+    pub const fn intersects(self, other: FieldNames) -> bool {
         self.0 & other.0 != 0
     }
 
@@ -185,10 +185,10 @@ const fn last_four(name: &[u8]) -> [u8; 4] {
     }
 }
 
-/// Its mask is that of no bit: it is the same as every name, and that is [`Known::Other`].
+/// Its mask is that of no bit: it is the same as every name, and that is [`FieldName::Other`].
 const EMPTY: Entry = Entry { text: [0; WINDOW_BYTES], mask: [0; WINDOW_BYTES] };
 
-const fn entry(known: Known) -> Entry {
+const fn entry(known: FieldName) -> Entry {
     let name = known.name().as_bytes();
     assert!(name.len() < NAME_END, "a known name and what is around it fit half a block");
     let mut entry = EMPTY;
@@ -209,14 +209,14 @@ const fn entry(known: Known) -> Entry {
 }
 
 /// The names by slot.
-static NAMES: [Known; 1 << SLOT_BITS] = {
-    let mut names = [Known::Other; 1 << SLOT_BITS];
+static NAMES: [FieldName; 1 << SLOT_BITS] = {
+    let mut names = [FieldName::Other; 1 << SLOT_BITS];
     let mut at = 1;
-    while at < Known::ALL.len() {
-        let name = Known::ALL[at].name().as_bytes();
+    while at < FieldName::ALL.len() {
+        let name = FieldName::ALL[at].name().as_bytes();
         let slot = slot(last_four(name), name.len());
         assert!(names[slot] as u8 == 0, "two known names share a slot: find another SPREAD");
-        names[slot] = Known::ALL[at];
+        names[slot] = FieldName::ALL[at];
         at += 1;
     }
     names
@@ -235,27 +235,27 @@ static ENTRIES: [Entry; 1 << SLOT_BITS] = {
     entries
 };
 
-const _: () = assert!(Known::ALL.len() <= 64, "a set of known names is 64 bits");
+const _: () = assert!(FieldName::ALL.len() <= 64, "a set of known names is 64 bits");
 
-impl Known {
+impl FieldName {
     /// The names below this number (`Host`, `Connection`, `Content-Length`) are asked for with
     /// nearly every request: a head has their values at hand.
-    pub(crate) const WITH_VALUE: usize = Known::ContentLength as usize + 1;
+    pub(crate) const WITH_VALUE: usize = FieldName::ContentLength as usize + 1;
 
     /// The number of a field name, in any case of letters.
-    pub fn of(name: &[u8]) -> Known {
+    pub fn of(name: &[u8]) -> FieldName {
         let known = NAMES[slot(last_four(name), name.len())];
-        if known.name().as_bytes().eq_ignore_ascii_case(name) { known } else { Known::Other }
+        if known.name().as_bytes().eq_ignore_ascii_case(name) { known } else { FieldName::Other }
     }
 
     /// The number of the name of `len` bytes, at least one, all of class TOKEN, that begins a line
     /// and with which, a colon and a space `window` ends.
     #[inline(always)]
-    pub(crate) fn find<S: Scanner>(scanner: S, window: &Half, len: usize) -> Known {
+    pub(crate) fn find<S: Scanner>(scanner: S, window: &Half, len: usize) -> FieldName {
         let [.., a, b, c, d, _, _] = *window;
         let slot = slot([a, b, c, d], len);
         let Entry { text, mask } = &ENTRIES[slot];
-        if scanner.is_same(window, text, mask) { NAMES[slot] } else { Known::Other }
+        if scanner.is_same(window, text, mask) { NAMES[slot] } else { FieldName::Other }
     }
 }
 
@@ -265,42 +265,42 @@ mod tests {
 
     #[test]
     fn every_known_name_is_found_in_any_case() {
-        for &known in &Known::ALL[1..] {
+        for &known in &FieldName::ALL[1..] {
             let name = known.name();
-            assert_eq!(Known::of(name.as_bytes()), known);
-            assert_eq!(Known::of(name.to_ascii_uppercase().as_bytes()), known);
-            assert!(KnownSet::of(&[known]).contains(known));
+            assert_eq!(FieldName::of(name.as_bytes()), known);
+            assert_eq!(FieldName::of(name.to_ascii_uppercase().as_bytes()), known);
+            assert!(FieldNames::of(&[known]).contains(known));
         }
     }
 
     #[test]
     fn nothing_else_is_found() {
-        for &known in &Known::ALL[1..] {
+        for &known in &FieldName::ALL[1..] {
             let name = known.name().as_bytes();
             for at in 0..name.len() {
                 for byte in 0..=255u8 {
                     let mut other = name.to_vec();
                     other[at] = byte;
                     let same = other.eq_ignore_ascii_case(name);
-                    let found = Known::of(&other);
+                    let found = FieldName::of(&other);
                     assert!(same == (found == known), "{}", other.escape_ascii());
                     assert!(
                         found.name().as_bytes().eq_ignore_ascii_case(&other)
-                            || found == Known::Other
+                            || found == FieldName::Other
                     );
                 }
             }
-            assert_eq!(Known::of(&[name, b"x"].concat()), Known::Other);
+            assert_eq!(FieldName::of(&[name, b"x"].concat()), FieldName::Other);
         }
-        assert_eq!(Known::of(b""), Known::Other);
-        assert_eq!(Known::of(&[b'a'; 40]), Known::Other);
+        assert_eq!(FieldName::of(b""), FieldName::Other);
+        assert_eq!(FieldName::of(&[b'a'; 40]), FieldName::Other);
     }
 
     #[test]
     fn sets_meet_in_one_and() {
-        let set = KnownSet::of(&[Known::Range, Known::IfRange]);
-        assert!(set.intersects(KnownSet::of(&[Known::IfRange])));
-        assert!(!set.intersects(KnownSet::of(&[Known::Host, Known::Other])));
-        assert!(KnownSet::EMPTY.is_empty());
+        let set = FieldNames::of(&[FieldName::Range, FieldName::IfRange]);
+        assert!(set.intersects(FieldNames::of(&[FieldName::IfRange])));
+        assert!(!set.intersects(FieldNames::of(&[FieldName::Host, FieldName::Other])));
+        assert!(FieldNames::EMPTY.is_empty());
     }
 }
