@@ -6,13 +6,13 @@
 use std::io;
 
 use crate::app::App;
-use crate::metrics::Census;
+use crate::metrics::Metrics;
 use crate::operation::listen::Listening;
 use crate::operation::service::Service;
 use crate::options::Options;
 
 /// What a model decides, for people: the welcome page and the status page show it.
-pub struct Card {
+pub struct ModelInfo {
     /// The model's (and its binary's) name: `sped`.
     pub name: &'static str,
     /// What the letters stand for.
@@ -31,12 +31,12 @@ pub struct Card {
     pub picture: &'static str,
 }
 
-/// A model: its card and how to run an application under it until the server is told to stop.
+/// A model: its description and how to run an application under it until the server is told to stop.
 pub struct Model<A: App> {
     /// What it decides.
-    pub card: &'static Card,
+    pub info: &'static ModelInfo,
     /// Makes the counters for all that will count.
-    pub census: fn(options: &Options) -> io::Result<Census>,
+    pub metrics: fn(options: &Options) -> io::Result<Metrics>,
     /// How many listeners, each with a queue of its own, it wants on a port.
     pub queues: fn(options: &Options) -> usize,
     /// Runs it.
@@ -48,7 +48,7 @@ pub struct Server {
     /// The sockets to accept from.
     pub listeners: Vec<Listening>,
     /// The counters: a slot for each loop.
-    pub census: Census,
+    pub metrics: Metrics,
     /// What others know of it.
     pub service: Service,
 }

@@ -12,8 +12,8 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::app::App;
-use crate::metrics::Census;
-use crate::model::{Card, Server};
+use crate::metrics::Metrics;
+use crate::model::{ModelInfo, Server};
 use crate::models;
 use crate::operation::inherited::Inherited;
 use crate::operation::listen::{self, Listening};
@@ -23,7 +23,7 @@ use crate::options::{Options, Parsed, descriptors};
 /// A `main` for the model called `model` and the application that `make` builds.
 pub fn main<A: App>(
     model: &str,
-    make: impl FnOnce(&Options, Census, &'static Card) -> io::Result<A>,
+    make: impl FnOnce(&Options, Metrics, &'static ModelInfo) -> io::Result<A>,
 ) -> ExitCode {
     main_after(model, 1, make)
 }
@@ -32,7 +32,7 @@ pub fn main<A: App>(
 pub fn main_after<A: App>(
     model: &str,
     skip: usize,
-    make: impl FnOnce(&Options, Census, &'static Card) -> io::Result<A>,
+    make: impl FnOnce(&Options, Metrics, &'static ModelInfo) -> io::Result<A>,
 ) -> ExitCode {
     match start(model, std::env::args_os().skip(skip), make) {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,12 +46,12 @@ pub fn main_after<A: App>(
 fn start<A: App>(
     name: &str,
     arguments: impl Iterator<Item = OsString>,
-    make: impl FnOnce(&Options, Census, &'static Card) -> io::Result<A>,
+    make: impl FnOnce(&Options, Metrics, &'static ModelInfo) -> io::Result<A>,
 ) -> Result<(), String> {
     let model = models::by_name::<A>(name).ok_or_else(|| {
         format!("no model is called {name:?}; there are: {}", models::names::<A>())
     })?;
-    let parsed = Options::from_env_and_args(model.card, arguments, |name| std::env::var_os(name))
+    let parsed = Options::from_env_and_args(model.info, arguments, |name| std::env::var_os(name))
         .map_err(|error| error.to_string())?;
     let options = match parsed {
         Parsed::Run(options) => options,
@@ -67,11 +67,11 @@ fn start<A: App>(
     let listeners = listen::open(&options, (model.queues)(&options), &mut inherited);
     let listeners = listeners.map_err(|error| error.to_string())?;
     // Every address is bound; a model gives up privileges before it starts threads or serves.
-    let service = service(model.card.name, &options, &listeners, inherited)?;
-    let census =
-        (model.census)(&options).map_err(|error| format!("no memory for the counters: {error}"))?;
-    let app = make(&options, census.clone(), model.card).map_err(|error| error.to_string())?;
-    let server = Server { listeners, census, service };
+    let service = service(model.info.name, &options, &listeners, inherited)?;
+    let metrics = (model.metrics)(&options)
+        .map_err(|error| format!("no memory for the counters: {error}"))?;
+    let app = make(&options, metrics.clone(), model.info).map_err(|error| error.to_string())?;
+    let server = Server { listeners, metrics, service };
     (model.run)(app, &options, server).map_err(|error| error.to_string())
 }
 

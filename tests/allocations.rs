@@ -95,9 +95,9 @@ impl App for Counted {
 fn serve(model: &str, root: &Path, arguments: &[&str]) -> Inside {
     let root = root.to_str().expect("UTF-8");
     let arguments = [&["--demo", "--root", root, "--cache-ttl", "1h"], arguments].concat();
-    Inside::start_with(model, &arguments, |options, census| {
-        let card = models::by_name::<Site>(model).expect("a model").card;
-        Counted(Site::new(options, census.clone(), card).expect("a site"))
+    Inside::start_with(model, &arguments, |options, metrics| {
+        let info = models::by_name::<Site>(model).expect("a model").info;
+        Counted(Site::new(options, metrics.clone(), info).expect("a site"))
     })
 }
 

@@ -34,7 +34,7 @@ fn expect_all_back(server: &Inside) {
     server.until_counter("buffers_large_used", 2);
     server.until_counter("buffers_small_used", 0);
     server.until_counter("body_bytes_held", 0);
-    until("no job is out", || server.census.workers().all(|place| place.jobs.get() == 0));
+    until("no job is out", || server.metrics.workers().all(|place| place.jobs.get() == 0));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn with_everybody_stuck_clients_get_503_and_when_nobody_is_the_rest_is_served() 
 #[test]
 fn a_client_that_goes_while_its_job_is_out_leaves_nothing_and_its_successor_gets_its_own() {
     let (server, gate) = start(&["--workers", "2"]);
-    let jobs = || server.census.workers().map(|place| place.jobs.get()).sum::<u64>();
+    let jobs = || server.metrics.workers().map(|place| place.jobs.get()).sum::<u64>();
     for (i, target) in blocks(20).enumerate() {
         let mut client = ask(&server, [target]).remove(0);
         until("its job is out", || jobs() == i as u64 + 1);
@@ -195,7 +195,7 @@ fn one_that_waits_for_room_and_goes_costs_nobody_the_turn() {
     let mut held = ask(&server, blocks(1));
     gate.until_waiting(1);
     held.extend(ask(&server, ["/work?queued".to_owned()]));
-    until("it is in the ring", || server.census.workers().all(|place| place.jobs.get() == 2));
+    until("it is in the ring", || server.metrics.workers().all(|place| place.jobs.get() == 2));
     let mut waiting = ask(&server, (0..9).map(|i| format!("/work?{i}")));
     server.until_counter("jobs_delayed", 9);
     for i in [8, 4, 0] {
@@ -216,7 +216,7 @@ fn when_told_to_reject_full_rings_are_a_503_and_the_connection_goes_on() {
     let mut held = ask(&server, blocks(1));
     gate.until_waiting(1);
     held.extend(ask(&server, ["/work?queued".to_owned()]));
-    until("it is in the ring", || server.census.workers().all(|place| place.jobs.get() == 2));
+    until("it is in the ring", || server.metrics.workers().all(|place| place.jobs.get() == 2));
     let mut client = server.connect();
     for head in [false, true] {
         let method = if head { "HEAD" } else { "GET" };

@@ -353,7 +353,7 @@ fn who_goes_while_a_worker_reads_for_him_leaves_nothing() {
     assert_eq!(busy.response().status, 200);
     until("nothing of the file is open", || descriptors_of(&folder) == 1); // the root
     server.until_counter("buffers_large_used", 2);
-    until("no job is out", || server.census.workers().all(|place| place.jobs.get() == 0));
+    until("no job is out", || server.metrics.workers().all(|place| place.jobs.get() == 0));
     assert!(server.connect().get("/file").body == disk.bytes);
 }
 
@@ -362,9 +362,9 @@ fn who_goes_while_a_worker_reads_for_him_leaves_nothing() {
 fn busy_site(folder: &str, arguments: &[&str]) -> (Inside, Gate, Client) {
     let gate = Gate::default();
     let arguments = [&["--workers", "1", "--root", folder], arguments].concat();
-    let server = Inside::start_with("amped", &arguments, |options, census| {
-        let card = models::by_name::<Site>("amped").expect("it").card;
-        let site = Site::new(options, census.clone(), card).expect("a site");
+    let server = Inside::start_with("amped", &arguments, |options, metrics| {
+        let info = models::by_name::<Site>("amped").expect("it").info;
+        let site = Site::new(options, metrics.clone(), info).expect("a site");
         Blocked { site, stubborn: Stubborn(gate.clone()) }
     });
     // Whatever was never looked up is now.
@@ -500,7 +500,7 @@ fn a_window_waits_for_room_in_the_rings_and_is_never_refused() {
         }
         let mut queued = server.connect();
         queued.send(&get("/work?queued"));
-        until("it is queued", || server.census.workers().all(|place| place.jobs.get() == 2));
+        until("it is queued", || server.metrics.workers().all(|place| place.jobs.get() == 2));
         let mut client = server.connect();
         client.send(&get("/file?0"));
         server.until_counter("jobs_delayed", 1);

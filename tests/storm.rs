@@ -75,7 +75,7 @@ fn a_storm_of_resets_and_panics_on_full_rings_loses_nothing() {
     server.until_counter("buffers_large_used", 2);
     server.until_counter("buffers_small_used", 0);
     server.until_counter("body_bytes_held", 0);
-    until("no job is out", || server.census.workers().all(|place| place.jobs.get() == 0));
+    until("no job is out", || server.metrics.workers().all(|place| place.jobs.get() == 0));
     until("the descriptors are back", || observe::descriptors(std::process::id()) <= before);
     assert_eq!(server.counter("workers_stuck"), 0);
     assert_eq!(server.connect().get("/work?last").text(), "/work?last");

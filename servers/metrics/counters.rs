@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use reactor::event_loop::LoopStats;
 use reactor::shared::{SharedSlot, Zeroable};
 
-use super::Census;
+use super::Metrics;
 
 /// One number that a single writer moves and anyone may read.
 #[derive(Default)]
@@ -72,20 +72,20 @@ macro_rules! counters {
         /// One slot: the numbers of one loop. Two cache lines' alignment keeps slots apart.
         #[derive(Default)]
         #[repr(C, align(128))]
-        pub struct Counters { $($(#[doc = $help])+ pub $name: Counter,)* }
+        pub struct CounterSlot { $($(#[doc = $help])+ pub $name: Counter,)* }
 
-        impl Counters {
-            /// The numbers' descriptions, in the order of [`Counters::values`].
+        impl CounterSlot {
+            /// The numbers' descriptions, in the order of [`CounterSlot::values`].
             pub const DESCRIPTIONS: &'static [Description] = &[$(Description {
                 name: stringify!($name), kind: Kind::$kind, help: concat!($($help),+),
             },)*];
 
-            /// All counters, in the order of [`Counters::DESCRIPTIONS`].
+            /// All counters, in the order of [`CounterSlot::DESCRIPTIONS`].
             fn all(&self) -> impl Iterator<Item = &Counter> {
                 [$(&self.$name,)*].into_iter()
             }
 
-            /// All values, in the order of [`Counters::DESCRIPTIONS`].
+            /// All values, in the order of [`CounterSlot::DESCRIPTIONS`].
             pub fn values(&self) -> [u64; Self::DESCRIPTIONS.len()] {
                 [$(self.$name.get(),)*]
             }
@@ -182,7 +182,7 @@ counters! {
     Counter log_lines_dropped,
 }
 
-impl Counters {
+impl CounterSlot {
     /// What the loop of this slot has counted; or the one before it, of a process that has ended.
     pub fn loop_stats(&self) -> LoopStats {
         LoopStats {
@@ -215,25 +215,25 @@ impl Counters {
     }
 }
 
-// SAFETY: `Counters` is `repr(C)` and holds nothing but `AtomicU64`, for which all bytes zero is a
+// SAFETY: `CounterSlot` is `repr(C)` and holds nothing but `AtomicU64`, for which all bytes zero is a
 // valid value, in whatever process the memory is seen.
-unsafe impl Zeroable for Counters {}
+unsafe impl Zeroable for CounterSlot {}
 
-/// One loop's hold on its slot: derefs to [`Counters`].
-pub struct Tally(SharedSlot<Counters>);
+/// One loop's hold on its slot: derefs to [`CounterSlot`].
+pub struct Counters(SharedSlot<CounterSlot>);
 
-impl Tally {
-    /// The hold of loop `index`; `None` when the census has no such slot.
-    pub fn new(census: &Census, index: usize) -> Option<Self> {
-        census.slots.slot(index).map(Tally)
+impl Counters {
+    /// The hold of loop `index`; `None` when the metrics has no such slot.
+    pub fn new(metrics: &Metrics, index: usize) -> Option<Self> {
+        metrics.slots.slot(index).map(Counters)
     }
 }
 
-impl std::ops::Deref for Tally {
-    type Target = Counters;
+impl std::ops::Deref for Counters {
+    type Target = CounterSlot;
 
     #[inline]
-    fn deref(&self) -> &Counters {
+    fn deref(&self) -> &CounterSlot {
         &self.0
     }
 }
@@ -244,8 +244,8 @@ mod tests {
 
     #[test]
     fn of_a_slot_whose_writer_died_the_totals_remain() {
-        let census = Census::new(1).unwrap();
-        let slot = census.slot(0).unwrap();
+        let metrics = Metrics::new(1).unwrap();
+        let slot = metrics.slot(0).unwrap();
         slot.requests.add(3);
         slot.connections_open.add(4);
         slot.body_bytes_held.set(5);

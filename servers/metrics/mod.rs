@@ -1,6 +1,6 @@
 //! What a server counts, in memory that processes can share.
 //!
-//! Every loop (or worker) has one [`Counters`] slot in a [`SharedTable`] and is the only one to
+//! Every loop (or worker) has one [`CounterSlot`] in a [`SharedTable`] and is the only one to
 //! write to it, so an increment is a plain load, add and store: no locked instruction, no cache
 //! line fought over. Whoever wants a total (the status page, the metrics) adds the slots up and may
 //! see them a moment apart from each other.
@@ -25,41 +25,41 @@ mod workers;
 
 use reactor::shared::{SharedSlot, SharedTable};
 
-pub use counters::{Counter, Counters, Description, Kind, Tally};
-pub use processes::{Report, Roster, State};
+pub use counters::{Counter, CounterSlot, Counters, Description, Kind};
+pub use processes::{ProcessTable, Report, State};
 pub use workers::{BOUNDS_US, Histogram, WorkerCounters};
 
 /// All slots of a server, and since when they count.
 #[derive(Clone)]
-pub struct Census {
-    slots: SharedTable<Counters>,
+pub struct Metrics {
+    slots: SharedTable<CounterSlot>,
     /// How many loops there are at a time: a worker process and its successor need a slot each.
     loops: usize,
     workers: SharedTable<WorkerCounters>,
-    roster: Roster,
+    processes: ProcessTable,
     started: std::time::Instant,
 }
 
-impl Census {
+impl Metrics {
     /// Zeroed slots for `loops` loops.
     ///
     /// # Errors
     /// The mapping's, see `mmap(2)`.
     pub fn new(loops: usize) -> std::io::Result<Self> {
-        Census::with_workers(loops, 0, 0)
+        Metrics::with_workers(loops, 0, 0)
     }
 
     /// Zeroed slots for `loops` loops, for as many more threads as there may be, which come after
     /// them, and for the places of `workers` workers.
     ///
     /// # Errors
-    /// As for [`Census::new`].
+    /// As for [`Metrics::new`].
     pub fn with_workers(loops: usize, threads: usize, workers: usize) -> std::io::Result<Self> {
-        Ok(Census {
+        Ok(Metrics {
             slots: SharedTable::new(loops + threads)?,
             loops,
             workers: SharedTable::new(workers)?,
-            roster: Roster::new(0)?,
+            processes: ProcessTable::new(0)?,
             started: std::time::Instant::now(),
         })
     }
@@ -68,29 +68,29 @@ impl Census {
     /// another.
     ///
     /// # Errors
-    /// As for [`Census::new`].
+    /// As for [`Metrics::new`].
     pub fn with_processes(processes: usize, slots: usize) -> std::io::Result<Self> {
-        let (census, roster) = (Census::new(slots)?, Roster::new(processes)?);
-        Ok(Census { loops: processes, roster, ..census })
+        let (metrics, table) = (Metrics::new(slots)?, ProcessTable::new(processes)?);
+        Ok(Metrics { loops: processes, processes: table, ..metrics })
     }
 
     /// Which worker processes there are.
-    pub fn roster(&self) -> &Roster {
-        &self.roster
+    pub fn processes(&self) -> &ProcessTable {
+        &self.processes
     }
 
     /// Slot `index`; `None` when there are fewer.
-    pub fn slot(&self, index: usize) -> Option<&Counters> {
+    pub fn slot(&self, index: usize) -> Option<&CounterSlot> {
         self.slots.get(index)
     }
 
     /// The slots added up (of a [`Kind::Max`] the highest), in the order of
-    /// [`Counters::DESCRIPTIONS`].
-    pub fn sum(&self) -> [u64; Counters::DESCRIPTIONS.len()] {
-        let mut sum = [0u64; Counters::DESCRIPTIONS.len()];
+    /// [`CounterSlot::DESCRIPTIONS`].
+    pub fn sum(&self) -> [u64; CounterSlot::DESCRIPTIONS.len()] {
+        let mut sum = [0u64; CounterSlot::DESCRIPTIONS.len()];
         for slot in self.slots.iter() {
             for (i, value) in slot.values().into_iter().enumerate() {
-                sum[i] = match Counters::DESCRIPTIONS[i].kind {
+                sum[i] = match CounterSlot::DESCRIPTIONS[i].kind {
                     Kind::Max => sum[i].max(value),
                     Kind::Counter | Kind::Gauge => sum[i].wrapping_add(value),
                 };
@@ -131,16 +131,16 @@ mod tests {
 
     #[test]
     fn slots_are_added_up_and_high_water_marks_are_not() {
-        let census = Census::new(2).unwrap();
-        let (a, b) = (census.slot(0).unwrap(), census.slot(1).unwrap());
+        let metrics = Metrics::new(2).unwrap();
+        let (a, b) = (metrics.slot(0).unwrap(), metrics.slot(1).unwrap());
         a.requests.add(3);
         b.requests.add(4);
         a.loop_events_turn_max.raise_to(9);
         b.loop_events_turn_max.raise_to(5);
-        let sum = census.sum();
-        let of = |name| Counters::DESCRIPTIONS.iter().position(|d| d.name == name).unwrap();
+        let sum = metrics.sum();
+        let of = |name| CounterSlot::DESCRIPTIONS.iter().position(|d| d.name == name).unwrap();
         assert_eq!(sum[of("requests")], 7);
         assert_eq!(sum[of("loop_events_turn_max")], 9);
-        assert!(census.slot(2).is_none());
+        assert!(metrics.slot(2).is_none());
     }
 }

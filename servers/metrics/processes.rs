@@ -86,14 +86,14 @@ pub struct Report {
 
 /// All posts. Of a server without worker processes: none.
 #[derive(Clone, Debug)]
-pub struct Roster {
+pub struct ProcessTable {
     entries: SharedTable<Entry>,
 }
 
-impl Roster {
+impl ProcessTable {
     /// Posts that are empty.
     pub(crate) fn new(posts: usize) -> io::Result<Self> {
-        Ok(Roster { entries: SharedTable::new(posts)? })
+        Ok(ProcessTable { entries: SharedTable::new(posts)? })
     }
 
     /// The posts, in order.
@@ -135,14 +135,14 @@ mod tests {
 
     #[test]
     fn what_the_master_writes_is_what_is_reported() {
-        let roster = Roster::new(2).unwrap();
-        roster.assign(1, 4711, 5);
-        roster.set_state(1, State::Serving);
-        roster.count_restart(1);
-        let reports: Vec<Report> = roster.reports().collect();
+        let processes = ProcessTable::new(2).unwrap();
+        processes.assign(1, 4711, 5);
+        processes.set_state(1, State::Serving);
+        processes.count_restart(1);
+        let reports: Vec<Report> = processes.reports().collect();
         assert_eq!(reports[0], Report { pid: 0, state: State::Starting, slot: 0, restarts: 0 });
         assert_eq!(reports[1], Report { pid: 4711, state: State::Serving, slot: 5, restarts: 1 });
-        roster.set_state(2, State::Gone); // there is no such post
+        processes.set_state(2, State::Gone); // there is no such post
     }
 
     #[test]

@@ -30,8 +30,8 @@ use reactor::event_loop::Config;
 use super::sped;
 use crate::app::App;
 use crate::drivers::event::Driver;
-use crate::metrics::Census;
-use crate::model::{Card, Server};
+use crate::metrics::Metrics;
+use crate::model::{ModelInfo, Server};
 use crate::operation::privileges;
 use crate::operation::sandbox::{Sandbox, Who};
 use crate::operation::upgrade::Single;
@@ -39,7 +39,7 @@ use crate::options::Options;
 use crate::work::threads::{Staffing, Workers};
 
 /// What AMPED decides.
-pub static CARD: Card = Card {
+pub static INFO: ModelInfo = ModelInfo {
     name: "amped",
     title: "Asymmetric Multi-Process Event-Driven",
     lesson: "One event loop does the network, threads do the work: no client waits for \
@@ -65,8 +65,8 @@ const SOURCES_BESIDE_CONNECTIONS: u32 = 64;
 ///
 /// # Errors
 /// The mapping's, see `mmap(2)`.
-pub fn census(options: &Options) -> io::Result<Census> {
-    Staffing::of(&options.workers).census()
+pub fn metrics(options: &Options) -> io::Result<Metrics> {
+    Staffing::of(&options.workers).metrics()
 }
 
 /// Runs `app` in one loop on the calling thread, and its work on others, until a signal stops it.
@@ -82,9 +82,9 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     // Before there are threads: they inherit the sandbox, and that these signals are not for them.
     ev.handle_signals(&sped::SIGNALS)?;
     let app = Arc::new(app);
-    let census = &server.census;
-    let workers = Some(Workers::start(&mut ev, &app, options, census)?);
+    let metrics = &server.metrics;
+    let workers = Some(Workers::start(&mut ev, &app, options, metrics)?);
     let listeners = server.listeners;
-    let driver = Driver::with_workplace(&mut ev, app, options, listeners, census, 0, workers)?;
+    let driver = Driver::with_workplace(&mut ev, app, options, listeners, metrics, 0, workers)?;
     Single::new(&mut ev, server.service, driver)?.inside(sandbox).run(ev)
 }

@@ -1,6 +1,6 @@
 //! The models: which process or thread does which task.
 //!
-//! A model's file is wiring only. What it decides is on its [`Card`](crate::model::Card), which the
+//! A model's file is wiring only. What it decides is on its [`ModelInfo`](crate::model::ModelInfo), which the
 //! welcome page draws.
 
 use crate::app::App;
@@ -14,16 +14,16 @@ pub mod symped;
 /// All models, for an application `A`.
 fn all<A: App>() -> [Model<A>; 3] {
     [
-        Model { card: &sped::CARD, census: sped::census, queues: one_queue, run: sped::run::<A> },
+        Model { info: &sped::INFO, metrics: sped::metrics, queues: one_queue, run: sped::run::<A> },
         Model {
-            card: &amped::CARD,
-            census: amped::census,
+            info: &amped::INFO,
+            metrics: amped::metrics,
             queues: one_queue,
             run: amped::run::<A>,
         },
         Model {
-            card: &symped::CARD,
-            census: symped::census,
+            info: &symped::INFO,
+            metrics: symped::metrics,
             queues: symped::queues,
             run: symped::run::<A>,
         },
@@ -32,12 +32,12 @@ fn all<A: App>() -> [Model<A>; 3] {
 
 /// The model called `name`, for an application `A`.
 pub fn by_name<A: App>(name: &str) -> Option<Model<A>> {
-    all().into_iter().find(|model| model.card.name == name)
+    all().into_iter().find(|model| model.info.name == name)
 }
 
 /// The names of all models of an application `A`, for a message.
 pub(crate) fn names<A: App>() -> String {
-    all::<A>().map(|model| model.card.name).join(", ")
+    all::<A>().map(|model| model.info.name).join(", ")
 }
 
 /// Where one process accepts.

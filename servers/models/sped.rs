@@ -22,15 +22,15 @@ use reactor::{EventLoop, Signal};
 
 use crate::app::App;
 use crate::drivers::event::Driver;
-use crate::metrics::Census;
-use crate::model::{Card, Server};
+use crate::metrics::Metrics;
+use crate::model::{ModelInfo, Server};
 use crate::operation::privileges;
 use crate::operation::sandbox::{Sandbox, Who};
 use crate::operation::upgrade::Single;
 use crate::options::Options;
 
 /// What SPED decides.
-pub static CARD: Card = Card {
+pub static INFO: ModelInfo = ModelInfo {
     name: "sped",
     title: "Single Process Event-Driven",
     lesson: "One event loop does everything: no client waits for another's network, \
@@ -57,8 +57,8 @@ pub(super) const SIGNALS: [Signal; 6] =
 ///
 /// # Errors
 /// The mapping's, see `mmap(2)`.
-pub fn census(_options: &Options) -> io::Result<Census> {
-    Census::new(1)
+pub fn metrics(_options: &Options) -> io::Result<Metrics> {
+    Metrics::new(1)
 }
 
 /// Runs `app` in one loop on the calling thread until a signal stops it.
@@ -70,8 +70,8 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     privileges::drop(options)?;
     sandbox.iter().try_for_each(Sandbox::enter)?;
     let mut event_loop = event_loop(options)?;
-    let (app, census) = (Arc::new(app), &server.census);
-    let driver = Driver::new(&mut event_loop, app, options, server.listeners, census, 0)?;
+    let (app, metrics) = (Arc::new(app), &server.metrics);
+    let driver = Driver::new(&mut event_loop, app, options, server.listeners, metrics, 0)?;
     Single::new(&mut event_loop, server.service, driver)?.inside(sandbox).run(event_loop)
 }
 

@@ -43,15 +43,15 @@ use reactor::event_loop::Config;
 use super::sped;
 use crate::access_log::AccessLog;
 use crate::app::App;
-use crate::metrics::Census;
-use crate::model::{Card, Server};
+use crate::metrics::Metrics;
+use crate::model::{ModelInfo, Server};
 use crate::operation::sandbox::{Sandbox, Who};
 use crate::options::{Accept, Options};
 use crate::supervisor::master::Master;
 use crate::supervisor::worker;
 
 /// What SYMPED decides.
-pub static CARD: Card = Card {
+pub static INFO: ModelInfo = ModelInfo {
     name: "symped",
     title: "SYmmetric Multi-Process Event-Driven",
     lesson: "An event loop for each core, each a process: no locks, no waiting for each other, and \
@@ -87,9 +87,9 @@ fn workers(options: &Options) -> usize {
 ///
 /// # Errors
 /// The mapping's, see `mmap(2)`.
-pub fn census(options: &Options) -> io::Result<Census> {
+pub fn metrics(options: &Options) -> io::Result<Metrics> {
     let workers = workers(options);
-    Census::with_processes(workers, workers * SLOTS_PER_POST)
+    Metrics::with_processes(workers, workers * SLOTS_PER_POST)
 }
 
 /// How many listeners there are on a port.

@@ -6,7 +6,7 @@ use super::Options;
 use super::error::{Fault, OptionsError};
 use super::list::GROUPS;
 use super::table::{Entry, Slot, entries, models_with};
-use crate::model::Card;
+use crate::model::ModelInfo;
 
 /// Columns of a terminal that nobody has widened.
 const WIDTH: usize = 80;
@@ -26,10 +26,10 @@ const ELSEWHERE: [(&str, &str); 8] = [
 ];
 
 /// The whole help.
-pub(super) fn text(card: &Card) -> String {
-    let name = card.name;
-    let mut out = format!("{name} ({}): an HTTP server\n", card.title);
-    paragraph(&mut out, card.lesson, 0);
+pub(super) fn text(info: &ModelInfo) -> String {
+    let name = info.name;
+    let mut out = format!("{name} ({}): an HTTP server\n", info.title);
+    paragraph(&mut out, info.lesson, 0);
     let _ = write!(out, "\nUsage: {name} [OPTION]...\n\n");
     for (command, meaning) in [
         (name.to_owned(), "a welcome page on 127.0.0.1, port 8080"),
@@ -113,13 +113,13 @@ fn paragraph(out: &mut String, text: &str, indent: usize) {
 }
 
 /// The error for a flag that is not in the model's table, with the nearest one that is.
-pub(super) fn unknown(card: &Card, flag: &str) -> OptionsError {
+pub(super) fn unknown(info: &ModelInfo, flag: &str) -> OptionsError {
     let others = models_with(flag.trim_start_matches('-'));
     if !others.is_empty() {
-        let cause = format!("{} has no such option", card.name);
+        let cause = format!("{} has no such option", info.name);
         return Fault::new(cause, format!("It is one of {}", others.join(" and "))).of(flag, None);
     }
-    let mend = match nearest(card, flag) {
+    let mend = match nearest(info, flag) {
         Some(near) => format!("Did you mean {near}? See --help for all of them"),
         None => "See --help for all there are".to_owned(),
     };
@@ -127,8 +127,8 @@ pub(super) fn unknown(card: &Card, flag: &str) -> OptionsError {
 }
 
 /// What is called so elsewhere, or spelt most like it here.
-fn nearest(card: &Card, flag: &str) -> Option<String> {
-    let entries = || entries(card.name);
+fn nearest(info: &ModelInfo, flag: &str) -> Option<String> {
+    let entries = || entries(info.name);
     if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == flag) {
         return Some((*ours).to_owned());
     }

@@ -15,7 +15,7 @@ use lexopt::Arg;
 use super::error::{Fault, OptionsError};
 use super::table::{self, Entry, Slot, entries};
 use super::{ListenAddr, LogFormat, LogTarget, Options, Parsed, help, listen_fds};
-use crate::model::Card;
+use crate::model::ModelInfo;
 use crate::operation::inherited;
 
 /// A slack beyond the head that a buffer must have: where the response's head begins to be written.
@@ -38,23 +38,23 @@ impl Options {
     /// # Errors
     /// The first setting that cannot be taken, with the cause and the mend.
     pub fn from_env_and_args(
-        card: &Card,
+        info: &ModelInfo,
         args: impl IntoIterator<Item = OsString>,
         env: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Parsed, OptionsError> {
-        let mut given = from_env(card, &env);
+        let mut given = from_env(info, &env);
         let mut parser = lexopt::Parser::from_args(args);
         while let Some(arg) = parser.next().map_err(|error| unreadable(&error))? {
             let flag = match arg {
-                Arg::Short('h') | Arg::Long("help") => return Ok(Parsed::Help(help::text(card))),
+                Arg::Short('h') | Arg::Long("help") => return Ok(Parsed::Help(help::text(info))),
                 Arg::Short('V') | Arg::Long("version") => {
-                    return Ok(Parsed::Version(version(card)));
+                    return Ok(Parsed::Version(version(info)));
                 }
-                Arg::Short(letter) => return Err(help::unknown(card, &format!("-{letter}"))),
+                Arg::Short(letter) => return Err(help::unknown(info, &format!("-{letter}"))),
                 Arg::Value(word) => return Err(stray(&word)),
                 Arg::Long(name) => name.to_owned(),
             };
-            one_argument(card, &flag, &mut parser, &mut given)?;
+            one_argument(info, &flag, &mut parser, &mut given)?;
         }
         let mut options = apply(&given)?;
         let passed = listen_fds(&env).map(ListenAddr::Fd);
@@ -99,10 +99,10 @@ impl Options {
 }
 
 /// What the environment gives.
-fn from_env(card: &Card, env: &impl Fn(&str) -> Option<OsString>) -> Vec<Given> {
+fn from_env(info: &ModelInfo, env: &impl Fn(&str) -> Option<OsString>) -> Vec<Given> {
     let variable = |name: &str| env(name).filter(|text| !text.is_empty());
     let mut given = Vec::new();
-    for entry in entries(card.name) {
+    for entry in entries(info.name) {
         let mut add = |setting: String, values| {
             given.push(Given { entry, setting, values, by_variable: true });
         };
@@ -130,13 +130,13 @@ fn inverted(text: &OsStr) -> OsString {
 
 /// Adds one flag and its value, if it takes one, to what was given.
 fn one_argument(
-    card: &Card,
+    info: &ModelInfo,
     flag: &str,
     parser: &mut lexopt::Parser,
     given: &mut Vec<Given>,
 ) -> Result<(), OptionsError> {
     let setting = format!("--{flag}");
-    let (entry, negated) = find(card, flag).ok_or_else(|| help::unknown(card, &setting))?;
+    let (entry, negated) = find(info, flag).ok_or_else(|| help::unknown(info, &setting))?;
     let value = match entry.slot {
         Slot::Switch(_) => {
             let text = parser.optional_value().unwrap_or_else(|| "on".into());
@@ -173,8 +173,8 @@ fn value_of(
 }
 
 /// The entry of a flag, and whether the flag negates it.
-fn find(card: &Card, flag: &str) -> Option<(&'static Entry, bool)> {
-    let named = |name: &str| entries(card.name).find(|entry| entry.flag == name);
+fn find(info: &ModelInfo, flag: &str) -> Option<(&'static Entry, bool)> {
+    let named = |name: &str| entries(info.name).find(|entry| entry.flag == name);
     if let Some(entry) = named(flag) {
         return Some((entry, false));
     }
@@ -200,8 +200,8 @@ fn apply(given: &[Given]) -> Result<Options, OptionsError> {
     Ok(options)
 }
 
-fn version(card: &Card) -> String {
-    format!("{} (stampede) {}\n", card.name, env!("CARGO_PKG_VERSION"))
+fn version(info: &ModelInfo) -> String {
+    format!("{} (stampede) {}\n", info.name, env!("CARGO_PKG_VERSION"))
 }
 
 /// A word that belongs to no flag: most likely the directory.

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 
 use super::table::{Slot, entries};
 use super::*;
-use crate::model::Card;
+use crate::model::ModelInfo;
 
-const CARD: Card = Card {
+const INFO: ModelInfo = ModelInfo {
     name: "amped",
     title: "Single Process Event-Driven",
     lesson: "One thread serves everyone, and one slow request delays everyone.",
@@ -24,7 +24,7 @@ const CARD: Card = Card {
 fn parse_with(args: &[&str], env: &[(&str, &str)]) -> Result<Parsed, OptionsError> {
     let env: HashMap<&str, &str> = env.iter().copied().collect();
     let args = args.iter().map(OsString::from);
-    Options::from_env_and_args(&CARD, args, |name| env.get(name).map(OsString::from))
+    Options::from_env_and_args(&INFO, args, |name| env.get(name).map(OsString::from))
 }
 
 fn run(args: &[&str]) -> Options {
@@ -217,7 +217,7 @@ fn the_help_names_every_option_with_its_default_within_80_columns() {
 
 #[test]
 fn an_option_of_another_model_is_refused_by_its_name() {
-    let sped = Card { name: "sped", ..CARD };
+    let sped = ModelInfo { name: "sped", ..INFO };
     let refused = Options::from_env_and_args(&sped, ["--ring=8".into()], |_| None);
     let text = refused.expect_err("sped has no rings").to_string();
     assert_eq!(text, "--ring: sped has no such option. It is one of amped.");

@@ -29,8 +29,8 @@ use self::files::Files;
 use self::status::StatusPages;
 use self::welcome::Welcome;
 use crate::app::{ALLOW_READ, Action, App, BodyPlan, Request, Response};
-use crate::metrics::Census;
-use crate::model::Card;
+use crate::metrics::Metrics;
+use crate::model::ModelInfo;
 use crate::options::Options;
 
 /// What some resource or other answers, for `OPTIONS *`: the demonstration's `/echo` takes them
@@ -64,15 +64,15 @@ impl Site {
     ///
     /// # Errors
     /// The root cannot be opened.
-    pub fn new(options: &Options, census: Census, card: &'static Card) -> io::Result<Self> {
+    pub fn new(options: &Options, metrics: Metrics, info: &'static ModelInfo) -> io::Result<Self> {
         let (body_max, memory_max) = (options.limits.body, options.limits.body_memory);
         let demo = options.demo.then(|| Demo::new(body_max, memory_max)).transpose()?;
-        let status = options.status.then(|| StatusPages::new(census.clone(), card));
+        let status = options.status.then(|| StatusPages::new(metrics.clone(), info));
         Ok(Site {
             demo,
             status,
-            files: Files::new(options, census)?,
-            welcome: Welcome::new(card, options.demo, options.status)?,
+            files: Files::new(options, metrics)?,
+            welcome: Welcome::new(info, options.demo, options.status)?,
         })
     }
 

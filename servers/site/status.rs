@@ -23,8 +23,8 @@ use self::numbers::Numbers;
 use super::demo::refuse_method;
 use super::pages::{HTML, NO_STORE, NOSNIFF};
 use crate::app::{Request, Response, reads};
-use crate::metrics::Census;
-use crate::model::Card;
+use crate::metrics::Metrics;
+use crate::model::ModelInfo;
 
 /// A status route.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -50,16 +50,16 @@ pub fn route(path: &[u8]) -> Option<Route> {
 
 /// The status routes and where their numbers come from.
 pub struct StatusPages {
-    census: Census,
-    card: &'static Card,
+    metrics: Metrics,
+    info: &'static ModelInfo,
     /// The page's `Content-Security-Policy`.
     policy: String,
 }
 
 impl StatusPages {
-    /// Pages about the numbers in `census` of the model on `card`.
-    pub fn new(census: Census, card: &'static Card) -> Self {
-        StatusPages { census, card, policy: page::policy() }
+    /// Pages about the numbers in `metrics` of the model that `info` describes.
+    pub fn new(metrics: Metrics, info: &'static ModelInfo) -> Self {
+        StatusPages { metrics, info, policy: page::policy() }
     }
 
     /// Answers, at once.
@@ -67,11 +67,11 @@ impl StatusPages {
         if !reads(request.method()) {
             return refuse_method(request, response);
         }
-        let numbers = Numbers::of(&self.census);
+        let numbers = Numbers::of(&self.metrics);
         let (kind, text) = match route {
-            Route::Page => (HTML, page::page(self.card, &numbers)),
-            Route::Json => (("Content-Type", "application/json"), json::json(self.card, &numbers)),
-            Route::Metrics => (metrics::TYPE, metrics::metrics(self.card, &numbers)),
+            Route::Page => (HTML, page::page(self.info, &numbers)),
+            Route::Json => (("Content-Type", "application/json"), json::json(self.info, &numbers)),
+            Route::Metrics => (metrics::TYPE, metrics::metrics(self.info, &numbers)),
         };
         let mut head = response.start(Status::OK);
         for (name, value) in [kind, NO_STORE, NOSNIFF] {
@@ -94,8 +94,8 @@ mod tests {
     use super::*;
     use crate::site::demo::tests::{Answer, exchange};
 
-    /// A card whose texts would break every format that does not escape them.
-    pub(super) const CARD: Card = Card {
+    /// A description whose texts would break every format that does not escape them.
+    pub(super) const INFO: ModelInfo = ModelInfo {
         name: "sp<e>d",
         title: "Single \"Process\" & \\co",
         lesson: "a\nlesson",
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn answer(line: &str, route: Route) -> Answer {
-        let pages = StatusPages::new(Census::new(1).unwrap(), &CARD);
+        let pages = StatusPages::new(Metrics::new(1).unwrap(), &INFO);
         let raw = format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n");
         exchange(&raw, |request, response| pages.handle(route, request, response)).1
     }

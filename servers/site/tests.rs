@@ -3,7 +3,7 @@
 use super::*;
 use crate::site::demo::tests::{Answer, exchange};
 
-const CARD: Card = Card {
+const INFO: ModelInfo = ModelInfo {
     name: "sped",
     title: "Single Process Event-Driven",
     lesson: "One event loop does everything.",
@@ -16,7 +16,7 @@ const CARD: Card = Card {
 
 /// A site with these options, and what it answers to a request line.
 fn ask(options: &Options, line: &str) -> Answer {
-    let site = Site::new(options, Census::new(1).unwrap(), &CARD).unwrap();
+    let site = Site::new(options, Metrics::new(1).unwrap(), &INFO).unwrap();
     let mut local = site.local(0);
     let raw = format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n");
     let answer = |request: &Request<'_>, response: &mut Response<'_>| match site
@@ -101,7 +101,7 @@ fn methods_that_nobody_has_are_told_so() {
 fn a_root_that_cannot_be_opened_is_named() {
     let root = tempfile::tempdir().unwrap();
     let missing = Options { root: Some(root.path().join("nothing")), ..Options::default() };
-    let made = Site::new(&missing, Census::new(1).unwrap(), &CARD);
+    let made = Site::new(&missing, Metrics::new(1).unwrap(), &INFO);
     let error = made.err().unwrap().to_string();
     assert!(error.contains("--root") && error.contains("nothing"), "{error}");
 }

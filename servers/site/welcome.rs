@@ -12,7 +12,7 @@ use super::demo::refuse_method;
 use super::pages::text::escape;
 use super::pages::{self, HTML, NO_STORE, NOSNIFF, Page, picture};
 use crate::app::{Prepared, Request, Response, reads};
-use crate::model::Card;
+use crate::model::ModelInfo;
 
 /// Links to the demonstration routes: where, what is shown of it, what it does.
 const DEMO: [(&str, &str, &str); 6] = [
@@ -37,11 +37,11 @@ pub struct Welcome {
 }
 
 impl Welcome {
-    /// The page of the model on `card`, with links to the routes that are on.
+    /// The page of the model that `info` describes, with links to the routes that are on.
     ///
     /// # Errors
     /// A prepared field that is none: a mistake in this file.
-    pub fn new(card: &Card, demo: bool, status: bool) -> io::Result<Self> {
+    pub fn new(info: &ModelInfo, demo: bool, status: bool) -> io::Result<Self> {
         let policy = pages::policy(None);
         let fields = [
             HTML,
@@ -50,7 +50,7 @@ impl Welcome {
             ("Content-Security-Policy", &policy),
             ("Referrer-Policy", "no-referrer"),
         ];
-        let page = Prepared::new(Status::OK, &fields, page(card, demo, status))
+        let page = Prepared::new(Status::OK, &fields, page(info, demo, status))
             .map_err(|_| io::Error::other("a prepared answer's field is not valid"))?;
         Ok(Welcome { page })
     }
@@ -65,15 +65,15 @@ impl Welcome {
 }
 
 /// The document.
-fn page(card: &Card, demo: bool, status: bool) -> String {
+fn page(info: &ModelInfo, demo: bool, status: bool) -> String {
     let mut body = String::with_capacity(8 * 1024);
-    header(&mut body, card, status);
+    header(&mut body, info, status);
     let _ = write!(
         body,
         "<h2>Who does which task</h2>\n<figure class=\"panel\">\n{}</figure>\n",
-        picture::picture(card)
+        picture::picture(info)
     );
-    model(&mut body, card);
+    model(&mut body, info);
     if demo {
         links(&mut body, "Try it", &DEMO);
     }
@@ -81,31 +81,31 @@ fn page(card: &Card, demo: bool, status: bool) -> String {
         links(&mut body, "Watch it", &STATUS);
     }
     body.push_str(FOOTER);
-    let title = format!("{} · Stampede", card.name);
+    let title = format!("{} · Stampede", info.name);
     Page { title: &title, head: "", body: &body, script: None }.document()
 }
 
-fn header(body: &mut String, card: &Card, status: bool) {
+fn header(body: &mut String, info: &ModelInfo, status: bool) {
     let status = if status { "<nav><a href=\"status\">Status</a></nav>" } else { "" };
     let _ = write!(
         body,
         "<header>\n<div class=\"top\"><span class=\"brand\">Stampede</span>\
          <span>one application, every classic concurrency model</span>{status}</div>\n\
          <h1>{}</h1>\n<p>{}</p>\n<p class=\"lesson\">{}</p>\n</header>\n<main>\n",
-        escape(card.name),
-        escape(card.title),
-        escape(card.lesson)
+        escape(info.name),
+        escape(info.title),
+        escape(info.lesson)
     );
 }
 
-/// What the model decides, in the card's own words and its own picture.
-fn model(body: &mut String, card: &Card) {
+/// What the model decides, in its description's own words and its own picture.
+fn model(body: &mut String, info: &ModelInfo) {
     let _ = write!(
         body,
         "<h2>How it goes about it</h2>\n<div class=\"panel\"><pre>{}</pre></div>\n\
          <p>In flight at most: {}.</p>\n",
-        escape(card.picture.trim_matches('\n')),
-        escape(card.in_flight.trim_end_matches('.'))
+        escape(info.picture.trim_matches('\n')),
+        escape(info.in_flight.trim_end_matches('.'))
     );
 }
 
@@ -130,7 +130,7 @@ const FOOTER: &str = "</main>\n<footer>This page is built in. Start the server w
 mod tests {
     use super::*;
 
-    const CARD: Card = Card {
+    const INFO: ModelInfo = ModelInfo {
         name: "sp<e>d",
         title: "Single & Process",
         lesson: "\"lesson\"",
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_page_shows_the_card() {
-        let text = page(&CARD, true, true);
+        let text = page(&INFO, true, true);
         for part in [
             "<h1>sp&lt;e&gt;d</h1>",
             "Single &amp; Process",
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn only_what_is_on_is_linked() {
         let linked = |demo, status| {
-            let text = page(&CARD, demo, status);
+            let text = page(&INFO, demo, status);
             (text.contains("href=\"plaintext\""), text.contains("href=\"status\""))
         };
         assert_eq!(linked(true, true), (true, true));
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn nothing_on_it_needs_a_script() {
-        let text = page(&CARD, true, true);
+        let text = page(&INFO, true, true);
         assert!(!text.contains("<script") && !text.contains(" style="));
     }
 }

@@ -92,9 +92,9 @@ impl Passing {
 
 /// Passes a connection to the worker with the fewest, or gives it back when none has room.
 fn pass(staff: &mut Staff, stream: Stream, connections_max: u64) -> Result<(), Stream> {
-    let Staff { workers, census, .. } = staff;
+    let Staff { workers, metrics, .. } = staff;
     let load =
-        |worker: &Worker| census.slot(worker.slot).map_or(u64::MAX, |slot| worker.load(slot));
+        |worker: &Worker| metrics.slot(worker.slot).map_or(u64::MAX, |slot| worker.load(slot));
     let mut candidates: Vec<(u64, &mut Worker)> = workers
         .iter_mut()
         .filter(|worker| worker.phase == Phase::Serving)

@@ -57,18 +57,18 @@ impl Master {
     /// The loop has no room.
     pub fn new(ev: &mut EventLoop, options: &Options, server: Server) -> io::Result<Self> {
         let missing = || io::Error::other("no source left in the master's loop");
-        let Server { mut listeners, census, mut service } = server;
+        let Server { mut listeners, metrics, mut service } = server;
         service.join(ev)?;
         let name = service.name;
-        queues::mark_shared(&mut listeners, census.loops());
+        queues::mark_shared(&mut listeners, metrics.loops());
         let passing = match options.workers.accept {
             Accept::Pass => Some(Passing::new(ev, listeners.len(), options).ok_or_else(missing)?),
             Accept::ReusePort | Accept::Shared => None,
         };
         Ok(Master {
             name,
-            vacancies: (0..census.loops()).rev().collect(),
-            staff: Staff::new(ev, census).ok_or_else(missing)?,
+            vacancies: (0..metrics.loops()).rev().collect(),
+            staff: Staff::new(ev, metrics).ok_or_else(missing)?,
             stage: Stage::Serving,
             rounds: Rounds::default(),
             upgrade: Upgrade::new(ev, name).ok_or_else(missing)?,
@@ -135,12 +135,12 @@ impl Master {
 
     /// In the worker: what it takes from its master.
     fn duty(&mut self, post: usize, slot: usize, channel: Channel) -> Duty {
-        let (name, census) = (self.name, self.staff.census.clone());
+        let (name, metrics) = (self.name, self.staff.metrics.clone());
         let listeners = match self.passing {
             Some(_) => Vec::new(),
-            None => queues::of_post(mem::take(&mut self.listeners), post, census.loops()),
+            None => queues::of_post(mem::take(&mut self.listeners), post, metrics.loops()),
         };
-        Duty { name, post, slot, census, listeners, channel }
+        Duty { name, post, slot, metrics, listeners, channel }
     }
 
     /// A worker is wanted in a post, now.

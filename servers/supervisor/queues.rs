@@ -62,8 +62,8 @@ impl Master {
                 continue;
             }
             // The one with the least to do; all queues may go to it, which is better than waiting.
-            let census = &self.staff.census;
-            let load = |slot| census.slot(slot).map_or(0, |slot| slot.connections_open.get());
+            let metrics = &self.staff.metrics;
+            let load = |slot| metrics.slot(slot).map_or(0, |slot| slot.connections_open.get());
             let serving = self.staff.workers.iter().filter(|w| w.phase == Phase::Serving);
             let Some(worker) = serving.min_by_key(|worker| load(worker.slot)) else { return };
             let fd = Some(listening.listener.as_fd());

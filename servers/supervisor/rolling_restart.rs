@@ -133,7 +133,7 @@ impl Master {
         // Before the workers': who closes a queue last must have taken in who waits in it.
         self.listeners.clear();
         for post in 0..self.staff.posts.len() {
-            self.staff.census.roster().set_state(post, State::Gone);
+            self.staff.metrics.processes().set_state(post, State::Gone);
         }
         self.staff.tell_all(order);
         if self.is_done() {

@@ -11,7 +11,7 @@ use reactor::{EventLoop, Handler, Interest, Readiness, Signal, Token, Trigger};
 use super::control::Order;
 use crate::app::App;
 use crate::drivers::event::{Driver, Ending};
-use crate::metrics::Census;
+use crate::metrics::Metrics;
 use crate::operation::listen::Listening;
 use crate::operation::privileges;
 use crate::operation::sandbox::Sandbox;
@@ -29,7 +29,7 @@ pub struct Duty {
     /// Its slot of counters.
     pub slot: usize,
     /// All counters, for the status pages.
-    pub census: Census,
+    pub metrics: Metrics,
     /// What it accepts from.
     pub listeners: Vec<Listening>,
     /// Its end of the channel to the master.
@@ -51,8 +51,8 @@ pub fn run<A: App>(
     sandbox.iter().try_for_each(Sandbox::enter)?;
     let mut event_loop = event_loop(options)?;
     let ev = &mut event_loop;
-    let Duty { census, slot, listeners, channel, .. } = duty;
-    let driver = Driver::new(ev, Arc::new(app), options, listeners, &census, slot)?;
+    let Duty { metrics, slot, listeners, channel, .. } = duty;
+    let driver = Driver::new(ev, Arc::new(app), options, listeners, &metrics, slot)?;
     let token = ev.reserve().ok_or_else(|| io::Error::other("no source left for the master"))?;
     ev.watch(token, &channel, Interest::READABLE, Trigger::Edge)?;
     Order::Ready.send(&channel, None)?;

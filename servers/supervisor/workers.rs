@@ -16,7 +16,7 @@ use reactor::{EventLoop, Interest, Signal, Token, Trigger};
 
 use super::control::Order;
 use crate::metrics::State;
-use crate::metrics::{Census, Counters};
+use crate::metrics::{CounterSlot, Metrics};
 
 /// A worker that dies within this time of being ready has died young, and so has one that never
 /// was: it will most likely die again, and forking as fast as they die helps nobody. A worker that
@@ -67,7 +67,7 @@ impl Worker {
     }
 
     /// The connections that it has, and those on their way to it.
-    pub fn load(&self, counters: &Counters) -> u64 {
+    pub fn load(&self, counters: &CounterSlot) -> u64 {
         let on_their_way = self.passed.saturating_sub(counters.connections_accepted.get());
         counters.connections_open.get() + on_their_way
     }
@@ -87,14 +87,14 @@ pub struct Post {
 pub struct Staff {
     pub posts: Vec<Post>,
     pub workers: Vec<Worker>,
-    pub census: Census,
+    pub metrics: Metrics,
 }
 
 impl Staff {
-    pub fn new(ev: &mut EventLoop, census: Census) -> Option<Staff> {
+    pub fn new(ev: &mut EventLoop, metrics: Metrics) -> Option<Staff> {
         let post = |timer| Post { timer, failures: 0, waits: false };
-        let posts = (0..census.loops()).map(|_| ev.reserve().map(post)).collect::<Option<_>>()?;
-        Some(Staff { posts, workers: Vec::new(), census })
+        let posts = (0..metrics.loops()).map(|_| ev.reserve().map(post)).collect::<Option<_>>()?;
+        Some(Staff { posts, workers: Vec::new(), metrics })
     }
 
     /// The worker that serves in a post.
@@ -110,7 +110,7 @@ impl Staff {
     /// A slot that nobody counts in.
     pub fn free_slot(&self) -> Option<usize> {
         let taken = |slot: &usize| self.workers.iter().any(|worker| worker.slot == *slot);
-        (0..self.census.slots()).find(|slot| !taken(slot))
+        (0..self.metrics.slots()).find(|slot| !taken(slot))
     }
 
     /// Tells all of them something.
@@ -137,10 +137,10 @@ impl Staff {
             }
         };
         if self.serving(post).is_none() {
-            self.census.roster().assign(post, child.id(), slot);
-            self.census.roster().set_state(post, State::Starting);
+            self.metrics.processes().assign(post, child.id(), slot);
+            self.metrics.processes().set_state(post, State::Starting);
         }
-        let before = self.census.slot(slot).map_or(0, |slot| slot.connections_accepted.get());
+        let before = self.metrics.slot(slot).map_or(0, |slot| slot.connections_accepted.get());
         let (phase, since_ms) = (Phase::Starting, ev.now_ms());
         let worker = Worker {
             child,
@@ -171,8 +171,8 @@ impl Staff {
         }
         let worker = &mut self.workers[index];
         (worker.phase, worker.since_ms) = (Phase::Serving, now_ms);
-        self.census.roster().assign(post, worker.child.id(), worker.slot);
-        self.census.roster().set_state(post, State::Serving);
+        self.metrics.processes().assign(post, worker.child.id(), worker.slot);
+        self.metrics.processes().set_state(post, State::Serving);
         self.posts[post].waits = false;
     }
 
@@ -183,7 +183,7 @@ impl Staff {
         let _ = ev.unwatch(worker.voice, &worker.channel);
         ev.release(worker.exit);
         ev.release(worker.voice);
-        if let Some(counters) = self.census.slot(worker.slot) {
+        if let Some(counters) = self.metrics.slot(worker.slot) {
             counters.reset_gauges();
         }
         worker
@@ -191,13 +191,13 @@ impl Staff {
 
     /// A worker has died unasked: how long its post waits before the next.
     pub fn count_death(&mut self, post: usize, lived_ms: u64) -> u64 {
-        self.census.roster().count_restart(post);
+        self.metrics.processes().count_restart(post);
         let failures = &mut self.posts[post].failures;
         *failures = if lived_ms < YOUNG_MS { *failures + 1 } else { 0 };
         let delay_ms = delay_ms(*failures);
         if delay_ms > 0 && self.serving(post).is_none() {
             self.posts[post].waits = true;
-            self.census.roster().set_state(post, State::Waiting);
+            self.metrics.processes().set_state(post, State::Waiting);
         }
         delay_ms
     }
@@ -233,14 +233,14 @@ mod tests {
     #[test]
     fn a_post_waits_longer_with_each_worker_that_dies_young_and_forgets_when_one_lives() {
         let mut ev = EventLoop::new(reactor::event_loop::Config::with_sources(8)).unwrap();
-        let mut staff = Staff::new(&mut ev, Census::with_processes(2, 8).unwrap()).unwrap();
+        let mut staff = Staff::new(&mut ev, Metrics::with_processes(2, 8).unwrap()).unwrap();
         assert_eq!(staff.count_death(0, YOUNG_MS), 0);
         assert_eq!(staff.count_death(0, 5), 50);
         assert_eq!(staff.count_death(0, 5), 100);
         assert!(staff.posts[0].waits && !staff.posts[1].waits);
         assert_eq!(staff.count_death(1, 5), 50, "posts are counted apart");
         assert_eq!(staff.count_death(0, YOUNG_MS), 0);
-        let reports: Vec<_> = staff.census.roster().reports().collect();
+        let reports: Vec<_> = staff.metrics.processes().reports().collect();
         assert_eq!((reports[0].restarts, reports[0].state), (4, State::Waiting));
     }
 }

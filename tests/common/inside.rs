@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::thread;
 
 use stampede::App;
-use stampede::metrics::{Census, Counters};
+use stampede::metrics::{CounterSlot, Metrics};
 use stampede::model;
 use stampede::models;
 use stampede::operation::inherited::{Inherited, Predecessor};
@@ -18,7 +18,7 @@ use super::{Client, until};
 /// A running server.
 pub struct Inside {
     pub address: SocketAddr,
-    pub census: Census,
+    pub metrics: Metrics,
 }
 
 impl Inside {
@@ -31,25 +31,25 @@ impl Inside {
     pub fn start_with<A: App>(
         model: &str,
         arguments: &[&str],
-        make: impl FnOnce(&Options, &Census) -> A,
+        make: impl FnOnce(&Options, &Metrics) -> A,
     ) -> Self {
         let model = models::by_name::<A>(model).expect("a model");
         let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
         let arguments = arguments.into_iter().map(OsString::from);
-        let parsed = Options::from_env_and_args(model.card, arguments, |_: &str| None);
+        let parsed = Options::from_env_and_args(model.info, arguments, |_: &str| None);
         let Ok(Parsed::Run(options)) = parsed else { panic!("options that are none") };
         let mut inherited = Inherited::default();
         let listeners =
             stampede::operation::listen::open(&options, 1, &mut inherited).expect("a listener");
         let address = listeners[0].url.strip_prefix("http://").expect("a TCP address");
         let address = address.trim_end_matches('/').parse().expect("an address");
-        let census = (model.census)(&options).expect("counters");
-        let app = make(&options, &census);
+        let metrics = (model.metrics)(&options).expect("counters");
+        let app = make(&options, &metrics);
         let predecessor = Predecessor::default();
-        let service = Service::new(model.card.name, &listeners, predecessor, None, None);
-        let server = model::Server { listeners, census: census.clone(), service };
+        let service = Service::new(model.info.name, &listeners, predecessor, None, None);
+        let server = model::Server { listeners, metrics: metrics.clone(), service };
         thread::spawn(move || (model.run)(app, &options, server).expect("a run to the end"));
-        Inside { address, census }
+        Inside { address, metrics }
     }
 
     /// Connects to it.
@@ -60,8 +60,8 @@ impl Inside {
 
     /// What a counter of all slots together is.
     pub fn counter(&self, name: &str) -> u64 {
-        let found = Counters::DESCRIPTIONS.iter().position(|counter| counter.name == name);
-        self.census.sum()[found.expect("a counter of that name")]
+        let found = CounterSlot::DESCRIPTIONS.iter().position(|counter| counter.name == name);
+        self.metrics.sum()[found.expect("a counter of that name")]
     }
 
     /// Waits until a counter has that value.

@@ -53,7 +53,7 @@ use crate::access_log::AccessLog;
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::app::response::Pieces;
-use crate::metrics::{Census, Tally};
+use crate::metrics::{Counters, Metrics};
 use crate::operation::listen::Listening;
 use crate::operation::proxy_protocol::Trusted;
 use crate::options::Options;
@@ -123,7 +123,7 @@ struct Engine<A: App> {
     head: http::Head,
     limits: http::Limits,
     clock: Clock,
-    tally: Tally,
+    tally: Counters,
     log: AccessLog,
     /// Where a connection comes from, by slot; kept only when the log is on.
     peers: Vec<Option<Peer>>,
@@ -170,7 +170,7 @@ impl<A: App> Driver<A> {
         app: Arc<A>,
         options: &Options,
         listeners: Vec<Listening>,
-        census: &Census,
+        census: &Metrics,
         slot: usize,
     ) -> io::Result<Self> {
         Driver::with_workplace(ev, app, options, listeners, census, slot, None)
@@ -185,7 +185,7 @@ impl<A: App> Driver<A> {
         app: Arc<A>,
         options: &Options,
         listeners: Vec<Listening>,
-        census: &Census,
+        census: &Metrics,
         slot: usize,
         placement: Option<Placement>,
     ) -> io::Result<Self> {

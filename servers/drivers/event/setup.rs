@@ -16,7 +16,7 @@ use crate::access_log::AccessLog;
 use crate::app::clock::Clock;
 use crate::app::response::Pieces;
 use crate::app::{App, Disk};
-use crate::metrics::{Census, Tally};
+use crate::metrics::{Counters, Metrics};
 use crate::options::{Limits, Offload, Options};
 
 /// The parser's limits. A target is part of its head: whoever lowers only that limit means both.
@@ -44,12 +44,12 @@ impl<A: App> Engine<A> {
         ev: &EventLoop,
         app: Arc<A>,
         options: &Options,
-        census: &Census,
+        census: &Metrics,
         slot: usize,
         pool: BufferPool,
     ) -> io::Result<Self> {
         let limits = http_limits(&options.limits)?;
-        let tally = Tally::new(census, slot).ok_or_else(|| missing("slot of counters"))?;
+        let tally = Counters::new(census, slot).ok_or_else(|| missing("slot of counters"))?;
         Ok(Engine {
             local: app.local(slot),
             app,

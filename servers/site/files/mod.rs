@@ -64,7 +64,7 @@ use self::resource::{Resource, Variant};
 use self::work::Shelf;
 use crate::app::clock::Clock;
 use crate::app::{Action, Disk, Request, Response, reads};
-use crate::metrics::{Census, Counters};
+use crate::metrics::{CounterSlot, Metrics};
 use crate::options::Options;
 use crate::site::demo::refuse_method;
 
@@ -87,7 +87,7 @@ pub struct Files {
     /// Whether `handle` may wait for a disk: where there is nobody else who could.
     disk: Disk,
     shelf: Shelf,
-    census: Census,
+    metrics: Metrics,
     /// How far the wall clock is ahead of the kernel's, for tests of files that are no longer
     /// young.
     #[cfg(test)]
@@ -110,7 +110,7 @@ impl Files {
     ///
     /// # Errors
     /// The root's, with its path.
-    pub fn new(options: &Options, census: Census) -> io::Result<Option<Self>> {
+    pub fn new(options: &Options, metrics: Metrics) -> io::Result<Option<Self>> {
         let Some(root) = &options.root else {
             return Ok(None);
         };
@@ -120,7 +120,7 @@ impl Files {
         })?;
         let heads = options.cache_bytes / OPEN_FILES_SHARE;
         let ttl_ms = u64::try_from(options.cache_ttl.as_millis()).unwrap_or(u64::MAX);
-        let has_workers = census.workers().next().is_some();
+        let has_workers = metrics.workers().next().is_some();
         Ok(Some(Files {
             opener,
             index: options.index.clone(),
@@ -132,7 +132,7 @@ impl Files {
             ttl_ms,
             disk: if has_workers { Disk::Avoid } else { Disk::Wait },
             shelf: Shelf::new(ttl_ms),
-            census,
+            metrics,
             #[cfg(test)]
             ahead: std::time::Duration::ZERO,
         }))
@@ -329,8 +329,8 @@ impl Files {
     }
 
     #[inline]
-    fn count(&self, local: &Local, count: impl FnOnce(&Counters)) {
-        if let Some(counters) = self.census.slot(local.counters) {
+    fn count(&self, local: &Local, count: impl FnOnce(&CounterSlot)) {
+        if let Some(counters) = self.metrics.slot(local.counters) {
             count(counters);
         }
     }

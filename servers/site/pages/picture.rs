@@ -1,4 +1,4 @@
-//! The picture of who does which task, drawn from a model's card.
+//! The picture of who does which task, drawn from a model's description.
 //!
 //! ```text
 //!  clients      ┌─ Task 1 ────┐  socket  ┌─ Task 2 ────┐ request  ┌─ Task 3 ────┐
@@ -14,7 +14,7 @@
 use std::fmt::Write as _;
 
 use super::text::escape;
-use crate::model::Card;
+use crate::model::ModelInfo;
 
 /// Where the boxes begin, their width, and how far apart they begin.
 const BOX_X: usize = 92;
@@ -26,20 +26,20 @@ const LINES_MAX: usize = 3;
 
 /// The picture as inline SVG. Colours come from the page's style, so it has a light and a dark
 /// form.
-pub(crate) fn picture(card: &Card) -> String {
+pub(crate) fn picture(info: &ModelInfo) -> String {
     let mut svg = String::with_capacity(4096);
     let _ = write!(
         svg,
         "<svg class=\"picture\" viewBox=\"-6 10 774 212\" role=\"img\" aria-labelledby=\"picture-title\">\n\
          <title id=\"picture-title\">{}: connections are the task of {}; network I/O of {}; \
          work of {}</title>\n",
-        escape(card.name),
-        escape(card.task1),
-        escape(card.task2),
-        escape(card.task3)
+        escape(info.name),
+        escape(info.task1),
+        escape(info.task2),
+        escape(info.task3)
     );
     svg.push_str(SCENERY);
-    let tasks = [("connections", card.task1), ("network I/O", card.task2), ("work", card.task3)];
+    let tasks = [("connections", info.task1), ("network I/O", info.task2), ("work", info.task3)];
     for (i, (what, who)) in tasks.into_iter().enumerate() {
         task(&mut svg, i, what, who);
     }
@@ -108,7 +108,7 @@ fn wrap(text: &str, columns: usize, lines_max: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const CARD: Card = Card {
+    const INFO: ModelInfo = ModelInfo {
         name: "x<y>",
         title: "",
         lesson: "",
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_card_is_text_and_never_markup() {
-        let svg = picture(&CARD);
+        let svg = picture(&INFO);
         assert!(svg.contains("x&lt;y&gt;") && !svg.contains("x<y>"));
         assert!(svg.contains("child, &quot;blocking&quot;"));
         assert!(svg.contains("child &amp; nobody"));
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn every_element_that_is_opened_is_closed() {
-        let svg = picture(&CARD);
+        let svg = picture(&INFO);
         for name in ["svg", "g", "text", "title", "defs", "marker"] {
             let opened = svg.matches(&format!("<{name}>")).count()
                 + svg.matches(&format!("<{name} ")).count();

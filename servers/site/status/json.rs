@@ -1,25 +1,25 @@
-//! `/status.json`: the model's card and every number, by name.
+//! `/status.json`: the model's description and every number, by name.
 
 use std::fmt::{self, Write as _};
 
 use super::numbers::Numbers;
 use super::processes;
 use super::workers;
-use crate::metrics::Counters;
-use crate::model::Card;
+use crate::metrics::CounterSlot;
+use crate::model::ModelInfo;
 
 /// One JSON object. Numbers are as large as they are: beyond 2⁵³ a reader may lose their last
 /// digits.
-pub(super) fn json(card: &Card, numbers: &Numbers) -> String {
+pub(super) fn json(info: &ModelInfo, numbers: &Numbers) -> String {
     let mut text = String::with_capacity(2048);
-    let _ = write!(text, "{{\"model\":{{\"name\":{}", quote(card.name));
+    let _ = write!(text, "{{\"model\":{{\"name\":{}", quote(info.name));
     for (name, value) in [
-        ("title", card.title),
-        ("lesson", card.lesson),
-        ("task1", card.task1),
-        ("task2", card.task2),
-        ("task3", card.task3),
-        ("in_flight", card.in_flight),
+        ("title", info.title),
+        ("lesson", info.lesson),
+        ("task1", info.task1),
+        ("task2", info.task2),
+        ("task3", info.task3),
+        ("in_flight", info.in_flight),
     ] {
         let _ = write!(text, ",\"{name}\":{}", quote(value));
     }
@@ -31,7 +31,7 @@ pub(super) fn json(card: &Card, numbers: &Numbers) -> String {
     );
     processes::json(&mut text, &numbers.processes);
     text.push_str(",\"counters\":{");
-    for (i, (counter, value)) in Counters::DESCRIPTIONS.iter().zip(numbers.values).enumerate() {
+    for (i, (counter, value)) in CounterSlot::DESCRIPTIONS.iter().zip(numbers.values).enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let _ = write!(text, "{comma}\"{}\":{value}", counter.name);
     }
@@ -65,7 +65,7 @@ impl fmt::Display for Quoted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{CARD, numbers};
+    use super::super::tests::{INFO, numbers};
     use super::*;
 
     #[test]
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn every_counter_is_there_once() {
-        let text = json(&CARD, &numbers());
-        for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers().values) {
+        let text = json(&INFO, &numbers());
+        for (counter, value) in CounterSlot::DESCRIPTIONS.iter().zip(numbers().values) {
             assert_eq!(text.matches(&format!("\"{}\":{value}", counter.name)).count(), 1);
         }
         assert!(text.contains("\"uptime_ms\":12345,\"loops\":2,"));
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn braces_and_quotes_match() {
-        let text = json(&CARD, &numbers());
+        let text = json(&INFO, &numbers());
         let (mut depth, mut quoted, mut chars) = (0, false, text.trim_end().chars());
         while let Some(c) = chars.next() {
             match c {

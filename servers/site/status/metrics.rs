@@ -8,18 +8,18 @@ use std::fmt::Write as _;
 use super::numbers::Numbers;
 use super::processes;
 use super::workers;
-use crate::metrics::{Counters, Description, Kind};
-use crate::model::Card;
+use crate::metrics::{CounterSlot, Description, Kind};
+use crate::model::ModelInfo;
 
 /// The format's media type.
 pub(super) const TYPE: (&str, &str) = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
 
 /// Every number, with what it means.
-pub(super) fn metrics(card: &Card, numbers: &Numbers) -> String {
+pub(super) fn metrics(info: &ModelInfo, numbers: &Numbers) -> String {
     let mut text = String::with_capacity(8192);
     let labels = format!(
         "{{model=\"{}\",version=\"{}\"}}",
-        label(card.name),
+        label(info.name),
         label(env!("CARGO_PKG_VERSION"))
     );
     let uptime = numbers.uptime.as_secs_f64();
@@ -43,7 +43,7 @@ pub(super) fn metrics(card: &Card, numbers: &Numbers) -> String {
              stampede_process_restarts_total {restarts}\n"
         );
     }
-    for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers.values) {
+    for (counter, value) in CounterSlot::DESCRIPTIONS.iter().zip(numbers.values) {
         sample(&mut text, counter, value);
     }
     workers::metrics(&mut text, &numbers.workers);
@@ -79,7 +79,7 @@ fn label(value: &str) -> String {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
-    use super::super::tests::{CARD, numbers};
+    use super::super::tests::{INFO, numbers};
     use super::*;
     use crate::metrics::BOUNDS_US;
 
@@ -158,10 +158,10 @@ mod tests {
 
     #[test]
     fn the_format_is_valid_and_every_name_is_there_once() {
-        let samples = read(&metrics(&CARD, &numbers()));
+        let samples = read(&metrics(&INFO, &numbers()));
         let of_workers = samples.keys().filter(|name| name.contains("worker=")).count();
         assert_eq!(of_workers, 2 * (1 + 2 * (BOUNDS_US.len() + 3)));
-        assert_eq!(samples.len() - of_workers, Counters::DESCRIPTIONS.len() + 3);
+        assert_eq!(samples.len() - of_workers, CounterSlot::DESCRIPTIONS.len() + 3);
         for (name, (kind, _)) in &samples {
             assert!(name.starts_with("stampede_"), "{name}");
             assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn values_are_the_numbers_in_base_units() {
-        let (numbers, samples) = (numbers(), read(&metrics(&CARD, &numbers())));
+        let (numbers, samples) = (numbers(), read(&metrics(&INFO, &numbers())));
         assert_eq!(samples["stampede_requests_total"].1, numbers.get("requests") as f64);
         assert_eq!(samples["stampede_loops"].1, 2.0);
         assert_eq!(samples["stampede_uptime_seconds"].1, 12.345);
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_workers_histogram_is_cumulative_and_in_seconds() {
-        let samples = read(&metrics(&CARD, &numbers()));
+        let samples = read(&metrics(&INFO, &numbers()));
         let of = |rest: &str| samples[&format!("stampede_worker_run_seconds_{rest}")].1;
         assert_eq!(of("bucket{worker=\"0\",le=\"0.01\"}"), 3.0);
         assert_eq!(of("bucket{worker=\"0\",le=\"+Inf\"}"), of("count{worker=\"0\"}"));

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::processes::{self, Process};
 use super::workers::WorkerNumbers;
-use crate::metrics::{Census, Counters};
+use crate::metrics::{CounterSlot, Metrics};
 
 /// All slots added up, and since when they count.
 pub(super) struct Numbers {
-    /// In the order of [`Counters::DESCRIPTIONS`].
-    pub values: [u64; Counters::DESCRIPTIONS.len()],
+    /// In the order of [`CounterSlot::DESCRIPTIONS`].
+    pub values: [u64; CounterSlot::DESCRIPTIONS.len()],
     /// How many loops there are.
     pub loops: usize,
     /// The workers, in models that have some beside their loops.
@@ -22,19 +22,19 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// The numbers of now.
-    pub fn of(census: &Census) -> Self {
+    pub fn of(metrics: &Metrics) -> Self {
         Numbers {
-            values: census.sum(),
-            loops: census.loops(),
-            workers: census.workers().map(WorkerNumbers::of).collect(),
-            processes: processes::of(census),
-            uptime: census.uptime(),
+            values: metrics.sum(),
+            loops: metrics.loops(),
+            workers: metrics.workers().map(WorkerNumbers::of).collect(),
+            processes: processes::of(metrics),
+            uptime: metrics.uptime(),
         }
     }
 
     /// The number called `name`. The names here are ours: one that is none is found by the tests.
     pub fn get(&self, name: &str) -> u64 {
-        let index = Counters::DESCRIPTIONS.iter().position(|counter| counter.name == name);
+        let index = CounterSlot::DESCRIPTIONS.iter().position(|counter| counter.name == name);
         debug_assert!(index.is_some(), "no counter is called {name}");
         index.map_or(0, |index| self.values[index])
     }

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use super::numbers::Numbers;
 use super::processes;
 use super::workers;
-use crate::metrics::Counters;
-use crate::model::Card;
+use crate::metrics::CounterSlot;
+use crate::model::ModelInfo;
 use crate::site::pages::text::{escape, grouped, rate, size, span};
 use crate::site::pages::{self, Page, picture};
 
@@ -34,23 +34,23 @@ pub(super) fn policy() -> String {
 }
 
 /// The document.
-pub(super) fn page(card: &Card, numbers: &Numbers) -> String {
+pub(super) fn page(info: &ModelInfo, numbers: &Numbers) -> String {
     let mut body = String::with_capacity(16 * 1024);
-    header(&mut body, card, numbers);
+    header(&mut body, info, numbers);
     body.push_str("<section class=\"tiles\" aria-label=\"Numbers\">\n");
     for tile in tiles(numbers) {
         tile.write(&mut body);
     }
     body.push_str("</section>\n");
     processes::table(&mut body, &numbers.processes);
-    facts(&mut body, card, numbers);
+    facts(&mut body, info, numbers);
     workers::page(&mut body, &numbers.workers);
     counters(&mut body, numbers);
-    let title = format!("{} · status · Stampede", card.name);
+    let title = format!("{} · status · Stampede", info.name);
     Page { title: &title, head: REFRESH, body: &body, script: Some(SCRIPT) }.document()
 }
 
-fn header(body: &mut String, card: &Card, numbers: &Numbers) {
+fn header(body: &mut String, info: &ModelInfo, numbers: &Numbers) {
     let _ = write!(
         body,
         "<header>\n<div class=\"top\"><a class=\"brand\" href=\"./\">Stampede</a>\
@@ -58,8 +58,8 @@ fn header(body: &mut String, card: &Card, numbers: &Numbers) {
          <span class=\"pulse\" id=\"pulse\">as of this moment</span></span></div>\n\
          <h1>{}</h1>\n<p>{}</p>\n</header>\n<main>\n",
         span(numbers.uptime),
-        escape(card.name),
-        escape(card.title)
+        escape(info.name),
+        escape(info.title)
     );
 }
 
@@ -149,20 +149,20 @@ fn threads(loops: usize, workers: usize) -> String {
     }
 }
 
-/// The model: what is on its card.
-fn facts(body: &mut String, card: &Card, numbers: &Numbers) {
+/// The model: its description.
+fn facts(body: &mut String, info: &ModelInfo, numbers: &Numbers) {
     let _ = write!(
         body,
         "<h2>Who does which task</h2>\n<figure class=\"panel\">\n{}</figure>\n\
          <h2>The model</h2>\n<dl class=\"facts panel\">\n",
-        picture::picture(card)
+        picture::picture(info)
     );
     for (name, fact) in [
-        ("Task 1, connections", card.task1),
-        ("Task 2, network I/O", card.task2),
-        ("Task 3, work", card.task3),
-        ("In flight at most", card.in_flight),
-        ("What it teaches", card.lesson),
+        ("Task 1, connections", info.task1),
+        ("Task 2, network I/O", info.task2),
+        ("Task 3, work", info.task3),
+        ("In flight at most", info.in_flight),
+        ("What it teaches", info.lesson),
         ("Runs", &threads(numbers.loops, numbers.workers.len())),
     ] {
         let _ = writeln!(body, "<dt>{name}</dt><dd>{}</dd>", escape(fact));
@@ -173,7 +173,7 @@ fn facts(body: &mut String, card: &Card, numbers: &Numbers) {
 /// Every counter with its meaning.
 fn counters(body: &mut String, numbers: &Numbers) {
     body.push_str("<h2>Every counter</h2>\n<div class=\"panel\"><table class=\"counters\">\n");
-    for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers.values) {
+    for (counter, value) in CounterSlot::DESCRIPTIONS.iter().zip(numbers.values) {
         let _ = writeln!(
             body,
             "<tr><th scope=\"row\"><code>{0}</code></th>\
@@ -192,13 +192,13 @@ fn counters(body: &mut String, numbers: &Numbers) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{CARD, numbers};
+    use super::super::tests::{INFO, numbers};
     use super::*;
 
     #[test]
     fn the_page_is_complete_without_a_script() {
-        let text = page(&CARD, &numbers());
-        for (counter, value) in Counters::DESCRIPTIONS.iter().zip(numbers().values) {
+        let text = page(&INFO, &numbers());
+        for (counter, value) in CounterSlot::DESCRIPTIONS.iter().zip(numbers().values) {
             let cell = format!("data-counter=\"{}\">{}</td>", counter.name, grouped(value));
             assert_eq!(text.matches(&cell).count(), 1, "{cell}");
         }
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_card_cannot_add_markup() {
-        let text = page(&CARD, &numbers());
+        let text = page(&INFO, &numbers());
         assert_eq!(text.matches("<script>").count(), 1);
         assert_eq!(text.matches("</script>").count(), 1);
         assert!(text.contains("sp&lt;e&gt;d"));
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn no_element_carries_a_style_or_a_handler_of_its_own() {
-        let text = page(&CARD, &numbers());
+        let text = page(&INFO, &numbers());
         assert!(!text.contains(" style=") && !text.contains(" onclick="));
     }
 
@@ -229,7 +229,7 @@ mod tests {
         for rest in ["(c.", "(d.", " c.", " d."].into_iter().flat_map(uses) {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let name = &rest[..end.unwrap_or(rest.len())];
-            assert!(Counters::DESCRIPTIONS.iter().any(|d| d.name == name), "{name}");
+            assert!(CounterSlot::DESCRIPTIONS.iter().any(|d| d.name == name), "{name}");
         }
     }
 }

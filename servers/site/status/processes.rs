@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::metrics::Census;
+use crate::metrics::Metrics;
 use crate::metrics::{Report, State};
 use crate::site::pages::text::grouped;
 
@@ -15,9 +15,9 @@ pub(super) struct Process {
 }
 
 /// The workers of now. Their slots may have counted for others before: totals are the slot's.
-pub(super) fn of(census: &Census) -> Vec<Process> {
+pub(super) fn of(metrics: &Metrics) -> Vec<Process> {
     let process = |report: Report| {
-        let slot = census.slot(report.slot);
+        let slot = metrics.slot(report.slot);
         Process {
             report,
             connections_open: slot.map_or(0, |slot| slot.connections_open.get()),
@@ -25,7 +25,7 @@ pub(super) fn of(census: &Census) -> Vec<Process> {
             requests: slot.map_or(0, |slot| slot.requests.get()),
         }
     };
-    census.roster().reports().map(process).collect()
+    metrics.processes().reports().map(process).collect()
 }
 
 /// How many serve.
@@ -89,15 +89,15 @@ mod tests {
     use super::*;
 
     fn two() -> Vec<Process> {
-        let census = Census::with_processes(2, 4).unwrap();
-        census.roster().assign(0, 11, 3);
-        census.roster().set_state(0, State::Serving);
-        census.roster().assign(1, 12, 1);
-        census.roster().count_restart(1);
-        let slot = census.slot(3).unwrap();
+        let metrics = Metrics::with_processes(2, 4).unwrap();
+        metrics.processes().assign(0, 11, 3);
+        metrics.processes().set_state(0, State::Serving);
+        metrics.processes().assign(1, 12, 1);
+        metrics.processes().count_restart(1);
+        let slot = metrics.slot(3).unwrap();
         slot.connections_open.add(7);
         slot.requests.add(1234);
-        of(&census)
+        of(&metrics)
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_server_without_worker_processes_does_not_speak_of_them() {
         let mut page = String::new();
-        table(&mut page, &of(&Census::new(1).unwrap()));
+        table(&mut page, &of(&Metrics::new(1).unwrap()));
         assert!(page.is_empty());
     }
 }

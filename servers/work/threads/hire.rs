@@ -18,7 +18,7 @@ use super::running::Running;
 use super::seats::Seats;
 use super::worker::{Recruit, Resignation, Resignations};
 use crate::app::App;
-use crate::metrics::Census;
+use crate::metrics::Metrics;
 use crate::options::Options;
 
 /// The stamp of ends that wait for their thread to start: later than any time, for it is no job that
@@ -66,9 +66,9 @@ impl<A: App> Hiring<A> {
     }
 
     /// A place with a thread at it.
-    pub fn open_place(&self, index: usize, ring: usize, census: &Census) -> io::Result<Place> {
+    pub fn open_place(&self, index: usize, ring: usize, metrics: &Metrics) -> io::Result<Place> {
         let none = || io::Error::other("no counters for a worker");
-        let counters = census.worker_slot(index).ok_or_else(none)?;
+        let counters = metrics.worker_slot(index).ok_or_else(none)?;
         let mut place = Place::new(index, ring, counters);
         self.start(&mut place)?;
         Ok(place)

@@ -57,7 +57,7 @@ use reactor::EventLoop;
 use crate::app::App;
 use crate::drivers::event::Placement;
 use crate::drivers::event::workplace::{Job, Stuck, Workplace};
-use crate::metrics::{Census, Tally};
+use crate::metrics::{Counters, Metrics};
 use crate::options::{Options, Workers as WorkersOptions};
 use hire::Hiring;
 use place::Place;
@@ -81,17 +81,17 @@ impl Staffing {
 
     /// As many as there are counters for. Asked a second time the system might answer otherwise: from
     /// inside a sandbox (`--sandbox`) nobody can read what processor time a cgroup grants.
-    fn counted(options: &WorkersOptions, census: &Census) -> Self {
-        let count = Some(census.workers().count());
+    fn counted(options: &WorkersOptions, metrics: &Metrics) -> Self {
+        let count = Some(metrics.workers().count());
         Staffing::of(&WorkersOptions { count, ..options.clone() })
     }
 
-    /// Counters: a slot for the loop, and one for each thread and each substitute.
+    /// CounterSlot: a slot for the loop, and one for each thread and each substitute.
     ///
     /// # Errors
     /// The mapping's, see `mmap(2)`.
-    pub fn census(self) -> io::Result<Census> {
-        Census::with_workers(1, 2 * self.workers, self.workers)
+    pub fn metrics(self) -> io::Result<Metrics> {
+        Metrics::with_workers(1, 2 * self.workers, self.workers)
     }
 
     /// Jobs in all rings and hands, and those that are with stuck threads.
@@ -104,7 +104,7 @@ impl Staffing {
 pub struct Workers<A: App> {
     places: Vec<Place>,
     hiring: Hiring<A>,
-    tally: Tally,
+    counters: Counters,
     /// A job may take so long; zero: any time.
     timeout: Duration,
     jobs_out: usize,
@@ -119,19 +119,20 @@ impl<A: App> Workers<A> {
         ev: &mut EventLoop,
         app: &Arc<A>,
         options: &Options,
-        census: &Census,
+        metrics: &Metrics,
     ) -> io::Result<Placement> {
-        let staffing = Staffing::counted(&options.workers, census);
+        let staffing = Staffing::counted(&options.workers, metrics);
         let hiring = Hiring::new(ev, app, options, staffing)?;
         let mut workers = Workers {
             places: Vec::with_capacity(staffing.workers),
             hiring,
-            tally: Tally::new(census, 0).ok_or_else(|| io::Error::other("no slot of counters"))?,
+            counters: Counters::new(metrics, 0)
+                .ok_or_else(|| io::Error::other("no slot of counters"))?,
             timeout: options.workers.timeout,
             jobs_out: 0,
         };
         for index in 0..staffing.workers {
-            let place = workers.hiring.open_place(index, staffing.ring, census)?;
+            let place = workers.hiring.open_place(index, staffing.ring, metrics)?;
             workers.places.push(place);
         }
         Ok(Placement {
@@ -152,7 +153,7 @@ impl<A: App> Workers<A> {
     #[cold]
     fn take_resignation(&mut self) -> Option<Box<Job>> {
         let resignation = self.hiring.next_resignation()?;
-        self.tally.worker_panics.add(1);
+        self.counters.worker_panics.add(1);
         let place = &mut self.places[resignation.place];
         place.vacate(resignation.ends);
         place.returned(&resignation.job);
@@ -216,7 +217,7 @@ mod tests {
         let options = WorkersOptions::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let staffing = Staffing { workers: cores + 3, ..Staffing::of(&options) };
-        let census = staffing.census().unwrap();
-        assert_eq!(Staffing::counted(&options, &census), staffing);
+        let metrics = staffing.metrics().unwrap();
+        assert_eq!(Staffing::counted(&options, &metrics), staffing);
     }
 }

@@ -32,7 +32,7 @@ impl<A: App> Workers<A> {
         }
         let stuck = self.places.iter().filter(|place| place.is_stuck()).count();
         let beside = self.hiring.threads().saturating_sub(self.places.len());
-        self.tally.workers_stuck.set((beside + stuck) as u64);
+        self.counters.workers_stuck.set((beside + stuck) as u64);
         None
     }
 
@@ -54,14 +54,14 @@ impl<A: App> Workers<A> {
         }
         self.jobs_out -= 1;
         self.hiring.replace(place);
-        self.tally.workers_substituted.add(1);
+        self.counters.workers_substituted.add(1);
         let stuck = Stuck { key, lost: true };
         Some(if known { stuck } else { self.report(index, &line, stuck) })
     }
 
     fn report(&self, index: usize, line: &str, stuck: Stuck) -> Stuck {
         let what = if line.is_empty() { "a part of a file" } else { line };
-        self.tally.work_timeouts.add(1);
+        self.counters.work_timeouts.add(1);
         let outcome = match stuck.lost {
             true => "another takes its place",
             false => "there is nobody left to take its place",

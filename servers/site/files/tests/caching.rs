@@ -109,7 +109,7 @@ fn what_a_worker_has_read_is_in_the_loops_cache_when_it_is_next_asked_for() {
     let mut server =
         Server::with(&root, |options| options.cache_ttl = HOUR).by(&root, Method::Walk);
     server.files.disk = Disk::Avoid;
-    let opens = |server: &Server| server.census.slot(0).unwrap().file_cold_opens.get();
+    let opens = |server: &Server| server.metrics.slot(0).unwrap().file_cold_opens.get();
     assert_eq!(server.get("/f").text(), "one");
     assert_eq!(opens(&server), 1);
     assert_eq!(server.get("/f").text(), "one");

@@ -23,7 +23,7 @@ use super::{Files, Local};
 use crate::app::clock::Clock;
 use crate::app::response::{Frame, Piece, Pieces, Response};
 use crate::app::{Action, Request};
-use crate::metrics::Census;
+use crate::metrics::Metrics;
 use crate::options::Options;
 
 /// A root with files in it.
@@ -58,7 +58,7 @@ struct Server {
     files: Files,
     local: Local,
     clock: Clock,
-    census: Census,
+    metrics: Metrics,
 }
 
 impl Server {
@@ -70,10 +70,10 @@ impl Server {
     fn with(root: &Root, choose: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options { root: Some(root.path().to_owned()), ..Options::default() };
         choose(&mut options);
-        let census = Census::new(1).unwrap();
-        let mut files = Files::new(&options, census.clone()).unwrap().unwrap();
+        let metrics = Metrics::new(1).unwrap();
+        let mut files = Files::new(&options, metrics.clone()).unwrap().unwrap();
         files.ahead = Duration::from_secs(60);
-        Server { local: files.local(0), files, clock: Clock::new(0), census }
+        Server { local: files.local(0), files, clock: Clock::new(0), metrics }
     }
 
     /// The same root, opened by `method`.
@@ -88,7 +88,7 @@ impl Server {
     }
 
     fn hits(&self) -> u64 {
-        self.census.slot(0).unwrap().file_cache_hits.get()
+        self.metrics.slot(0).unwrap().file_cache_hits.get()
     }
 
     fn get(&mut self, target: &str) -> Answer {
