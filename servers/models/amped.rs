@@ -36,7 +36,7 @@ use crate::operation::privileges;
 use crate::operation::sandbox::{Sandbox, Who};
 use crate::operation::upgrade::Single;
 use crate::options::Options;
-use crate::work::threads::{Staffing, Workers};
+use crate::work::threads::{PoolSize, Workers};
 
 /// What AMPED decides.
 pub static INFO: ModelInfo = ModelInfo {
@@ -66,7 +66,7 @@ const SOURCES_BESIDE_CONNECTIONS: u32 = 64;
 /// # Errors
 /// The mapping's, see `mmap(2)`.
 pub fn metrics(options: &Options) -> io::Result<Metrics> {
-    Staffing::of(&options.workers).metrics()
+    PoolSize::of(&options.workers).metrics()
 }
 
 /// Runs `app` in one loop on the calling thread, and its work on others, until a signal stops it.

@@ -113,10 +113,10 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let mut master = Master::new(&mut event_loop, options, server)?;
     while !master.is_done() {
         while let Some(post) = master.next_vacancy() {
-            if let Some(duty) = master.fill(&mut event_loop, post) {
+            if let Some(setup) = master.fill(&mut event_loop, post) {
                 // This is the worker. What its master holds is none of its business.
                 drop((master, event_loop));
-                return worker::run(app, options, duty, sandbox, sped::event_loop);
+                return worker::run(app, options, setup, sandbox, sped::event_loop);
             }
         }
         event_loop.run(&mut master)?;

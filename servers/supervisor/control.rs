@@ -11,10 +11,10 @@ use reactor::process::Channel;
 /// A message.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Order {
+pub enum ControlMessage {
     /// To a worker, with a connection: it is yours.
     Connection = b'c',
-    /// With a listener: accept from this one, too, until [`Order::Disown`].
+    /// With a listener: accept from this one, too, until [`ControlMessage::Disown`].
     Adopt = b'a',
     /// Accept from your own listeners only.
     Disown = b'd',
@@ -32,22 +32,22 @@ pub enum Order {
     Leave = b'l',
 }
 
-impl Order {
-    const ALL: [Order; 9] = [
-        Order::Connection,
-        Order::Adopt,
-        Order::Disown,
-        Order::Reopen,
-        Order::HandOver,
-        Order::Quit,
-        Order::Stop,
-        Order::Ready,
-        Order::Leave,
+impl ControlMessage {
+    const ALL: [ControlMessage; 9] = [
+        ControlMessage::Connection,
+        ControlMessage::Adopt,
+        ControlMessage::Disown,
+        ControlMessage::Reopen,
+        ControlMessage::HandOver,
+        ControlMessage::Quit,
+        ControlMessage::Stop,
+        ControlMessage::Ready,
+        ControlMessage::Leave,
     ];
 
     /// What a message's byte means; `None` for one that nobody sends.
-    pub fn of(tag: u8) -> Option<Order> {
-        Order::ALL.into_iter().find(|order| *order as u8 == tag)
+    pub fn of(tag: u8) -> Option<ControlMessage> {
+        ControlMessage::ALL.into_iter().find(|message| *message as u8 == tag)
     }
 
     /// Says it.
@@ -61,11 +61,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_order_is_understood_and_nothing_else() {
-        for order in Order::ALL {
-            assert_eq!(Order::of(order as u8), Some(order));
+    fn every_message_is_understood_and_nothing_else() {
+        for message in ControlMessage::ALL {
+            assert_eq!(ControlMessage::of(message as u8), Some(message));
         }
-        let known = (0..=u8::MAX).filter_map(Order::of).count();
-        assert_eq!(known, Order::ALL.len());
+        let known = (0..=u8::MAX).filter_map(ControlMessage::of).count();
+        assert_eq!(known, ControlMessage::ALL.len());
     }
 }

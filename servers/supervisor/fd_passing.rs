@@ -15,9 +15,9 @@ use reactor::net::{Accept, Stream};
 use reactor::process::{Message, Received};
 use reactor::{EventLoop, Interest, Token, Trigger};
 
-use super::control::Order;
+use super::control::ControlMessage;
 use super::master::Master;
-use super::workers::{Phase, Staff, Worker};
+use super::workers::{Phase, Worker, Workers};
 use crate::operation::listen::Listening;
 use crate::options::Options;
 
@@ -58,9 +58,9 @@ impl Passing {
     }
 
     /// Passes what is held; whether all of it went.
-    fn pass_held(&mut self, staff: &mut Staff) -> bool {
+    fn pass_held(&mut self, workers: &mut Workers) -> bool {
         while let Some(stream) = self.held.pop_front() {
-            if let Err(stream) = pass(staff, stream, self.connections_max) {
+            if let Err(stream) = pass(workers, stream, self.connections_max) {
                 self.held.push_front(stream);
                 return false;
             }
@@ -91,11 +91,11 @@ impl Passing {
 }
 
 /// Passes a connection to the worker with the fewest, or gives it back when none has room.
-fn pass(staff: &mut Staff, stream: Stream, connections_max: u64) -> Result<(), Stream> {
-    let Staff { workers, metrics, .. } = staff;
+fn pass(workers: &mut Workers, stream: Stream, connections_max: u64) -> Result<(), Stream> {
+    let Workers { processes, metrics, .. } = workers;
     let load =
         |worker: &Worker| metrics.slot(worker.slot).map_or(u64::MAX, |slot| worker.load(slot));
-    let mut candidates: Vec<(u64, &mut Worker)> = workers
+    let mut candidates: Vec<(u64, &mut Worker)> = processes
         .iter_mut()
         .filter(|worker| worker.phase == Phase::Serving)
         .map(|worker| (load(worker), worker))
@@ -104,7 +104,7 @@ fn pass(staff: &mut Staff, stream: Stream, connections_max: u64) -> Result<(), S
     candidates.sort_by_key(|(load, _)| *load);
     for (_, worker) in candidates {
         // A full channel, or the limit on descriptors that are on their way: the next one may do.
-        if Order::Connection.send(&worker.channel, Some(stream.as_fd())).is_ok() {
+        if ControlMessage::Connection.send(&worker.channel, Some(stream.as_fd())).is_ok() {
             worker.passed += 1;
             return Ok(());
         }
@@ -119,7 +119,7 @@ impl Master {
         let Some(index) = passing.tokens.iter().position(|known| *known == token) else { return };
         let Some(listening) = self.listeners.get(index) else { return };
         let all = accept_some(listening, &mut passing.held, ACCEPTS_PER_TURN).is_ok();
-        if !passing.pass_held(&mut self.staff) || !all {
+        if !passing.pass_held(&mut self.workers) || !all {
             passing.pause(ev, &self.listeners);
         }
     }
@@ -127,7 +127,7 @@ impl Master {
     /// Goes on after a rest, or when a worker serves.
     pub(super) fn pass_on(&mut self, ev: &mut EventLoop) {
         let Some(passing) = &mut self.passing else { return };
-        if passing.pass_held(&mut self.staff) {
+        if passing.pass_held(&mut self.workers) {
             passing.watch(ev, &self.listeners, true);
         } else {
             passing.pause(ev, &self.listeners);
@@ -141,14 +141,14 @@ impl Master {
             while let Ok(true) = accept_some(listening, &mut passing.held, ACCEPTS_PER_TURN) {}
         }
         passing.end(ev, &self.listeners);
-        passing.pass_held(&mut self.staff);
+        passing.pass_held(&mut self.workers);
     }
 
     /// What a worker that has died had not received goes to the others.
     pub(super) fn deliver_again(&mut self, ev: &mut EventLoop, worker: &mut Worker) {
         let (Some(passing), Some(far)) = (&mut self.passing, worker.far.take()) else { return };
         while let Ok(Received::Message(Message { tag, fd })) = far.recv() {
-            if let (Some(Order::Connection), Some(fd)) = (Order::of(tag), fd) {
+            if let (Some(ControlMessage::Connection), Some(fd)) = (ControlMessage::of(tag), fd) {
                 passing.held.push_back(Stream::from(fd));
             }
         }

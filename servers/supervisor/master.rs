@@ -14,12 +14,12 @@ use std::process::ExitStatus;
 use reactor::process::{Channel, Fork, Received, fork};
 use reactor::{EventLoop, Handler, Readiness, Signal, Token};
 
-use super::control::Order;
+use super::control::ControlMessage;
 use super::fd_passing::Passing;
-use super::queues::{self, Cover};
-use super::rolling_restart::{Rounds, Stage};
-use super::worker::Duty;
-use super::workers::{Phase, Staff, Worker};
+use super::queues::{self, QueueTakeover};
+use super::rolling_restart::{RollingRestart, Stage};
+use super::worker::WorkerSetup;
+use super::workers::{Phase, Worker, Workers};
 use crate::model::Server;
 use crate::operation::listen::Listening;
 use crate::operation::service::Service;
@@ -31,17 +31,17 @@ pub struct Master {
     pub(super) name: &'static str,
     /// All listeners, for as long as the server serves; the queues are theirs, whoever accepts.
     pub(super) listeners: Vec<Listening>,
-    pub(super) staff: Staff,
+    pub(super) workers: Workers,
     /// Posts to be filled now.
     pub(super) vacancies: Vec<usize>,
     pub(super) stage: Stage,
-    pub(super) rounds: Rounds,
+    pub(super) rolling_restart: RollingRestart,
     pub(super) upgrade: Upgrade,
     /// The source whose deadline ends everything.
     pub(super) chores: Token,
     pub(super) drain_ms: u64,
     /// Who takes care of queues whose workers are in back-off.
-    pub(super) cover: Cover,
+    pub(super) takeover: QueueTakeover,
     /// With `--accept pass`.
     pub(super) passing: Option<Passing>,
     /// Announced when all posts are filled for the first time.
@@ -68,13 +68,13 @@ impl Master {
         Ok(Master {
             name,
             vacancies: (0..metrics.loops()).rev().collect(),
-            staff: Staff::new(ev, metrics).ok_or_else(missing)?,
+            workers: Workers::new(ev, metrics).ok_or_else(missing)?,
             stage: Stage::Serving,
-            rounds: Rounds::default(),
+            rolling_restart: RollingRestart::default(),
             upgrade: Upgrade::new(ev, name).ok_or_else(missing)?,
             chores: ev.reserve().ok_or_else(missing)?,
             drain_ms: options.drain_timeout.as_millis() as u64,
-            cover: Cover::new(listeners.len()),
+            takeover: QueueTakeover::new(listeners.len()),
             listeners,
             passing,
             service,
@@ -95,23 +95,23 @@ impl Master {
 
     /// It was told to stop, and everybody has gone.
     pub fn is_done(&self) -> bool {
-        self.stage != Stage::Serving && self.staff.workers.is_empty()
+        self.stage != Stage::Serving && self.workers.processes.is_empty()
     }
 
     /// A post to be filled now: one where nobody serves before one that is merely to be renewed, and
     /// none while all slots of counters are taken.
     pub fn next_vacancy(&mut self) -> Option<usize> {
-        self.staff.free_slot()?;
-        let empty = self.vacancies.iter().rposition(|post| self.staff.serving(*post).is_none());
+        self.workers.free_slot()?;
+        let empty = self.vacancies.iter().rposition(|post| self.workers.serving(*post).is_none());
         let index = empty.or_else(|| self.vacancies.len().checked_sub(1))?;
         Some(self.vacancies.remove(index))
     }
 
     /// Forks a worker into a post. Returns what it has to do in the worker, nothing in the master.
-    pub fn fill(&mut self, ev: &mut EventLoop, post: usize) -> Option<Duty> {
+    pub fn fill(&mut self, ev: &mut EventLoop, post: usize) -> Option<WorkerSetup> {
         ev.refresh_clock();
-        match self.hire(ev, post) {
-            Ok(duty) => duty,
+        match self.fork_worker(ev, post) {
+            Ok(setup) => setup,
             Err(error) => {
                 eprintln!("{}: worker {post} cannot be started: {error}", self.name);
                 self.replace_dead(ev, post, 0);
@@ -120,32 +120,32 @@ impl Master {
         }
     }
 
-    fn hire(&mut self, ev: &mut EventLoop, post: usize) -> io::Result<Option<Duty>> {
-        let slot = self.staff.free_slot().ok_or_else(|| io::Error::other("no slot is free"))?;
+    fn fork_worker(&mut self, ev: &mut EventLoop, post: usize) -> io::Result<Option<WorkerSetup>> {
+        let slot = self.workers.free_slot().ok_or_else(|| io::Error::other("no slot is free"))?;
         let (near, far) = Channel::pair()?;
         match fork()? {
-            Fork::Child => Ok(Some(self.duty(post, slot, far))),
+            Fork::Child => Ok(Some(self.setup(post, slot, far))),
             Fork::Parent(child) => {
                 let far = self.passing.is_some().then_some(far);
-                self.staff.add(ev, (child, near, far), post, slot)?;
+                self.workers.add(ev, (child, near, far), post, slot)?;
                 Ok(None)
             }
         }
     }
 
     /// In the worker: what it takes from its master.
-    fn duty(&mut self, post: usize, slot: usize, channel: Channel) -> Duty {
-        let (name, metrics) = (self.name, self.staff.metrics.clone());
+    fn setup(&mut self, post: usize, slot: usize, channel: Channel) -> WorkerSetup {
+        let (name, metrics) = (self.name, self.workers.metrics.clone());
         let listeners = match self.passing {
             Some(_) => Vec::new(),
             None => queues::of_post(mem::take(&mut self.listeners), post, metrics.loops()),
         };
-        Duty { name, post, slot, metrics, listeners, channel }
+        WorkerSetup { name, post, slot, metrics, listeners, channel }
     }
 
     /// A worker is wanted in a post, now.
     pub(super) fn want(&mut self, ev: &mut EventLoop, post: usize) {
-        let on_the_way = self.vacancies.contains(&post) || self.staff.is_starting(post);
+        let on_the_way = self.vacancies.contains(&post) || self.workers.is_starting(post);
         if self.stage == Stage::Serving && !on_the_way {
             self.vacancies.push(post);
             ev.stop();
@@ -154,21 +154,21 @@ impl Master {
 
     /// A worker of a post has died unasked after so long: the next one, now or in a while.
     fn replace_dead(&mut self, ev: &mut EventLoop, post: usize, lived_ms: u64) -> u64 {
-        let delay_ms = self.staff.count_death(post, lived_ms);
-        if self.staff.serving(post).is_some() && !self.rounds.is_renewing(post) {
+        let delay_ms = self.workers.count_death(post, lived_ms);
+        if self.workers.serving(post).is_some() && !self.rolling_restart.is_renewing(post) {
             return delay_ms; // it was a successor that nobody waits for any more
         }
         match delay_ms {
             0 => self.want(ev, post),
-            _ => ev.set_deadline(self.staff.posts[post].timer, ev.now_ms() + delay_ms),
+            _ => ev.set_deadline(self.workers.posts[post].timer, ev.now_ms() + delay_ms),
         }
         delay_ms
     }
 
     /// A worker's end has been reported.
     fn ended(&mut self, ev: &mut EventLoop, index: usize) {
-        let Ok(Some(status)) = self.staff.workers[index].child.try_wait() else { return };
-        let mut worker = self.staff.remove(ev, index);
+        let Ok(Some(status)) = self.workers.processes[index].child.try_wait() else { return };
+        let mut worker = self.workers.remove(ev, index);
         // What a worker lacks from the first is lacking in the next one, too: whoever has started
         // this server should know, be it a person or the server that it is to replace.
         let was_first = !self.service.is_announced() && worker.phase == Phase::Starting;
@@ -182,7 +182,7 @@ impl Master {
             if !self.vacancies.is_empty() {
                 ev.stop();
             }
-        } else if self.staff.workers.is_empty() {
+        } else if self.workers.processes.is_empty() {
             ev.stop();
         }
     }
@@ -202,7 +202,7 @@ impl Master {
         };
         eprintln!("{name}: worker {post} (process {pid}) has ended ({status}); {when}");
         self.deliver_again(ev, worker);
-        self.cover_queues();
+        self.take_over_queues();
     }
 
     /// How long a worker has lived since it was ready.
@@ -214,17 +214,19 @@ impl Master {
     }
 
     /// A worker has something to say.
-    fn hear(&mut self, ev: &mut EventLoop, index: usize) {
-        let voice = self.staff.workers[index].voice;
-        while let Some(index) = self.staff.workers.iter().position(|w| w.voice == voice) {
+    fn receive(&mut self, ev: &mut EventLoop, index: usize) {
+        let control = self.workers.processes[index].control;
+        while let Some(index) = self.workers.processes.iter().position(|w| w.control == control) {
             // What is wrong with a channel shows in its worker's end.
-            let Ok(Received::Message(message)) = self.staff.workers[index].channel.recv() else {
+            let Ok(Received::Message(message)) = self.workers.processes[index].channel.recv()
+            else {
                 return;
             };
-            let (post, phase) = (self.staff.workers[index].post, self.staff.workers[index].phase);
-            match Order::of(message.tag) {
-                Some(Order::Ready) if phase == Phase::Starting => self.is_ready(ev, index),
-                Some(Order::Leave) if phase == Phase::Serving => self.want(ev, post),
+            let (post, phase) =
+                (self.workers.processes[index].post, self.workers.processes[index].phase);
+            match ControlMessage::of(message.tag) {
+                Some(ControlMessage::Ready) if phase == Phase::Starting => self.is_ready(ev, index),
+                Some(ControlMessage::Leave) if phase == Phase::Serving => self.want(ev, post),
                 _ => {}
             }
         }
@@ -232,29 +234,30 @@ impl Master {
 
     /// A worker serves.
     fn is_ready(&mut self, ev: &mut EventLoop, index: usize) {
-        let post = self.staff.workers[index].post;
+        let post = self.workers.processes[index].post;
         if self.stage != Stage::Serving {
             return; // what it has been told meanwhile it will do
         }
-        self.staff.promote(index, ev.now_ms());
-        self.rounds.renewed(post);
-        self.cover_queues();
+        self.workers.promote(index, ev.now_ms());
+        self.rolling_restart.renewed(post);
+        self.take_over_queues();
         self.pass_on(ev);
-        let all_serve = (0..self.staff.posts.len()).all(|post| self.staff.serving(post).is_some());
+        let all_serve =
+            (0..self.workers.posts.len()).all(|post| self.workers.serving(post).is_some());
         if all_serve {
             self.service.announce(ev);
         }
-        self.next_in_round(ev);
+        self.continue_restart(ev);
     }
 }
 
 impl Handler for Master {
     fn ready(&mut self, ev: &mut EventLoop, token: Token, _: Readiness) {
         let of_worker = |source: fn(&Worker) -> Token| {
-            self.staff.workers.iter().position(|worker| source(worker) == token)
+            self.workers.processes.iter().position(|worker| source(worker) == token)
         };
-        if let Some(index) = of_worker(|worker| worker.voice) {
-            self.hear(ev, index);
+        if let Some(index) = of_worker(|worker| worker.control) {
+            self.receive(ev, index);
         } else if let Some(index) = of_worker(|worker| worker.exit) {
             self.ended(ev, index);
         } else if self.upgrade.is_for(token) {
@@ -274,7 +277,7 @@ impl Handler for Master {
             self.service.beat(ev);
         } else if token == self.chores {
             self.kill_rest();
-        } else if let Some(post) = self.staff.posts.iter().position(|post| post.timer == token) {
+        } else if let Some(post) = self.workers.posts.iter().position(|post| post.timer == token) {
             self.want(ev, post);
         } else {
             self.pass_on(ev);
@@ -286,7 +289,7 @@ impl Handler for Master {
             Signal::TERM | Signal::INT => self.stop(ev),
             Signal::QUIT => self.quit(ev),
             Signal::HUP => self.renew_all(ev),
-            Signal::USR1 => self.staff.tell_all(Order::Reopen),
+            Signal::USR1 => self.workers.tell_all(ControlMessage::Reopen),
             Signal::USR2 => {
                 self.upgrade.begin(ev, self.listeners.iter(), self.service.pid_file());
             }

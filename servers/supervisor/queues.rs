@@ -11,19 +11,19 @@
 
 use std::os::fd::AsFd as _;
 
-use super::control::Order;
+use super::control::ControlMessage;
 use super::master::Master;
 use super::workers::Phase;
 use crate::operation::listen::Listening;
 
 /// For each listener, the process that takes care of it in its worker's place.
-pub struct Cover {
+pub struct QueueTakeover {
     by: Vec<Option<u32>>,
 }
 
-impl Cover {
-    pub fn new(listeners: usize) -> Cover {
-        Cover { by: vec![None; listeners] }
+impl QueueTakeover {
+    pub fn new(listeners: usize) -> QueueTakeover {
+        QueueTakeover { by: vec![None; listeners] }
     }
 }
 
@@ -51,45 +51,45 @@ pub fn of_post(listeners: Vec<Listening>, post: usize, posts: usize) -> Vec<List
 impl Master {
     /// Sees to it that somebody accepts from every queue whose post is in back-off, and nobody but
     /// its own worker from the others.
-    pub(super) fn cover_queues(&mut self) {
+    pub(super) fn take_over_queues(&mut self) {
         if self.passing.is_some() {
             return; // the master accepts
         }
-        self.uncover();
-        for (listening, cover) in self.listeners.iter().zip(&mut self.cover.by) {
-            let Some(post) = owner(listening, self.staff.posts.len()) else { continue };
-            if !self.staff.posts[post].waits || cover.is_some() {
+        self.end_takeovers();
+        for (listening, cover) in self.listeners.iter().zip(&mut self.takeover.by) {
+            let Some(post) = owner(listening, self.workers.posts.len()) else { continue };
+            if !self.workers.posts[post].waits || cover.is_some() {
                 continue;
             }
             // The one with the least to do; all queues may go to it, which is better than waiting.
-            let metrics = &self.staff.metrics;
+            let metrics = &self.workers.metrics;
             let load = |slot| metrics.slot(slot).map_or(0, |slot| slot.connections_open.get());
-            let serving = self.staff.workers.iter().filter(|w| w.phase == Phase::Serving);
+            let serving = self.workers.processes.iter().filter(|w| w.phase == Phase::Serving);
             let Some(worker) = serving.min_by_key(|worker| load(worker.slot)) else { return };
             let fd = Some(listening.listener.as_fd());
-            if Order::Adopt.send(&worker.channel, fd).is_ok() {
+            if ControlMessage::Adopt.send(&worker.channel, fd).is_ok() {
                 *cover = Some(worker.child.id());
             }
         }
     }
 
     /// Forgets covers that serve no more, and takes back what its own worker serves again.
-    fn uncover(&mut self) {
-        let posts = self.staff.posts.len();
+    fn end_takeovers(&mut self) {
+        let posts = self.workers.posts.len();
         for index in 0..self.listeners.len() {
-            let Some(pid) = self.cover.by[index] else { continue };
-            let worker = self.staff.workers.iter().find(|worker| worker.child.id() == pid);
+            let Some(pid) = self.takeover.by[index] else { continue };
+            let worker = self.workers.processes.iter().find(|worker| worker.child.id() == pid);
             let serving = worker.filter(|worker| worker.phase == Phase::Serving);
             let waits = owner(&self.listeners[index], posts)
-                .is_some_and(|post| self.staff.posts[post].waits);
+                .is_some_and(|post| self.workers.posts[post].waits);
             if waits && serving.is_some() {
                 continue;
             }
             if let Some(worker) = serving {
                 // All that it has adopted: what is still to be covered is given to somebody anew.
-                worker.tell(Order::Disown);
+                worker.tell(ControlMessage::Disown);
             }
-            for cover in self.cover.by.iter_mut().filter(|cover| **cover == Some(pid)) {
+            for cover in self.takeover.by.iter_mut().filter(|cover| **cover == Some(pid)) {
                 *cover = None;
             }
         }

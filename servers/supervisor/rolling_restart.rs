@@ -9,7 +9,7 @@
 
 use reactor::{EventLoop, Signal};
 
-use super::control::Order;
+use super::control::ControlMessage;
 use super::master::Master;
 use crate::metrics::State;
 
@@ -34,7 +34,7 @@ pub enum Stage {
 
 /// Which posts are still to be renewed.
 #[derive(Default)]
-pub struct Rounds {
+pub struct RollingRestart {
     /// In reverse order.
     posts: Vec<usize>,
     /// The post whose new worker is on its way.
@@ -43,7 +43,7 @@ pub struct Rounds {
     again: bool,
 }
 
-impl Rounds {
+impl RollingRestart {
     /// A post has a new worker.
     pub fn renewed(&mut self, post: usize) {
         if self.current == Some(post) {
@@ -69,27 +69,27 @@ impl Master {
     /// HUP.
     pub(super) fn renew_all(&mut self, ev: &mut EventLoop) {
         self.service.reloading();
-        self.staff.tell_all(Order::Reopen);
-        if self.rounds.is_under_way() {
-            self.rounds.again = true;
+        self.workers.tell_all(ControlMessage::Reopen);
+        if self.rolling_restart.is_under_way() {
+            self.rolling_restart.again = true;
             return;
         }
-        self.rounds.begin(self.staff.posts.len());
-        self.next_in_round(ev);
+        self.rolling_restart.begin(self.workers.posts.len());
+        self.continue_restart(ev);
     }
 
     /// Goes on with the round when the last renewal is complete.
-    pub(super) fn next_in_round(&mut self, ev: &mut EventLoop) {
-        if self.rounds.current.is_some() {
+    pub(super) fn continue_restart(&mut self, ev: &mut EventLoop) {
+        if self.rolling_restart.current.is_some() {
             return;
         }
-        if self.rounds.posts.is_empty() && self.rounds.again {
-            self.rounds.begin(self.staff.posts.len());
+        if self.rolling_restart.posts.is_empty() && self.rolling_restart.again {
+            self.rolling_restart.begin(self.workers.posts.len());
         }
-        while let Some(post) = self.rounds.posts.pop() {
+        while let Some(post) = self.rolling_restart.posts.pop() {
             // Where nobody serves, a new worker is due anyway.
-            if self.staff.serving(post).is_some() {
-                self.rounds.current = Some(post);
+            if self.workers.serving(post).is_some() {
+                self.rolling_restart.current = Some(post);
                 return self.want(ev, post);
             }
         }
@@ -103,7 +103,7 @@ impl Master {
             Stage::Limited | Stage::Over => (Stage::Over, GRACE_LAST_MS),
         };
         self.service.stopping();
-        self.end(ev, next, Order::Stop);
+        self.end(ev, next, ControlMessage::Stop);
         ev.set_deadline(self.chores, ev.now_ms() + grace_ms);
     }
 
@@ -111,7 +111,7 @@ impl Master {
     pub(super) fn quit(&mut self, ev: &mut EventLoop) {
         if self.stage == Stage::Serving {
             self.service.stopping();
-            self.end(ev, Stage::Finishing, Order::Quit);
+            self.end(ev, Stage::Finishing, ControlMessage::Quit);
         }
     }
 
@@ -122,20 +122,20 @@ impl Master {
             passing.end(ev, &self.listeners);
         }
         if self.stage == Stage::Serving {
-            self.end(ev, Stage::Finishing, Order::HandOver);
+            self.end(ev, Stage::Finishing, ControlMessage::HandOver);
         }
     }
 
-    fn end(&mut self, ev: &mut EventLoop, stage: Stage, order: Order) {
+    fn end(&mut self, ev: &mut EventLoop, stage: Stage, message: ControlMessage) {
         self.stage = stage;
         self.vacancies.clear();
         self.pass_rest(ev);
         // Before the workers': who closes a queue last must have taken in who waits in it.
         self.listeners.clear();
-        for post in 0..self.staff.posts.len() {
-            self.staff.metrics.processes().set_state(post, State::Gone);
+        for post in 0..self.workers.posts.len() {
+            self.workers.metrics.processes().set_state(post, State::Gone);
         }
-        self.staff.tell_all(order);
+        self.workers.tell_all(message);
         if self.is_done() {
             ev.stop();
         }
@@ -143,9 +143,9 @@ impl Master {
 
     /// Time is over.
     pub(super) fn kill_rest(&mut self) {
-        let count = self.staff.workers.len();
+        let count = self.workers.processes.len();
         eprintln!("{}: killed {count} worker(s) that had not finished in time", self.name);
-        for worker in &self.staff.workers {
+        for worker in &self.workers.processes {
             // One that has ended by itself meanwhile is as good.
             let _ = worker.child.signal(Signal::KILL);
         }

@@ -8,7 +8,7 @@ use reactor::net::{Listener, Stream};
 use reactor::process::{Channel, Message, Received, cores, pin};
 use reactor::{EventLoop, Handler, Interest, Readiness, Signal, Token, Trigger};
 
-use super::control::Order;
+use super::control::ControlMessage;
 use crate::app::App;
 use crate::drivers::event::{Driver, Ending};
 use crate::metrics::Metrics;
@@ -21,7 +21,7 @@ use crate::options::{ListenAddr, Options};
 const MESSAGES_PER_TURN: u32 = 64;
 
 /// What a worker is given on its way.
-pub struct Duty {
+pub struct WorkerSetup {
     /// The server's name, for messages.
     pub name: &'static str,
     /// Its number.
@@ -40,22 +40,22 @@ pub struct Duty {
 pub fn run<A: App>(
     app: A,
     options: &Options,
-    duty: Duty,
+    setup: WorkerSetup,
     sandbox: Option<Sandbox>,
     event_loop: impl FnOnce(&Options) -> io::Result<EventLoop>,
 ) -> io::Result<()> {
     if options.workers.pin {
-        stay_on_a_core(duty.name, duty.post);
+        stay_on_a_core(setup.name, setup.post);
     }
     privileges::drop(options)?;
     sandbox.iter().try_for_each(Sandbox::enter)?;
     let mut event_loop = event_loop(options)?;
     let ev = &mut event_loop;
-    let Duty { metrics, slot, listeners, channel, .. } = duty;
+    let WorkerSetup { metrics, slot, listeners, channel, .. } = setup;
     let driver = Driver::new(ev, Arc::new(app), options, listeners, &metrics, slot)?;
     let token = ev.reserve().ok_or_else(|| io::Error::other("no source left for the master"))?;
     ev.watch(token, &channel, Interest::READABLE, Trigger::Edge)?;
-    Order::Ready.send(&channel, None)?;
+    ControlMessage::Ready.send(&channel, None)?;
     let mut worker = Worker { driver, channel, token };
     event_loop.run(&mut worker)
 }
@@ -78,10 +78,10 @@ struct Worker<A: App> {
 
 impl<A: App> Worker<A> {
     #[cold]
-    fn hear(&mut self, ev: &mut EventLoop) {
+    fn receive(&mut self, ev: &mut EventLoop) {
         for _ in 0..MESSAGES_PER_TURN {
             match self.channel.recv() {
-                Ok(Received::Message(message)) => self.obey(ev, message),
+                Ok(Received::Message(message)) => self.handle(ev, message),
                 Ok(Received::Empty) => return,
                 Ok(Received::Closed) | Err(_) => return self.orphaned(ev),
             }
@@ -96,18 +96,20 @@ impl<A: App> Worker<A> {
         self.driver.drain(ev, Ending::Stop);
     }
 
-    fn obey(&mut self, ev: &mut EventLoop, Message { tag, fd }: Message) {
-        match (Order::of(tag), fd) {
-            (Some(Order::Connection), Some(fd)) => self.driver.receive(ev, Stream::from(fd)),
-            (Some(Order::Adopt), Some(fd)) => self.adopt(ev, fd),
-            (Some(Order::Disown), _) => self.driver.disown(ev),
-            (Some(Order::Reopen), _) => self.driver.signal(ev, Signal::USR1),
-            (Some(Order::HandOver), _) => self.driver.drain(ev, Ending::HandOver),
-            (Some(Order::Quit), _) => self.driver.drain(ev, Ending::Quit),
-            (Some(Order::Stop), _) => self.driver.drain(ev, Ending::Stop),
+    fn handle(&mut self, ev: &mut EventLoop, Message { tag, fd }: Message) {
+        match (ControlMessage::of(tag), fd) {
+            (Some(ControlMessage::Connection), Some(fd)) => {
+                self.driver.receive(ev, Stream::from(fd))
+            }
+            (Some(ControlMessage::Adopt), Some(fd)) => self.adopt(ev, fd),
+            (Some(ControlMessage::Disown), _) => self.driver.disown(ev),
+            (Some(ControlMessage::Reopen), _) => self.driver.signal(ev, Signal::USR1),
+            (Some(ControlMessage::HandOver), _) => self.driver.drain(ev, Ending::HandOver),
+            (Some(ControlMessage::Quit), _) => self.driver.drain(ev, Ending::Quit),
+            (Some(ControlMessage::Stop), _) => self.driver.drain(ev, Ending::Stop),
             // A descriptor that did not get here, for lack of room.
-            (Some(Order::Connection | Order::Adopt), None) => {}
-            (Some(Order::Ready | Order::Leave) | None, _) => {}
+            (Some(ControlMessage::Connection | ControlMessage::Adopt), None) => {}
+            (Some(ControlMessage::Ready | ControlMessage::Leave) | None, _) => {}
         }
     }
 
@@ -124,7 +126,7 @@ impl<A: App> Handler for Worker<A> {
     #[inline(always)]
     fn ready(&mut self, ev: &mut EventLoop, token: Token, readiness: Readiness) {
         if token == self.token {
-            return self.hear(ev);
+            return self.receive(ev);
         }
         self.driver.ready(ev, token, readiness);
     }
@@ -147,7 +149,7 @@ impl<A: App> Handler for Worker<A> {
             // From whoever signals every process of the service, the master among them, or this one
             // alone: the master knows which.
             Signal::TERM | Signal::INT | Signal::QUIT => {
-                let _ = Order::Leave.send(&self.channel, None);
+                let _ = ControlMessage::Leave.send(&self.channel, None);
             }
             // An upgrade is the master's business.
             Signal::USR2 => {}

@@ -14,14 +14,14 @@ use std::io;
 use reactor::process::{Channel, Child};
 use reactor::{EventLoop, Interest, Signal, Token, Trigger};
 
-use super::control::Order;
+use super::control::ControlMessage;
 use crate::metrics::State;
 use crate::metrics::{CounterSlot, Metrics};
 
 /// A worker that dies within this time of being ready has died young, and so has one that never
 /// was: it will most likely die again, and forking as fast as they die helps nobody. A worker that
 /// lives longer is worth a fork, which takes a millisecond, every time.
-const YOUNG_MS: u64 = 100;
+const EARLY_EXIT_MS: u64 = 100;
 /// How long a post waits after the first of its workers that died young; doubles with each.
 const DELAY_FIRST_MS: u64 = 50;
 /// But never more than this.
@@ -54,7 +54,7 @@ pub struct Worker {
     /// The source of its end.
     pub exit: Token,
     /// The source of what it says.
-    pub voice: Token,
+    pub control: Token,
     /// Connections that were passed to it, counted from what the slot had before.
     pub passed: u64,
 }
@@ -62,8 +62,8 @@ pub struct Worker {
 impl Worker {
     /// Tells it something. One that does not hear is either dead, which is noticed elsewhere, or
     /// stuck, and killed when its time is over.
-    pub fn tell(&self, order: Order) {
-        let _ = order.send(&self.channel, None);
+    pub fn tell(&self, message: ControlMessage) {
+        let _ = message.send(&self.channel, None);
     }
 
     /// The connections that it has, and those on their way to it.
@@ -74,7 +74,7 @@ impl Worker {
 }
 
 /// A place for a worker.
-pub struct Post {
+pub struct WorkerSlot {
     /// The source whose deadline is the end of a back-off.
     pub timer: Token,
     /// Workers in a row that died young.
@@ -84,38 +84,38 @@ pub struct Post {
 }
 
 /// All posts and all workers.
-pub struct Staff {
-    pub posts: Vec<Post>,
-    pub workers: Vec<Worker>,
+pub struct Workers {
+    pub posts: Vec<WorkerSlot>,
+    pub processes: Vec<Worker>,
     pub metrics: Metrics,
 }
 
-impl Staff {
-    pub fn new(ev: &mut EventLoop, metrics: Metrics) -> Option<Staff> {
-        let post = |timer| Post { timer, failures: 0, waits: false };
+impl Workers {
+    pub fn new(ev: &mut EventLoop, metrics: Metrics) -> Option<Workers> {
+        let post = |timer| WorkerSlot { timer, failures: 0, waits: false };
         let posts = (0..metrics.loops()).map(|_| ev.reserve().map(post)).collect::<Option<_>>()?;
-        Some(Staff { posts, workers: Vec::new(), metrics })
+        Some(Workers { posts, processes: Vec::new(), metrics })
     }
 
     /// The worker that serves in a post.
     pub fn serving(&self, post: usize) -> Option<&Worker> {
-        self.workers.iter().find(|worker| worker.post == post && worker.phase == Phase::Serving)
+        self.processes.iter().find(|worker| worker.post == post && worker.phase == Phase::Serving)
     }
 
     /// Whether somebody is on the way to a post.
     pub fn is_starting(&self, post: usize) -> bool {
-        self.workers.iter().any(|worker| worker.post == post && worker.phase == Phase::Starting)
+        self.processes.iter().any(|worker| worker.post == post && worker.phase == Phase::Starting)
     }
 
     /// A slot that nobody counts in.
     pub fn free_slot(&self) -> Option<usize> {
-        let taken = |slot: &usize| self.workers.iter().any(|worker| worker.slot == *slot);
+        let taken = |slot: &usize| self.processes.iter().any(|worker| worker.slot == *slot);
         (0..self.metrics.slots()).find(|slot| !taken(slot))
     }
 
     /// Tells all of them something.
-    pub fn tell_all(&self, order: Order) {
-        self.workers.iter().for_each(|worker| worker.tell(order));
+    pub fn tell_all(&self, message: ControlMessage) {
+        self.processes.iter().for_each(|worker| worker.tell(message));
     }
 
     /// A new worker, watched over.
@@ -127,7 +127,7 @@ impl Staff {
         slot: usize,
     ) -> io::Result<()> {
         let watched = watch(ev, &child, &channel);
-        let (exit, voice) = match watched {
+        let (exit, control) = match watched {
             Ok(tokens) => tokens,
             Err(error) => {
                 // Nobody would ever know of its end.
@@ -151,25 +151,25 @@ impl Staff {
             phase,
             since_ms,
             exit,
-            voice,
+            control,
             passed: before,
         };
-        self.workers.push(worker);
+        self.processes.push(worker);
         Ok(())
     }
 
     /// A worker is ready: whoever served in its post finishes.
     pub fn promote(&mut self, index: usize, now_ms: u64) {
-        let post = self.workers[index].post;
+        let post = self.processes[index].post;
         let predecessors = self
-            .workers
+            .processes
             .iter_mut()
             .filter(|worker| worker.post == post && worker.phase == Phase::Serving);
         for worker in predecessors {
             worker.phase = Phase::Leaving;
-            worker.tell(Order::HandOver);
+            worker.tell(ControlMessage::HandOver);
         }
-        let worker = &mut self.workers[index];
+        let worker = &mut self.processes[index];
         (worker.phase, worker.since_ms) = (Phase::Serving, now_ms);
         self.metrics.processes().assign(post, worker.child.id(), worker.slot);
         self.metrics.processes().set_state(post, State::Serving);
@@ -178,11 +178,11 @@ impl Staff {
 
     /// Takes a worker that has ended off the list.
     pub fn remove(&mut self, ev: &mut EventLoop, index: usize) -> Worker {
-        let worker = self.workers.swap_remove(index);
+        let worker = self.processes.swap_remove(index);
         let _ = ev.unwatch(worker.exit, &worker.child);
-        let _ = ev.unwatch(worker.voice, &worker.channel);
+        let _ = ev.unwatch(worker.control, &worker.channel);
         ev.release(worker.exit);
-        ev.release(worker.voice);
+        ev.release(worker.control);
         if let Some(counters) = self.metrics.slot(worker.slot) {
             counters.reset_gauges();
         }
@@ -193,7 +193,7 @@ impl Staff {
     pub fn count_death(&mut self, post: usize, lived_ms: u64) -> u64 {
         self.metrics.processes().count_restart(post);
         let failures = &mut self.posts[post].failures;
-        *failures = if lived_ms < YOUNG_MS { *failures + 1 } else { 0 };
+        *failures = if lived_ms < EARLY_EXIT_MS { *failures + 1 } else { 0 };
         let delay_ms = delay_ms(*failures);
         if delay_ms > 0 && self.serving(post).is_none() {
             self.posts[post].waits = true;
@@ -206,10 +206,10 @@ impl Staff {
 /// The sources of a worker's end and of what it says.
 fn watch(ev: &mut EventLoop, child: &Child, channel: &Channel) -> io::Result<(Token, Token)> {
     let missing = || io::Error::other("no source left in the master's loop");
-    let (exit, voice) = (ev.reserve().ok_or_else(missing)?, ev.reserve().ok_or_else(missing)?);
+    let (exit, control) = (ev.reserve().ok_or_else(missing)?, ev.reserve().ok_or_else(missing)?);
     ev.watch(exit, child, Interest::READABLE, Trigger::Level)?;
-    ev.watch(voice, channel, Interest::READABLE, Trigger::Edge)?;
-    Ok((exit, voice))
+    ev.watch(control, channel, Interest::READABLE, Trigger::Edge)?;
+    Ok((exit, control))
 }
 
 /// How long to wait after so many workers in a row that died young.
@@ -231,16 +231,16 @@ mod tests {
     }
 
     #[test]
-    fn a_post_waits_longer_with_each_worker_that_dies_young_and_forgets_when_one_lives() {
+    fn a_post_waits_longer_with_each_early_exit_and_forgets_when_one_lives() {
         let mut ev = EventLoop::new(reactor::event_loop::Config::with_sources(8)).unwrap();
-        let mut staff = Staff::new(&mut ev, Metrics::with_processes(2, 8).unwrap()).unwrap();
-        assert_eq!(staff.count_death(0, YOUNG_MS), 0);
-        assert_eq!(staff.count_death(0, 5), 50);
-        assert_eq!(staff.count_death(0, 5), 100);
-        assert!(staff.posts[0].waits && !staff.posts[1].waits);
-        assert_eq!(staff.count_death(1, 5), 50, "posts are counted apart");
-        assert_eq!(staff.count_death(0, YOUNG_MS), 0);
-        let reports: Vec<_> = staff.metrics.processes().reports().collect();
+        let mut workers = Workers::new(&mut ev, Metrics::with_processes(2, 8).unwrap()).unwrap();
+        assert_eq!(workers.count_death(0, EARLY_EXIT_MS), 0);
+        assert_eq!(workers.count_death(0, 5), 50);
+        assert_eq!(workers.count_death(0, 5), 100);
+        assert!(workers.posts[0].waits && !workers.posts[1].waits);
+        assert_eq!(workers.count_death(1, 5), 50, "posts are counted apart");
+        assert_eq!(workers.count_death(0, EARLY_EXIT_MS), 0);
+        let reports: Vec<_> = workers.metrics.processes().reports().collect();
         assert_eq!((reports[0].restarts, reports[0].state), (4, State::Waiting));
     }
 }

@@ -28,7 +28,7 @@
 //!   and another thread gets them. The job's client is answered 503. Should the stuck thread ever
 //!   be done, it finds its ends gone, drops the result, and ends.
 //!
-//! There are at most as many threads beside the workers as there are workers (`seats`). Beyond
+//! There are at most as many threads beside the workers as there are workers (`slots`). Beyond
 //! that a stuck worker keeps its ends, and gets no more jobs while another takes them.
 //!
 //! | file | what |
@@ -37,14 +37,14 @@
 //! | `place` | one worker's place: the loop's ends of its rings |
 //! | `worker` | the thread |
 //! | `running` | what it is doing, for others to look at |
-//! | `hire` | starting threads and replacing them |
+//! | `pool` | starting threads and replacing them |
 //! | `watch` | finding those that are stuck |
-//! | `seats` | how many threads there are, and their slots of counters |
+//! | `slots` | how many threads there are, and their slots of counters |
 
-mod hire;
 mod place;
+mod pool;
 mod running;
-mod seats;
+mod slots;
 mod watch;
 mod worker;
 
@@ -59,31 +59,31 @@ use crate::drivers::event::Placement;
 use crate::drivers::event::workplace::{Job, Stuck, Workplace};
 use crate::metrics::{Counters, Metrics};
 use crate::options::{Options, Workers as WorkersOptions};
-use hire::Hiring;
 use place::Place;
+use pool::ThreadPool;
 
 /// What threads a server has by its options.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Staffing {
+pub struct PoolSize {
     /// Workers.
     pub workers: usize,
     /// Jobs that wait for each at most.
     pub ring: usize,
 }
 
-impl Staffing {
+impl PoolSize {
     /// As the options say: by default one worker for each core but the loop's.
     pub fn of(options: &WorkersOptions) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = options.count.unwrap_or(cores.saturating_sub(1)).max(1);
-        Staffing { workers, ring: options.ring.next_power_of_two() }
+        PoolSize { workers, ring: options.ring.next_power_of_two() }
     }
 
     /// As many as there are counters for. Asked a second time the system might answer otherwise: from
     /// inside a sandbox (`--sandbox`) nobody can read what processor time a cgroup grants.
     fn counted(options: &WorkersOptions, metrics: &Metrics) -> Self {
         let count = Some(metrics.workers().count());
-        Staffing::of(&WorkersOptions { count, ..options.clone() })
+        PoolSize::of(&WorkersOptions { count, ..options.clone() })
     }
 
     /// CounterSlot: a slot for the loop, and one for each thread and each substitute.
@@ -103,7 +103,7 @@ impl Staffing {
 /// The workers, as the loop has them.
 pub struct Workers<A: App> {
     places: Vec<Place>,
-    hiring: Hiring<A>,
+    pool: ThreadPool<A>,
     counters: Counters,
     /// A job may take so long; zero: any time.
     timeout: Duration,
@@ -121,23 +121,23 @@ impl<A: App> Workers<A> {
         options: &Options,
         metrics: &Metrics,
     ) -> io::Result<Placement> {
-        let staffing = Staffing::counted(&options.workers, metrics);
-        let hiring = Hiring::new(ev, app, options, staffing)?;
+        let size = PoolSize::counted(&options.workers, metrics);
+        let pool = ThreadPool::new(ev, app, options, size)?;
         let mut workers = Workers {
-            places: Vec::with_capacity(staffing.workers),
-            hiring,
+            places: Vec::with_capacity(size.workers),
+            pool,
             counters: Counters::new(metrics, 0)
                 .ok_or_else(|| io::Error::other("no slot of counters"))?,
             timeout: options.workers.timeout,
             jobs_out: 0,
         };
-        for index in 0..staffing.workers {
-            let place = workers.hiring.open_place(index, staffing.ring, metrics)?;
+        for index in 0..size.workers {
+            let place = workers.pool.open_place(index, size.ring, metrics)?;
             workers.places.push(place);
         }
         Ok(Placement {
             place: Box::new(workers),
-            jobs_max: staffing.jobs_max(),
+            jobs_max: size.jobs_max(),
             offload: options.workers.offload,
             overload: options.workers.overload,
         })
@@ -151,14 +151,14 @@ impl<A: App> Workers<A> {
 
     /// A job whose thread has resigned over it; its successor is started.
     #[cold]
-    fn take_resignation(&mut self) -> Option<Box<Job>> {
-        let resignation = self.hiring.next_resignation()?;
+    fn take_panicked(&mut self) -> Option<Box<Job>> {
+        let report = self.pool.next_panic()?;
         self.counters.worker_panics.add(1);
-        let place = &mut self.places[resignation.place];
-        place.vacate(resignation.ends);
-        place.returned(&resignation.job);
-        self.hiring.replace(place);
-        Some(resignation.job)
+        let place = &mut self.places[report.place];
+        place.vacate(report.ends);
+        place.returned(&report.job);
+        self.pool.replace(place);
+        Some(report.job)
     }
 }
 
@@ -182,13 +182,13 @@ impl<A: App> Workplace for Workers<A> {
 
     fn take_done(&mut self) -> Option<Box<Job>> {
         let done = self.places.iter_mut().find_map(Place::take_done);
-        let job = done.or_else(|| self.take_resignation())?;
+        let job = done.or_else(|| self.take_panicked())?;
         self.jobs_out -= 1;
         Some(job)
     }
 
     fn has_done(&self) -> bool {
-        self.places.iter().any(Place::has_done) || self.hiring.has_resignations()
+        self.places.iter().any(Place::has_done) || self.pool.has_panics()
     }
 
     fn jobs_out(&self) -> usize {
@@ -196,7 +196,7 @@ impl<A: App> Workplace for Workers<A> {
     }
 
     fn has_stuck(&self) -> bool {
-        self.hiring.threads() != self.places.len()
+        self.pool.threads() != self.places.len()
     }
 
     fn watch_interval(&self) -> Option<Duration> {
@@ -216,8 +216,8 @@ mod tests {
     fn there_are_as_many_workers_as_counters_whatever_the_system_says_later() {
         let options = WorkersOptions::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let staffing = Staffing { workers: cores + 3, ..Staffing::of(&options) };
-        let metrics = staffing.metrics().unwrap();
-        assert_eq!(Staffing::counted(&options, &metrics), staffing);
+        let size = PoolSize { workers: cores + 3, ..PoolSize::of(&options) };
+        let metrics = size.metrics().unwrap();
+        assert_eq!(PoolSize::counted(&options, &metrics), size);
     }
 }

@@ -25,13 +25,13 @@ impl<A: App> Workers<A> {
     pub(super) fn find_stuck(&mut self) -> Option<Stuck> {
         for index in 0..self.places.len() {
             if self.places[index].is_vacant() {
-                self.hiring.replace(&mut self.places[index]);
+                self.pool.replace(&mut self.places[index]);
             } else if let Some(stuck) = self.look_at(index) {
                 return Some(stuck);
             }
         }
         let stuck = self.places.iter().filter(|place| place.is_stuck()).count();
-        let beside = self.hiring.threads().saturating_sub(self.places.len());
+        let beside = self.pool.threads().saturating_sub(self.places.len());
         self.counters.workers_stuck.set((beside + stuck) as u64);
         None
     }
@@ -39,11 +39,11 @@ impl<A: App> Workers<A> {
     fn look_at(&mut self, index: usize) -> Option<Stuck> {
         let place = &mut self.places[index];
         let stamp = place.busy_since()?;
-        if u128::from(self.hiring.now_us().saturating_sub(stamp)) < self.timeout.as_micros() {
+        if u128::from(self.pool.now_us().saturating_sub(stamp)) < self.timeout.as_micros() {
             return None;
         }
         let (key, line) = place.in_hand(stamp)?;
-        let substitutes = self.hiring.has_seat();
+        let substitutes = self.pool.has_free_slot();
         if !substitutes {
             let new = place.note_stuck(stamp);
             return new.then(|| self.report(index, &line, Stuck { key, lost: false }));
@@ -53,7 +53,7 @@ impl<A: App> Workers<A> {
             return None; // done, at the last moment
         }
         self.jobs_out -= 1;
-        self.hiring.replace(place);
+        self.pool.replace(place);
         self.counters.workers_substituted.add(1);
         let stuck = Stuck { key, lost: true };
         Some(if known { stuck } else { self.report(index, &line, stuck) })

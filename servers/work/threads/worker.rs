@@ -12,13 +12,13 @@ use reactor::sleep::Parker;
 
 use super::place::Ends;
 use super::running::Running;
-use super::seats::Seat;
+use super::slots::ThreadSlot;
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::drivers::event::workplace::Job;
 
 /// What a thread leaves behind that ends over a panic.
-pub(super) struct Resignation {
+pub(super) struct PanicReport {
     pub place: usize,
     pub ends: Box<Ends>,
     pub job: Box<Job>,
@@ -26,40 +26,40 @@ pub(super) struct Resignation {
 
 /// The way for it, and how many have been sent and not received.
 #[derive(Clone)]
-pub(super) struct Resignations {
-    pub sender: Sender<Resignation>,
+pub(super) struct PanicReports {
+    pub sender: Sender<PanicReport>,
     pub pending: Arc<AtomicUsize>,
 }
 
 /// A thread to be: what it is given by the loop.
-pub(super) struct Recruit<A: App> {
+pub(super) struct WorkerThread<A: App> {
     pub place: usize,
     pub app: Arc<A>,
-    pub seat: Seat,
+    pub slot: ThreadSlot,
     pub parker: Parker,
     pub doorbell: Doorbell,
     pub running: Arc<Running>,
-    pub resignations: Resignations,
+    pub panics: PanicReports,
     /// The zero of stamps, and of the application's clock.
     pub epoch: Instant,
 }
 
 /// A thread that works.
 struct Worker<A: App> {
-    recruit: Recruit<A>,
+    thread: WorkerThread<A>,
     local: A::Local,
     clock: Clock,
     /// Something is in the ring of jobs done that the loop has not been told of.
     unannounced: bool,
 }
 
-impl<A: App> Recruit<A> {
+impl<A: App> WorkerThread<A> {
     /// The thread's life: until its ring is closed, its ends are taken from it, or it panics.
     pub fn work(self, ends: Down<Box<Ends>>) {
         let Some((holder, ends)) = ends.pick_up() else { return };
-        let local = self.app.local(self.seat.number());
+        let local = self.app.local(self.slot.number());
         let clock = Clock::new(self.epoch.elapsed().as_millis() as u64);
-        let worker = Worker { recruit: self, local, clock, unannounced: false };
+        let worker = Worker { thread: self, local, clock, unannounced: false };
         worker.run(holder, ends);
     }
 }
@@ -77,7 +77,7 @@ impl<A: App> Worker<A> {
             let Some(back) = down.pick_up() else { return };
             (holder, ends) = back;
             if !survived {
-                return self.resign(ends, job);
+                return self.report_panic(ends, job);
             }
             // There is room for all that can be out.
             let pushed = ends.done.push(job);
@@ -101,25 +101,25 @@ impl<A: App> Worker<A> {
                 return None;
             }
             let jobs = &ends.jobs;
-            self.recruit.parker.sleep_unless(|| !jobs.is_empty() || jobs.is_closed());
+            self.thread.parker.sleep_unless(|| !jobs.is_empty() || jobs.is_closed());
         }
     }
 
     /// Notes whose job is begun, and when; the stamp to put the ends down with.
     fn begin(&mut self, job: &mut Job) -> u64 {
         let now = Instant::now();
-        let running = now.saturating_duration_since(self.recruit.epoch);
+        let running = now.saturating_duration_since(self.thread.epoch);
         self.clock.update(running.as_millis() as u64);
         job.times_mut().begun = now;
-        self.recruit.running.note(job.key(), job.request_bytes());
+        self.thread.running.note(job.key(), job.request_bytes());
         running.as_micros() as u64
     }
 
     fn perform(&mut self, job: &mut Job) {
-        if job.begin(&*self.recruit.app, &mut self.local, &self.clock) {
+        if job.begin(&*self.thread.app, &mut self.local, &self.clock) {
             // What is done must not wait for what may take its time.
             self.announce();
-            job.work(&*self.recruit.app, &self.clock);
+            job.work(&*self.thread.app, &self.clock);
         }
     }
 
@@ -128,21 +128,21 @@ impl<A: App> Worker<A> {
         if self.unannounced {
             self.unannounced = false;
             // It fails only where the loop is gone.
-            let _ = self.recruit.doorbell.ring();
+            let _ = self.thread.doorbell.ring();
         }
     }
 
     /// Ends over a panic: the answer and the ends go to the loop, which starts somebody else.
     #[cold]
-    fn resign(self, ends: Box<Ends>, job: Box<Job>) {
-        let Worker { recruit, local, .. } = self;
-        let Recruit { place, seat, resignations, doorbell, .. } = recruit;
-        // Both before the loop looks for a seat for the next.
+    fn report_panic(self, ends: Box<Ends>, job: Box<Job>) {
+        let Worker { thread, local, .. } = self;
+        let WorkerThread { place, slot, panics, doorbell, .. } = thread;
+        // Both before the loop looks for a slot for the next.
         drop(local);
-        drop(seat);
+        drop(slot);
         // It fails only where the loop is gone.
-        if resignations.sender.send(Resignation { place, ends, job }).is_ok() {
-            resignations.pending.fetch_add(1, Ordering::Release);
+        if panics.sender.send(PanicReport { place, ends, job }).is_ok() {
+            panics.pending.fetch_add(1, Ordering::Release);
             let _ = doorbell.ring();
         }
     }

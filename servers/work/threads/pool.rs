@@ -12,11 +12,11 @@ use reactor::process::{self, Priority};
 use reactor::sleep::parker;
 use reactor::{Doorbell, EventLoop};
 
-use super::Staffing;
+use super::PoolSize;
 use super::place::{Hold, Place};
 use super::running::Running;
-use super::seats::Seats;
-use super::worker::{Recruit, Resignation, Resignations};
+use super::slots::ThreadSlots;
+use super::worker::{PanicReport, PanicReports, WorkerThread};
 use crate::app::App;
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -26,13 +26,13 @@ use crate::options::Options;
 const STARTING: u64 = u64::MAX;
 
 /// What it takes to start a thread.
-pub(super) struct Hiring<A: App> {
+pub(super) struct ThreadPool<A: App> {
     app: Arc<A>,
-    seats: Seats,
+    slots: ThreadSlots,
     doorbell: Doorbell,
     epoch: Instant,
-    resignations: Resignations,
-    received: Receiver<Resignation>,
+    panics: PanicReports,
+    received: Receiver<PanicReport>,
     priority: Priority,
     /// The cores to stay on, the loop's first; none: wherever the system likes.
     cores: Vec<usize>,
@@ -40,29 +40,29 @@ pub(super) struct Hiring<A: App> {
     said: Arc<AtomicBool>,
 }
 
-impl<A: App> Hiring<A> {
+impl<A: App> ThreadPool<A> {
     pub fn new(
         ev: &mut EventLoop,
         app: &Arc<A>,
         options: &Options,
-        staffing: Staffing,
+        size: PoolSize,
     ) -> io::Result<Self> {
         let (sender, received) = mpsc::channel();
         let cores = if options.workers.pin { process::cores() } else { Vec::new() };
-        let hiring = Hiring {
+        let pool = ThreadPool {
             app: Arc::clone(app),
-            seats: Seats::new(1..=2 * staffing.workers),
+            slots: ThreadSlots::new(1..=2 * size.workers),
             doorbell: ev.doorbell()?,
             epoch: Instant::now(),
-            resignations: Resignations { sender, pending: Arc::new(AtomicUsize::new(0)) },
+            panics: PanicReports { sender, pending: Arc::new(AtomicUsize::new(0)) },
             received,
             priority: options.workers.priority,
             cores,
             said: Arc::new(AtomicBool::new(false)),
         };
         // The loop's own core: this is its thread.
-        hiring.habits(0).pin();
-        Ok(hiring)
+        pool.settings(0).pin();
+        Ok(pool)
     }
 
     /// A place with a thread at it.
@@ -83,28 +83,28 @@ impl<A: App> Hiring<A> {
     }
 
     fn start(&self, place: &mut Place) -> io::Result<()> {
-        let seat = self.seats.take().ok_or_else(|| io::Error::other("all are in use"))?;
+        let slot = self.slots.take().ok_or_else(|| io::Error::other("all are in use"))?;
         let Some(ends) = place.take_vacant() else { return Ok(()) };
         let (holder, taker) = lease();
         let (parker, unparker) = parker();
         let running = Arc::new(Running::default());
-        let recruit = Recruit {
+        let worker = WorkerThread {
             place: place.index,
             app: Arc::clone(&self.app),
-            seat,
+            slot,
             parker,
             doorbell: self.doorbell.clone(),
             running: Arc::clone(&running),
-            resignations: self.resignations.clone(),
+            panics: self.panics.clone(),
             epoch: self.epoch,
         };
         // By the lease, so that they are not lost should there be no thread.
         let down = holder.put_down(ends, STARTING);
-        let habits = self.habits(place.index + 1);
+        let settings = self.settings(place.index + 1);
         let thread = thread::Builder::new().name(format!("worker {}", place.index));
         let started = thread.spawn(move || {
-            habits.adopt();
-            recruit.work(down);
+            settings.apply();
+            worker.work(down);
         });
         if let Err(error) = started {
             if let Some(ends) = taker.take(STARTING) {
@@ -116,19 +116,19 @@ impl<A: App> Hiring<A> {
         Ok(())
     }
 
-    fn habits(&self, index: usize) -> Habits {
+    fn settings(&self, index: usize) -> ThreadSettings {
         let core = (!self.cores.is_empty()).then(|| self.cores[index % self.cores.len()]);
-        Habits { priority: self.priority, core, said: Arc::clone(&self.said) }
+        ThreadSettings { priority: self.priority, core, said: Arc::clone(&self.said) }
     }
 
     /// A thread more could be started.
-    pub fn has_seat(&self) -> bool {
-        self.seats.free() > 0
+    pub fn has_free_slot(&self) -> bool {
+        self.slots.free() > 0
     }
 
     /// Threads there are, those that are stuck for good included.
     pub fn threads(&self) -> usize {
-        self.seats.taken()
+        self.slots.taken()
     }
 
     /// Microseconds on the clock of the stamps.
@@ -136,30 +136,30 @@ impl<A: App> Hiring<A> {
         self.epoch.elapsed().as_micros() as u64
     }
 
-    pub fn has_resignations(&self) -> bool {
-        self.resignations.pending.load(Ordering::Acquire) > 0
+    pub fn has_panics(&self) -> bool {
+        self.panics.pending.load(Ordering::Acquire) > 0
     }
 
-    pub fn next_resignation(&self) -> Option<Resignation> {
-        if !self.has_resignations() {
+    pub fn next_panic(&self) -> Option<PanicReport> {
+        if !self.has_panics() {
             return None;
         }
-        let resignation = self.received.try_recv().ok()?;
-        self.resignations.pending.fetch_sub(1, Ordering::Relaxed);
-        Some(resignation)
+        let report = self.received.try_recv().ok()?;
+        self.panics.pending.fetch_sub(1, Ordering::Relaxed);
+        Some(report)
     }
 }
 
 /// How a thread is to behave towards others on its core.
-struct Habits {
+struct ThreadSettings {
     priority: Priority,
     core: Option<usize>,
     said: Arc<AtomicBool>,
 }
 
-impl Habits {
+impl ThreadSettings {
     /// For the thread that calls. What the system refuses is said once, and done without.
-    fn adopt(&self) {
+    fn apply(&self) {
         self.pin();
         if let Err(error) = self.priority.apply() {
             self.say(&format!("--worker-priority: workers run as everybody else: {error}"));

@@ -1,34 +1,34 @@
-//! How many threads there may be: each has a seat, by whose number it has its slot of counters and
+//! How many threads there may be: each has a slot, by whose number it has its slot of counters and
 //! its local part of the application.
 //!
-//! There are twice as many seats as workers: so many threads may be stuck for good before a stuck
+//! There are twice as many slots as workers: so many threads may be stuck for good before a stuck
 //! one can no longer be substituted.
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// All seats.
-pub(super) struct Seats {
+/// All slots.
+pub(super) struct ThreadSlots {
     free: Arc<Mutex<Vec<usize>>>,
     count: usize,
 }
 
 /// One, given back when its thread ends.
-pub(super) struct Seat {
+pub(super) struct ThreadSlot {
     number: usize,
     free: Arc<Mutex<Vec<usize>>>,
 }
 
-impl Seats {
+impl ThreadSlots {
     pub fn new(numbers: RangeInclusive<usize>) -> Self {
         let free: Vec<usize> = numbers.rev().collect();
-        Seats { count: free.len(), free: Arc::new(Mutex::new(free)) }
+        ThreadSlots { count: free.len(), free: Arc::new(Mutex::new(free)) }
     }
 
-    pub fn take(&self) -> Option<Seat> {
+    pub fn take(&self) -> Option<ThreadSlot> {
         // A lock that is taken when a thread begins or ends.
         let number = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-        Some(Seat { number, free: Arc::clone(&self.free) })
+        Some(ThreadSlot { number, free: Arc::clone(&self.free) })
     }
 
     pub fn free(&self) -> usize {
@@ -40,13 +40,13 @@ impl Seats {
     }
 }
 
-impl Seat {
+impl ThreadSlot {
     pub fn number(&self) -> usize {
         self.number
     }
 }
 
-impl Drop for Seat {
+impl Drop for ThreadSlot {
     fn drop(&mut self) {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
     }
