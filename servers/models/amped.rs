@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::model::{ModelInfo, Server};
 use crate::operation::privileges;
 use crate::operation::sandbox::{Sandbox, Who};
-use crate::operation::upgrade::Single;
+use crate::operation::upgrade::SingleProcess;
 use crate::options::Options;
 use crate::work::threads::{PoolSize, Workers};
 
@@ -86,5 +86,5 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let workers = Some(Workers::start(&mut ev, &app, options, metrics)?);
     let listeners = server.listeners;
     let driver = Driver::with_workplace(&mut ev, app, options, listeners, metrics, 0, workers)?;
-    Single::new(&mut ev, server.service, driver)?.inside(sandbox).run(ev)
+    SingleProcess::new(&mut ev, server.service, driver)?.inside(sandbox).run(ev)
 }

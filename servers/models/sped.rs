@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::model::{ModelInfo, Server};
 use crate::operation::privileges;
 use crate::operation::sandbox::{Sandbox, Who};
-use crate::operation::upgrade::Single;
+use crate::operation::upgrade::SingleProcess;
 use crate::options::Options;
 
 /// What SPED decides.
@@ -72,7 +72,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let mut event_loop = event_loop(options)?;
     let (app, metrics) = (Arc::new(app), &server.metrics);
     let driver = Driver::new(&mut event_loop, app, options, server.listeners, metrics, 0)?;
-    Single::new(&mut event_loop, server.service, driver)?.inside(sandbox).run(event_loop)
+    SingleProcess::new(&mut event_loop, server.service, driver)?.inside(sandbox).run(event_loop)
 }
 
 /// A loop for as many connections as the options allow, which hears what operators say.

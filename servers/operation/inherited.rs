@@ -55,8 +55,8 @@ impl Inherited {
     pub fn from_env() -> io::Result<Self> {
         match std::env::var(VARIABLE) {
             Ok(text) => Inherited::read(&text).map_err(|error| {
-                let mend = "unset it, unless this is an upgrade";
-                io::Error::new(error.kind(), format!("{VARIABLE} {text:?}: {error}; {mend}"))
+                let hint = "unset it, unless this is an upgrade";
+                io::Error::new(error.kind(), format!("{VARIABLE} {text:?}: {error}; {hint}"))
             }),
             Err(_) => Ok(Inherited::default()),
         }

@@ -12,7 +12,7 @@ pub struct OptionsError {
     /// What is wrong with it.
     pub cause: String,
     /// What to write instead.
-    pub mend: String,
+    pub hint: String,
 }
 
 impl fmt::Display for OptionsError {
@@ -22,7 +22,7 @@ impl fmt::Display for OptionsError {
             // Debug escapes what a terminal should not see and shows where a value ends.
             write!(f, " {value:?}")?;
         }
-        write!(f, ": {}. {}.", self.cause, self.mend)
+        write!(f, ": {}. {}.", self.cause, self.hint)
     }
 }
 
@@ -32,16 +32,16 @@ impl std::error::Error for OptionsError {}
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub cause: String,
-    pub mend: String,
+    pub hint: String,
 }
 
 impl Fault {
-    pub fn new(cause: impl Into<String>, mend: impl Into<String>) -> Self {
-        Fault { cause: cause.into(), mend: mend.into() }
+    pub fn new(cause: impl Into<String>, hint: impl Into<String>) -> Self {
+        Fault { cause: cause.into(), hint: hint.into() }
     }
 
     /// Joins the fault with the option that it belongs to.
     pub fn of(self, setting: &str, value: Option<String>) -> OptionsError {
-        OptionsError { setting: setting.to_owned(), value, cause: self.cause, mend: self.mend }
+        OptionsError { setting: setting.to_owned(), value, cause: self.cause, hint: self.hint }
     }
 }

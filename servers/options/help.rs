@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Options;
 use super::error::{Fault, OptionsError};
 use super::list::GROUPS;
-use super::table::{Entry, Slot, entries, models_with};
+use super::table::{Entry, Setter, entries, models_with};
 use crate::model::ModelInfo;
 
 /// Columns of a terminal that nobody has widened.
@@ -69,18 +69,18 @@ const ENDING: [&str; 3] = [
 
 /// `--head-timeout TIME`; of a switch the form that changes the default.
 fn flag_and_value(entry: &Entry, defaults: &Options) -> String {
-    match entry.slot {
-        Slot::Switch(_) if entry.show(defaults) == "on" && entry.flag != "demo" => {
+    match entry.setter {
+        Setter::Switch(_) if entry.show(defaults) == "on" && entry.flag != "demo" => {
             format!("--no-{}", entry.flag)
         }
-        Slot::Switch(_) => format!("--{}", entry.flag),
+        Setter::Switch(_) => format!("--{}", entry.flag),
         _ => format!("--{} {}", entry.flag, entry.value),
     }
 }
 
 fn explanation(entry: &Entry, defaults: &Options) -> String {
-    match entry.slot {
-        Slot::Switch(_) => entry.help.to_owned(),
+    match entry.setter {
+        Setter::Switch(_) => entry.help.to_owned(),
         _ => format!("{} [{}]", entry.help, entry.show(defaults)),
     }
 }
@@ -119,11 +119,11 @@ pub(super) fn unknown(info: &ModelInfo, flag: &str) -> OptionsError {
         let cause = format!("{} has no such option", info.name);
         return Fault::new(cause, format!("It is one of {}", others.join(" and "))).of(flag, None);
     }
-    let mend = match nearest(info, flag) {
+    let hint = match nearest(info, flag) {
         Some(near) => format!("Did you mean {near}? See --help for all of them"),
         None => "See --help for all there are".to_owned(),
     };
-    Fault::new("there is no such option", mend).of(flag, None)
+    Fault::new("there is no such option", hint).of(flag, None)
 }
 
 /// What is called so elsewhere, or spelt most like it here.
@@ -132,7 +132,7 @@ fn nearest(info: &ModelInfo, flag: &str) -> Option<String> {
     if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == flag) {
         return Some((*ours).to_owned());
     }
-    let negations = entries().filter(|entry| matches!(entry.slot, Slot::Switch(_)));
+    let negations = entries().filter(|entry| matches!(entry.setter, Setter::Switch(_)));
     let (distance, near) = entries()
         .map(|entry| format!("--{}", entry.flag))
         .chain(negations.map(|entry| format!("--no-{}", entry.flag)))

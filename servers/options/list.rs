@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::error::Fault;
 use super::operation::OPERATION;
 use super::processes::PROCESSES;
-use super::table::{Entry, Group, Number, Slot, utf8};
+use super::table::{Entry, Group, Number, Setter, utf8};
 use super::{ListenAddr, LogFormat, LogTarget, Offload, Options, Overload, value};
 
-/// A number's slot: its range was checked before it is narrowed.
+/// A number's setter: its range was checked before it is narrowed.
 macro_rules! number {
     ($allowed:expr, $($field:ident).+ : $type:ty) => {
         Number {
@@ -25,7 +25,7 @@ macro_rules! number {
 /// A time whose zero means "without limit", or "at once".
 macro_rules! time {
     ($longest:expr, $($field:ident).+) => {
-        Slot::Time {
+        Setter::Time {
             longest: $longest,
             get: |options| Some(options.$($field).+),
             set: |options, time| options.$($field).+ = time.unwrap_or_default(),
@@ -69,26 +69,26 @@ const SERVED: &[Entry] = &[
         flag: "root",
         value: "DIR",
         help: "serve the files of this directory, and nothing outside it",
-        slot: Slot::Other { get: |options| path_or_none(options.root.as_ref()), set: set_root },
+        setter: Setter::Other { get: |options| path_or_none(options.root.as_ref()), set: set_root },
     },
     Entry {
         flag: "demo",
         value: "",
         help: "demonstration routes: /plaintext /json /echo /work /sleep /bytes \
                (on by itself without --root)",
-        slot: Slot::Switch(|options| &mut options.demo),
+        setter: Setter::Switch(|options| &mut options.demo),
     },
     Entry {
         flag: "status",
         value: "",
         help: "no /status, /status.json and /metrics",
-        slot: Slot::Switch(|options| &mut options.status),
+        setter: Setter::Switch(|options| &mut options.status),
     },
     Entry {
         flag: "index",
         value: "NAME",
         help: "file that stands for its directory; repeat it for a second choice",
-        slot: Slot::List {
+        setter: Setter::List {
             get: |options| options.index.join(","),
             clear: |options| options.index.clear(),
             add: add_index,
@@ -98,31 +98,31 @@ const SERVED: &[Entry] = &[
         flag: "autoindex",
         value: "",
         help: "list directories that have no such file",
-        slot: Slot::Switch(|options| &mut options.autoindex),
+        setter: Setter::Switch(|options| &mut options.autoindex),
     },
     Entry {
         flag: "dotfiles",
         value: "",
         help: "serve files whose name begins with a dot",
-        slot: Slot::Switch(|options| &mut options.dotfiles),
+        setter: Setter::Switch(|options| &mut options.dotfiles),
     },
     Entry {
         flag: "precompressed",
         value: "",
         help: "do not look for x.br, x.zst and x.gz beside x",
-        slot: Slot::Switch(|options| &mut options.precompressed),
+        setter: Setter::Switch(|options| &mut options.precompressed),
     },
     Entry {
         flag: "sendfile",
         value: "",
         help: "read and send large files instead of sendfile(2)",
-        slot: Slot::Switch(|options| &mut options.sendfile),
+        setter: Setter::Switch(|options| &mut options.sendfile),
     },
     Entry {
         flag: "cache-ttl",
         value: "TIME",
         help: "how long a cached file is believed unchanged",
-        slot: time!(DAY, cache_ttl),
+        setter: time!(DAY, cache_ttl),
     },
 ];
 
@@ -133,7 +133,7 @@ const LISTENS: &[Entry] = &[
         help: "IP:PORT, [IPv6]:PORT, PORT for this machine only, :PORT for every address, \
                unix:PATH, or fd:N for an inherited socket; repeatable. Sockets passed by systemd \
                (LISTEN_FDS) are used when it is not given",
-        slot: Slot::List {
+        setter: Setter::List {
             get: |options| join(&options.listen),
             clear: |options| options.listen.clear(),
             add: |options, text| {
@@ -146,7 +146,7 @@ const LISTENS: &[Entry] = &[
         flag: "backlog",
         value: "N",
         help: "connections that wait in the kernel to be accepted",
-        slot: Slot::Count(number!(1..=65_535, backlog: u32)),
+        setter: Setter::Count(number!(1..=65_535, backlog: u32)),
     },
 ];
 
@@ -155,37 +155,37 @@ const LIMITS: &[Entry] = &[
         flag: "max-head",
         value: "SIZE",
         help: "a request's head",
-        slot: Slot::Size(number!(256..=HEAD_MAX, limits.head: usize)),
+        setter: Setter::Size(number!(256..=HEAD_MAX, limits.head: usize)),
     },
     Entry {
         flag: "max-fields",
         value: "N",
         help: "its fields",
-        slot: Slot::Count(number!(1..=10_000, limits.fields: usize)),
+        setter: Setter::Count(number!(1..=10_000, limits.fields: usize)),
     },
     Entry {
         flag: "max-target",
         value: "SIZE",
         help: "its target (the path and what follows)",
-        slot: Slot::Size(number!(64..=HEAD_MAX, limits.target: usize)),
+        setter: Setter::Size(number!(64..=HEAD_MAX, limits.target: usize)),
     },
     Entry {
         flag: "max-body",
         value: "SIZE",
         help: "a request's body",
-        slot: Slot::Size(number!(0..=TIB, limits.body: u64)),
+        setter: Setter::Size(number!(0..=TIB, limits.body: u64)),
     },
     Entry {
         flag: "max-connections",
         value: "N",
         help: "connections open at once; by default what the limit on open files (ulimit -Hn) allows",
-        slot: Slot::Count(number!(1..=COUNT_MAX, limits.connections: u32)),
+        setter: Setter::Count(number!(1..=COUNT_MAX, limits.connections: u32)),
     },
     Entry {
         flag: "max-requests",
         value: "N",
         help: "requests a connection may send; 0: any number",
-        slot: Slot::Count(number!(0..=u32::MAX as u64, limits.requests: u32)),
+        setter: Setter::Count(number!(0..=u32::MAX as u64, limits.requests: u32)),
     },
 ];
 
@@ -194,37 +194,37 @@ const TIMEOUTS: &[Entry] = &[
         flag: "head-timeout",
         value: "TIME",
         help: "from a head's first byte to its last",
-        slot: time!(DAY, timeouts.head),
+        setter: time!(DAY, timeouts.head),
     },
     Entry {
         flag: "body-timeout",
         value: "TIME",
         help: "between two pieces of a body",
-        slot: time!(DAY, timeouts.body),
+        setter: time!(DAY, timeouts.body),
     },
     Entry {
         flag: "body-rate",
         value: "SIZE",
         help: "bytes a second that a body must bring over any such time; 0: however slow",
-        slot: Slot::Size(number!(0..=1 << 30, timeouts.body_rate: u64)),
+        setter: Setter::Size(number!(0..=1 << 30, timeouts.body_rate: u64)),
     },
     Entry {
         flag: "idle-timeout",
         value: "TIME",
         help: "between two requests of a connection",
-        slot: time!(DAY, timeouts.idle),
+        setter: time!(DAY, timeouts.idle),
     },
     Entry {
         flag: "write-timeout",
         value: "TIME",
         help: "between two pieces of a response that the client takes",
-        slot: time!(DAY, timeouts.write),
+        setter: time!(DAY, timeouts.write),
     },
     Entry {
         flag: "request-timeout",
         value: "TIME",
         help: "a whole request, from its first byte to the last of its response",
-        slot: Slot::Time {
+        setter: Setter::Time {
             longest: DAY,
             get: |options| options.timeouts.request,
             set: |options, time| options.timeouts.request = time.filter(|time| !time.is_zero()),
@@ -234,7 +234,7 @@ const TIMEOUTS: &[Entry] = &[
         flag: "drain-timeout",
         value: "TIME",
         help: "what a server that was told to stop gives its clients; 0: nothing",
-        slot: time!(DAY, drain_timeout),
+        setter: time!(DAY, drain_timeout),
     },
 ];
 
@@ -243,31 +243,31 @@ const MEMORY: &[Entry] = &[
         flag: "buffers",
         value: "N",
         help: "buffers for requests and responses in hand; an idle connection has none",
-        slot: Slot::Count(number!(4..=COUNT_MAX, buffers.count: usize)),
+        setter: Setter::Count(number!(4..=COUNT_MAX, buffers.count: usize)),
     },
     Entry {
         flag: "buffer-size",
         value: "SIZE",
         help: "size of each; untouched ones take no memory",
-        slot: Slot::Size(number!(1024..=16 << 20, buffers.size: usize)),
+        setter: Setter::Size(number!(1024..=16 << 20, buffers.size: usize)),
     },
     Entry {
         flag: "body-memory",
         value: "SIZE",
         help: "bodies being collected, all together",
-        slot: Slot::Size(number!(0..=MEMORY_MAX, limits.body_memory: usize)),
+        setter: Setter::Size(number!(0..=MEMORY_MAX, limits.body_memory: usize)),
     },
     Entry {
         flag: "cache-size",
         value: "SIZE",
         help: "small files kept in memory",
-        slot: Slot::Size(number!(0..=MEMORY_MAX, cache_bytes: usize)),
+        setter: Setter::Size(number!(0..=MEMORY_MAX, cache_bytes: usize)),
     },
     Entry {
         flag: "cache-files",
         value: "N",
         help: "larger files kept open",
-        slot: Slot::Count(number!(0..=1_000_000, cache_files: usize)),
+        setter: Setter::Count(number!(0..=1_000_000, cache_files: usize)),
     },
 ];
 
@@ -276,13 +276,13 @@ const SOCKETS: &[Entry] = &[
         flag: "nodelay",
         value: "",
         help: "leave Nagle's algorithm on",
-        slot: Slot::Switch(|options| &mut options.tcp.nodelay),
+        setter: Setter::Switch(|options| &mut options.tcp.nodelay),
     },
     Entry {
         flag: "defer-accept",
         value: "TIME",
         help: "accept a connection when its request is there, or after this time",
-        slot: Slot::Time {
+        setter: Setter::Time {
             longest: Duration::from_secs(3600),
             get: |options| options.tcp.defer_accept,
             set: |options, time| options.tcp.defer_accept = time.filter(|time| !time.is_zero()),
@@ -293,7 +293,7 @@ const SOCKETS: &[Entry] = &[
         value: "TIME",
         help: "SO_LINGER, in whole seconds: 0 resets a connection that is closed; more \
                only where a thread may wait in close(2), which a loop may not",
-        slot: Slot::Time {
+        setter: Setter::Time {
             longest: LINGER_LONGEST,
             get: |options| options.tcp.linger,
             set: |options, time| options.tcp.linger = time,
@@ -303,7 +303,7 @@ const SOCKETS: &[Entry] = &[
         flag: "fastopen",
         value: "N",
         help: "TCP Fast Open: connections that may bring data in their SYN",
-        slot: Slot::Other {
+        setter: Setter::Other {
             get: |options| options.tcp.fastopen.map_or("off".to_owned(), |n| n.to_string()),
             set: set_fastopen,
         },
@@ -312,7 +312,7 @@ const SOCKETS: &[Entry] = &[
         flag: "congestion",
         value: "NAME",
         help: "congestion control, by the name that the kernel knows it by (bbr)",
-        slot: Slot::Other {
+        setter: Setter::Other {
             get: |options| options.tcp.congestion.clone().unwrap_or("the system's".to_owned()),
             set: |options, text| {
                 options.tcp.congestion = Some(utf8(text)?.to_owned());
@@ -327,7 +327,7 @@ const LOG: &[Entry] = &[
         flag: "access-log",
         value: "FORMAT",
         help: "off, common, combined or json",
-        slot: Slot::Other {
+        setter: Setter::Other {
             get: |options| format_name(options.log.format).to_owned(),
             set: set_format,
         },
@@ -336,7 +336,7 @@ const LOG: &[Entry] = &[
         flag: "log-file",
         value: "FILE",
         help: "where its lines go; SIGHUP opens it again",
-        slot: Slot::Other {
+        setter: Setter::Other {
             get: |options| match &options.log.target {
                 LogTarget::Stdout => "stdout".to_owned(),
                 LogTarget::File(path) => path.display().to_string(),
@@ -352,19 +352,19 @@ const WORKERS: &[Entry] = &[
         flag: "workers",
         value: "N",
         help: "threads that work; auto: one for each processor but the loop's, at least one",
-        slot: Slot::Other { get: worker_count, set: set_worker_count },
+        setter: Setter::Other { get: worker_count, set: set_worker_count },
     },
     Entry {
         flag: "ring",
         value: "N",
         help: "jobs that may wait for each, rounded up to a power of two",
-        slot: Slot::Count(number!(1..=RING_MAX, workers.ring: usize)),
+        setter: Setter::Count(number!(1..=RING_MAX, workers.ring: usize)),
     },
     Entry {
         flag: "offload",
         value: "WHAT",
         help: "what goes to them: blocking (what the application marks as work) or all",
-        slot: Slot::Other {
+        setter: Setter::Other {
             get: |options| name_of(&OFFLOADS, options.workers.offload).to_owned(),
             set: |options, text| {
                 options.workers.offload = value_of(&OFFLOADS, text)?;
@@ -376,7 +376,7 @@ const WORKERS: &[Entry] = &[
         flag: "overload",
         value: "WHAT",
         help: "when all rings are full: wait (its connection is not read from) or reject (503)",
-        slot: Slot::Other {
+        setter: Setter::Other {
             get: |options| name_of(&OVERLOADS, options.workers.overload).to_owned(),
             set: |options, text| {
                 options.workers.overload = value_of(&OVERLOADS, text)?;
@@ -388,14 +388,14 @@ const WORKERS: &[Entry] = &[
         flag: "work-timeout",
         value: "TIME",
         help: "a job that takes longer is answered 503 and its worker substituted; 0: never",
-        slot: time!(DAY, workers.timeout),
+        setter: time!(DAY, workers.timeout),
     },
     Entry {
         flag: "worker-priority",
         value: "P",
         help: "normal, nice:1 to nice:19, batch, idle, or slice:TIME (turns of 100us to 100ms): a \
                worker that shares the loop's core gives way to it",
-        slot: Slot::Other {
+        setter: Setter::Other {
             get: |options| value::show_priority(options.workers.priority),
             set: |options, text| {
                 options.workers.priority = value::priority(utf8(text)?)?;
@@ -407,7 +407,7 @@ const WORKERS: &[Entry] = &[
         flag: "pin",
         value: "",
         help: "keep the loop and each worker on a processor of its own",
-        slot: Slot::Switch(|options| &mut options.workers.pin),
+        setter: Setter::Switch(|options| &mut options.workers.pin),
     },
 ];
 
@@ -439,8 +439,8 @@ pub(super) fn set_worker_count(options: &mut Options, text: &OsStr) -> Result<()
         text => match value::count(text)? {
             count @ 1..=WORKERS_MAX => Some(count as usize),
             _ => {
-                let mend = format!("Write 1 to {WORKERS_MAX}, or auto");
-                return Err(Fault::new("this is no number of workers", mend));
+                let hint = format!("Write 1 to {WORKERS_MAX}, or auto");
+                return Err(Fault::new("this is no number of workers", hint));
             }
         },
     };
@@ -475,11 +475,11 @@ fn set_log_file(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
 }
 
 fn set_root(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
-    let mend = "Name a directory that this user may read";
+    let hint = "Name a directory that this user may read";
     match fs::metadata(text) {
         Ok(found) if found.is_dir() => options.root = Some(PathBuf::from(text)),
-        Ok(_) => return Err(Fault::new("this is no directory", mend)),
-        Err(error) => return Err(Fault::new(error.to_string(), mend)),
+        Ok(_) => return Err(Fault::new("this is no directory", hint)),
+        Err(error) => return Err(Fault::new(error.to_string(), hint)),
     }
     Ok(())
 }

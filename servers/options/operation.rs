@@ -10,7 +10,7 @@ use reactor::process::{User, group_by_name, user_by_name, user_by_number};
 use super::Options;
 use super::error::Fault;
 use super::list::path_or_none;
-use super::table::{Entry, Slot, utf8};
+use super::table::{Entry, Setter, utf8};
 use crate::operation::proxy_protocol::{NotANetwork, Trusted};
 
 /// What a person decided about running it.
@@ -47,14 +47,14 @@ pub(super) const OPERATION: &[Entry] = &[
         value: "",
         help: "connections begin with a PROXY protocol header (version 1 or 2), from those who are \
                trusted; all others are refused",
-        slot: Slot::Switch(|options| &mut options.operation.proxy_protocol),
+        setter: Setter::Switch(|options| &mut options.operation.proxy_protocol),
     },
     Entry {
         flag: "trusted",
         value: "NET",
         help: "who may send it: an IP address, a network (10.0.0.0/8), or unix for Unix sockets; \
                repeatable",
-        slot: Slot::List {
+        setter: Setter::List {
             get: |options| options.operation.trusted.to_string(),
             clear: |options| options.operation.trusted = Trusted::default(),
             add: add_trusted,
@@ -65,19 +65,25 @@ pub(super) const OPERATION: &[Entry] = &[
         value: "NAME",
         help: "become this user, by name or number, in all its groups, before serving (a master \
                stays what it is)",
-        slot: Slot::Other { get: |options| show(options.operation.user.as_ref()), set: set_user },
+        setter: Setter::Other {
+            get: |options| show(options.operation.user.as_ref()),
+            set: set_user,
+        },
     },
     Entry {
         flag: "group",
         value: "NAME",
         help: "be in this group only, instead of the user's",
-        slot: Slot::Other { get: |options| show(options.operation.group.as_ref()), set: set_group },
+        setter: Setter::Other {
+            get: |options| show(options.operation.group.as_ref()),
+            set: set_group,
+        },
     },
     Entry {
         flag: "pid-file",
         value: "PATH",
         help: "write the process's number there while it serves, for one server at a time",
-        slot: Slot::Other {
+        setter: Setter::Other {
             get: |options| path_or_none(options.operation.pid_file.as_ref()),
             set: set_pid_file,
         },
@@ -87,7 +93,7 @@ pub(super) const OPERATION: &[Entry] = &[
         value: "",
         help: "give up what serving does not need (Linux): files but for the root and the log, new \
                connections, privileges; without processes also SIGUSR2",
-        slot: Slot::Switch(|options| &mut options.operation.sandbox),
+        setter: Setter::Switch(|options| &mut options.operation.sandbox),
     },
 ];
 
@@ -95,8 +101,8 @@ impl Operation {
     /// Checks what several of them together must satisfy; gives the flag with the fault.
     pub(super) fn check(&self) -> Result<(), (&'static str, Fault)> {
         if self.proxy_protocol && self.trusted.is_empty() {
-            let mend = "Add --trusted and the balancer's address or network";
-            return Err(("--proxy-protocol", Fault::new("nobody is trusted to send it", mend)));
+            let hint = "Add --trusted and the balancer's address or network";
+            return Err(("--proxy-protocol", Fault::new("nobody is trusted to send it", hint)));
         }
         // It would stay in the present one: root's, as a rule.
         if self.user.as_ref().is_some_and(|user| user.groups.is_empty()) && self.group.is_none() {
@@ -145,7 +151,7 @@ fn account(
     by_name: impl Fn(&str) -> io::Result<Option<(u32, Vec<u32>)>>,
     by_number: impl Fn(u32) -> io::Result<Option<(u32, Vec<u32>)>>,
 ) -> Result<Account, Fault> {
-    let mend = || format!("Name a {what} of this system, or write its number");
+    let hint = || format!("Name a {what} of this system, or write its number");
     let find = || -> io::Result<_> {
         // The highest one means "unchanged" (setresuid(2)).
         let number = text.parse().ok().filter(|number| *number != u32::MAX);
@@ -156,8 +162,8 @@ fn account(
     };
     match find() {
         Ok(Some((number, groups))) => Ok(Account { name: text.to_owned(), number, groups }),
-        Ok(None) => Err(Fault::new(format!("there is no such {what}"), mend())),
-        Err(error) => Err(Fault::new(error.to_string(), mend())),
+        Ok(None) => Err(Fault::new(format!("there is no such {what}"), hint())),
+        Err(error) => Err(Fault::new(error.to_string(), hint())),
     }
 }
 

@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 use lexopt::Arg;
 
 use super::error::{Fault, OptionsError};
-use super::table::{self, Entry, Slot, entries};
+use super::table::{self, Entry, Setter, entries};
 use super::{ListenAddr, LogFormat, LogTarget, Options, Parsed, help, listen_fds};
 use crate::model::ModelInfo;
 use crate::operation::inherited;
@@ -85,13 +85,13 @@ impl Options {
                  or a target ({} bytes) and {TARGET_SLACK} more",
                 limits.head, limits.target
             );
-            let mend = format!("At least {least}, or lower --max-head and --max-target");
+            let hint = format!("At least {least}, or lower --max-head and --max-target");
             let size = Some(self.buffers.size.to_string());
-            return Err(Fault::new(cause, mend).of("--buffer-size", size));
+            return Err(Fault::new(cause, hint).of("--buffer-size", size));
         }
         if let (LogFormat::Off, LogTarget::File(path)) = (self.log.format, &self.log.target) {
-            let mend = "Add --access-log common, combined or json, or leave the file out";
-            let fault = Fault::new("the access log is off, so nothing goes there", mend);
+            let hint = "Add --access-log common, combined or json, or leave the file out";
+            let fault = Fault::new("the access log is off, so nothing goes there", hint);
             return Err(fault.of("--log-file", Some(path.display().to_string())));
         }
         self.operation.check().map_err(|(flag, fault)| fault.of(flag, None))
@@ -137,8 +137,8 @@ fn one_argument(
 ) -> Result<(), OptionsError> {
     let setting = format!("--{flag}");
     let (entry, negated) = find(info, flag).ok_or_else(|| help::unknown(info, &setting))?;
-    let value = match entry.slot {
-        Slot::Switch(_) => {
+    let value = match entry.setter {
+        Setter::Switch(_) => {
             let text = parser.optional_value().unwrap_or_else(|| "on".into());
             if negated { inverted(&text) } else { text }
         }
@@ -162,8 +162,8 @@ fn value_of(
     parser: &mut lexopt::Parser,
 ) -> Result<OsString, OptionsError> {
     let missing = || {
-        let mend = format!("Write {setting} {}", entry.value);
-        Fault::new("its value is missing", mend).of(setting, None)
+        let hint = format!("Write {setting} {}", entry.value);
+        Fault::new("its value is missing", hint).of(setting, None)
     };
     if let Some(text) = parser.optional_value() {
         return Ok(text);
@@ -179,14 +179,14 @@ fn find(info: &ModelInfo, flag: &str) -> Option<(&'static Entry, bool)> {
         return Some((entry, false));
     }
     let entry = named(flag.strip_prefix("no-")?)?;
-    matches!(entry.slot, Slot::Switch(_)).then_some((entry, true))
+    matches!(entry.setter, Setter::Switch(_)).then_some((entry, true))
 }
 
 /// The defaults, changed as was given. Of a value given twice the last one counts.
 fn apply(given: &[Given]) -> Result<Options, OptionsError> {
     let mut options = Options::default();
     for Given { entry, setting, values, .. } in given {
-        if let Slot::List { clear, .. } = entry.slot {
+        if let Setter::List { clear, .. } = entry.setter {
             clear(&mut options);
         }
         for value in values {
@@ -207,8 +207,8 @@ fn version(info: &ModelInfo) -> String {
 /// A word that belongs to no flag: most likely the directory.
 fn stray(word: &OsStr) -> OptionsError {
     let word = word.to_string_lossy();
-    let mend = format!("To serve a directory, write --root {word}");
-    Fault::new("this argument belongs to no option", mend).of(&word, None)
+    let hint = format!("To serve a directory, write --root {word}");
+    Fault::new("this argument belongs to no option", hint).of(&word, None)
 }
 
 /// What lexopt itself refuses: `-h=x` and the like.

@@ -20,11 +20,11 @@ pub(super) struct Entry {
     /// What it does; the help adds the default.
     pub help: &'static str,
     /// Where its value goes.
-    pub slot: Slot,
+    pub setter: Setter,
 }
 
 /// Where a value goes, and how it is read and shown.
-pub(super) enum Slot {
+pub(super) enum Setter {
     Switch(fn(&mut Options) -> &mut bool),
     Size(Number),
     Count(Number),
@@ -77,34 +77,34 @@ impl Entry {
     /// `STAMPEDE_NO_STATUS`: a switch is also known by its opposite.
     pub fn variable_off(&self) -> Option<String> {
         let off = || format!("STAMPEDE_NO_{}", self.flag.to_ascii_uppercase().replace('-', "_"));
-        matches!(self.slot, Slot::Switch(_)).then(off)
+        matches!(self.setter, Setter::Switch(_)).then(off)
     }
 
     /// Its value in `options`, as the help shows it.
     pub fn show(&self, options: &Options) -> String {
-        match &self.slot {
-            Slot::Switch(field) => {
+        match &self.setter {
+            Setter::Switch(field) => {
                 let on = *field(&mut options.clone());
                 (if on { "on" } else { "off" }).to_owned()
             }
-            Slot::Size(number) => value::show_size((number.get)(options)),
-            Slot::Count(number) => (number.get)(options).to_string(),
-            Slot::Time { get, .. } => value::show_time(get(options)),
-            Slot::Other { get, .. } | Slot::List { get, .. } => get(options),
+            Setter::Size(number) => value::show_size((number.get)(options)),
+            Setter::Count(number) => (number.get)(options).to_string(),
+            Setter::Time { get, .. } => value::show_time(get(options)),
+            Setter::Other { get, .. } | Setter::List { get, .. } => get(options),
         }
     }
 
     /// Reads one value into `options`.
     pub fn set(&self, options: &mut Options, text: &OsStr) -> Result<(), Fault> {
-        match &self.slot {
-            Slot::Switch(field) => *field(options) = value::switch(utf8(text)?)?,
-            Slot::Size(number) => {
+        match &self.setter {
+            Setter::Switch(field) => *field(options) = value::switch(utf8(text)?)?,
+            Setter::Size(number) => {
                 number.set(options, value::size(utf8(text)?)?, value::show_size)?
             }
-            Slot::Count(number) => {
+            Setter::Count(number) => {
                 number.set(options, value::count(utf8(text)?)?, |n| n.to_string())?;
             }
-            Slot::Time { longest, set, .. } => {
+            Setter::Time { longest, set, .. } => {
                 let time = value::time(utf8(text)?)?;
                 if time.is_some_and(|time| time > *longest) {
                     let most = value::show_time(Some(*longest));
@@ -112,7 +112,7 @@ impl Entry {
                 }
                 set(options, time);
             }
-            Slot::Other { set, .. } | Slot::List { add: set, .. } => set(options, text)?,
+            Setter::Other { set, .. } | Setter::List { add: set, .. } => set(options, text)?,
         }
         Ok(())
     }
@@ -149,8 +149,8 @@ pub(super) fn models_with(flag: &str) -> Vec<&'static str> {
 
 /// The values of a variable: lists are separated by commas.
 pub(super) fn split_variable(entry: &Entry, text: OsString) -> Vec<OsString> {
-    match (&entry.slot, text.to_str()) {
-        (Slot::List { .. }, Some(list)) => {
+    match (&entry.setter, text.to_str()) {
+        (Setter::List { .. }, Some(list)) => {
             list.split(',').map(|one| OsString::from(one.trim())).collect()
         }
         _ => vec![text],

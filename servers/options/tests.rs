@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::table::{Slot, entries};
+use super::table::{Setter, entries};
 use super::*;
 use crate::model::ModelInfo;
 
@@ -96,13 +96,13 @@ fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
             base.push("--group=78"); // a number that is nobody's has none of its own
         }
         let default = run(&base);
-        let (flag, text) = match entry.slot {
-            Slot::Switch(_) if entry.show(&default) == "on" => ("no-", "off"),
-            Slot::Switch(_) => ("", "on"),
+        let (flag, text) = match entry.setter {
+            Setter::Switch(_) if entry.show(&default) == "on" => ("no-", "off"),
+            Setter::Switch(_) => ("", "on"),
             _ => ("", sample(entry.flag)),
         };
-        let flag = match entry.slot {
-            Slot::Switch(_) => format!("--{flag}{}", entry.flag),
+        let flag = match entry.setter {
+            Setter::Switch(_) => format!("--{flag}{}", entry.flag),
             _ => format!("--{}={text}", entry.flag),
         };
         let by_flag = run(&[&base[..], &[&flag]].concat());

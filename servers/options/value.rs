@@ -167,8 +167,8 @@ fn tcp(text: &str) -> Result<SocketAddr, Fault> {
         return Ok(addr);
     }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        let mend = format!("Add it: {}", SocketAddr::new(ip, 8080));
-        return Err(Fault::new("the port is missing", mend));
+        let hint = format!("Add it: {}", SocketAddr::new(ip, 8080));
+        return Err(Fault::new("the port is missing", hint));
     }
     let (host, port) = text.rsplit_once(':').unwrap_or(("localhost", text));
     let Ok(port) = port.parse::<u16>() else {
@@ -246,7 +246,7 @@ mod tests {
             assert!(listen(text).is_err(), "{text}");
         }
         let missing = listen("::1").unwrap_err();
-        assert_eq!(missing.mend, "Add it: [::1]:8080");
+        assert_eq!(missing.hint, "Add it: [::1]:8080");
     }
 
     proptest! {

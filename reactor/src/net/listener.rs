@@ -153,13 +153,13 @@ fn is_stale(path: &Path, address: &RawAddress) -> io::Result<bool> {
 
 /// Names the address, the cause, and for the common causes the mend.
 fn explain(address: &dyn std::fmt::Display, error: io::Error) -> io::Error {
-    let mend = match error.kind() {
+    let hint = match error.kind() {
         io::ErrorKind::AddrInUse => ": somebody else is there; stop them or choose another",
         io::ErrorKind::AddrNotAvailable => ": this machine does not have that address",
         io::ErrorKind::PermissionDenied => ": ports below 1024 and foreign folders need privileges",
         _ => "",
     };
-    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{mend}"))
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{hint}"))
 }
 
 impl AsFd for Listener {

@@ -54,8 +54,8 @@ impl PidFile {
         {
             return Ok(PidFile { path: path.to_owned(), file });
         }
-        let file = create(path).map_err(|(why, mend)| {
-            let text = format!("--pid-file {:?}: {why}; {mend}", path.display().to_string());
+        let file = create(path).map_err(|(why, hint)| {
+            let text = format!("--pid-file {:?}: {why}; {hint}", path.display().to_string());
             io::Error::other(text)
         })?;
         Ok(PidFile { path: path.to_owned(), file })
@@ -141,8 +141,8 @@ fn supersede(stale: File, path: &Path) -> Result<Option<File>, (String, &'static
         Err(TryLockError::WouldBlock) => {
             let who =
                 number(&stale).map_or("another process".to_owned(), |n| format!("process {n}"));
-            let mend = "stop that server first, or name another file";
-            return Err((format!("{who} holds it"), mend));
+            let hint = "stop that server first, or name another file";
+            return Err((format!("{who} holds it"), hint));
         }
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }

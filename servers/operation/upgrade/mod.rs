@@ -32,7 +32,7 @@ use super::service::VARIABLES_OF_ONE;
 
 mod single;
 
-pub use single::{Replaceable, Single};
+pub use single::{SingleProcess, Upgradable};
 
 /// How long the new program may take to serve: it may have to read much, but an operator waits.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use crate::operation::sandbox::Sandbox;
 use crate::operation::service::Service;
 
 /// A loop's handler that somebody else can take over from.
-pub trait Replaceable: Handler {
+pub trait Upgradable: Handler {
     /// What a successor needs.
     fn listeners(&self) -> impl Iterator<Item = &Listening>;
 
@@ -20,7 +20,7 @@ pub trait Replaceable: Handler {
     fn hand_over(&mut self, ev: &mut EventLoop);
 }
 
-impl<A: App> Replaceable for Driver<A> {
+impl<A: App> Upgradable for Driver<A> {
     fn listeners(&self) -> impl Iterator<Item = &Listening> {
         Driver::listeners(self)
     }
@@ -31,13 +31,13 @@ impl<A: App> Replaceable for Driver<A> {
 }
 
 /// A driver, and USR2 and the service manager beside it; all other events and signals are the driver's.
-pub struct Single<D> {
+pub struct SingleProcess<D> {
     driver: D,
     service: Service,
     upgrade: Upgrade,
 }
 
-impl<D: Replaceable> Single<D> {
+impl<D: Upgradable> SingleProcess<D> {
     /// Puts USR2, which the loop must handle, beside a driver.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl<D: Replaceable> Single<D> {
         let upgrade = Upgrade::new(ev, service.name);
         let upgrade =
             upgrade.ok_or_else(|| io::Error::other("no source left in the event loop"))?;
-        Ok(Single { driver, service, upgrade })
+        Ok(SingleProcess { driver, service, upgrade })
     }
 
     /// From inside a sandbox that forbids it nobody is started.
@@ -76,7 +76,7 @@ impl<D: Replaceable> Single<D> {
     }
 }
 
-impl<D: Replaceable> Handler for Single<D> {
+impl<D: Upgradable> Handler for SingleProcess<D> {
     #[inline(always)]
     fn ready(&mut self, ev: &mut EventLoop, token: Token, readiness: Readiness) {
         if self.upgrade.is_for(token) {

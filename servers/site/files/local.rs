@@ -3,7 +3,7 @@
 use super::answer;
 use super::cache::{Bounds, Cache, Slot};
 use super::look::Found;
-use super::path::Workspace;
+use super::path::PathBuffers;
 use super::resource::{Resource, Variant};
 use crate::app::Request;
 
@@ -11,7 +11,7 @@ use crate::app::Request;
 pub struct Local {
     contents: Cache,
     open: Cache,
-    pub(super) path: Workspace,
+    pub(super) path: PathBuffers,
     /// Where names of files are put together.
     pub(super) name: Vec<u8>,
     /// The number of this loop's counters.
@@ -25,7 +25,7 @@ pub(super) enum Held {
     Contents(Slot),
     Open(Slot),
     /// Not kept: the cache is off or too small for it.
-    Apart(Box<Resource>),
+    Uncached(Box<Resource>),
 }
 
 impl Local {
@@ -34,7 +34,7 @@ impl Local {
         Local {
             contents: Cache::new(contents, ttl_ms),
             open: Cache::new(open, ttl_ms),
-            path: Workspace::default(),
+            path: PathBuffers::default(),
             name: Vec::new(),
             counters,
             no_page_until_ms: 0,
@@ -56,7 +56,7 @@ impl Local {
         match held {
             Held::Contents(slot) => self.contents.resource(*slot),
             Held::Open(slot) => self.open.resource(*slot),
-            Held::Apart(resource) => Some(resource),
+            Held::Uncached(resource) => Some(resource),
         }
     }
 
@@ -82,7 +82,7 @@ impl Local {
         match held {
             Held::Contents(slot) => self.contents.confirm(slot, now_ms),
             Held::Open(slot) => self.open.confirm(slot, now_ms),
-            Held::Apart(_) => {}
+            Held::Uncached(_) => {}
         }
         Some(held)
     }
@@ -95,7 +95,7 @@ impl Local {
         } else {
             self.open.insert(path, resource, now_ms).map(Held::Open)
         };
-        kept.unwrap_or_else(Held::Apart)
+        kept.unwrap_or_else(Held::Uncached)
     }
 
     /// Forgets a path.

@@ -61,7 +61,7 @@ pub use self::local::Local;
 use self::open::{OpenError, Opener};
 use self::path::PathError;
 use self::resource::{Resource, Variant};
-use self::work::Shelf;
+use self::work::HandoffCache;
 use crate::app::clock::Clock;
 use crate::app::{Action, Disk, Request, Response, reads};
 use crate::metrics::{CounterSlot, Metrics};
@@ -86,7 +86,7 @@ pub struct Files {
     ttl_ms: u64,
     /// Whether `handle` may wait for a disk: where there is nobody else who could.
     disk: Disk,
-    shelf: Shelf,
+    handoff: HandoffCache,
     metrics: Metrics,
     /// How far the wall clock is ahead of the kernel's, for tests of files that are no longer
     /// young.
@@ -131,7 +131,7 @@ impl Files {
             open_bounds: Bounds { bytes: heads, files: options.cache_files },
             ttl_ms,
             disk: if has_workers { Disk::Avoid } else { Disk::Wait },
-            shelf: Shelf::new(ttl_ms),
+            handoff: HandoffCache::new(ttl_ms),
             metrics,
             #[cfg(test)]
             ahead: std::time::Duration::ZERO,
@@ -232,7 +232,7 @@ impl Files {
         if self.disk == Disk::Wait {
             return None;
         }
-        let (resource, age) = self.shelf.take(path)?;
+        let (resource, age) = self.handoff.take(path)?;
         Some(local.keep(path, resource, now_ms.saturating_sub(age.as_millis() as u64)))
     }
 

@@ -21,12 +21,12 @@ pub enum PathError {
 
 /// Buffers that paths are worked on in; kept, so that a warm server allocates nothing here.
 #[derive(Default)]
-pub struct Workspace {
+pub struct PathBuffers {
     decoded: Vec<u8>,
     canonical: Vec<u8>,
 }
 
-impl Workspace {
+impl PathBuffers {
     /// Decodes `raw` and brings it to its canonical form: a slash, names with single slashes
     /// between, and a slash at the end when a directory was meant.
     ///
@@ -106,7 +106,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn canonical_of(raw: &[u8], dotfiles: bool) -> Result<Vec<u8>, PathError> {
-        Workspace::default().canonical(raw, dotfiles).map(|path| path.clone())
+        PathBuffers::default().canonical(raw, dotfiles).map(|path| path.clone())
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! ```text
 //! handle ── a name or the contents are not in memory ──► work: opens, reads, answers
 //!   ▲                                                      │
-//!   └──────────── the loop's cache ◄──── shelf ◄───────────┘
+//!   └──────────── the loop's cache ◄──── handoff ◄───────────┘
 //! ```
 //!
-//! A worker has no part in the loop's caches. What it has read it puts on the [`Shelf`], from where
+//! A worker has no part in the loop's caches. What it has read it puts on the [`HandoffCache`], from where
 //! the loop takes it when it is next asked for it. (The kernel has it in memory then, too; but not
 //! all systems and file systems can be asked for that.)
 
@@ -22,20 +22,20 @@ use super::{Files, Miss, NOT_FOUND_PAGE, answer, answer_error, listing, path, re
 use crate::app::clock::Clock;
 use crate::app::{Disk, Request, Response};
 
-/// Resources on the shelf at most: a megabyte of contents.
+/// Resources in the handoff cache at most: a megabyte of contents.
 const SHELF_MAX: usize = 16;
 
 impl Files {
     /// Answers what `handle` did not.
     pub fn work(&self, request: &Request<'_>, response: &mut Response<'_>) {
-        let mut workspace = path::Workspace::default();
-        let Ok(path) = workspace.canonical(request.path(), self.dotfiles) else {
+        let mut buffers = path::PathBuffers::default();
+        let Ok(path) = buffers.canonical(request.path(), self.dotfiles) else {
             return self.not_found_apart(request, response);
         };
         match self.load_apart(path, request.clock()) {
             Ok(resource) => {
                 answer::answer(answer::choose(&resource, request), request, response);
-                self.shelf.put(path, resource);
+                self.handoff.put(path, resource);
             }
             Err(Miss::Slash) => redirect(path, request, response),
             Err(Miss::Listing) if self.autoindex => self.list(path, request, response),
@@ -67,7 +67,7 @@ impl Files {
             Ok(page) => {
                 let variant = answer::choose(&page, request);
                 answer::error_page(variant, Status::NOT_FOUND, response);
-                self.shelf.put(NOT_FOUND_PAGE, page);
+                self.handoff.put(NOT_FOUND_PAGE, page);
             }
             Err(_) => response.error(Status::NOT_FOUND),
         }
@@ -85,7 +85,7 @@ impl Files {
 }
 
 /// What workers have read, until a loop takes it into its cache.
-pub(super) struct Shelf {
+pub(super) struct HandoffCache {
     /// The oldest first.
     list: Mutex<Vec<Entry>>,
     /// So long it may be taken.
@@ -98,10 +98,10 @@ struct Entry {
     since: Instant,
 }
 
-impl Shelf {
+impl HandoffCache {
     /// An empty one, of what is fresh for so long.
     pub fn new(ttl_ms: u64) -> Self {
-        Shelf { list: Mutex::default(), ttl: Duration::from_millis(ttl_ms) }
+        HandoffCache { list: Mutex::default(), ttl: Duration::from_millis(ttl_ms) }
     }
 
     /// Puts contents there. An open file would stay open for somebody who may never come.

@@ -30,9 +30,9 @@ pub fn set_defer_accept(socket: BorrowedFd<'_>, _longest: Duration) -> io::Resul
         *to = *from as libc::c_char;
     }
     set(socket, libc::SOL_SOCKET, libc::SO_ACCEPTFILTER, &filter).map_err(|error| {
-        let mend = "load it with `kldload accf_data`";
+        let hint = "load it with `kldload accf_data`";
         match error.kind() {
-            io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("{error}: {mend}")),
+            io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("{error}: {hint}")),
             _ => error,
         }
     })

@@ -98,7 +98,7 @@ fn siblings_that_come_and_go_show() {
     assert_eq!(get(&mut server), ("plain".into(), None));
 }
 
-/// A time to live that outlasts any test: the shelf goes by the real clock.
+/// A time to live that outlasts any test: the handoff cache goes by the real clock.
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
@@ -113,7 +113,7 @@ fn what_a_worker_has_read_is_in_the_loops_cache_when_it_is_next_asked_for() {
     assert_eq!(server.get("/f").text(), "one");
     assert_eq!(opens(&server), 1);
     assert_eq!(server.get("/f").text(), "one");
-    assert_eq!((opens(&server), server.hits()), (1, 1), "from the shelf");
+    assert_eq!((opens(&server), server.hits()), (1, 1), "from the handoff cache");
     assert_eq!(server.get("/f").text(), "one");
     assert_eq!((opens(&server), server.hits()), (1, 2), "from the cache");
     server.pass_ms(HOUR.as_millis() as u64);
@@ -138,10 +138,10 @@ fn the_shelf_is_bounded_and_gives_away_once() {
     for name in &names {
         assert_eq!(server.get(&format!("/{name}")).text(), "text");
     }
-    let kept = |name: &&String| server.files.shelf.take(format!("/{name}").as_bytes()).is_some();
+    let kept = |name: &&String| server.files.handoff.take(format!("/{name}").as_bytes()).is_some();
     let kept: Vec<_> = names.iter().filter(kept).collect();
     assert_eq!(kept, names[names.len() - 16..].iter().collect::<Vec<_>>());
-    assert!(server.files.shelf.take(b"/f39").is_none());
+    assert!(server.files.handoff.take(b"/f39").is_none());
 }
 
 /// Descriptors of this process that stand for files beneath `root`.
