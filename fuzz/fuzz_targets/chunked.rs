@@ -7,8 +7,8 @@
 mod common;
 
 use common::feed;
-use http::Limits;
 use libfuzzer_sys::fuzz_target;
+use stampede_http::Limits;
 
 const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 

@@ -5,8 +5,8 @@
 mod common;
 
 use common::feed;
-use http::Limits;
 use libfuzzer_sys::fuzz_target;
+use stampede_http::Limits;
 
 fuzz_target!(|input: &[u8]| {
     let Some(([head, fields, target, body, first, second], input)) = input.split_first_chunk()

@@ -10,9 +10,9 @@
 //! The same bytes are read as a chunk size as well.
 #![no_main]
 
-use http::{Connection, Error, ErrorKind, Event, Head, Limits};
 use httparse::Status;
 use libfuzzer_sys::fuzz_target;
+use stampede_http::{Connection, Error, ErrorKind, Event, Head, Limits};
 
 const CHUNKED: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 

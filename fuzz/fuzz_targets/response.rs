@@ -12,9 +12,9 @@ mod client;
 #[path = "../../http/tests/common/mod.rs"]
 mod common;
 
-use http::client::{Asked, request};
-use http::{Limits, Status, response};
 use libfuzzer_sys::fuzz_target;
+use stampede_http::client::{Asked, request};
+use stampede_http::{Limits, Status, response};
 
 fuzz_target!(|input: &[u8]| {
     let Some((count, rest)) = input.split_first() else {

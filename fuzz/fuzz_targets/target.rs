@@ -1,8 +1,8 @@
 //! Any bytes as a path and as a query: no path leaves the root.
 #![no_main]
 
-use http::target::{decode_parameter, decode_path, parameter, query_pairs};
 use libfuzzer_sys::fuzz_target;
+use stampede_http::target::{decode_parameter, decode_path, parameter, query_pairs};
 
 fuzz_target!(|input: &[u8]| {
     let mut path = Vec::new();

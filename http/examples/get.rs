@@ -9,8 +9,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::ExitCode;
 
-use http::client::{Connection, Event, ResponseHead, request};
-use http::{Limits, Method};
+use stampede_http::client::{Connection, Event, ResponseHead, request};
+use stampede_http::{Limits, Method};
 
 /// At least the longest head; the rest is for content.
 const BUFFER_BYTES: usize = 64 * 1024;

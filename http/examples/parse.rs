@@ -8,7 +8,7 @@
 use std::io::{self, Read};
 use std::process::ExitCode;
 
-use http::{Connection, Event, Head, Limits, Request};
+use stampede_http::{Connection, Event, Head, Limits, Request};
 
 fn main() -> io::Result<ExitCode> {
     let mut input = Vec::new();
@@ -55,7 +55,7 @@ fn print_head(request: Request<'_>, connection: &Connection) {
     println!("wants 100  {}\n", connection.expects_continue());
 }
 
-fn refused(error: http::Error, input: &[u8], before: usize) -> ExitCode {
+fn refused(error: stampede_http::Error, input: &[u8], before: usize) -> ExitCode {
     let at = before + error.offset;
     let (good, rest) = input.split_at(at.min(input.len()));
     let last = &good[good.len().saturating_sub(40)..];

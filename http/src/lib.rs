@@ -2,7 +2,7 @@
 //! bytes in, events out. The other end, for load generators and tests, is [`client`].
 //!
 //! ```
-//! use http::{Connection, Event, Head, FieldName, Limits};
+//! use stampede_http::{Connection, Event, Head, FieldName, Limits};
 //!
 //! let input = b"GET /hello?n=1 HTTP/1.1\r\nHost: example.org\r\nAccept: */*\r\n\r\n";
 //! let limits = Limits::default();
@@ -13,7 +13,7 @@
 //! let request = head.request(input);
 //! assert_eq!((request.path(), request.query()), (&b"/hello"[..], Some(&b"n=1"[..])));
 //! assert_eq!(request.field(FieldName::Accept), Some(&b"*/*"[..]));
-//! # Ok::<(), http::Error>(())
+//! # Ok::<(), stampede_http::Error>(())
 //! ```
 //!
 //! ```text

@@ -4,8 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bytes::BufMut;
-use http::client::{self, ResponseHead, request};
-use http::{Connection, Event, Head, Limits, Method, Status, response};
+use stampede_http::client::{self, ResponseHead, request};
+use stampede_http::{Connection, Event, Head, Limits, Method, Status, response};
 
 thread_local! {
     /// Allocations of this thread. A constant without a destructor: asking for it allocates

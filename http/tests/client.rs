@@ -15,9 +15,9 @@
 mod common;
 
 use common::{Seen, Trace, assert_cuts_agree};
-use http::client::Asked::{self, Content, Head, Tunnel, Upgrade};
-use http::client::{Connection, Event, Framing, ResponseHead};
-use http::{ErrorKind, FieldName, Limits, Method, Status};
+use stampede_http::client::Asked::{self, Content, Head, Tunnel, Upgrade};
+use stampede_http::client::{Connection, Event, Framing, ResponseHead};
+use stampede_http::{ErrorKind, FieldName, Limits, Method, Status};
 
 fn outcome(trace: &Trace) -> String {
     let mut words: Vec<String> = trace.responses.iter().map(word).collect();

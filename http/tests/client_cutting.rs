@@ -4,9 +4,9 @@
 mod common;
 
 use common::feed;
-use http::Limits;
-use http::client::Asked;
 use proptest::prelude::*;
+use stampede_http::Limits;
+use stampede_http::client::Asked;
 
 /// Pieces of messages that make up something near a response more often than chance would.
 fn piece() -> impl Strategy<Value = Vec<u8>> {

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{assert_cuts_agree, feed};
-use http::Limits;
 use proptest::prelude::*;
+use stampede_http::Limits;
 
 /// Pieces of messages that make up something near a request more often than chance would.
 fn piece() -> impl Strategy<Value = Vec<u8>> {

@@ -11,9 +11,9 @@
 mod client;
 mod common;
 
-use http::client::{Asked, Framing, request};
-use http::{Limits, Method, Status, response};
 use proptest::prelude::*;
+use stampede_http::client::{Asked, Framing, request};
+use stampede_http::{Limits, Method, Status, response};
 
 /// How a body is framed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What a server relies on between the events: what is in the head after an error, when a 100 is
 //! wanted, what `close` does.
 
-use http::{
+use stampede_http::{
     Connection, Error, ErrorKind, Event, FieldName, FieldNames, Framing, Head, Limits, Status, Step,
 };
 

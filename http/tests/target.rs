@@ -1,7 +1,7 @@
 //! Paths and queries: what they decode to, and that no path leaves the root.
 
-use http::target::{DecodeError, decode_parameter, decode_path, parameter, query_pairs};
 use proptest::prelude::*;
+use stampede_http::target::{DecodeError, decode_parameter, decode_path, parameter, query_pairs};
 
 fn decoded(raw: &str) -> Result<String, DecodeError> {
     let mut out = b"left over".to_vec();

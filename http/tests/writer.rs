@@ -4,8 +4,8 @@
 mod common;
 
 use common::feed;
-use http::{Limits, Status, response};
 use proptest::prelude::*;
+use stampede_http::{Limits, Status, response};
 
 fn name() -> impl Strategy<Value = String> {
     "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}".prop_filter("not one that frames", |name| {
@@ -25,8 +25,8 @@ proptest! {
         }
         response::end(&mut out);
         let limits = Limits::default();
-        let mut head = http::Head::new(&limits);
-        let step = http::Connection::new().next(&out, &mut head, &limits).unwrap();
+        let mut head = stampede_http::Head::new(&limits);
+        let step = stampede_http::Connection::new().next(&out, &mut head, &limits).unwrap();
         prop_assert_eq!(step.consumed, out.len());
         let read: Vec<_> = head.request(&out).fields().skip(1).collect();
         let written: Vec<_> = fields

@@ -2,9 +2,9 @@
 //!
 //! A connection with bytes to write is not read from: a client that never reads costs one buffer.
 
-use reactor::buffer::{Buffer, BufferPool, Class};
-use reactor::event_loop::{Config, EventLoop, Handler};
-use reactor::{Interest, Readiness, Token, Trigger};
+use stampede_reactor::buffer::{Buffer, BufferPool, Class};
+use stampede_reactor::event_loop::{Config, EventLoop, Handler};
+use stampede_reactor::{Interest, Readiness, Token, Trigger};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{TcpListener, TcpStream};

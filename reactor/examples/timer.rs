@@ -3,8 +3,8 @@
 //! Every argument is a source with one deadline. One more source beats once in 100 ms for as long
 //! as any is left, by arming its deadline anew.
 
-use reactor::event_loop::{Config, EventLoop, Handler};
-use reactor::{Readiness, Token};
+use stampede_reactor::event_loop::{Config, EventLoop, Handler};
+use stampede_reactor::{Readiness, Token};
 use std::io;
 
 const BEAT_MS: u64 = 100;

@@ -29,8 +29,8 @@
 //! A server that shouts back, and a client that ends it:
 //!
 //! ```
-//! use reactor::event_loop::{Config, EventLoop, Handler};
-//! use reactor::{Interest, Readiness, Token, Trigger};
+//! use stampede_reactor::event_loop::{Config, EventLoop, Handler};
+//! use stampede_reactor::{Interest, Readiness, Token, Trigger};
 //! use std::io::{Read, Write};
 //! use std::net::{TcpListener, TcpStream};
 //!

@@ -24,7 +24,7 @@ use crate::token::Token;
 /// Wakes the loop behind one poller. Clones wake the same loop.
 ///
 /// ```
-/// use reactor::{Events, Poller, Token, Waker};
+/// use stampede_reactor::{Events, Poller, Token, Waker};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let poller = Poller::new()?;

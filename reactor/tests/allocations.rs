@@ -3,9 +3,9 @@
 //! A test binary of its own, because its allocator is the whole process's. Each thread counts for
 //! itself: the test harness allocates on another one meanwhile.
 
-use reactor::buffer::{BufferPool, Class};
-use reactor::event_loop::{Config, EventLoop, Handler};
-use reactor::{Interest, Readiness, Token, Trigger};
+use stampede_reactor::buffer::{BufferPool, Class};
+use stampede_reactor::event_loop::{Config, EventLoop, Handler};
+use stampede_reactor::{Interest, Readiness, Token, Trigger};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Read, Write};

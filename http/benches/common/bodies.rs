@@ -8,7 +8,7 @@
 
 use std::hint::black_box;
 
-use http::{Connection, Event, Head, Limits};
+use stampede_http::{Connection, Event, Head, Limits};
 
 use super::clock::Work;
 

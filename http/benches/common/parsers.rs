@@ -12,7 +12,7 @@
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 
-use http::{Connection, Event, Head, Limits};
+use stampede_http::{Connection, Event, Head, Limits};
 
 /// Fields that each parser has room for.
 pub const FIELDS_MAX: usize = 100;

@@ -1,8 +1,8 @@
 //! The client's side: what writes requests and reads responses, for a load generator or a test.
 //!
 //! ```
-//! use http::client::{Connection, Event, ResponseHead, request};
-//! use http::{Limits, Method};
+//! use stampede_http::client::{Connection, Event, ResponseHead, request};
+//! use stampede_http::{Limits, Method};
 //!
 //! let mut out = Vec::new();
 //! request::line(&mut out, b"GET", b"/hello?n=1")?;

@@ -1,8 +1,8 @@
 //! A driver for tests: feeds responses in pieces, as a load generator would, and keeps what came
 //! out.
 
-use http::client::{Asked, Connection, Event, Framing, ResponseHead};
-use http::{ErrorKind, Limits};
+use stampede_http::client::{Asked, Connection, Event, Framing, ResponseHead};
+use stampede_http::{ErrorKind, Limits};
 
 /// What came out of a connection, up to the end of what the server sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! A driver for tests: feeds bytes in pieces, as a server would, and keeps what came out.
 
-use http::{Connection, ErrorKind, Event, Framing, Head, Limits};
+use stampede_http::{Connection, ErrorKind, Event, Framing, Head, Limits};
 
 /// What came out of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

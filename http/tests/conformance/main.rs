@@ -34,7 +34,7 @@ mod resources;
 mod whole;
 
 use common::{Trace, assert_cuts_agree};
-use http::{ErrorKind, Limits};
+use stampede_http::{ErrorKind, Limits};
 
 /// See above.
 const SOCKET_ONLY: [&str; 6] = ["ME-06", "ME-07", "ME-09", "LC-01", "LC-05", "LC-09"];

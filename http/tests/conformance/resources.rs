@@ -1,7 +1,7 @@
 //! Ranges and conditions. What they mean is the application's to say; here they are shown to reach
 //! it as they were sent.
 
-use http::{Connection, Event, FieldName, FieldNames, Head, Limits};
+use stampede_http::{Connection, Event, FieldName, FieldNames, Head, Limits};
 
 /// The row, the method, and the lines behind `Host`.
 pub const VALUES: [(&str, &str, &str); 37] = [

@@ -1,7 +1,9 @@
 //! What no single stimulus shows.
 
-use http::client::{self, Asked, ResponseHead};
-use http::{Connection, ErrorKind, Event, FieldName, Head, Limits, Method, Status, response};
+use stampede_http::client::{self, Asked, ResponseHead};
+use stampede_http::{
+    Connection, ErrorKind, Event, FieldName, Head, Limits, Method, Status, response,
+};
 
 use super::{assert_cuts_agree, expand, outcome, trace};
 

@@ -2,8 +2,8 @@
 //! of them anything.
 
 use crossbeam_queue::ArrayQueue;
-use reactor::ring::{mpmc, spsc};
 use rtrb::chunks::ChunkError;
+use stampede_reactor::ring::{mpmc, spsc};
 use std::sync::Arc;
 
 /// What is passed on: moved like a job, and not copied as a slice of bytes would be.

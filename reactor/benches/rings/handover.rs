@@ -3,9 +3,9 @@
 use crate::OtherCore;
 use crate::contenders::{Crossbeam, Ours, Ring, Rtrb};
 use crate::report::{Contender, Table, time};
-use reactor::event_loop::{Config, EventLoop, Handler};
-use reactor::sleep::{Parker, Unparker, parker};
-use reactor::{Doorbell, Readiness, Token, Waker};
+use stampede_reactor::event_loop::{Config, EventLoop, Handler};
+use stampede_reactor::sleep::{Parker, Unparker, parker};
+use stampede_reactor::{Doorbell, Readiness, Token, Waker};
 use std::hint::spin_loop;
 use std::sync::mpsc;
 use std::thread::{self, Thread};
@@ -90,7 +90,7 @@ trait Wake {
     fn ring(wake: &Self::WakeLoop);
 }
 
-/// `reactor::sleep`.
+/// `stampede_reactor::sleep`.
 struct Protocol;
 
 impl Wake for Protocol {

@@ -24,12 +24,12 @@ fn main() -> ExitCode {
     let (options, words): (Vec<_>, Vec<_>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let check = options.iter().any(|option| option == "--check");
-    let cores = reactor::process::cores();
+    let cores = stampede_reactor::process::cores();
     let [here, there, ..] = cores[..] else {
         eprintln!("rings: two cores are needed, one for each thread; there are {}", cores.len());
         return ExitCode::FAILURE;
     };
-    reactor::process::pin(here).expect("a core of ours");
+    stampede_reactor::process::pin(here).expect("a core of ours");
     let other = OtherCore(there);
     let mut table = Table::new(words);
     throughput::single(&mut table, other);
@@ -56,7 +56,7 @@ impl OtherCore {
     pub fn beside<R>(self, other: impl FnOnce() + Send, this: impl FnOnce() -> R) -> R {
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                reactor::process::pin(self.0).expect("a core of ours");
+                stampede_reactor::process::pin(self.0).expect("a core of ours");
                 other();
             });
             this()

@@ -24,7 +24,7 @@
 //! user wrote (it is initialised memory, so reading it is no undefined behaviour, just gossip).
 //!
 //! ```
-//! use reactor::buffer::{BufferPool, Class};
+//! use stampede_reactor::buffer::{BufferPool, Class};
 //! use bytes::{BufMut, Bytes};
 //!
 //! let pool = BufferPool::new(&[Class::new(512, 100), Class::new(16384, 8)])?;

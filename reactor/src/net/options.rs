@@ -14,7 +14,7 @@ use crate::sys::check;
 ///
 /// ```
 /// use std::time::Duration;
-/// use reactor::net::{ListenOptions, Listener};
+/// use stampede_reactor::net::{ListenOptions, Listener};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let options = ListenOptions { linger: Some(Duration::from_secs(5)), ..Default::default() };

@@ -62,7 +62,7 @@ use crate::token::Token;
 /// ```
 /// use std::io::Write;
 /// use std::os::unix::net::UnixStream;
-/// use reactor::{Events, Interest, Poller, Token, Trigger};
+/// use stampede_reactor::{Events, Interest, Poller, Token, Trigger};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let (here, mut there) = UnixStream::pair()?;

@@ -74,7 +74,7 @@ pub enum Trigger {
 /// What a source was found ready for.
 ///
 /// ```
-/// use reactor::Readiness;
+/// use stampede_reactor::Readiness;
 ///
 /// let readiness = Readiness::READABLE | Readiness::READ_CLOSED;
 /// assert!(readiness.is_readable() && readiness.is_read_closed());

@@ -35,7 +35,7 @@ use std::mem::MaybeUninit;
 /// A queue for any number of threads, by reference.
 ///
 /// ```
-/// let ring = reactor::ring::mpmc::Ring::new(4);
+/// let ring = stampede_reactor::ring::mpmc::Ring::new(4);
 /// std::thread::scope(|scope| {
 ///     scope.spawn(|| ring.push("one").unwrap());
 ///     scope.spawn(|| ring.push("two").unwrap());

@@ -39,7 +39,7 @@ type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 /// A ring that holds `capacity` items, rounded up to a power of two and at least 1.
 ///
 /// ```
-/// let (mut producer, mut consumer) = reactor::ring::spsc::ring(2);
+/// let (mut producer, mut consumer) = stampede_reactor::ring::spsc::ring(2);
 /// let consuming = std::thread::spawn(move || {
 ///     let mut sum = 0;
 ///     while sum < 6 {
