@@ -15,9 +15,12 @@
 //! fifth more), repeated when a signal interrupts them, not raising `SIGPIPE`; `WouldBlock` is an
 //! [`ErrorKind`](std::io::ErrorKind) as in std. Sockets of std come and go by `From`.
 //!
+//! [`is_stream`] and [`is_listening`] tell what a socket is that was made elsewhere.
+//!
 //! Where the systems differ, `os/` has one file for each, the same functions in the same order.
 
 mod address;
+mod kind;
 mod listener;
 mod options;
 mod os;
@@ -27,6 +30,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 pub use self::address::{Address, Peer};
+pub use self::kind::{is_listening, is_stream};
 pub use self::listener::{Accept, Listener};
 pub use self::options::ListenOptions;
 pub use self::stream::Stream;
