@@ -17,47 +17,51 @@ mod workers;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use reactor::event_loop::LoopStats;
-use reactor::shared::{SharedSlot, SharedTable, Zeroable};
+use reactor::shared::{SharedSlot, SharedTable};
 
 use crate::roster::Roster;
 pub use workers::{BOUNDS_US, Histogram, WorkerCounters};
 
-/// One number that a single writer moves and anyone may read.
-#[derive(Default)]
-#[repr(transparent)]
-pub struct Counter(AtomicU64);
+reactor::shared_struct! {
+    /// One number that a single writer moves and anyone may read.
+    #[derive(Default)]
+    #[repr(transparent)]
+    pub struct Counter {
+        number: AtomicU64,
+    }
+}
 
 impl Counter {
     /// Adds `n`. For the slot's one writer only: two writers would lose counts.
     #[inline]
     pub fn add(&self, n: u64) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+        self.number.store(self.number.load(Relaxed).wrapping_add(n), Relaxed);
     }
 
     /// Takes `n` away, for gauges.
     #[inline]
     pub fn sub(&self, n: u64) {
-        self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
+        self.number.store(self.number.load(Relaxed).wrapping_sub(n), Relaxed);
     }
 
     /// Sets a gauge.
     #[inline]
     pub fn set(&self, n: u64) {
-        self.0.store(n, Relaxed);
+        self.number.store(n, Relaxed);
     }
 
     /// Raises a high-water mark.
     #[inline]
     pub fn raise_to(&self, n: u64) {
-        if n > self.0.load(Relaxed) {
-            self.0.store(n, Relaxed);
+        if n > self.number.load(Relaxed) {
+            self.number.store(n, Relaxed);
         }
     }
 
     /// The present value.
     #[inline]
     pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.number.load(Relaxed)
     }
 }
 
@@ -84,10 +88,12 @@ pub struct Description {
 
 macro_rules! counters {
     ($($(#[doc = $help:literal])+ $kind:ident $name:ident,)*) => {
-        /// One slot: the numbers of one loop. Two cache lines' alignment keeps slots apart.
-        #[derive(Default)]
-        #[repr(C, align(128))]
-        pub struct Counters { $($(#[doc = $help])+ pub $name: Counter,)* }
+        reactor::shared_struct! {
+            /// One slot: the numbers of one loop. Two cache lines' alignment keeps slots apart.
+            #[derive(Default)]
+            #[repr(C, align(128))]
+            pub struct Counters { $($(#[doc = $help])+ pub $name: Counter,)* }
+        }
 
         impl Counters {
             /// The numbers' descriptions, in the order of [`Counters::values`].
@@ -229,10 +235,6 @@ impl Counters {
         }
     }
 }
-
-// SAFETY: `Counters` is `repr(C)` and holds nothing but `AtomicU64`, for which all bytes zero is a
-// valid value, in whatever process the memory is seen.
-unsafe impl Zeroable for Counters {}
 
 /// All slots of a server, and since when they count.
 #[derive(Clone)]
