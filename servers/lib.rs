@@ -19,6 +19,8 @@
 //! The crate is a framework, too: [`server::main`] runs an [`app::App`] of one's own under a model
 //! chosen by name (see `servers/examples/hello.rs`).
 
+#![forbid(unsafe_code)]
+
 pub mod access_log;
 pub mod app;
 pub mod clock;

@@ -9,10 +9,10 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 
-use libc::{c_int, socklen_t};
-use reactor::net::{Address, ListenOptions, Listener};
+use reactor::net::{Address, ListenOptions, Listener, is_listening, is_stream};
+use reactor::process::inherited_fd;
 
 use crate::options::{ListenAddr, Options};
 use crate::upgrade::Inherited;
@@ -184,18 +184,18 @@ fn listen_options(options: &Options) -> ListenOptions {
 /// It becomes non-blocking for everybody who shares its open file description: the parent that
 /// keeps it, too, if it ever accepts by itself.
 fn inherit(fd: RawFd, options: &Options) -> Result<Listener, String> {
-    let socket = take(fd).map_err(|error| format!("{error}; is it passed to this process?"))?;
+    let socket = inherited_fd(fd);
+    let socket = socket.map_err(|error| format!("{error}; is it passed to this process?"))?;
     adapt(socket, options)
 }
 
 /// Makes a socket that somebody else bound a listener like our own.
 fn adapt(socket: OwnedFd, options: &Options) -> Result<Listener, String> {
-    let kind = socket_number(&socket, libc::SO_TYPE);
-    let kind = kind.map_err(|error| format!("{error}; pass a socket that listens"))?;
-    if kind != libc::SOCK_STREAM {
+    let stream = is_stream(&socket);
+    if !stream.map_err(|error| format!("{error}; pass a socket that listens"))? {
         return Err("it is no stream socket; pass a TCP or Unix stream socket".to_owned());
     }
-    if socket_number(&socket, libc::SO_ACCEPTCONN).is_ok_and(|listens| listens == 0) {
+    if is_listening(&socket).is_ok_and(|listens| !listens) {
         return Err("the socket does not listen; call listen(2) before it is passed".to_owned());
     }
     let listener = Listener::from(socket);
@@ -214,7 +214,8 @@ fn adapt(socket: OwnedFd, options: &Options) -> Result<Listener, String> {
 /// would wait for ever. Before this process opens anything itself, for what systemd says of
 /// descriptors that it has not passed would be said of ours.
 pub fn close_unused(server: &str, options: &Options) {
-    let close = |addr: &&ListenAddr| matches!(addr, ListenAddr::Fd(fd) if take(*fd).is_ok());
+    let close =
+        |addr: &&ListenAddr| matches!(addr, ListenAddr::Fd(fd) if inherited_fd(*fd).is_ok());
     let closed: Vec<String> =
         options.unused.iter().filter(close).map(ToString::to_string).collect();
     if !closed.is_empty() {
@@ -223,34 +224,6 @@ pub fn close_unused(server: &str, options: &Options) {
             "{server}: --listen says where to listen, so what systemd has passed is closed ({closed}); \
              leave --listen out to serve there"
         );
-    }
-}
-
-/// Makes an inherited descriptor ours, and no child's by accident.
-pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: F_GETFD and F_SETFD touch no memory; on a descriptor that is not open they fail.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
-    if flags < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: as above.
-    if unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: it is open, a person named it to be used by us, and `open` refuses to take it twice.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Reads a socket option that is a number.
-fn socket_number(socket: &OwnedFd, option: c_int) -> io::Result<c_int> {
-    let mut value: c_int = 0;
-    let mut size = size_of::<c_int>() as socklen_t;
-    let to = (&raw mut value).cast();
-    let fd = socket.as_fd().as_raw_fd();
-    // SAFETY: `to` has room for the `size` bytes it is said to have.
-    match unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, to, &raw mut size) } {
-        0 => Ok(value),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -6,8 +6,9 @@ use std::io::{self, Write as _};
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use reactor::process::inherited_fd;
+
 use super::{PID_FILE, VARIABLE};
-use crate::listen;
 use crate::options::ListenAddr;
 
 /// The listeners of the process that this one replaces, until they are taken.
@@ -60,10 +61,10 @@ impl Inherited {
     fn read(text: &str) -> io::Result<Self> {
         let mut lines = text.lines();
         let pipe = lines.next().and_then(number).ok_or(io::ErrorKind::InvalidData)?;
-        let predecessor = Predecessor(Some(listen::take(pipe)?.into()));
+        let predecessor = Predecessor(Some(inherited_fd(pipe)?.into()));
         let mut listeners = Vec::new();
         for (fd, addr) in lines.filter_map(listener) {
-            listeners.push((addr.to_owned(), listen::take(fd)?));
+            listeners.push((addr.to_owned(), inherited_fd(fd)?));
         }
         Ok(Inherited { listeners, predecessor })
     }
@@ -88,9 +89,9 @@ impl Inherited {
 
     /// What a successor of the server with these listeners would have.
     #[cfg(test)]
-    pub fn of(listening: &[listen::Listening]) -> Self {
+    pub fn of(listening: &[crate::listen::Listening]) -> Self {
         use std::os::fd::AsFd as _;
-        let copy = |listening: &listen::Listening| {
+        let copy = |listening: &crate::listen::Listening| {
             let socket = listening.listener.as_fd().try_clone_to_owned().unwrap();
             (listening.addr.to_string(), socket)
         };
@@ -124,14 +125,15 @@ mod tests {
     use super::*;
     use std::io::Read as _;
     use std::net::TcpListener;
-    use std::os::fd::IntoRawFd as _;
+
+    use reactor::process::disown_fd;
 
     #[test]
     fn listeners_are_found_by_the_address_they_were_asked_for_by() {
         let (mut told, pipe) = io::pipe().unwrap();
-        let socket = || TcpListener::bind("127.0.0.1:0").unwrap().into_raw_fd();
+        let socket = || disown_fd(TcpListener::bind("127.0.0.1:0").unwrap().into()).unwrap();
         let (one, two, other) = (socket(), socket(), socket());
-        let pipe = pipe.into_raw_fd();
+        let pipe = disown_fd(pipe.into()).unwrap();
         let text = format!("{pipe}\n{one} 127.0.0.1:0\n{other} unix:/a b\n{two} 127.0.0.1:0");
         let mut inherited = Inherited::read(&text).unwrap();
         let addr = ListenAddr::Tcp(([127, 0, 0, 1], 0).into());
@@ -149,6 +151,14 @@ mod tests {
         for text in ["", "x", "-1", "999999"] {
             assert!(Inherited::read(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_descriptor_that_is_named_twice_is_refused() {
+        let (_told, pipe) = io::pipe().unwrap();
+        let pipe = disown_fd(pipe.into()).unwrap();
+        let error = Inherited::read(&format!("{pipe}\n{pipe} 127.0.0.1:0")).unwrap_err();
+        assert_eq!(error.to_string(), "it has been taken already");
     }
 
     #[test]
