@@ -184,9 +184,11 @@ fn listen_options(options: &Options) -> ListenOptions {
 /// It becomes non-blocking for everybody who shares its open file description: the parent that
 /// keeps it, too, if it ever accepts by itself.
 fn inherit(fd: RawFd, options: &Options) -> Result<Listener, String> {
-    let socket = inherited_fd(fd);
-    let socket = socket.map_err(|error| format!("{error}; is it passed to this process?"))?;
-    adapt(socket, options)
+    match inherited_fd(fd) {
+        Ok(socket) => adapt(socket, options),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error.to_string()),
+        Err(error) => Err(format!("{error}; is it passed to this process?")),
+    }
 }
 
 /// Makes a socket that somebody else bound a listener like our own.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use reactor::process::disown_fd;
@@ -133,6 +134,13 @@ fn descriptors_that_do_not_listen_are_refused_with_the_reason() {
     let file = passed(fs::File::open("/dev/null").unwrap());
     let text = refusal(vec![ListenAddr::Fd(file)]);
     assert!(text.contains("pass a socket that listens"), "{text}");
+
+    let text = refusal(vec![ListenAddr::Fd(0)]);
+    assert!(text.ends_with("pass it as 3 or above"), "{text}");
+
+    let ours = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = refusal(vec![ListenAddr::Fd(ours.as_raw_fd())]);
+    assert!(text.contains("it was not passed to this process"), "{text}");
 
     let text = refusal(vec![ListenAddr::Fd(RawFd::MAX)]);
     assert!(text.contains("is it passed to this process?"), "{text}");

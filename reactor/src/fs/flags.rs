@@ -46,7 +46,7 @@ impl BitOr for OpenFlags {
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
 const SEARCH_BITS: c_int = libc::O_PATH | libc::O_DIRECTORY;
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
-const SEARCH_BITS: c_int = libc::O_DIRECTORY;
+const SEARCH_BITS: c_int = libc::O_DIRECTORY | libc::O_NONBLOCK | libc::O_NOCTTY;
 
 /// What a path may lead through: `resolve` of `openat2(2)`, joined by `|`.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]

@@ -32,7 +32,7 @@ const TEXT_LEN_MAX: usize = 4096;
 const DEPTH_MAX: usize = 128;
 
 /// Directories on the way need to be searchable, not readable.
-const DIRECTORY_FLAGS: OpenFlags = FLAGS.and(OpenFlags::SEARCH).and(OpenFlags::NOFOLLOW);
+const DIRECTORY_FLAGS: OpenFlags = OpenFlags::SEARCH.and(OpenFlags::NOFOLLOW);
 
 /// Opens `path` beneath `root`.
 pub(super) fn open(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
@@ -79,11 +79,10 @@ impl Walk<'_> {
                 self.inner.push(directory);
                 Ok(None)
             }
-            Err(error) if may_be_link(&error) => match readlinkat(self.here(), &name, TEXT_LEN_MAX)
-            {
-                Ok(text) => self.follow(&text).map(|()| None),
-                Err(_) => Err(error),
-            },
+            Err(error) if may_be_link(&error) => {
+                let text = readlinkat(self.here(), &name, TEXT_LEN_MAX).map_err(|_| error)?;
+                self.follow(&text).map(|()| None)
+            }
             Err(error) => Err(error),
         }
     }
