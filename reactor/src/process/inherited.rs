@@ -10,7 +10,7 @@
 //!
 //! - it is above those of the standard streams, which the standard library uses;
 //! - the descriptor is not closed on exec. One that has come through an exec is not, and one that
-//!   Rust's standard library or this crate has opened is, everywhere but between two calls on macOS;
+//!   the standard library or this crate has opened is (on macOS from the second call on);
 //! - it has not been taken before in this process.
 //!
 //! *Not* known: whether a C library, or Rust code that clears `FD_CLOEXEC`, has opened the
