@@ -50,6 +50,9 @@ impl Listening {
 /// Listens at every address of `options`, or at none; at TCP addresses with so many `queues`, if the
 /// system can spread connections over them. What `inherited` has is used before anything is bound.
 ///
+/// What can be checked is checked before the first address is bound: a mistake in the list is
+/// reported as such, not hidden behind a port that this user may not bind.
+///
 /// # Errors
 /// The first address that cannot be had, by name, with the cause.
 pub fn open(
@@ -57,36 +60,60 @@ pub fn open(
     queues: usize,
     inherited: &mut Inherited,
 ) -> io::Result<Vec<Listening>> {
+    refuse_repeats(&options.listen)?;
+    let adopted: Vec<Vec<Listener>> = options
+        .listen
+        .iter()
+        .map(|addr| adopt(addr, options, inherited.take(addr)))
+        .collect::<io::Result<_>>()?;
     let mut all = Vec::new();
-    for (i, addr) in options.listen.iter().enumerate() {
-        if options.listen[..i].contains(addr) {
-            return Err(refused(addr, "it is named twice; name it once"));
-        }
-        all.extend(open_one(addr, options, queues, inherited.take(addr))?);
+    for (addr, listeners) in options.listen.iter().zip(adopted) {
+        all.extend(open_one(addr, options, queues, listeners)?);
     }
     Ok(all)
 }
 
-/// The listeners of one address: those that were inherited, and what they lack.
+/// The same address cannot be bound twice, and the same descriptor must not be owned twice.
+fn refuse_repeats(listen: &[ListenAddr]) -> io::Result<()> {
+    for (i, addr) in listen.iter().enumerate() {
+        if listen[..i].contains(addr) {
+            return Err(refused(addr, "it is named twice; name it once"));
+        }
+    }
+    Ok(())
+}
+
+/// The listeners of one address that exist already: from a predecessor, or by number.
+fn adopt(
+    addr: &ListenAddr,
+    options: &Options,
+    inherited: Vec<OwnedFd>,
+) -> io::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for socket in inherited {
+        listeners.push(adapt(socket, options).map_err(|why| refused(addr, &why))?);
+    }
+    if let ListenAddr::Fd(fd) = addr
+        && listeners.is_empty()
+    {
+        listeners.push(inherit(*fd, options).map_err(|why| refused(addr, &why))?);
+    }
+    Ok(listeners)
+}
+
+/// The listeners of one address: those that were `adopted`, and what they lack.
 fn open_one(
     addr: &ListenAddr,
     options: &Options,
     queues: usize,
-    inherited: Vec<OwnedFd>,
+    adopted: Vec<Listener>,
 ) -> io::Result<Vec<Listening>> {
-    let mut listeners = Vec::new();
-    for socket in inherited {
-        let listener = adapt(socket, options).map_err(|why| refused(addr, &why))?;
-        listeners.push(listener);
-    }
+    let mut listeners = adopted;
     let found = !listeners.is_empty();
     match addr {
         ListenAddr::Tcp(addr) => bind_queues(&mut listeners, *addr, options, queues)?,
         ListenAddr::Unix(path) if !found => {
             listeners.push(Listener::bind_unix(path, options.backlog)?);
-        }
-        ListenAddr::Fd(fd) if !found => {
-            listeners.push(inherit(*fd, options).map_err(|why| refused(addr, &why))?);
         }
         ListenAddr::Unix(_) | ListenAddr::Fd(_) => {}
     }
@@ -237,7 +264,8 @@ pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
     if unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it is open, a person named it to be used by us, and `open` refuses to take it twice.
+    // SAFETY: it is open, a person named it to be used by us, and `refuse_repeats` sees to it that it
+    // is taken once.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

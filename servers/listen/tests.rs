@@ -59,9 +59,25 @@ fn an_address_in_use_is_named() {
 }
 
 #[test]
-fn an_address_named_twice_is_refused() {
-    let text = refusal(vec![tcp("127.0.0.1:1"), tcp("127.0.0.1:1")]);
-    assert_eq!(text, "cannot listen on 127.0.0.1:1: it is named twice; name it once");
+fn an_address_named_twice_is_refused_before_anything_is_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    // In use: binding it first would fail with that.
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = ListenAddr::Tcp(holder.local_addr().unwrap());
+    let text = refusal(vec![ListenAddr::Unix(path.clone()), taken.clone(), taken.clone()]);
+    assert_eq!(text, format!("cannot listen on {taken}: it is named twice; name it once"));
+    assert!(!path.exists(), "no socket was made");
+}
+
+/// Else two owners would close it.
+#[test]
+fn a_descriptor_named_twice_is_refused_and_left_open() {
+    let made = TcpListener::bind("127.0.0.1:0").unwrap();
+    let fd = ListenAddr::Fd(made.as_raw_fd());
+    let text = refusal(vec![fd.clone(), fd.clone()]);
+    assert_eq!(text, format!("cannot listen on {fd}: it is named twice; name it once"));
+    TcpStream::connect(made.local_addr().unwrap()).unwrap();
 }
 
 #[test]
@@ -130,6 +146,15 @@ fn descriptors_that_do_not_listen_are_refused_with_the_reason() {
 
     let text = refusal(vec![ListenAddr::Fd(RawFd::MAX)]);
     assert!(text.contains("is it passed to this process?"), "{text}");
+}
+
+#[test]
+fn a_descriptor_that_does_not_listen_is_refused_before_anything_is_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let text = refusal(vec![ListenAddr::Unix(path.clone()), ListenAddr::Fd(RawFd::MAX)]);
+    assert!(text.starts_with(&format!("cannot listen on fd:{}", RawFd::MAX)), "{text}");
+    assert!(!path.exists(), "no socket was made");
 }
 
 #[test]
