@@ -4,11 +4,11 @@
 //! The servers run on threads of this test's own process, because only there can their allocations
 //! be told from anybody else's.
 //!
-//! What does cost an allocation is a request that is to be handed over while an answer before it waits
-//! for its socket: its bytes are put aside. How much a socket takes is the kernel's affair: usually
-//! megabytes, but when the machine is short of memory (page cache that others fill counts, in a
-//! container) about one page. Three small answers fit into that whatever happens, and a client that
-//! reads them before it asks again has acknowledged them by asking. Hence [`IN_FLIGHT_MAX`].
+//! What does cost an allocation is a request that is to be handed over while an answer before it
+//! waits for its socket: its bytes are put aside. How much a socket takes is the kernel's affair:
+//! usually megabytes, but about one page where memory is short (in a container, page cache that
+//! other processes fill counts). A few small answers fit even into that, and a client that reads
+//! them before it asks again acknowledges them by asking. Hence [`IN_FLIGHT_MAX`].
 
 mod common;
 
@@ -24,8 +24,8 @@ use stampede::{Action, App, BodyPlan, Request, Response, Status};
 use common::inside::Inside;
 use common::{Client, get, request};
 
-/// Answers that the server sends one by one, and the client may not have taken: a socket's least memory
-/// (`tcp_wmem`, 4 KiB) has room for so many, with the kernel's overhead of 1 KiB each.
+/// Answers that the server sends one by one before the client has taken any: for that many a
+/// socket's least memory has room (4.5 KiB on Linux), with the kernel's overhead of 1 KiB each.
 const IN_FLIGHT_MAX: usize = 3;
 
 /// Allocations on threads that serve.

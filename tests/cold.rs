@@ -3,9 +3,9 @@
 //! Files are made cold with posix_fadvise(2). Where the kernel does not forget them (a tmpfs), the
 //! tests that need it say on standard error that they were skipped.
 //!
-//! What is in memory is the kernel's affair, though, and everybody's on the machine: a cold page may
-//! be there when it is asked for, a warm one may be gone. The bytes must be right each time; whether
-//! a worker was needed must come out as expected within [`TRIES`].
+//! What is in memory is the kernel's affair, though, and every process of the machine has a part in
+//! it: a cold page may be there when it is asked for, a warm one may be gone. The bytes must be
+//! right each time; whether a worker was needed must come out as expected within [`TRIES`].
 
 #![cfg(target_os = "linux")]
 
@@ -30,10 +30,10 @@ const LEN: usize = 3 * 1024 * 1024 + 12_345;
 
 /// How often a file is made cold, or warm, before its not being so is the server's fault.
 ///
-/// A read that does not wait has the kernel begin to fetch what it lacks; if the disk is quick, or the
-/// thread loses its processor at that moment, the page is there before the call looks again, and it
-/// succeeds. Of a single page that was measured once in 600 times on an idle machine, once in 130 with
-/// others writing and reading beside: so ten times in a row is a fault.
+/// A read that does not wait has the kernel begin to fetch what it lacks; if the disk is quick, or
+/// the thread loses its processor at that moment, the page is there before the call looks again,
+/// and it succeeds. Measured of a single page: once in 600 times on an idle machine, once in 130
+/// beside processes that write and read. So ten times in a row is a fault.
 const TRIES: usize = 10;
 
 /// Tries until the kernel has behaved as the test supposes, which `attempt` tells.
