@@ -13,7 +13,7 @@
 //! | [`event_loop`] | the reactor pattern: sources by token, dispatch, deadlines, fairness |
 //! | [`poller`] | which of many descriptors are ready; backends `epoll` and `kqueue` |
 //! | [`net`] | listeners and streams, with the socket options of the trade |
-//! | [`buffer`] | buffers from one region mapped at the start, returned from any thread |
+//! | [`buffer`] | buffers from one region mapped at the start, returned from any thread; a pool for one thread, and one for many |
 //! | [`timer`] | a hierarchical timing wheel |
 //! | [`waker`], [`signal`] | other threads, and signals, as events |
 //! | [`ring`], [`sleep`] | bounded queues between threads; waking only those who sleep |
@@ -118,7 +118,7 @@ mod mapping;
 mod sync;
 mod sys;
 
-pub use buffer::{Buffer, BufferPool};
+pub use buffer::{Buffer, BufferPool, SharedPool};
 pub use event_loop::{EventLoop, Handler};
 pub use net::{Listener, Stream};
 pub use poller::{Event, Events, Interest, Poller, Readiness, Trigger};
