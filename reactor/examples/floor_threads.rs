@@ -1,7 +1,7 @@
 //! The floor of a thread per connection: accepts, and starts a thread that serves the connection.
 //!
 //! One recv(2) and one send(2) a request, both of which wait. What it answers, and its command line,
-//! is in `floors/mod.rs`. The threads are pthread_create(3)'s: std's cost six system calls more
+//! is in `floors/mod.rs`. The threads are pthread_create(3)'s: std's cost eight system calls more
 //! each, most of them for a stack on which to say that the other one has overflown.
 
 #[cfg(target_os = "linux")]
