@@ -22,6 +22,8 @@
 //! The crate is a framework, too: [`start::main`] runs an [`app::App`] of one's own under a model
 //! chosen by name (see `servers/examples/hello.rs`).
 
+#![forbid(unsafe_code)]
+
 pub mod access_log;
 pub mod app;
 pub mod drivers;
@@ -30,6 +32,7 @@ pub mod model;
 pub mod models;
 pub mod operation;
 pub mod options;
+pub mod session;
 pub mod site;
 pub mod start;
 pub(crate) mod supervisor;

@@ -2,6 +2,10 @@
 //!
 //! Files are made cold with posix_fadvise(2). Where the kernel does not forget them (a tmpfs), the
 //! tests that need it say on standard error that they were skipped.
+//!
+//! What is in memory is the kernel's affair, though, and every process of the machine has a part in
+//! it: a cold page may be there when it is asked for, a warm one may be gone. The bytes must be
+//! right each time; whether a worker was needed must come out as expected within [`TRIES`].
 
 #![cfg(target_os = "linux")]
 
@@ -23,6 +27,20 @@ use common::{Client, Server, get, noise, os, request, until};
 
 /// Several windows, and not a whole number of them.
 const LEN: usize = 3 * 1024 * 1024 + 12_345;
+
+/// How often a file is made cold, or warm, before its not being so is the server's fault.
+///
+/// A read that does not wait has the kernel begin to fetch what it lacks; if the disk is quick, or
+/// the thread loses its processor at that moment, the page is there before the call looks again,
+/// and it succeeds. Measured of a single page: once in 600 times on an idle machine, once in 130
+/// beside processes that write and read. So ten times in a row is a fault.
+const TRIES: usize = 10;
+
+/// Tries until the kernel has behaved as the test supposes, which `attempt` tells.
+#[track_caller]
+fn within_tries(what: &str, attempt: impl FnMut(usize) -> bool) {
+    assert!((0..TRIES).any(attempt), "not once in {TRIES} times: {what}");
+}
 
 /// A directory with a file in it that is on a disk, as far as one can choose.
 struct Disk {
@@ -110,10 +128,13 @@ fn a_cold_file_is_read_by_workers_and_arrives_whole() {
 fn a_file_in_memory_costs_no_worker() {
     let disk = Disk::new();
     let server = disk.serve("amped", &[]);
-    for _ in 0..5 {
-        assert!(server.get("/file").body == disk.bytes);
-    }
-    assert_eq!(server.metric("file_fills_total"), 0);
+    within_tries("a file that stays in memory and costs no worker", |_| {
+        let fills = server.metric("file_fills_total");
+        for _ in 0..5 {
+            assert!(server.get("/file").body == disk.bytes);
+        }
+        server.metric("file_fills_total") == fills
+    });
 }
 
 #[test]
@@ -131,15 +152,19 @@ fn ranges_of_a_cold_file_arrive_byte_for_byte() {
         (0, end),
         (LEN - window - 7, end),
     ] {
-        if !disk.chill("cold ranges") {
+        let range = format!("Range: bytes={first}-{last}");
+        let mut chilled = true;
+        within_tries(&format!("a worker reads {range}"), |_| {
+            chilled = disk.chill("cold ranges");
+            let fills = server.metric("file_fills_total");
+            let answer = server.exchange(&request("GET", "/file", &[&range]));
+            assert_eq!(answer.status, 206, "{range}");
+            assert!(answer.body == disk.bytes[first..=last], "{range}: other bytes");
+            !chilled || server.metric("file_fills_total") > fills
+        });
+        if !chilled {
             return;
         }
-        let fills = server.metric("file_fills_total");
-        let range = format!("Range: bytes={first}-{last}");
-        let answer = server.exchange(&request("GET", "/file", &[&range]));
-        assert_eq!(answer.status, 206, "{range}");
-        assert!(answer.body == disk.bytes[first..=last], "{range}: other bytes");
-        assert!(server.metric("file_fills_total") > fills, "{range}");
     }
 }
 
@@ -236,28 +261,36 @@ fn sped_has_nobody_to_read_for_it_and_serves_the_same() {
 }
 
 /// Beside the large one: what fits into the loop's cache.
-fn write_small(disk: &Disk) -> Vec<u8> {
+fn write_small(disk: &Disk, name: &str) -> Vec<u8> {
     let bytes = noise(20_000, 7);
-    fs::write(disk.path().join("small"), &bytes).expect("a file");
+    fs::write(disk.path().join(name), &bytes).expect("a file");
     bytes
 }
 
 #[test]
 fn a_small_cold_file_is_read_by_a_worker_and_then_kept_by_the_loop() {
     let disk = Disk::new();
-    let small = write_small(&disk);
     let server = disk.serve("amped", &["--cache-ttl", "1h", "--no-precompressed"]);
-    if !chill_file(&disk.path().join("small"), "a small cold file") {
-        return;
-    }
-    assert_eq!(server.get("/small").body, small);
-    assert_eq!(server.metric("file_cold_opens_total"), 1);
-    assert_eq!(server.get("/small").body, small);
-    let hits = server.metric("file_cache_hits_total");
-    assert_eq!(server.get("/small").body, small);
-    assert_eq!(server.metric("file_cache_hits_total"), hits + 1);
-    assert_eq!(server.metric("file_cold_opens_total"), 1);
-    assert_eq!(server.metric("file_fills_total"), 0);
+    within_tries("a small file that the loop finds cold", |number| {
+        // What it has kept it keeps: each time another one.
+        let name = format!("small{number}");
+        let (target, small) = (format!("/{name}"), write_small(&disk, &name));
+        if !chill_file(&disk.path().join(name), "a small cold file") {
+            return true;
+        }
+        let opens = server.metric("file_cold_opens_total");
+        assert_eq!(server.get(&target).body, small);
+        if server.metric("file_cold_opens_total") == opens {
+            return false;
+        }
+        assert_eq!(server.get(&target).body, small);
+        let hits = server.metric("file_cache_hits_total");
+        assert_eq!(server.get(&target).body, small);
+        assert_eq!(server.metric("file_cache_hits_total"), hits + 1);
+        assert_eq!(server.metric("file_cold_opens_total"), opens + 1);
+        assert_eq!(server.metric("file_fills_total"), 0);
+        true
+    });
 }
 
 #[test]
@@ -275,10 +308,13 @@ fn names_that_nobody_has_looked_up_are_for_a_worker_and_then_known() {
     }
     let opens = server.metric("file_cold_opens_total");
     assert!(opens >= 2, "{opens}");
-    for _ in 0..20 {
-        assert_eq!((server.get("/nowhere").status, server.get("/file").status), (404, 200));
-    }
-    assert_eq!(server.metric("file_cold_opens_total"), opens);
+    within_tries("names that stay in memory and cost no worker", |_| {
+        let opens = server.metric("file_cold_opens_total");
+        for _ in 0..20 {
+            assert_eq!((server.get("/nowhere").status, server.get("/file").status), (404, 200));
+        }
+        server.metric("file_cold_opens_total") == opens
+    });
 }
 
 #[test]
@@ -414,17 +450,31 @@ impl App for Blocked {
 fn while_the_workers_are_busy_the_loop_serves_what_is_in_memory_and_opens_nothing_cold() {
     let disk = Disk::new();
     fs::write(disk.path().join("hot"), "in memory").expect("a file");
-    let small = write_small(&disk);
+    let small = write_small(&disk, "small");
     let folder = disk.path().to_str().expect("UTF-8");
     let (server, gate, mut busy) = busy_site(folder, &["--cache-ttl", "0s"]);
-    if !chill_file(&disk.path().join("small"), "a cold file behind busy workers") {
+    let mut client = server.connect();
+    let mut chilled = true;
+    within_tries("a small file that the loop finds cold", |_| {
+        // Written each time: should the loop have it in its cache, it has an older one.
+        assert_eq!(write_small(&disk, "small"), small);
+        chilled = chill_file(&disk.path().join("small"), "a cold file behind busy workers");
+        if !chilled {
+            return true;
+        }
+        let opens = server.counter("file_cold_opens");
+        // Pipelined: the second waits for the first.
+        client.send(&[get("/small"), get("/hot")].concat());
+        let found_cold = || server.counter("file_cold_opens") > opens;
+        until("it is a worker's turn, or none is needed", || found_cold() || client.has_answer());
+        if !found_cold() {
+            assert_eq!((client.response().body, client.response().status), (small.clone(), 200));
+        }
+        found_cold()
+    });
+    if !chilled {
         return;
     }
-    let opens = server.counter("file_cold_opens");
-    let mut client = server.connect();
-    // Pipelined: the second waits for the first.
-    client.send(&[get("/small"), get("/hot")].concat());
-    server.until_counter("file_cold_opens", opens + 1);
     for _ in 0..10 {
         assert_eq!(server.connect().get("/hot").text(), "in memory");
     }

@@ -13,14 +13,16 @@
 //! | [`event_loop`] | the reactor pattern: sources by token, dispatch, deadlines, fairness |
 //! | [`poller`] | which of many descriptors are ready; backends `epoll` and `kqueue` |
 //! | [`net`] | listeners and streams, with the socket options of the trade |
-//! | [`buffer`] | buffers from one region mapped at the start, returned from any thread |
+//! | [`buffer`] | buffers from one region mapped at the start, returned from any thread; a pool for one thread, and one for many |
 //! | [`timer`] | a hierarchical timing wheel |
 //! | [`waker`], [`signal`] | other threads, and signals, as events |
 //! | [`ring`], [`sleep`] | bounded queues between threads; waking only those who sleep |
+//! | [`fs`] | files opened beneath a directory, and the names in one |
 //! | [`page_cache`] | reading files without waiting for a disk |
 //! | [`table`], [`token`] | a slab whose keys die with the value they were given for |
 //! | [`process`] | forked children as events, descriptors passed between processes |
 //! | [`shared`] | counters shared with forked children |
+//! | [`errno`] | names for the errors that a server acts on |
 //!
 //! There is no executor and there are no futures. A [`Handler`] is told what happened and does what
 //! it wants with plain non-blocking calls; descriptors are those of the standard library (`AsFd`,
@@ -99,7 +101,9 @@
 //! non-blocking.
 
 pub mod buffer;
+pub mod errno;
 pub mod event_loop;
+pub mod fs;
 pub mod lease;
 pub mod net;
 pub mod page_cache;
@@ -118,7 +122,8 @@ mod mapping;
 mod sync;
 mod sys;
 
-pub use buffer::{Buffer, BufferPool};
+pub use buffer::{Buffer, BufferPool, SharedPool};
+pub use errno::Errno;
 pub use event_loop::{EventLoop, Handler};
 pub use net::{Listener, Stream};
 pub use poller::{Event, Events, Interest, Poller, Readiness, Trigger};

@@ -22,13 +22,63 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic;
 
-/// Types that may begin as zero bytes and be used by several processes at once.
+/// Types that may begin as zero bytes and be used by several processes at once: the atomic integers,
+/// arrays of them, and structs of such that [`shared_struct!`](crate::shared_struct) defines, which
+/// takes no promise and no `unsafe`.
 ///
 /// # Safety
 ///
 /// A `T` whose bytes are all zero is valid; it is changed through `&T` only by atomics; and
 /// it means the same in every process: no pointers, no descriptors, no locks of one process.
 pub unsafe trait Zeroable: Sync {}
+
+/// Defines structs for a [`SharedTable`]: every field's type is [`Zeroable`], or it does not compile.
+/// A comment, one `derive` and one `repr` may precede a struct, in this order.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+///
+/// stampede_reactor::shared_struct! {
+///     /// What one worker has done, on cache lines of its own.
+///     #[derive(Default)]
+///     #[repr(align(128))]
+///     pub struct Done {
+///         /// Requests by class of their status.
+///         pub requests: [AtomicU64; 5],
+///         state: AtomicU32,
+///     }
+/// }
+///
+/// let table = stampede_reactor::shared::SharedTable::<Done>::new(2)?;
+/// table[1].requests[2].fetch_add(1, Relaxed);
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// What means something to one process alone is refused:
+///
+/// ```compile_fail,E0277
+/// stampede_reactor::shared_struct! {
+///     struct Names { names: std::sync::Mutex<Vec<String>> }
+/// }
+/// ```
+// The attributes are those that cannot change the fields after they were checked.
+#[macro_export]
+macro_rules! shared_struct {
+    ($(
+        $(#[doc = $doc:expr])* $(#[derive($($derive:ident),*)])? $(#[repr($($repr:tt)*)])?
+        $vis:vis struct $name:ident {
+            $($(#[doc = $field_doc:expr])* $field_vis:vis $field:ident: $type:ty),* $(,)?
+        }
+    )+) => {$(
+        $(#[doc = $doc])* $(#[derive($($derive),*)])? $(#[repr($($repr)*)])?
+        $vis struct $name { $($(#[doc = $field_doc])* $field_vis $field: $type),* }
+
+        // SAFETY: a struct has no bytes but those of its fields, and padding; zero is valid for the
+        // fields, they are changed by atomics alone and mean the same in every process, says the
+        // where clause.
+        unsafe impl $crate::shared::Zeroable for $name where $($type: $crate::shared::Zeroable),* {}
+    )+};
+}
 
 macro_rules! zeroable {
     ($($atomic:ident)*) => {$(
@@ -133,14 +183,14 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-    #[derive(Default)]
-    #[repr(align(128))]
-    struct Slot {
-        requests: AtomicU64,
-        bytes: AtomicU64,
+    shared_struct! {
+        #[derive(Default)]
+        #[repr(align(128))]
+        struct Slot {
+            requests: AtomicU64,
+            bytes: AtomicU64,
+        }
     }
-    // SAFETY: nothing but atomic integers.
-    unsafe impl Zeroable for Slot {}
 
     #[test]
     fn a_slot_outlives_its_table() {
@@ -161,6 +211,12 @@ mod tests {
         let seen: Vec<_> = table.iter().map(|slot| slot.bytes.load(Relaxed)).collect();
         assert_eq!(seen, [0, 0, 5]);
         assert_eq!(table[2].requests.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_defined_struct_keeps_what_it_was_given() {
+        assert_eq!((align_of::<Slot>(), size_of::<Slot>()), (128, 128));
+        assert_eq!(Slot::default().bytes.into_inner(), 0);
     }
 
     #[test]

@@ -8,15 +8,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::options::LogTarget;
+use reactor::Errno;
+use reactor::fs::{OpenFlags, PIPE_BUF, wait_writable};
 
-/// The least that POSIX lets PIPE_BUF be is 512; what systems have is at least that.
-const PIPE_BYTES: usize = libc::PIPE_BUF;
+use crate::options::LogTarget;
 
 /// An open output.
 #[derive(Debug)]
@@ -101,10 +101,10 @@ impl Output {
 
     /// What one write may take.
     fn portion<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        if !self.may_wait || bytes.len() <= PIPE_BYTES {
+        if !self.may_wait || bytes.len() <= PIPE_BUF {
             return bytes;
         }
-        let fitting = &bytes[..PIPE_BYTES];
+        let fitting = &bytes[..PIPE_BUF];
         let lines = fitting.iter().rposition(|&byte| byte == b'\n');
         lines.map_or(fitting, |end| &fitting[..=end])
     }
@@ -112,12 +112,7 @@ impl Output {
     /// Whether the output takes bytes now, or within `patience`. An error counts as room: the write
     /// that follows reports it.
     fn has_room(&self, patience: Duration) -> bool {
-        let mut poll =
-            libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
-        let timeout_ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: `poll` is one valid `pollfd`, and the call is told that it is one.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };
-        ready > 0
+        wait_writable(&self.file, patience).unwrap_or(false)
     }
 }
 
@@ -127,11 +122,11 @@ fn open_file(path: &Path) -> io::Result<File> {
         .append(true)
         .create(true)
         .mode(0o640) // addresses and user agents are nobody else's business
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .custom_flags((OpenFlags::NONBLOCK | OpenFlags::NOCTTY).bits())
         .open(path);
     let named = |error: io::Error| {
-        let hint = match (error.raw_os_error(), std::fs::metadata(path)) {
-            (Some(libc::ENXIO), Ok(found)) if found.file_type().is_fifo() => {
+        let hint = match (Errno::of(&error), std::fs::metadata(path)) {
+            (Some(Errno::ENXIO), Ok(found)) if found.file_type().is_fifo() => {
                 " (a named pipe needs a reader first)"
             }
             _ => "",

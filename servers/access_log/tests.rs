@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::UNIX_EPOCH;
 
 use super::*;
@@ -245,9 +246,7 @@ fn lines_reach_a_pipe_whole_beside_those_of_another_writer() {
 fn a_named_pipe_without_a_reader_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
-    let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-    // SAFETY: `name` is a C string that outlives the call.
-    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let target = LogTarget::File(path.clone());
     let error = AccessLog::open(&LogOptions { format: LogFormat::Json, target }).unwrap_err();
     assert!(error.to_string().contains("needs a reader"), "{error}");
@@ -272,7 +271,6 @@ fn our_own_files_are_not_inherited_by_children() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(LogFormat::Common, &folder.path().join("log"));
     let fd = log.output.as_ref().unwrap().file_for_tests().as_raw_fd();
-    // SAFETY: F_GETFD only reads the flags of a descriptor that is open.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
-    assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+    let has = |fd| Command::new("test").args(["-e", &format!("/dev/fd/{fd}")]).status().unwrap();
+    assert!(has(0).success() && !has(fd).success());
 }

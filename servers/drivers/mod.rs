@@ -1,6 +1,10 @@
-//! Drivers: how a connection is served, written once for all models of a kind.
+//! Drivers: how a conversation gets its bytes, written once for all models of a kind.
 //!
-//! [`event`] serves many connections from one loop over readiness. (A driver for threads and
-//! fibers, which may block, belongs beside it.)
+//! | file | what |
+//! |---|---|
+//! | [`event`] | many conversations in one loop, over readiness |
+//! | [`send`] | sending an output, as far as the socket has room |
 
+pub mod accept;
 pub mod event;
+pub mod send;

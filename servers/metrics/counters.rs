@@ -3,46 +3,50 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use reactor::event_loop::LoopStats;
-use reactor::shared::{SharedSlot, Zeroable};
+use reactor::shared::SharedSlot;
 
 use super::Metrics;
 
-/// One number that a single writer moves and anyone may read.
-#[derive(Default)]
-#[repr(transparent)]
-pub struct Counter(AtomicU64);
+reactor::shared_struct! {
+    /// One number that a single writer moves and anyone may read.
+    #[derive(Default)]
+    #[repr(transparent)]
+    pub struct Counter {
+        number: AtomicU64,
+    }
+}
 
 impl Counter {
     /// Adds `n`. For the slot's one writer only: two writers would lose counts.
     #[inline]
     pub fn add(&self, n: u64) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+        self.number.store(self.number.load(Relaxed).wrapping_add(n), Relaxed);
     }
 
     /// Takes `n` away, for gauges.
     #[inline]
     pub fn sub(&self, n: u64) {
-        self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
+        self.number.store(self.number.load(Relaxed).wrapping_sub(n), Relaxed);
     }
 
     /// Sets a gauge.
     #[inline]
     pub fn set(&self, n: u64) {
-        self.0.store(n, Relaxed);
+        self.number.store(n, Relaxed);
     }
 
     /// Raises a high-water mark.
     #[inline]
     pub fn raise_to(&self, n: u64) {
-        if n > self.0.load(Relaxed) {
-            self.0.store(n, Relaxed);
+        if n > self.number.load(Relaxed) {
+            self.number.store(n, Relaxed);
         }
     }
 
     /// The present value.
     #[inline]
     pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.number.load(Relaxed)
     }
 }
 
@@ -69,10 +73,12 @@ pub struct Description {
 
 macro_rules! counters {
     ($($(#[doc = $help:literal])+ $kind:ident $name:ident,)*) => {
-        /// One slot: the numbers of one loop. Two cache lines' alignment keeps slots apart.
-        #[derive(Default)]
-        #[repr(C, align(128))]
-        pub struct CounterSlot { $($(#[doc = $help])+ pub $name: Counter,)* }
+        reactor::shared_struct! {
+            /// One slot: the numbers of one loop. Two cache lines' alignment keeps slots apart.
+            #[derive(Default)]
+            #[repr(C, align(128))]
+            pub struct CounterSlot { $($(#[doc = $help])+ pub $name: Counter,)* }
+        }
 
         impl CounterSlot {
             /// The numbers' descriptions, in the order of [`CounterSlot::values`].
@@ -214,10 +220,6 @@ impl CounterSlot {
         }
     }
 }
-
-// SAFETY: `CounterSlot` is `repr(C)` and holds nothing but `AtomicU64`, for which all bytes zero is a
-// valid value, in whatever process the memory is seen.
-unsafe impl Zeroable for CounterSlot {}
 
 /// One loop's hold on its slot: derefs to [`CounterSlot`].
 pub struct Counters(SharedSlot<CounterSlot>);

@@ -12,7 +12,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use reactor::shared::{SharedTable, Zeroable};
+use reactor::shared::SharedTable;
 
 /// What the worker of a post is doing.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -58,18 +58,16 @@ impl State {
     }
 }
 
-/// One post, written by the master alone. A cache line each.
-#[repr(C, align(64))]
-struct Entry {
-    restarts: AtomicU64,
-    pid: AtomicU32,
-    state: AtomicU32,
-    slot: AtomicU32,
+reactor::shared_struct! {
+    /// One post, written by the master alone. A cache line each.
+    #[repr(C, align(64))]
+    struct Entry {
+        restarts: AtomicU64,
+        pid: AtomicU32,
+        state: AtomicU32,
+        slot: AtomicU32,
+    }
 }
-
-// SAFETY: `Entry` is `repr(C)` and holds nothing but atomic integers, for which all bytes zero is a
-// valid value, in whatever process the memory is seen.
-unsafe impl Zeroable for Entry {}
 
 /// What is known of a post's worker.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

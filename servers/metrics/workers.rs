@@ -5,21 +5,33 @@
 
 use std::time::Duration;
 
-use reactor::shared::Zeroable;
-
 use super::Counter;
 
 /// Upper bounds of a histogram's buckets, in microseconds: by factors of ten, for a job may take
 /// anything between a header's lookup and somebody's report.
 pub const BOUNDS_US: [u64; 7] = [10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
-/// How often something took how long.
-#[derive(Default)]
-#[repr(C)]
-pub struct Histogram {
-    /// The last one is for what is above all bounds.
-    buckets: [Counter; BOUNDS_US.len() + 1],
-    sum_us: Counter,
+reactor::shared_struct! {
+    /// How often something took how long.
+    #[derive(Default)]
+    #[repr(C)]
+    pub struct Histogram {
+        /// The last one is for what is above all bounds.
+        buckets: [Counter; BOUNDS_US.len() + 1],
+        sum_us: Counter,
+    }
+
+    /// The numbers of one worker's place.
+    #[derive(Default)]
+    #[repr(C, align(128))]
+    pub struct WorkerCounters {
+        /// Jobs that it has, the one that it does included.
+        pub jobs: Counter,
+        /// From a job's submission until it was begun.
+        pub wait: Histogram,
+        /// From there until it was done.
+        pub run: Histogram,
+    }
 }
 
 impl Histogram {
@@ -45,22 +57,6 @@ impl Histogram {
         self.sum_us.get()
     }
 }
-
-/// The numbers of one worker's place.
-#[derive(Default)]
-#[repr(C, align(128))]
-pub struct WorkerCounters {
-    /// Jobs that it has, the one that it does included.
-    pub jobs: Counter,
-    /// From a job's submission until it was begun.
-    pub wait: Histogram,
-    /// From there until it was done.
-    pub run: Histogram,
-}
-
-// SAFETY: `repr(C)` all through, and nothing but atomic integers, for which all bytes zero is a
-// valid value, in whatever process the memory is seen.
-unsafe impl Zeroable for WorkerCounters {}
 
 #[cfg(test)]
 mod tests {

@@ -85,6 +85,6 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let metrics = &server.metrics;
     let workers = Some(Workers::start(&mut ev, &app, options, metrics)?);
     let listeners = server.listeners;
-    let driver = Driver::with_workplace(&mut ev, app, options, listeners, metrics, 0, workers)?;
+    let driver = Driver::with_executor(&mut ev, app, options, listeners, metrics, 0, workers)?;
     SingleProcess::new(&mut ev, server.service, driver)?.inside(sandbox).run(ev)
 }

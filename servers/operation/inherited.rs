@@ -6,7 +6,8 @@ use std::io::{self, Write as _};
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::listen;
+use reactor::process::inherited_fd;
+
 use crate::options::ListenAddr;
 
 /// What tells the new process what it has inherited.
@@ -65,10 +66,10 @@ impl Inherited {
     fn read(text: &str) -> io::Result<Self> {
         let mut lines = text.lines();
         let pipe = lines.next().and_then(number).ok_or(io::ErrorKind::InvalidData)?;
-        let predecessor = Predecessor(Some(listen::take(pipe)?.into()));
+        let predecessor = Predecessor(Some(inherited_fd(pipe)?.into()));
         let mut listeners = Vec::new();
         for (fd, addr) in lines.filter_map(listener) {
-            listeners.push((addr.to_owned(), listen::take(fd)?));
+            listeners.push((addr.to_owned(), inherited_fd(fd)?));
         }
         Ok(Inherited { listeners, predecessor })
     }
@@ -93,9 +94,9 @@ impl Inherited {
 
     /// What a successor of the server with these listeners would have.
     #[cfg(test)]
-    pub fn of(listening: &[listen::Listening]) -> Self {
+    pub fn of(listening: &[crate::operation::listen::Listening]) -> Self {
         use std::os::fd::AsFd as _;
-        let copy = |listening: &listen::Listening| {
+        let copy = |listening: &crate::operation::listen::Listening| {
             let socket = listening.listener.as_fd().try_clone_to_owned().unwrap();
             (listening.addr.to_string(), socket)
         };
@@ -129,14 +130,15 @@ mod tests {
     use super::*;
     use std::io::Read as _;
     use std::net::TcpListener;
-    use std::os::fd::IntoRawFd as _;
+
+    use reactor::process::disown_fd;
 
     #[test]
     fn listeners_are_found_by_the_address_they_were_asked_for_by() {
         let (mut told, pipe) = io::pipe().unwrap();
-        let socket = || TcpListener::bind("127.0.0.1:0").unwrap().into_raw_fd();
+        let socket = || disown_fd(TcpListener::bind("127.0.0.1:0").unwrap().into()).unwrap();
         let (one, two, other) = (socket(), socket(), socket());
-        let pipe = pipe.into_raw_fd();
+        let pipe = disown_fd(pipe.into()).unwrap();
         let text = format!("{pipe}\n{one} 127.0.0.1:0\n{other} unix:/a b\n{two} 127.0.0.1:0");
         let mut inherited = Inherited::read(&text).unwrap();
         let addr = ListenAddr::Tcp(([127, 0, 0, 1], 0).into());
@@ -154,6 +156,14 @@ mod tests {
         for text in ["", "x", "-1", "999999"] {
             assert!(Inherited::read(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_descriptor_that_is_named_twice_is_refused() {
+        let (_told, pipe) = io::pipe().unwrap();
+        let pipe = disown_fd(pipe.into()).unwrap();
+        let error = Inherited::read(&format!("{pipe}\n{pipe} 127.0.0.1:0")).unwrap_err();
+        assert!(error.to_string().ends_with("has been taken already"), "{error}");
     }
 
     #[test]

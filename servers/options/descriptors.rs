@@ -5,6 +5,8 @@
 
 use std::io;
 
+use reactor::process::DescriptorLimit;
+
 /// Descriptors kept for everything that is not a connection, as a sum: 256 cached open files, 128
 /// files that responses in flight hold beyond the cache, 128 for listeners, pollers, logs, signals
 /// and whatever the C library opens in passing.
@@ -21,7 +23,7 @@ const UNLIMITED: u64 = 10_240;
 
 /// How many connections the hard limit allows beside everything else; at least half of it.
 pub fn connections_max() -> u32 {
-    let hard = limits().map_or(1024, |limit| known(limit.rlim_max));
+    let hard = DescriptorLimit::get().map_or(1024, |limit| known(limit.hard));
     let connections = hard.saturating_sub(RESERVE).max(hard / 2);
     u32::try_from(connections.min(CONNECTIONS_DEFAULT_MAX)).unwrap_or(u32::MAX)
 }
@@ -31,32 +33,17 @@ pub fn connections_max() -> u32 {
 /// # Errors
 /// See `setrlimit(2)`.
 pub fn raise_limit() -> io::Result<u64> {
-    let mut limit = limits()?;
-    let (soft, hard) = (known(limit.rlim_cur), known(limit.rlim_max));
+    let limit = DescriptorLimit::get()?;
+    let (soft, hard) = (known(limit.soft), known(limit.hard));
     if soft >= hard {
         return Ok(soft);
     }
-    limit.rlim_cur = limit.rlim_max.min(hard as libc::rlim_t);
-    // SAFETY: `limit` is a valid `rlimit` that the call only reads.
-    match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } {
-        0 => Ok(hard),
-        _ => Err(io::Error::last_os_error()),
-    }
+    DescriptorLimit::set_soft(hard)?;
+    Ok(hard)
 }
 
-fn limits() -> io::Result<libc::rlimit> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid `rlimit` that the call writes.
-    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } {
-        0 => Ok(limit),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// The limit as a number; `rlim_t` is signed on FreeBSD.
-#[allow(clippy::useless_conversion)]
-fn known(limit: libc::rlim_t) -> u64 {
-    if limit == libc::RLIM_INFINITY { UNLIMITED } else { u64::try_from(limit).unwrap_or(UNLIMITED) }
+fn known(limit: Option<u64>) -> u64 {
+    limit.unwrap_or(UNLIMITED)
 }
 
 #[cfg(test)]
@@ -65,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_default_leaves_descriptors_for_everything_else() {
-        let hard = known(limits().unwrap().rlim_max);
+        let hard = known(DescriptorLimit::get().unwrap().hard);
         let connections = u64::from(connections_max());
         assert!(connections > 0 && connections <= CONNECTIONS_DEFAULT_MAX);
         assert!(connections < hard);
@@ -73,8 +60,8 @@ mod tests {
 
     #[test]
     fn raising_reaches_the_hard_limit_and_may_be_repeated() {
-        let hard = known(limits().unwrap().rlim_max);
+        let hard = known(DescriptorLimit::get().unwrap().hard);
         assert!(raise_limit().unwrap() >= hard);
-        assert_eq!(raise_limit().unwrap(), known(limits().unwrap().rlim_cur));
+        assert_eq!(raise_limit().unwrap(), known(DescriptorLimit::get().unwrap().soft));
     }
 }

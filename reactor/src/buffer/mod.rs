@@ -16,6 +16,7 @@
 //!   from, only taken as a whole by the owner: no lock, and no ABA problem (which needs a pop).
 //! * Buffers that were used before are preferred to fresh ones, whose pages have never been
 //!   touched: a pool of 64 MiB that has served three clients at a time occupies three buffers.
+//! * Threads that all take share a [`SharedPool`], at the price of a lock per take.
 //! * A pool that is dry says `None`. What happens then is decided by who asks (pause reading, as a
 //!   rule); there is never an allocation behind one's back.
 //! * The region outlives the pool as long as a buffer lives: the last one to go unmaps it.
@@ -40,6 +41,9 @@
 //! ```
 
 mod region;
+mod shared;
+#[cfg(test)]
+mod shared_tests;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +54,8 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+
+pub use shared::SharedPool;
 
 /// The buffers of one size.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -97,8 +103,8 @@ impl BufferPool {
     #[inline]
     pub fn take(&self, class: usize) -> Option<Buffer> {
         // SAFETY: self is bound to the thread that made the region, which is the owner.
-        let Block { base, class } = unsafe { self.region().take(class) }?;
-        Some(Buffer { class, base, start: 0, end: 0 })
+        let block = unsafe { self.region().take(class) }?;
+        Some(Buffer::new(block))
     }
 
     /// The smallest class whose buffers hold `bytes`.
@@ -179,6 +185,11 @@ pub struct Buffer {
 const _: () = assert!(size_of::<Option<Buffer>>() <= 24, "connections keep this in their slot");
 
 impl Buffer {
+    #[inline]
+    fn new(Block { base, class }: Block) -> Self {
+        Buffer { class, base, start: 0, end: 0 }
+    }
+
     /// The bytes that fit in all, whatever is in it.
     #[inline]
     pub fn capacity(&self) -> usize {

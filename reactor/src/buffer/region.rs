@@ -8,6 +8,11 @@
 //! | `owner` | all | owner, once, on closing |
 //! | `missing` | whoever is late | the owner on closing, and whoever is late |
 //!
+//! The owner is the thread that made the region, known by its number; or, of a region without one,
+//! the thread that holds its pool's lock. No thread has the number such a region carries, so
+//! that all of its blocks come back by the stack of returns. Where "on the owner's thread" is
+//! asked for below, holding that lock is meant as well.
+//!
 //! Closing: the pool may go before its buffers. It then swaps the mark `closed()` into `returned`,
 //! so that nobody pushes any more, and adds the number of blocks still out to `missing`. Whoever
 //! finds the mark subtracts one instead of pushing, perhaps before the owner has added. The sum is
@@ -143,6 +148,15 @@ struct Line<T>(T);
 impl Region {
     /// Maps the blocks; the caller's thread is the owner.
     pub(super) fn new(classes: &[Class]) -> io::Result<NonNull<Region>> {
+        Region::owned_by(number_this_thread(), classes)
+    }
+
+    /// Maps the blocks; the owner is whoever holds the pool's lock.
+    pub(super) fn without_owner(classes: &[Class]) -> io::Result<NonNull<Region>> {
+        Region::owned_by(NOBODY, classes)
+    }
+
+    fn owned_by(owner: u64, classes: &[Class]) -> io::Result<NonNull<Region>> {
         let layout = Layout::of(classes).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "buffer sizes must ascend, from 1 to 4 GiB")
         })?;
@@ -164,7 +178,7 @@ impl Region {
         let region = Box::new(Region {
             classes: classes.collect(),
             mapping,
-            owner: AtomicU64::new(number_this_thread()),
+            owner: AtomicU64::new(owner),
             returned: Line(AtomicPtr::new(ptr::null_mut())),
             missing: AtomicIsize::new(0),
         });
@@ -209,6 +223,20 @@ impl Region {
         Some(Block { base, class: NonNull::from(class) })
     }
 
+    /// The same, but what has been returned is looked at first: where everything comes back by the
+    /// stack of returns, its top is the warmest block.
+    ///
+    /// # Safety
+    ///
+    /// On the owner's thread.
+    pub(super) unsafe fn take_warmest(&self, class: usize) -> Option<Block> {
+        // SAFETY: the owner's thread, says the caller.
+        unsafe {
+            self.collect_returns();
+            self.take(class)
+        }
+    }
+
     /// The free list is empty: look at what others returned, then use a fresh block.
     ///
     /// # Safety
@@ -248,12 +276,14 @@ impl Region {
         unsafe { self.absorb(list) };
     }
 
-    /// Puts each block of a list on its class's free list.
+    /// Puts each block of a list on its class's free list, the first one (returned last) on top.
     ///
     /// # Safety
     ///
     /// On the owner's thread, with a list that nobody else can reach.
-    unsafe fn absorb(&self, mut list: *mut Node) {
+    unsafe fn absorb(&self, list: *mut Node) {
+        // SAFETY: nobody else can reach the list, says the caller.
+        let mut list = unsafe { reversed(list) };
         while let Some(node) = NonNull::new(list) {
             // SAFETY: a block in the list is nobody's and holds a node.
             list = unsafe { node.as_ref() }.next;
@@ -343,6 +373,22 @@ impl Region {
     pub(super) fn base(&self) -> NonNull<u8> {
         self.mapping.base()
     }
+}
+
+/// The list from its other end.
+///
+/// # Safety
+///
+/// Nobody else can reach the list.
+unsafe fn reversed(mut list: *mut Node) -> *mut Node {
+    let mut reversed = ptr::null_mut();
+    while let Some(mut node) = NonNull::new(list) {
+        // SAFETY: a block in the list is nobody's and holds a node.
+        let node = unsafe { node.as_mut() };
+        list = std::mem::replace(&mut node.next, reversed);
+        reversed = node;
+    }
+    reversed
 }
 
 /// Where the classes lie in the mapping.

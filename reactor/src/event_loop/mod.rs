@@ -235,6 +235,17 @@ impl EventLoop {
         self.sources.is_watched(token)
     }
 
+    /// Whether the token's source is there: it has not been released.
+    #[inline]
+    pub fn contains(&self, token: Token) -> bool {
+        self.sources.contains(token)
+    }
+
+    /// The token of the source in a slot, if there is one.
+    pub fn token_at(&self, slot: u32) -> Option<Token> {
+        self.sources.token_at(slot)
+    }
+
     /// How many sources there are.
     pub fn sources(&self) -> usize {
         self.sources.len()

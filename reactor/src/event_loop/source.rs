@@ -122,6 +122,10 @@ impl Sources {
         self.table.contains(token)
     }
 
+    pub(super) fn token_at(&self, slot: u32) -> Option<Token> {
+        self.table.token_at(slot)
+    }
+
     #[inline]
     pub(super) fn is_watched(&self, token: Token) -> bool {
         self.table.get(token).is_some_and(|source| source.watched)

@@ -22,10 +22,17 @@ pub struct Listener {
     fd: OwnedFd,
 }
 
+/// Whether the calls of a connection wait.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub(super) enum Mode {
+    NonBlocking,
+    Blocking,
+}
+
 /// What became of an attempt to accept.
 #[derive(Debug)]
 pub enum Accept {
-    /// A connection, non-blocking and closed on exec.
+    /// A connection, closed on exec; non-blocking unless it was asked for otherwise.
     Stream(Stream, Peer),
     /// Nobody waits. Dear to find out: better to stop when a budget is spent.
     Empty,
@@ -105,8 +112,20 @@ impl Listener {
     /// An error is about the listener itself (not a socket, not listening): give it up.
     #[inline]
     pub fn accept(&self) -> io::Result<Accept> {
+        self.accept_as(Mode::NonBlocking)
+    }
+
+    /// The same, but the connection's own calls wait: for a thread that serves it alone.
+    ///
+    /// Whether accepting waits is still the listener's choice.
+    pub fn accept_blocking(&self) -> io::Result<Accept> {
+        self.accept_as(Mode::Blocking)
+    }
+
+    #[inline(always)]
+    fn accept_as(&self, mode: Mode) -> io::Result<Accept> {
         let mut peer = RawAddress::empty();
-        match os::accept(self.as_fd(), &mut peer) {
+        match os::accept(self.as_fd(), &mut peer, mode) {
             Ok(fd) => Ok(Accept::Stream(fd.into(), peer.peer())),
             Err(error) => classify(error),
         }

@@ -54,6 +54,16 @@ fn nobody_waiting_is_empty_and_a_client_is_accepted_with_its_address() {
 }
 
 #[test]
+fn a_stream_is_blocking_if_it_was_accepted_so_and_the_listener_is_not() {
+    let (listener, addr) = listen(&ListenOptions::default());
+    assert!(matches!(listener.accept_blocking().unwrap(), Accept::Empty));
+    let _client = TcpStream::connect(addr).unwrap();
+    crate::net::wait(&listener, Interest::READABLE, None).unwrap();
+    let Accept::Stream(stream, _) = listener.accept_blocking().unwrap() else { panic!("gone") };
+    assert_eq!(descriptor_flags(&stream), (true, false), "closed on exec, blocking");
+}
+
+#[test]
 fn accepted_streams_inherit_nodelay_and_lingering() {
     for nodelay in [false, true] {
         let options =

@@ -1,4 +1,5 @@
-//! Sockets of the trade: listeners and streams, non-blocking, for a loop that is told when to act.
+//! Sockets of the trade: listeners and streams, for a loop that is told when to act, or for a thread
+//! that waits in the call itself.
 //!
 //! ```text
 //!   Listener::bind / bind_unix          accept()            Stream (4 bytes: a descriptor)
@@ -15,21 +16,31 @@
 //! fifth more), repeated when a signal interrupts them, not raising `SIGPIPE`; `WouldBlock` is an
 //! [`ErrorKind`](std::io::ErrorKind) as in std. Sockets of std come and go by `From`.
 //!
+//! [`is_stream`] and [`is_listening`] tell what a socket is that was made elsewhere.
+//!
+//! A thread that serves one connection has [`Listener::accept_blocking`], the timeouts of
+//! [`Stream::set_receive_timeout`] and [`wait()`]. What each way of keeping a deadline costs is
+//! measured by `examples/deadlines.rs`.
+//!
 //! Where the systems differ, `os/` has one file for each, the same functions in the same order.
 
 mod address;
+mod kind;
 mod listener;
 mod options;
 mod os;
 mod stream;
+mod wait;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 pub use self::address::{Address, Peer};
+pub use self::kind::{is_listening, is_stream};
 pub use self::listener::{Accept, Listener};
 pub use self::options::ListenOptions;
 pub use self::stream::Stream;
+pub use self::wait::{wait, wait_any};
 
 /// One call where `fcntl(2)` would need two, and the same everywhere.
 fn set_nonblocking(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {

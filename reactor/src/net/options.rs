@@ -126,6 +126,23 @@ pub(super) fn set_linger(socket: BorrowedFd<'_>, time: Option<Duration>) -> io::
     set(socket, libc::SOL_SOCKET, os::LINGER, &linger)
 }
 
+/// Sets a timeout of blocking calls (`SO_RCVTIMEO`, `SO_SNDTIMEO`).
+pub(super) fn set_timeout(
+    socket: BorrowedFd<'_>,
+    name: c_int,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    set(socket, libc::SOL_SOCKET, name, &timeval(timeout))
+}
+
+/// Zero means without limit to the kernel: a timeout of nothing is the shortest there is.
+fn timeval(timeout: Option<Duration>) -> libc::timeval {
+    let micros = timeout.map_or(0, |timeout| timeout.as_nanos().div_ceil(1_000).max(1));
+    // More seconds than these (68 years) are too many for some kernels.
+    let seconds = (micros / 1_000_000).min(i32::MAX as u128);
+    libc::timeval { tv_sec: seconds as _, tv_usec: (micros % 1_000_000) as _ }
+}
+
 /// Whole seconds, never fewer than asked for.
 pub(super) fn seconds_rounded_up(time: Duration) -> c_int {
     let seconds = time.as_secs().saturating_add((time.subsec_nanos() > 0).into());
@@ -175,6 +192,19 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
         let text = format!("SO_SPLENDID: {} does not have it", std::env::consts::OS);
         assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    #[allow(clippy::useless_conversion)] // the sizes of the fields differ between systems
+    fn only_no_timeout_is_without_limit() {
+        let parts = |timeout| {
+            let value = timeval(timeout);
+            (i64::from(value.tv_sec), i64::from(value.tv_usec))
+        };
+        assert_eq!(parts(None), (0, 0));
+        assert_eq!(parts(Some(Duration::ZERO)), (0, 1));
+        assert_eq!(parts(Some(Duration::from_nanos(1_000_000_001))), (1, 1));
+        assert_eq!(parts(Some(Duration::MAX)).0, i64::from(i32::MAX));
     }
 
     #[test]

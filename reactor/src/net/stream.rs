@@ -28,7 +28,8 @@ pub struct Stream {
 const _: () = assert!(size_of::<Option<Stream>>() == 4, "kept by every connection");
 
 impl Stream {
-    /// Receives what is there, at most `buffer.len()` bytes; 0 when the peer has finished.
+    /// Receives what is there, at most `buffer.len()` bytes; 0 when the peer has finished. A
+    /// blocking stream waits for the first byte.
     #[inline(always)]
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (fd, to, room) = (self.raw(), buffer.as_mut_ptr().cast(), buffer.len());
@@ -36,7 +37,16 @@ impl Stream {
         retry(|| unsafe { libc::recv(fd, to, room, 0) })
     }
 
-    /// Sends what there is room for, and says how much that was.
+    /// The same, but answers `WouldBlock` instead of waiting even if the stream is blocking.
+    #[inline(always)]
+    pub fn recv_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (fd, to, room) = (self.raw(), buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: `buffer` has room for `room` bytes.
+        retry(|| unsafe { libc::recv(fd, to, room, libc::MSG_DONTWAIT) })
+    }
+
+    /// Sends what there is room for, and says how much that was. A blocking stream waits for room
+    /// until all is sent.
     #[inline(always)]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.send_with(bytes, os::SEND_FLAGS)
@@ -148,6 +158,24 @@ impl Stream {
     /// Whether calls wait instead of answering `WouldBlock`.
     pub fn set_nonblocking(&self, on: bool) -> io::Result<()> {
         super::set_nonblocking(self.as_fd(), on)
+    }
+
+    /// How long a blocking receive waits for the first byte before it answers `WouldBlock`; `None`
+    /// is without limit. Rounded up to the kernel's clock tick, and never to none.
+    ///
+    /// Costs a system call, so it is set again only when a wait has to be shorter than what is set:
+    /// one that ends early by its caller's clock is taken up once more. Of no effect on a
+    /// non-blocking stream.
+    pub fn set_receive_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        options::set_timeout(self.as_fd(), libc::SO_RCVTIMEO, timeout)
+    }
+
+    /// How long a blocking send waits for room in all before it says how much it has sent so far,
+    /// or answers `WouldBlock` if that is nothing.
+    ///
+    /// [`sendfile`](Stream::sendfile) waits that long on Linux for each 64 KiB of its count.
+    pub fn set_send_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        options::set_timeout(self.as_fd(), libc::SO_SNDTIMEO, timeout)
     }
 
     /// Who is at the other end: for a stream that was not accepted here.

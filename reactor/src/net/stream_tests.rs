@@ -216,3 +216,63 @@ fn a_stream_knows_its_peer_until_that_is_gone() {
     let (ours, _theirs) = UnixStream::pair().unwrap();
     assert_eq!(Stream::from(ours).peer().unwrap(), Peer::Unix);
 }
+
+/// A blocking TCP stream and the std stream at its other end.
+fn blocking_pair() -> (Stream, TcpStream) {
+    let (here, there) = tcp_pair();
+    here.set_nonblocking(false).unwrap();
+    (here, there)
+}
+
+#[test]
+fn a_receive_ends_when_its_time_is_over_and_not_before() {
+    let (here, mut there) = blocking_pair();
+    let mut buffer = [0; 8];
+    here.set_receive_timeout(Some(Duration::from_millis(20))).unwrap();
+    let start = Instant::now();
+    assert_eq!(here.recv(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert!(start.elapsed() >= Duration::from_millis(20));
+    there.write_all(b"abc").unwrap();
+    assert_eq!(here.recv(&mut buffer).unwrap(), 3);
+    here.set_receive_timeout(Some(Duration::ZERO)).unwrap();
+    assert_eq!(here.recv(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    here.set_receive_timeout(None).unwrap();
+    let sender = std::thread::spawn(move || there.write_all(b"de"));
+    assert_eq!(here.recv(&mut buffer).unwrap(), 2);
+    sender.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_send_that_runs_out_of_time_says_what_it_has_sent() {
+    let (here, mut there) = blocking_pair();
+    here.set_send_timeout(Some(Duration::from_millis(20))).unwrap();
+    let bytes = vec![b'x'; 64 << 20];
+    let sent = here.send(&bytes).unwrap();
+    assert!(0 < sent && sent < bytes.len(), "{sent}");
+    assert_eq!(here.send(&bytes).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    drop(here);
+    let received = io::copy(&mut there, &mut io::sink()).unwrap();
+    assert_eq!(received, sent as u64);
+}
+
+#[test]
+fn a_blocking_stream_can_be_asked_without_waiting() {
+    let (here, mut there) = blocking_pair();
+    let mut buffer = [0; 8];
+    assert_eq!(here.recv_now(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    there.write_all(b"abc").unwrap();
+    assert!(super::super::wait(&here, crate::Interest::READABLE, None).unwrap().is_readable());
+    assert_eq!(here.recv_now(&mut buffer).unwrap(), 3);
+}
+
+/// How a server that stops gets its threads back from clients that say nothing.
+#[test]
+fn shutting_the_reading_side_ends_a_receive_of_another_thread() {
+    let (here, _there) = blocking_pair();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| here.recv(&mut [0; 8]));
+        // Either way round: before the receive or during it.
+        here.shutdown(Shutdown::Read).unwrap();
+        assert_eq!(reader.join().unwrap().unwrap(), 0);
+    });
+}

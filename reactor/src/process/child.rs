@@ -104,7 +104,7 @@ impl AsFd for Child {
 mod tests {
     use super::*;
     use crate::poller::{Events, Interest, Poller, Trigger};
-    use crate::process::fork::fork_regardless;
+    use crate::process::fork_unchecked;
     use crate::process::{Channel, Fork, Received};
     use crate::token::Token;
     use std::time::Duration;
@@ -113,7 +113,8 @@ mod tests {
 
     /// A child that does as `body` says: nothing that takes a lock, for the tests have threads.
     fn child(body: impl FnOnce() -> i32) -> Child {
-        match fork_regardless().expect("fork") {
+        // SAFETY: the child does as `body` says, nothing that takes a lock, and then exits.
+        match unsafe { fork_unchecked() }.expect("fork") {
             Fork::Parent(child) => child,
             Fork::Child => {
                 let status = body();

@@ -10,13 +10,16 @@
 //!
 //! | item | what |
 //! |---|---|
-//! | [`fork`] | a copy of this process, for as long as it has one thread |
+//! | [`fork()`] | a copy of this process, for as long as it has one thread |
 //! | [`Child`] | a child as a source of events: `pidfd_open(2)`, or `EVFILT_PROC` in a kqueue of its own |
 //! | [`Channel`] | a pair of sockets for orders of one byte, each with a descriptor if need be |
 //! | [`Program`] | this very program, started again with some of the present one's descriptors |
 //! | [`cores`], [`pin`] | which cores there are for us, and how to stay on one |
 //! | [`become_user`] | giving up privileges for good |
 //! | [`monotonic_us`] | the time, as another process reads it |
+//! | [`thread_cpu_time`] | processor time that a thread has spent |
+//! | [`inherited_fd`], [`disown_fd`] | descriptors that this process was started with |
+//! | [`DescriptorLimit`] | how many descriptors it may have |
 //! | [`Landlock`], [`no_new_privileges`] | giving up what a server does not need (Linux) |
 //! | [`Priority`] | how a thread shares its core with others |
 //!
@@ -29,8 +32,11 @@
 mod affinity;
 mod channel;
 mod child;
+mod cpu_time;
+mod descriptor_limit;
 mod fork;
 mod identity;
+mod inherited;
 #[cfg(target_os = "linux")]
 mod landlock;
 #[cfg(not(target_os = "linux"))]
@@ -39,12 +45,16 @@ mod landlock;
 mod monotonic;
 mod priority;
 mod program;
+mod threads;
 
 pub use affinity::{cores, pin};
 pub use channel::{Channel, Message, Received};
 pub use child::Child;
-pub use fork::{Fork, fork};
+pub use cpu_time::thread_cpu_time;
+pub use descriptor_limit::DescriptorLimit;
+pub use fork::{Fork, fork, fork_unchecked};
 pub use identity::{User, become_user, group_by_name, identity, user_by_name, user_by_number};
+pub use inherited::{disown_fd, inherited_fd};
 pub use landlock::{Access, Landlock, no_new_privileges};
 pub use monotonic::monotonic_us;
 pub use priority::Priority;

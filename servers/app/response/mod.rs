@@ -13,6 +13,7 @@
 //! Framing (RFC 9112, section 6) is decided here, once: a known length becomes `Content-Length`; an
 //! unknown one becomes chunked, or for a client of HTTP/1.0 the end of the connection.
 
+mod output;
 mod pieces;
 mod prepared;
 
@@ -25,6 +26,7 @@ use reactor::Buffer;
 
 use crate::app::clock::Clock;
 use crate::app::{Generator, SharedFile};
+pub use output::{Output, refill};
 pub use pieces::{PIECES_MAX, Piece, Pieces, Reach};
 use prepared::DATE_TAIL;
 pub use prepared::Prepared;
@@ -75,12 +77,8 @@ const CLOSE_LINE: &[u8] = b"Connection: close\r\n";
 impl<'a> Response<'a> {
     /// A response that is appended to `out`, which should have room for a head.
     #[inline]
-    pub fn new(
-        out: &'a mut Buffer,
-        pieces: &'a mut Pieces,
-        clock: &'a Clock,
-        frame: Frame,
-    ) -> Self {
+    pub fn new(output: &'a mut Output, clock: &'a Clock, frame: Frame) -> Self {
+        let Output { bytes: out, pieces } = output;
         let begin = out.len();
         Response { out, pieces, clock, frame, begin, close: false, finished: None }
     }
@@ -172,6 +170,11 @@ impl<'a> Response<'a> {
         self.start(status)
             .field("Content-Type", "text/plain; charset=utf-8")
             .bytes(page.as_bytes());
+    }
+
+    /// Answers 503, and asks the client to come again in a second.
+    pub fn unavailable(&mut self) {
+        self.start(Status::SERVICE_UNAVAILABLE).field("Retry-After", "1").empty();
     }
 
     /// Takes back what was written, for a response that is made elsewhere; tells whether it was to
@@ -357,13 +360,13 @@ mod tests {
     /// What goes out for a response that `make` makes, and how many bytes its pieces announce.
     fn made(frame: Frame, make: impl FnOnce(&mut Response<'_>)) -> (String, Option<u64>) {
         let pool = BufferPool::new(&[Class::new(8192, 1)]).expect("a pool");
-        let mut out = pool.take(0).expect("a buffer");
-        let (mut pieces, clock) = (Pieces::new(), Clock::new(0));
-        let mut response = Response::new(&mut out, &mut pieces, &clock, frame);
+        let mut out = Output::new(pool.take(0).expect("a buffer"));
+        let clock = Clock::new(0);
+        let mut response = Response::new(&mut out, &clock, frame);
         make(&mut response);
         response.outcome();
-        let len = pieces.front().map_or(Some(0), |piece| piece.len());
-        (String::from_utf8(out.to_vec()).expect("text"), len)
+        let len = out.pieces.front().map_or(Some(0), |piece| piece.len());
+        (String::from_utf8(out.bytes.to_vec()).expect("text"), len)
     }
 
     fn generator() -> Piece {

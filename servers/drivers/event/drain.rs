@@ -1,17 +1,17 @@
-//! How a server ends: gracefully.
+//! How a server stops: gracefully.
 //!
 //! ```text
-//! TERM, INT ─► take in what the queues hold, close the listeners
+//! TERM, INT ─► accept what the queues hold, close the listeners
 //!                │  answer what still arrives, with Connection: close
 //!                ▼
-//!              nothing in hand and nothing arrived for a moment, or the drain's time is over
+//!              nothing in flight and nothing arrived for a moment, or the drain's time is over
 //!                │
 //!                ▼
 //!              close what is left, write the log, stop          (a second signal: at once)
 //! ```
 //!
-//! QUIT does the same without a limit of time. A server whose listeners somebody else goes on with
-//! (an upgrade, a worker's successor) leaves the queues to them.
+//! QUIT does the same without a limit of time. A server whose listeners another process goes on with
+//! (an upgrade, a worker's successor) leaves the queues to it.
 //!
 //! Idle connections stay open until then: a request that is already on its way to a connection that
 //! closes would be lost, and its client could not know whether it had been carried out.
@@ -23,21 +23,21 @@ use super::connection::Connection;
 use crate::app::App;
 
 /// How long nothing must arrive before a draining server takes it that nothing will.
-const QUIET_MS: u64 = 250;
+pub(crate) const QUIET_MS: u64 = 250;
 /// How often a draining server looks whether it is done.
 const LOOK_MS: u64 = 25;
 
 /// No limit of time.
 const NEVER: u64 = u64::MAX;
 
-/// How a server is to end.
+/// How a server is to stop.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Ending {
-    /// When what is in hand is done, or the drain's time is over. Said a second time: at once.
+    /// When what is in flight is done, or the drain's time is over. A second time: at once.
     Stop,
-    /// When what is in hand is done, however long that takes.
+    /// When what is in flight is done, however long that takes.
     Quit,
-    /// The same; the listeners are somebody else's from now on, and so is who waits in their queues.
+    /// The same; another process has the listeners from now on, and the connections in their queues.
     HandOver,
 }
 
@@ -48,9 +48,9 @@ pub(super) struct Drain {
 }
 
 impl<A: App> Driver<A> {
-    /// Ends gracefully: the loop stops when the drain is complete.
+    /// Stops gracefully: the loop stops when the drain is complete.
     pub fn drain(&mut self, ev: &mut EventLoop, how: Ending) {
-        self.engine.clock.update(ev.now_ms());
+        self.engine.cx.clock.update(ev.now_ms());
         let until_ms = match how {
             Ending::Stop => ev.now_ms() + self.drain_ms,
             Ending::Quit | Ending::HandOver => NEVER,
@@ -60,7 +60,7 @@ impl<A: App> Driver<A> {
             Some(_) if how != Ending::Stop => {}
             Some(drain) if drain.until_ms == NEVER => drain.until_ms = until_ms,
             Some(_) => {
-                self.engine.log.flush();
+                self.engine.cx.log.flush();
                 ev.stop();
             }
         }
@@ -68,39 +68,38 @@ impl<A: App> Driver<A> {
 
     fn begin_drain(&mut self, ev: &mut EventLoop, how: Ending, until_ms: u64) {
         self.drain = Some(Drain { until_ms });
-        self.engine.draining = true;
+        self.engine.cx.draining = true;
         if how == Ending::HandOver {
-            self.acceptors.iter_mut().for_each(|acceptor| acceptor.listening.leave_file());
+            self.acceptors.leave_files();
         } else {
             // The kernel has promised these an answer when it acknowledged their SYN.
             self.accept_rest(ev);
         }
-        for acceptor in self.acceptors.drain(..) {
-            acceptor.end(ev);
-        }
+        self.acceptors.close(ev);
         self.engine.last_arrival_ms = ev.now_ms();
-        ev.set_deadline(self.chores, ev.now_ms() + LOOK_MS);
+        ev.set_deadline(self.housekeeping, ev.now_ms() + LOOK_MS);
     }
 
-    /// Housekeeping: looks whether a drain is complete.
-    pub(super) fn do_chores(&mut self, ev: &mut EventLoop) {
+    /// Looks whether a drain is complete.
+    pub(super) fn keep_house(&mut self, ev: &mut EventLoop) {
         let now_ms = ev.now_ms();
         let Some(drain) = &self.drain else { return };
-        let quiet = now_ms >= self.engine.last_arrival_ms + QUIET_MS;
-        let worked = self.engine.desk.as_ref().is_none_or(|desk| desk.is_idle());
+        let engine = &mut self.engine;
+        let quiet = now_ms >= engine.last_arrival_ms + QUIET_MS;
+        let worked = engine.offload.as_ref().is_none_or(|offload| offload.is_idle());
         let done = quiet && worked && self.connections.iter().flatten().all(Connection::is_idle);
         if done || now_ms >= drain.until_ms {
             self.close_all(ev);
-            self.engine.log.flush();
+            self.engine.cx.log.flush();
             return ev.stop();
         }
-        ev.set_deadline(self.chores, now_ms + LOOK_MS);
+        ev.set_deadline(self.housekeeping, now_ms + LOOK_MS);
     }
 
     fn close_all(&mut self, ev: &mut EventLoop) {
         for slot in 0..self.connections.len() {
-            if let Some(connection) = &self.connections[slot] {
-                self.close(ev, connection.token);
+            if let (Some(_), Some(token)) = (&self.connections[slot], ev.token_at(slot as u32)) {
+                self.close(ev, token);
             }
         }
     }

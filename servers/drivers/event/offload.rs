@@ -1,66 +1,43 @@
-//! Handing requests to a workplace and taking the answers back: what the loop does for it.
+//! Task 3 outside of the conversation: inline, or handed over to an executor.
 //!
 //! ```text
 //!             everything before it is sent,
-//!             and there is room              taken back, by its key
-//!   Head ──┬────────────────────────► Work ───────────────────────► Head (its response is sent)
-//!          └─► Queue ──there is room──►┘
+//!             and there is room               taken back, by its key
+//!   feed ──┬────────────────────────► Work ───────────────────────► answered (its response is sent)
+//!          └─► Queued ──there is room──►┘
 //!              (or 503: --overload reject)
 //! ```
 //!
-//! A request that cannot be handed over yet is put aside: only its bytes are kept, on the heap, in
-//! the account of `--body-memory`. Those that wait for room do so in the order in which they came.
+//! A request that cannot be handed over yet is saved: only its bytes are kept, on the heap, in the
+//! account of `--body-memory`. Those that wait for room do so in the order in which they came.
 //! Nothing is read from a connection meanwhile, so what it has pipelined stays in the socket.
 //!
-//! A connection may end while its job is out. The job then finds no connection under its key (the
-//! token's generation has moved on), or one that is no longer in [`Phase::Work`], and is dropped.
+//! A connection may end while its job is in flight. The job then finds no connection under its key
+//! (the token's generation has moved on), or one that no longer waits for it, and is dropped.
 
 use std::collections::VecDeque;
 use std::mem;
-use std::ops::Range;
 use std::time::Instant;
 
-use http::Status;
 use reactor::{Buffer, EventLoop, Token};
 
-use super::cold::Window;
-use super::connection::{Connection, Held, Phase, flag};
-use super::workplace::{Job, Task, Workplace};
+use super::connection::{Connection, Stage};
 use super::{Engine, Step};
-use crate::app::App;
-use crate::app::response::{Frame, Response};
-use crate::options::{Offload, Overload};
+use crate::app::response::Response;
+use crate::app::{App, Request};
+use crate::options::Overload;
+use crate::session::Phase;
+use crate::work::executor::{Executor, OffloadConfig};
+use crate::work::job::{Job, Kind};
+use crate::work::page_cache::Window;
+use crate::work::request::{Outcome, PendingRequest, Place};
 
-/// What a request needs of the workplace.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct Errand {
-    pub task: Task,
-    /// `handle` has asked for the connection's end.
-    pub close: bool,
-}
+/// Jobs made at the start, so that none is later; there may be more where rings are very long.
+const JOBS_AT_START: usize = 1024;
 
-/// A request in the loop's receive buffer that is to be handed over.
-pub(super) struct Handover {
-    pub errand: Errand,
-    pub head: Range<usize>,
-    pub body: Range<usize>,
-}
-
-/// A workplace and how it is used: given to [`Driver::with_workplace`](super::Driver::with_workplace).
-pub struct Placement {
-    /// Where work runs.
-    pub place: Box<dyn Workplace>,
-    /// Jobs there can be at a time, those that never come back included.
-    pub jobs_max: usize,
-    /// What is handed over.
-    pub offload: Offload,
-    /// What happens to a request for which there is no room.
-    pub overload: Overload,
-}
-
-/// The loop's side of a workplace.
-pub(super) struct Desk {
-    pub place: Box<dyn Workplace>,
+/// The loop's side of an executor.
+pub(super) struct Offload {
+    pub executor: Box<dyn Executor>,
     overload: Overload,
     /// Jobs at rest, the one used last on top: its memory is warm.
     #[expect(clippy::vec_box, reason = "a job travels as a pointer")]
@@ -69,19 +46,27 @@ pub(super) struct Desk {
     pub spare: Vec<(Buffer, Buffer)>,
     /// Jobs that were given up, whose buffers have not been replaced yet.
     pub lost: usize,
-    /// Connections in [`Phase::Queue`], the oldest first. Some may have ended since.
+    /// Connections that wait for room, the oldest first. Some may have ended since.
     pub waiting: VecDeque<Token>,
     /// A source without a descriptor: its deadline is when to look for jobs that take too long.
     pub watch: Token,
 }
 
-impl Desk {
+impl Offload {
     /// `buffers`: two for each job.
-    pub fn new(placement: Placement, buffers: Vec<(Buffer, Buffer)>, watch: Token) -> Self {
-        Desk {
-            place: placement.place,
-            overload: placement.overload,
-            stock: Vec::with_capacity(buffers.len()),
+    pub fn new(
+        config: OffloadConfig,
+        limits: &http::Limits,
+        mut buffers: Vec<(Buffer, Buffer)>,
+        watch: Token,
+    ) -> Self {
+        let mut stock = Vec::with_capacity(buffers.len());
+        let first = buffers.drain(..buffers.len().min(JOBS_AT_START));
+        stock.extend(first.map(|(input, out)| Box::new(Job::new(limits, input, out))));
+        Offload {
+            executor: config.executor,
+            overload: config.overload,
+            stock,
             spare: buffers,
             lost: 0,
             waiting: VecDeque::new(),
@@ -89,24 +74,24 @@ impl Desk {
         }
     }
 
-    /// Buffers of jobs, at rest or out: they are set aside, and in nobody's use but theirs.
+    /// Buffers of jobs, at rest or in flight: they are set aside, and used for nothing else.
     pub fn buffers(&self) -> usize {
-        2 * (self.stock.len() + self.spare.len() + self.place.jobs_out())
+        2 * (self.stock.len() + self.spare.len() + self.executor.in_flight())
     }
 
-    /// No job is out, and nobody waits for one.
+    /// No job is in flight.
     pub fn is_idle(&self) -> bool {
-        self.place.jobs_out() == 0
+        self.executor.in_flight() == 0
     }
 
-    /// Room in the workplace, and a job to fill it with.
+    /// Room in the executor, and a job to fill it with.
     pub fn has_room(&self) -> bool {
-        !(self.stock.is_empty() && self.spare.is_empty()) && self.place.has_room()
+        !(self.stock.is_empty() && self.spare.is_empty()) && self.executor.has_room()
     }
 
     /// A blank job, if there is room for it.
     fn take_job(&mut self, limits: &http::Limits) -> Option<Box<Job>> {
-        if !self.place.has_room() {
+        if !self.executor.has_room() {
             return None;
         }
         self.stock.pop().or_else(|| {
@@ -122,170 +107,194 @@ impl Desk {
 }
 
 impl<A: App> Engine<A> {
-    /// The request at `handover` in `received` is not for the loop. What was answered before it is
-    /// sent first; what comes behind it is kept.
+    /// Has a request answered that its conversation has left to us. `at`: where in the scratch
+    /// buffer it begins.
     #[cold]
-    pub(super) fn hand_over(
+    pub(super) fn work(
+        &mut self,
+        ev: &mut EventLoop,
+        token: Token,
+        connection: &mut Connection,
+        at: usize,
+        request: PendingRequest,
+    ) -> Step {
+        match (&self.offload, request.place) {
+            (None, _) => self.work_inline(ev, connection, at, request),
+            (Some(_), Place::Input { .. }) => self.hand_over(token, connection, at, request),
+            (Some(_), Place::Saved) => self.submit_saved(token, connection),
+        }
+    }
+
+    /// SPED: the loop works itself, and every client waits for it. What this one has pipelined lets
+    /// the others go first.
+    fn work_inline(
         &mut self,
         ev: &mut EventLoop,
         connection: &mut Connection,
-        received: &mut Buffer,
-        handover: Handover,
-        held: Option<Buffer>,
+        at: usize,
+        request: PendingRequest,
     ) -> Step {
-        let Handover { errand, head, body } = handover;
-        if body.end < received.len() {
-            connection.set(flag::PENDING);
-            self.keep_rest(ev, connection, &received[body.end..], held);
+        let session = &mut connection.session;
+        let saved = session.take_saved(&mut self.cx);
+        let (head, body) = match (&saved, request.place) {
+            (Some(saved), _) => (saved.head(), saved.body()),
+            (None, Place::Input { head_len, .. }) => {
+                self.scratch[at..][..request.input_len()].split_at(head_len as usize)
+            }
+            (None, Place::Saved) => return self.answer_nothing(connection),
+        };
+        let begun = Instant::now();
+        let frame = session.frame(&self.cx.head);
+        let mut response = Response::new(&mut self.out, &self.cx.clock, frame);
+        if request.close {
+            response.close();
         }
+        let work = Request::new(self.cx.head.request(head), body, &self.cx.clock);
+        self.cx.app.work(&work, &mut response);
+        let outcome = Outcome::Answered(response.outcome());
+        self.cx.counters.works.add(1);
+        self.cx.counters.work_us.add(begun.elapsed().as_micros() as u64);
+        // The turn's time is no longer the time.
+        ev.refresh_clock();
+        self.cx.clock.update(ev.now_ms());
+        let next = session.answered(&mut self.cx, outcome, head, body, &mut self.out);
+        if let Place::Input { .. } = request.place {
+            self.keep_pipelined(connection, at + request.input_len());
+        }
+        match self.follow(connection, next) {
+            Step::Again => Step::Defer,
+            step => step,
+        }
+    }
+
+    /// A request that was lost on its way: 500.
+    fn answer_nothing(&mut self, connection: &mut Connection) -> Step {
+        connection.stage = Stage::Serving;
+        let (cx, out) = (&mut self.cx, &mut self.out);
+        let next = connection.session.answered(cx, Outcome::Nothing, &[], &[], out);
+        self.follow(connection, next)
+    }
+
+    /// What comes behind a request that is being answered.
+    fn keep_pipelined(&mut self, connection: &mut Connection, end: usize) {
+        if end < self.scratch.len() {
+            connection.session.set_pending();
+            self.keep_rest(connection, end, None);
+        }
+    }
+
+    /// What was answered before the request is sent first; what comes behind it is kept.
+    fn hand_over(
+        &mut self,
+        token: Token,
+        connection: &mut Connection,
+        at: usize,
+        request: PendingRequest,
+    ) -> Step {
+        let end = at + request.input_len();
+        self.keep_pipelined(connection, end);
+        let mut step = Step::Blocked;
         if !self.out.is_empty() {
-            let step = self.flush(ev, connection);
-            if step == Step::Close || connection.phase == Phase::Linger {
+            step = self.flush(connection);
+            if step == Step::Close || connection.session.phase() == Phase::Linger {
                 return step;
             }
         }
-        let in_turn = connection.phase != Phase::Send && self.nobody_waits();
-        if in_turn && let Some(mut job) = self.blank_job(connection, errand) {
-            job.take_buffer(received, head, body);
-            return self.submit(connection, job);
+        let behind_output = connection.session.phase() == Phase::Send;
+        let Place::Input { head_len, .. } = request.place else { return Step::Close };
+        if !behind_output
+            && self.is_first()
+            && let Some(mut job) = self.blank_job(connection, request)
+        {
+            let body_at = at + head_len as usize;
+            job.take_buffer(&mut self.scratch, at..body_at, body_at..end);
+            return self.submit(token, connection, job);
         }
-        let mut held = Held::new(&received[head]);
-        held.bytes.extend_from_slice(&received[body]);
-        let behind_output = connection.phase == Phase::Send;
-        if !self.put_request_aside(ev, connection, errand, held) {
-            if behind_output {
-                return Step::Close;
+        let saved = connection.session.save(&mut self.cx, request, &self.scratch[at..end]);
+        match (saved, behind_output) {
+            (true, true) => step,
+            (true, false) => self.submit_saved(token, connection),
+            (false, true) => Step::Close,
+            (false, false) => {
+                let next = connection.session.unavailable(&mut self.cx, &mut self.out);
+                connection.input = None;
+                self.follow(connection, next)
             }
-            self.refuse(ev, connection, Status::SERVICE_UNAVAILABLE, None);
         }
-        if behind_output { Step::Blocked } else { self.flush(ev, connection) }
     }
 
-    /// Keeps a request until everything before it is sent: see [`Engine::submit_held`]. `false`:
-    /// there is no memory for it.
-    pub(super) fn put_request_aside(
-        &mut self,
-        ev: &EventLoop,
-        connection: &mut Connection,
-        errand: Errand,
-        held: Held,
-    ) -> bool {
-        if !self.has_memory(held.bytes.len()) {
-            return false;
+    /// Hands over the request that was saved, or lets it wait for room.
+    fn submit_saved(&mut self, token: Token, connection: &mut Connection) -> Step {
+        match self.is_first() {
+            true => self.submit_queued(token, connection),
+            false => self.wait_for_room(token, connection),
         }
-        self.body_bytes_held += held.bytes.len();
-        let exchange = self.exchange(connection, ev.now_ms());
-        exchange.held = held;
-        exchange.errand = Some(errand);
-        if connection.phase != Phase::Send {
-            connection.phase = Phase::Queue;
-        }
-        true
     }
 
-    /// Hands over the request that was put aside, or lets it wait for room.
-    pub(super) fn submit_held(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
-        if self.nobody_waits() {
-            return self.submit_held_now(ev, connection);
+    /// The same for a connection that is the first in line.
+    pub(super) fn submit_queued(&mut self, token: Token, connection: &mut Connection) -> Step {
+        if connection.stage == Stage::Filling {
+            return self.fill(token, connection);
         }
-        self.wait_for_room(ev, connection)
-    }
-
-    pub(super) fn submit_held_now(
-        &mut self,
-        ev: &mut EventLoop,
-        connection: &mut Connection,
-    ) -> Step {
-        let exchange = self.exchange(connection, ev.now_ms());
-        let Some(errand) = exchange.errand else { return Step::Blocked };
-        if errand.task == Task::Fill {
-            return self.submit_fill(ev, connection);
+        if !self.offload.as_ref().is_some_and(|offload| offload.has_room()) {
+            return self.wait_for_room(token, connection);
         }
-        let held = mem::take(&mut exchange.held);
-        if !self.parse_again(&held) {
-            self.exchange(connection, ev.now_ms()).held = held;
-            self.refuse(ev, connection, Status::INTERNAL_SERVER_ERROR, None);
-            return self.flush(ev, connection);
-        }
-        let Some(mut job) = self.blank_job(connection, errand) else {
-            self.exchange(connection, ev.now_ms()).held = held;
-            return self.wait_for_room(ev, connection);
+        let request = connection.session.saved_call();
+        let saved = connection.session.take_saved(&mut self.cx);
+        let (Some(request), Some(saved)) = (request, saved) else {
+            return self.answer_nothing(connection);
         };
-        self.body_bytes_held -= held.bytes.len();
-        self.exchange(connection, ev.now_ms()).errand = None;
-        job.take_held(held);
-        self.submit(connection, job)
+        let Some(mut job) = self.blank_job(connection, request) else {
+            return self.answer_nothing(connection);
+        };
+        job.take_saved(saved);
+        self.submit(token, connection, job)
     }
 
     /// The request waits in line, or is answered 503.
-    fn wait_for_room(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
-        let Some(desk) = &mut self.desk else { return Step::Close };
-        let fills = connection.phase == Phase::Fill;
-        if desk.overload == Overload::Reject && !fills {
-            return self.answer_overloaded(ev, connection);
+    fn wait_for_room(&mut self, token: Token, connection: &mut Connection) -> Step {
+        let Some(offload) = &mut self.offload else { return Step::Close };
+        let fills = connection.stage == Stage::Filling;
+        if offload.overload == Overload::Reject && !fills {
+            connection.stage = Stage::Serving;
+            self.cx.counters.jobs_rejected.add(1);
+            let next = connection.session.overloaded(&mut self.cx, &mut self.out);
+            return self.follow(connection, next);
         }
         if !fills {
-            connection.phase = Phase::Queue;
+            connection.stage = Stage::Queued;
         }
-        desk.waiting.push_back(connection.token);
-        self.tally.jobs_delayed.add(1);
+        offload.waiting.push_back(token);
+        self.cx.counters.jobs_delayed.add(1);
         Step::Blocked
     }
 
-    /// 503 for this request; the connection stays.
-    fn answer_overloaded(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
-        let exchange = self.exchange(connection, ev.now_ms());
-        exchange.errand = None;
-        let held = mem::take(&mut exchange.held);
-        self.body_bytes_held -= held.bytes.len();
-        self.tally.jobs_rejected.add(1);
-        connection.phase = Phase::Head;
-        if !self.parse_again(&held) {
-            self.refuse(ev, connection, Status::SERVICE_UNAVAILABLE, None);
-            return self.flush(ev, connection);
-        }
-        let frame = self.frame(connection);
-        let mut response = Response::new(&mut self.out, &mut self.pieces, &self.clock, frame);
-        response.start(Status::SERVICE_UNAVAILABLE).field("Retry-After", "1").empty();
-        let finished = response.outcome();
-        self.finished(ev, connection, finished, Some(held.head()));
-        self.flush(ev, connection)
+    /// No connection waits for room.
+    fn is_first(&self) -> bool {
+        self.offload.as_ref().is_none_or(|offload| offload.waiting.is_empty())
     }
 
-    fn nobody_waits(&self) -> bool {
-        self.desk.as_ref().is_none_or(|desk| desk.waiting.is_empty())
-    }
-
-    /// What of the request in `self.head` shapes the response.
-    #[inline(always)]
-    pub(super) fn frame(&self, connection: &Connection) -> Frame {
-        Frame {
-            method: self.head.method(),
-            version: self.head.version(),
-            connection_line: connection.http.connection_line(),
-        }
-    }
-
-    /// A job for the request in `self.head`, which it takes along; `None` when there is no room.
-    fn blank_job(&mut self, connection: &Connection, errand: Errand) -> Option<Box<Job>> {
-        let frame = self.frame(connection);
-        let mut job = self.desk.as_mut()?.take_job(&self.limits)?;
-        mem::swap(&mut job.head, &mut self.head);
-        (job.task, job.close, job.frame) = (errand.task, errand.close, frame);
+    /// A job for the request in the context's head, which it takes along; `None` when there is no
+    /// room.
+    fn blank_job(&mut self, connection: &Connection, request: PendingRequest) -> Option<Box<Job>> {
+        let frame = connection.session.frame(&self.cx.head);
+        let mut job = self.offload.as_mut()?.take_job(&self.cx.limits)?;
+        mem::swap(&mut job.head, &mut self.cx.head);
+        (job.kind, job.close, job.frame) = (Kind::Request(request.call), request.close, frame);
         Some(job)
     }
 
-    fn submit(&mut self, connection: &mut Connection, mut job: Box<Job>) -> Step {
-        let Some(desk) = &mut self.desk else { return Step::Close };
-        job.key = connection.token;
+    fn submit(&mut self, token: Token, connection: &mut Connection, mut job: Box<Job>) -> Step {
+        let Some(offload) = &mut self.offload else { return Step::Close };
+        job.key = token;
         job.times.submitted = Instant::now();
-        connection.phase = match job.task {
-            Task::Fill => Phase::Fill,
-            _ => Phase::Work,
-        };
-        if let Err(job) = desk.place.submit(job) {
-            // It had room a moment ago, and nobody else submits.
-            desk.put_back(job);
+        if job.kind != Kind::Fill {
+            connection.stage = Stage::Serving;
+            connection.session.begin_work();
+        }
+        if let Err(job) = offload.executor.submit(job) {
+            // It had room a moment ago, and only this loop submits.
+            offload.put_back(job);
             return Step::Close;
         }
         Step::Blocked
@@ -293,24 +302,21 @@ impl<A: App> Engine<A> {
 
     /// What comes next of the response's body is read elsewhere: it would block the loop.
     ///
-    /// For a connection in [`Phase::Send`] whose exchange has pieces and no unsent output; it goes
-    /// on sending when the job is back.
-    pub(super) fn submit_fill(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
-        connection.phase = Phase::Fill;
-        let errand = Errand { task: Task::Fill, close: false };
-        let job = self.desk.as_mut().and_then(|desk| desk.take_job(&self.limits));
-        let exchange = self.exchange(connection, ev.now_ms());
+    /// For a connection that sends and has no unsent bytes; it goes on when the job is back.
+    #[cold]
+    pub(super) fn fill(&mut self, token: Token, connection: &mut Connection) -> Step {
+        connection.stage = Stage::Filling;
+        let job = self.offload.as_mut().and_then(|offload| offload.take_job(&self.cx.limits));
         let Some(mut job) = job else {
-            exchange.errand = Some(errand);
-            return self.wait_for_room(ev, connection);
+            return self.wait_for_room(token, connection);
         };
-        exchange.errand = None;
-        job.window = exchange.pieces.front().and_then(|piece| Window::next(piece));
+        let Some(unsent) = connection.session.unsent() else { return Step::Close };
+        job.window = unsent.pieces.front().and_then(|piece| Window::next(piece));
         if job.window.is_none() {
-            job.pieces = mem::take(&mut exchange.pieces);
+            job.out.pieces = mem::take(&mut unsent.pieces);
         }
-        job.task = Task::Fill;
-        self.tally.file_fills.add(1);
-        self.submit(connection, job)
+        job.kind = Kind::Fill;
+        self.cx.counters.file_fills.add(1);
+        self.submit(token, connection, job)
     }
 }

@@ -1,150 +1,134 @@
-//! Taking results back from a workplace, and giving up those that do not come.
+//! Taking results back from an executor, and giving up those that do not come.
 //!
 //! ```text
-//!  take_done ──► the connection under its key, still in Work or Fill? ──► its response is sent
+//!  take_completed ──► the connection under its key, still waiting for it? ──► its response is sent
 //!                                   └─ no: the client is gone, or was answered 503; dropped
 //! ```
 //!
 //! A result is taken only when there is a buffer for what its client's socket might not take; until
-//! then it stays in the workplace, which bounds what is in hand. One comes back: what passes
-//! [`Engine::has_buffers`] to read leaves one at least, so the last one is with a response, whose
-//! client takes it or is given up.
+//! then it stays in the executor, which bounds what is in flight. One comes back: what passes
+//! [`Buffers::suffice`](super::buffers::Buffers::suffice) to read leaves one at least, so the last one
+//! is with a response, whose client takes it or is given up.
 
 use std::{io, mem};
 
-use http::Status;
 use reactor::{EventLoop, Token};
 
-use super::cold;
-use super::connection::{Connection, Phase};
-use super::output::Progress;
-use super::workplace::{Job, Outcome, Stuck, Task};
-use super::{BUFFERS_A_READ, Driver, Engine, Step, class};
+use super::buffers::BUFFERS_A_READ;
+use super::connection::{Connection, Stage};
+use super::{Driver, Engine, Step};
 use crate::app::App;
-use crate::app::response::Reach;
+use crate::drivers::send::Progress;
+use crate::session::Phase;
+use crate::work::executor::Stuck;
+use crate::work::job::{Job, Kind};
+use crate::work::page_cache;
 
-/// Results taken in one turn: after so many, others have theirs first.
+/// Results taken in one turn: after that many, others have theirs first.
 const RESULTS_PER_TURN_MAX: u32 = 256;
 
 impl<A: App> Engine<A> {
     /// A job has come back: its result becomes the connection's.
-    fn take_result(
-        &mut self,
-        ev: &mut EventLoop,
-        connection: &mut Connection,
-        job: &mut Job,
-    ) -> Step {
-        let outcome = mem::take(&mut job.outcome);
-        if job.task != Task::Fill {
-            connection.phase = Phase::Head;
-            mem::swap(&mut self.head, &mut job.head);
-        } else if job.window.is_none() {
-            mem::swap(&mut self.out, &mut job.out);
-            self.exchange(connection, ev.now_ms()).pieces = mem::take(&mut job.pieces);
+    fn take_result(&mut self, connection: &mut Connection, job: &mut Job) -> Step {
+        if job.kind == Kind::Fill {
+            return self.take_filled(connection, job);
         }
-        match outcome {
-            Outcome::Answered(finished) => {
-                mem::swap(&mut self.out, &mut job.out);
-                self.pieces = mem::take(&mut job.pieces);
-                self.finished(ev, connection, finished, Some(job.head_bytes()));
+        mem::swap(&mut self.cx.head, &mut job.head);
+        mem::swap(&mut self.out, &mut job.out);
+        let outcome = mem::take(&mut job.outcome);
+        let (head, body) = (job.head_bytes(), job.body_bytes());
+        let (cx, out) = (&mut self.cx, &mut self.out);
+        let next = connection.session.answered(cx, outcome, head, body, out);
+        self.follow(connection, next)
+    }
+
+    /// What comes next of the response is in memory, or cannot be had.
+    fn take_filled(&mut self, connection: &mut Connection, job: &mut Job) -> Step {
+        connection.stage = Stage::Serving;
+        let Some(unsent) = connection.session.unsent() else { return Step::Close };
+        if job.window.is_none() {
+            unsent.pieces = mem::take(&mut job.out.pieces);
+        }
+        match job.filled.take() {
+            Some(Ok(reach)) => {
+                if job.window.is_none() {
+                    mem::swap(&mut self.out.bytes, &mut job.out.bytes);
+                }
+                let piece = unsent.pieces.front();
+                let bytes = piece.map_or(0, |piece| page_cache::filled(piece, reach));
+                self.cx.counters.file_fill_bytes.add(bytes);
+                connection.session.resume_sending(&mut self.cx);
+                self.send_rest(connection)
             }
-            Outcome::Waits(time) => {
-                let ms = time.as_millis() as u64;
-                self.begin_wait(ev, connection, ms, job.head_bytes(), job.body_bytes());
-            }
-            Outcome::Filled(Ok(reach)) => return self.take_filled(ev, connection, reach),
-            Outcome::Filled(Err(error)) => {
-                self.out.clear();
+            Some(Err(error)) => {
                 if error.kind() != io::ErrorKind::UnexpectedEof {
                     eprintln!(
                         "stampede: a file could not be read, its response was cut short: {error}"
                     );
                 }
-                return self.unfinished(ev, connection, Progress::Broken);
+                self.unfinished(connection, Progress::Broken)
             }
-            Outcome::Nothing => {
-                self.refuse(ev, connection, Status::INTERNAL_SERVER_ERROR, None);
-            }
+            None => self.unfinished(connection, Progress::Broken),
         }
-        self.flush(ev, connection)
-    }
-
-    /// What comes next of the response is in memory.
-    fn take_filled(
-        &mut self,
-        ev: &mut EventLoop,
-        connection: &mut Connection,
-        reach: Reach,
-    ) -> Step {
-        let exchange = self.exchange(connection, ev.now_ms());
-        let bytes = exchange.pieces.front().map_or(0, |piece| cold::filled(piece, reach));
-        // Until now it was the client who waited.
-        exchange.moved_ms = ev.now_ms() as u32;
-        self.tally.file_fill_bytes.add(bytes);
-        connection.phase = Phase::Send;
-        self.send_rest(ev, connection)
     }
 
     /// The next job that is done, if what it brings finds a buffer should the socket be full. Else
     /// it stays where it is until there is one.
-    fn take_done(&mut self) -> Option<Box<Job>> {
+    fn take_completed(&mut self) -> Option<Box<Job>> {
         if !self.has_results() {
             return None;
         }
-        self.desk.as_mut()?.place.take_done()
+        self.offload.as_mut()?.executor.take_completed()
     }
 
     fn next_stuck(&mut self) -> Option<Stuck> {
-        self.desk.as_mut()?.place.next_stuck()
+        self.offload.as_mut()?.executor.next_stuck()
     }
 
     /// Counts a job, and keeps its memory for the next.
     fn put_back(&mut self, job: Box<Job>) {
-        if job.worked && job.task != Task::Fill {
-            self.tally.works.add(1);
+        if job.worked && job.kind != Kind::Fill {
+            self.cx.counters.works.add(1);
             let time = job.times.ended.saturating_duration_since(job.times.begun);
-            self.tally.work_us.add(time.as_micros() as u64);
+            self.cx.counters.work_us.add(time.as_micros() as u64);
         }
-        if let Some(desk) = &mut self.desk {
-            desk.put_back(job);
+        if let Some(offload) = &mut self.offload {
+            offload.put_back(job);
         }
     }
 
     /// The next connection that waits for room, if there is some.
     fn next_waiting(&mut self) -> Option<Token> {
-        let desk = self.desk.as_mut()?;
-        if desk.has_room() { desk.waiting.pop_front() } else { None }
+        let offload = self.offload.as_mut()?;
+        if offload.has_room() { offload.waiting.pop_front() } else { None }
     }
 
     /// Sets buffers aside again for jobs that were given up, as they come back.
     fn replenish(&mut self) {
-        let Some(desk) = &mut self.desk else { return };
-        while desk.lost > 0 && self.pool.available(class::LARGE) > BUFFERS_A_READ + 2 {
-            let (Some(input), Some(out)) =
-                (self.pool.take(class::LARGE), self.pool.take(class::LARGE))
-            else {
-                return;
-            };
-            desk.spare.push((input, out));
-            desk.lost -= 1;
+        let Some(offload) = &mut self.offload else { return };
+        while offload.lost > 0 && self.buffers.available() > BUFFERS_A_READ + 2 {
+            let Some(pair) = self.buffers.take_pair() else { return };
+            offload.spare.push(pair);
+            offload.lost -= 1;
         }
-        self.stocked = false;
     }
 
     /// A job that takes too long: its client is told to come again.
-    fn give_up_job(&mut self, ev: &mut EventLoop, connection: &mut Connection) -> Step {
-        if connection.phase == Phase::Fill || self.pool.available(class::LARGE) == 0 {
+    fn give_up_job(&mut self, connection: &mut Connection) -> Step {
+        if connection.stage == Stage::Filling || self.buffers.available() == 0 {
             connection.reset_on_close();
             return Step::Close;
         }
-        self.refuse(ev, connection, Status::SERVICE_UNAVAILABLE, None);
-        self.flush(ev, connection)
+        connection.input = None;
+        let next = connection.session.unavailable(&mut self.cx, &mut self.out);
+        self.follow(connection, next)
     }
 
     /// There is a result that could be taken.
     pub(super) fn has_results(&self) -> bool {
-        let done = self.desk.as_ref().is_some_and(|desk| desk.place.has_done());
-        done && self.pool.available(class::LARGE) > 0
+        let offload = self.offload.as_ref();
+        let done = offload.is_some_and(|offload| offload.executor.has_completed());
+        done && self.buffers.available() > 0
     }
 }
 
@@ -152,78 +136,77 @@ impl<A: App> Driver<A> {
     /// Takes back what is done, and hands over what waited for room.
     pub(super) fn exchange_jobs(&mut self, ev: &mut EventLoop) {
         for _ in 0..RESULTS_PER_TURN_MAX {
-            let Some(mut job) = self.engine.take_done() else { break };
+            let Some(mut job) = self.engine.take_completed() else { break };
             let token = job.key;
             let step = self
-                .at_work(token)
-                .map(|(engine, connection)| engine.take_result(ev, connection, &mut job));
+                .at_work(ev, token)
+                .map(|(engine, connection)| engine.take_result(connection, &mut job));
             self.engine.put_back(job);
             if let Some(step) = step {
-                self.follow(ev, token, step);
+                self.run(ev, token, step);
             }
         }
-        self.feed_waiting(ev);
+        self.resume_queued(ev);
     }
 
     /// The connection whose job this is, unless it has ended or was answered otherwise.
-    fn at_work(&mut self, token: Token) -> Option<(&mut Engine<A>, &mut Connection)> {
+    fn at_work(
+        &mut self,
+        ev: &EventLoop,
+        token: Token,
+    ) -> Option<(&mut Engine<A>, &mut Connection)> {
+        if !ev.contains(token) {
+            return None;
+        }
+        self.engine.enter(&self.peers, token);
         let connection = self.connections.get_mut(token.slot() as usize)?.as_mut()?;
-        let waits = matches!(connection.phase, Phase::Work | Phase::Fill);
-        (connection.token == token && waits).then_some((&mut self.engine, connection))
+        let works = connection.session.phase() == Phase::Work && connection.stage == Stage::Serving;
+        let waits = works || connection.stage == Stage::Filling;
+        waits.then_some((&mut self.engine, connection))
     }
 
     /// Hands over what waited for room, as long as there is some.
-    fn feed_waiting(&mut self, ev: &mut EventLoop) {
+    fn resume_queued(&mut self, ev: &mut EventLoop) {
         while let Some(token) = self.engine.next_waiting() {
+            if !ev.contains(token) {
+                continue;
+            }
+            self.engine.enter(&self.peers, token);
             let slot = token.slot() as usize;
             let Some(Some(connection)) = self.connections.get_mut(slot) else { continue };
-            let waits = matches!(connection.phase, Phase::Queue | Phase::Fill);
-            if connection.token == token && waits {
-                let step = self.engine.submit_held_now(ev, connection);
-                self.follow(ev, token, step);
+            if matches!(connection.stage, Stage::Queued | Stage::Filling) {
+                let step = self.engine.submit_queued(token, connection);
+                self.run(ev, token, step);
             }
         }
     }
 
-    /// Goes on with a connection as the last step says.
-    fn follow(&mut self, ev: &mut EventLoop, token: Token, step: Step) {
-        let slot = token.slot() as usize;
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
-        let stays = match step {
-            Step::Blocked => self.engine.settle(ev, connection),
-            Step::Again => self.engine.progress(ev, connection, &mut self.scratch),
-            Step::Close => false,
-        };
-        if !stays {
-            self.close(ev, token);
-        }
-    }
-
-    /// All that this turn has submitted is submitted: whoever is to do it may begin.
+    /// All that this turn has submitted is submitted: the workers may begin.
     pub(super) fn jobs_submitted(&mut self, ev: &mut EventLoop) {
-        let Some(desk) = &mut self.engine.desk else { return };
-        desk.place.call_to_work();
-        let busy = desk.place.jobs_out() > 0 || desk.place.has_stuck() || desk.lost > 0;
-        if let Some(interval) = desk.place.watch_interval()
+        let Some(offload) = &mut self.engine.offload else { return };
+        let executor = &mut offload.executor;
+        executor.wake_workers();
+        let busy = executor.in_flight() > 0 || executor.has_stuck() || offload.lost > 0;
+        if let Some(interval) = executor.watch_interval()
             && busy
-            && ev.deadline(desk.watch).is_none()
+            && ev.deadline(offload.watch).is_none()
         {
-            ev.set_deadline(desk.watch, ev.now_ms() + (interval.as_millis() as u64).max(1));
+            ev.set_deadline(offload.watch, ev.now_ms() + (interval.as_millis() as u64).max(1));
         }
     }
 
     /// Looks for jobs that take too long.
     pub(super) fn watch_jobs(&mut self, ev: &mut EventLoop) {
         while let Some(Stuck { key, lost }) = self.engine.next_stuck() {
-            if let Some((engine, connection)) = self.at_work(key) {
-                let step = engine.give_up_job(ev, connection);
-                self.follow(ev, key, step);
+            if let Some((engine, connection)) = self.at_work(ev, key) {
+                let step = engine.give_up_job(connection);
+                self.run(ev, key, step);
             }
-            if let Some(desk) = &mut self.engine.desk {
-                desk.lost += usize::from(lost);
+            if let Some(offload) = &mut self.engine.offload {
+                offload.lost += usize::from(lost);
             }
         }
         self.engine.replenish();
-        self.feed_waiting(ev);
+        self.resume_queued(ev);
     }
 }

@@ -1,94 +1,100 @@
-//! What is set aside at the start: the limits, the buffers by who holds them, the tables.
+//! What is set aside at the start: the buffers, the tables, the jobs of an executor.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use reactor::buffer::Class;
-use reactor::{BufferPool, EventLoop, Token};
-use slab::Slab;
+use reactor::{EventLoop, Token};
 
-use super::deadline::TimeoutsMs;
-use super::offload::{Desk, Placement};
-use super::output::FileSending;
-use super::{BUFFERS_A_READ, Engine, HEAD_ROOM, SMALL_BYTES, class, missing};
-use crate::access_log::AccessLog;
-use crate::app::clock::Clock;
-use crate::app::response::Pieces;
+use super::buffers::{self, Buffers};
+use super::offload::Offload;
+use super::{Driver, Engine, missing};
+use crate::app::response::Output;
 use crate::app::{App, Disk};
-use crate::metrics::{Counters, Metrics};
-use crate::options::{Limits, Offload, Options};
+use crate::drivers::accept::Acceptors;
+use crate::drivers::send::FileSending;
+use crate::metrics::Metrics;
+use crate::operation::listen::Listening;
+use crate::options::{self, Options};
+use crate::session::{BodyMemory, Context};
+use crate::work::executor::OffloadConfig;
 
-/// The parser's limits. A target is part of its head: whoever lowers only that limit means both.
-fn http_limits(limits: &Limits) -> io::Result<http::Limits> {
-    let target = limits.target.min(limits.head - 1);
-    http::Limits::new(limits.head, limits.fields, target, limits.body)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
-}
+impl<A: App> Driver<A> {
+    /// Puts a driver on a loop: registers the listeners, allocates all tables.
+    ///
+    /// `slot` is the loop's number: its counters, and the application's local part.
+    ///
+    /// # Errors
+    /// The buffer pool's mapping, or the registration of a listener.
+    pub fn new(
+        ev: &mut EventLoop,
+        app: Arc<A>,
+        options: &Options,
+        listeners: Vec<Listening>,
+        metrics: &Metrics,
+        slot: usize,
+    ) -> io::Result<Self> {
+        Driver::with_executor(ev, app, options, listeners, metrics, slot, None)
+    }
 
-/// The pool's capacity, by who holds what.
-pub(super) fn pool_classes(options: &Options, jobs_max: usize) -> [Class; 2] {
-    let for_clients = options.buffers.count + 2 + BUFFERS_A_READ;
-    [
-        // Every connection may be in the middle of a head.
-        Class { size: SMALL_BYTES, count: options.limits.connections as usize },
-        // Unfinished inputs beyond a small buffer and unsent outputs, as many as the operator
-        // grants; the loop's own two; what one read takes, so that what it leaves behind always
-        // finds a place. And each job's two, which are never anybody else's.
-        Class { size: options.buffers.size, count: for_clients + 2 * jobs_max },
-    ]
+    /// The same with an executor where work runs, instead of inline.
+    ///
+    /// # Errors
+    /// The buffer pool's mapping, or the registration of a listener.
+    pub fn with_executor(
+        ev: &mut EventLoop,
+        app: Arc<A>,
+        options: &Options,
+        listeners: Vec<Listening>,
+        metrics: &Metrics,
+        slot: usize,
+        offload: Option<OffloadConfig>,
+    ) -> io::Result<Self> {
+        let jobs = offload.as_ref().map_or(0, |config| config.jobs_max);
+        let memory = BodyMemory::new(options.limits.body_memory);
+        let cx = Context::new(app, options, metrics, slot, memory, ev.now_ms())?;
+        let mut driver = Driver {
+            connections: Vec::with_capacity(options.limits.connections as usize),
+            acceptors: Acceptors::new(options),
+            peers: Vec::new(),
+            housekeeping: ev.reserve().ok_or_else(|| missing("source"))?,
+            drain: None,
+            drain_ms: options.drain_timeout.as_millis() as u64,
+            scan_from: 0,
+            earlier: cx.counters.loop_stats(),
+            engine: Engine::new(cx, options, Buffers::new(options, jobs)?)?,
+        };
+        if let Some(config) = offload {
+            let watch = ev.reserve().ok_or_else(|| missing("source"))?;
+            driver.engine.attach(config, watch)?;
+        }
+        for listening in listeners {
+            driver.acceptors.add(ev, listening)?;
+        }
+        Ok(driver)
+    }
 }
 
 impl<A: App> Engine<A> {
-    pub(super) fn new(
-        ev: &EventLoop,
-        app: Arc<A>,
-        options: &Options,
-        census: &Metrics,
-        slot: usize,
-        pool: BufferPool,
-    ) -> io::Result<Self> {
-        let limits = http_limits(&options.limits)?;
-        let tally = Counters::new(census, slot).ok_or_else(|| missing("slot of counters"))?;
+    fn new(cx: Context<A>, options: &Options, mut buffers: Buffers) -> io::Result<Self> {
+        let (scratch, out) = buffers::own(&mut buffers)?;
         Ok(Engine {
-            local: app.local(slot),
-            app,
-            head: http::Head::new(&limits),
-            limits,
-            clock: Clock::new(ev.now_ms()),
-            before: tally.loop_stats(),
-            tally,
-            log: AccessLog::open(&options.log)?,
-            peers: Vec::new(),
-            out: pool.take(class::LARGE).ok_or_else(|| missing("buffer"))?,
-            pieces: Pieces::new(),
-            exchanges: Slab::with_capacity(options.limits.connections as usize),
-            desk: None,
-            offloads_all: false,
-            handover: None,
-            pool,
-            stocked: false,
-            starved: VecDeque::new(),
-            starved_few: VecDeque::new(),
-            times: TimeoutsMs::new(&options.timeouts),
-            response_room: options.limits.target + HEAD_ROOM,
-            requests_max: options.limits.requests,
-            body_memory_max: options.limits.body_memory,
-            body_bytes_held: 0,
+            cx,
+            scratch,
+            out: Output::new(out),
+            buffers,
+            offload: None,
             files: FileSending { sendfile: options.sendfile, disk: Disk::Wait },
-            draining: false,
             last_arrival_ms: 0,
         })
     }
 
-    /// Takes a workplace into use, and sets its jobs' buffers aside.
-    pub(super) fn furnish(&mut self, placement: Placement, watch: Token) -> io::Result<()> {
-        let pair = |_| Some((self.pool.take(class::LARGE)?, self.pool.take(class::LARGE)?));
-        let buffers: Option<Vec<_>> = (0..placement.jobs_max).map(pair).collect();
-        let buffers = buffers.ok_or_else(|| missing("buffer"))?;
+    /// Takes an executor into use, and sets its jobs' buffers aside.
+    fn attach(&mut self, config: OffloadConfig, watch: Token) -> io::Result<()> {
+        let pairs = (0..config.jobs_max).map(|_| self.buffers.take_pair());
+        let pairs = pairs.collect::<Option<Vec<_>>>().ok_or_else(|| missing("buffer"))?;
         self.files.disk = Disk::Avoid;
-        self.offloads_all = placement.offload == Offload::All;
-        self.desk = Some(Box::new(Desk::new(placement, buffers, watch)));
+        self.cx.offload_all = config.offload == options::Offload::All;
+        self.offload = Some(Box::new(Offload::new(config, &self.cx.limits, pairs, watch)));
         Ok(())
     }
 }

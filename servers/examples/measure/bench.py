@@ -46,9 +46,30 @@ def symped(*options):
     return [os.path.join(bin_dir(), "symped"), "--listen", "127.0.0.1:{port}", *map(str, options)]
 
 
-def floor(*options):
-    """The command line of the floor, for `Server`."""
-    return [os.path.join(bin_dir(), "examples", "floor"), "{port}", *map(str, options)]
+def mt(*options):
+    """The command line of mt, for `Server`."""
+    return [os.path.join(bin_dir(), "mt"), "--listen", "127.0.0.1:{port}", *map(str, options)]
+
+
+def iterative(*options):
+    """The command line of iterative, for `Server`."""
+    binary = os.path.join(bin_dir(), "iterative")
+    return [binary, "--listen", "127.0.0.1:{port}", *map(str, options)]
+
+
+def floor(*options, kind="floor"):
+    """The command line of a floor, for `Server`: of the event loop, or of the `kind` named."""
+    return [os.path.join(bin_dir(), "examples", kind), "{port}", *map(str, options)]
+
+
+def floor_threads(*options):
+    """The command line of the floor of a thread per connection, for `Server`."""
+    return floor(*options, kind="floor_threads")
+
+
+def floor_iterative(*options):
+    """The command line of the floor of one connection at a time, for `Server`."""
+    return floor(*options, kind="floor_iterative")
 
 
 def output_of(*command):
@@ -87,6 +108,11 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def cpu_clock(pid):
+    """The CPU clock of a process, as clock_getcpuclockid(3) makes it."""
+    return ~pid << 3 | 2
 
 
 def pinned(core, command):
@@ -146,11 +172,15 @@ class Server:
         return [pid, *map(int, children)]
 
     def cpu_ns(self):
-        """CPU time of all threads, user and system, as the scheduler accounts for it."""
-        total = 0
+        """CPU time, user and system, as the scheduler accounts for it: of all threads, those that
+        have ended included; and of the children that have been reaped, in ticks of 10 ms."""
+        fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
+        total = (int(fields[13]) + int(fields[14])) * 10**9 // os.sysconf("SC_CLK_TCK")
         for pid in self.pids():
-            for task in os.listdir(f"/proc/{pid}/task"):
-                total += int(open(f"/proc/{pid}/task/{task}/schedstat").read().split()[0])
+            try:
+                total += time.clock_gettime_ns(cpu_clock(pid))
+            except OSError:
+                pass  # a child that has just ended
         return total
 
     def user_system_ticks(self):

@@ -7,7 +7,10 @@ same round. Printed are medians over the rounds. The floor runs twice: the secon
 control, and what it is off by is the noise. A workload whose control is off by more than 5 % is run
 again.
 
-    cargo build --release --bins && cargo build --release -p stampede-reactor --example floor
+The blocking models have floors of their own, and `sped` beside them. `iterative` gets one client at
+a time: the others would wait until the first one is done.
+
+    cargo build --release --bins && cargo build --release -p stampede-reactor --examples
     servers/examples/measure/ratios.py [--rounds 7] [--core 1] [--nginx] [--check] [WORKLOAD ...]
 """
 
@@ -18,7 +21,8 @@ import shutil
 import tempfile
 
 import bench
-from bench import Idle, Report, Server, amped, floor, median, sped, wrk
+from bench import Idle, Report, Server, amped, floor, floor_iterative, floor_threads, iterative
+from bench import median, mt, sped, wrk
 
 NOISE_MAX = 0.05
 ATTEMPTS_MAX = 3
@@ -122,6 +126,22 @@ def workloads(folder, with_nginx):
         [*twice(now), ("floor, deferred", later), *both, ("sped, deferred", deferring), *nginx[:1]],
         header="Connection: close",
     )
+    table.update(blocking_workloads(site, plain, closing))
+    return table
+
+
+def blocking_workloads(site, plain, closing):
+    """A thread per connection, and one connection at a time: kept open, and closed at once."""
+    table = {}
+    models = [("mt", floor_threads, mt, 64), ("iterative", floor_iterative, iterative, 1)]
+    for name, yardstick, server, connections in models:
+        options = site[site.index("--root") :]
+        servers = [(name, server(*options)), ("sped", site)]
+        keep = twice(yardstick("--answer", plain))
+        now = twice(yardstick("--close", "--answer", closing))
+        close = {"connections": connections, "header": "Connection: close"}
+        table[name] = Workload([*keep, *servers], bound=1.08, connections=connections)
+        table[f"{name}-close"] = Workload([*now, *servers], **close)
     return table
 
 
@@ -196,6 +216,10 @@ def show(name, workload, outcome, report):
     print(flush=True)
 
 
+def is_missing(command):
+    return os.path.isabs(command[0]) and not os.path.exists(command[0])
+
+
 def noise(costs):
     labels = list(costs)
     return abs(median(ratios_to(costs, labels[1], labels[0])) - 1)
@@ -204,7 +228,10 @@ def noise(costs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "workload", nargs="*", help="plaintext pipelined one idle offload close " + " ".join(FILES)
+        "workload",
+        nargs="*",
+        help="plaintext pipelined one idle offload close mt mt-close iterative iterative-close "
+        + " ".join(FILES),
     )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--core", type=int, default=os.cpu_count() - 1)
@@ -218,6 +245,10 @@ def main():
         os.chmod(folder, 0o755)
         table = workloads(folder, arguments.nginx and shutil.which("nginx"))
         for name in arguments.workload or table:
+            missing = [label for label, command in table[name].servers if is_missing(command)]
+            if missing:
+                print(f"{name}: not built: {', '.join(missing)}\n")
+                continue
             for attempt in range(ATTEMPTS_MAX):
                 outcome = measure(table[name], arguments.rounds, arguments.core)
                 if noise(outcome[0]) <= NOISE_MAX or attempt == ATTEMPTS_MAX - 1:

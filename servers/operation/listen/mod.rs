@@ -9,10 +9,10 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 
-use libc::{c_int, socklen_t};
-use reactor::net::{Address, ListenOptions, Listener};
+use reactor::net::{Address, ListenOptions, Listener, is_listening, is_stream};
+use reactor::process::inherited_fd;
 
 use crate::operation::inherited::Inherited;
 use crate::options::{ListenAddr, Options};
@@ -50,6 +50,9 @@ impl Listening {
 /// Listens at every address of `options`, or at none; at TCP addresses with so many `queues`, if the
 /// system can spread connections over them. What `inherited` has is used before anything is bound.
 ///
+/// What can be checked is checked before the first address is bound: a mistake in the list is
+/// reported as such, not hidden behind a port that this user may not bind.
+///
 /// # Errors
 /// The first address that cannot be had, by name, with the cause.
 pub fn open(
@@ -57,36 +60,60 @@ pub fn open(
     queues: usize,
     inherited: &mut Inherited,
 ) -> io::Result<Vec<Listening>> {
+    refuse_repeats(&options.listen)?;
+    let adopted: Vec<Vec<Listener>> = options
+        .listen
+        .iter()
+        .map(|addr| adopt(addr, options, inherited.take(addr)))
+        .collect::<io::Result<_>>()?;
     let mut all = Vec::new();
-    for (i, addr) in options.listen.iter().enumerate() {
-        if options.listen[..i].contains(addr) {
-            return Err(refused(addr, "it is named twice; name it once"));
-        }
-        all.extend(open_one(addr, options, queues, inherited.take(addr))?);
+    for (addr, listeners) in options.listen.iter().zip(adopted) {
+        all.extend(open_one(addr, options, queues, listeners)?);
     }
     Ok(all)
 }
 
-/// The listeners of one address: those that were inherited, and what they lack.
+/// The same address cannot be bound twice, and the same descriptor must not be owned twice.
+fn refuse_repeats(listen: &[ListenAddr]) -> io::Result<()> {
+    for (i, addr) in listen.iter().enumerate() {
+        if listen[..i].contains(addr) {
+            return Err(refused(addr, "it is named twice; name it once"));
+        }
+    }
+    Ok(())
+}
+
+/// The listeners of one address that exist already: from a predecessor, or by number.
+fn adopt(
+    addr: &ListenAddr,
+    options: &Options,
+    inherited: Vec<OwnedFd>,
+) -> io::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for socket in inherited {
+        listeners.push(adapt(socket, options).map_err(|why| refused(addr, &why))?);
+    }
+    if let ListenAddr::Fd(fd) = addr
+        && listeners.is_empty()
+    {
+        listeners.push(inherit(*fd, options).map_err(|why| refused(addr, &why))?);
+    }
+    Ok(listeners)
+}
+
+/// The listeners of one address: those that were `adopted`, and what they lack.
 fn open_one(
     addr: &ListenAddr,
     options: &Options,
     queues: usize,
-    inherited: Vec<OwnedFd>,
+    adopted: Vec<Listener>,
 ) -> io::Result<Vec<Listening>> {
-    let mut listeners = Vec::new();
-    for socket in inherited {
-        let listener = adapt(socket, options).map_err(|why| refused(addr, &why))?;
-        listeners.push(listener);
-    }
+    let mut listeners = adopted;
     let found = !listeners.is_empty();
     match addr {
         ListenAddr::Tcp(addr) => bind_queues(&mut listeners, *addr, options, queues)?,
         ListenAddr::Unix(path) if !found => {
             listeners.push(Listener::bind_unix(path, options.backlog)?);
-        }
-        ListenAddr::Fd(fd) if !found => {
-            listeners.push(inherit(*fd, options).map_err(|why| refused(addr, &why))?);
         }
         ListenAddr::Unix(_) | ListenAddr::Fd(_) => {}
     }
@@ -184,18 +211,20 @@ fn listen_options(options: &Options) -> ListenOptions {
 /// It becomes non-blocking for everybody who shares its open file description: the parent that
 /// keeps it, too, if it ever accepts by itself.
 fn inherit(fd: RawFd, options: &Options) -> Result<Listener, String> {
-    let socket = take(fd).map_err(|error| format!("{error}; is it passed to this process?"))?;
-    adapt(socket, options)
+    match inherited_fd(fd) {
+        Ok(socket) => adapt(socket, options),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error.to_string()),
+        Err(error) => Err(format!("{error}; is it passed to this process?")),
+    }
 }
 
 /// Makes a socket that somebody else bound a listener like our own.
 fn adapt(socket: OwnedFd, options: &Options) -> Result<Listener, String> {
-    let kind = socket_number(&socket, libc::SO_TYPE);
-    let kind = kind.map_err(|error| format!("{error}; pass a socket that listens"))?;
-    if kind != libc::SOCK_STREAM {
+    let stream = is_stream(&socket);
+    if !stream.map_err(|error| format!("{error}; pass a socket that listens"))? {
         return Err("it is no stream socket; pass a TCP or Unix stream socket".to_owned());
     }
-    if socket_number(&socket, libc::SO_ACCEPTCONN).is_ok_and(|listens| listens == 0) {
+    if is_listening(&socket).is_ok_and(|listens| !listens) {
         return Err("the socket does not listen; call listen(2) before it is passed".to_owned());
     }
     let listener = Listener::from(socket);
@@ -214,7 +243,8 @@ fn adapt(socket: OwnedFd, options: &Options) -> Result<Listener, String> {
 /// would wait for ever. Before this process opens anything itself, for what systemd says of
 /// descriptors that it has not passed would be said of ours.
 pub fn close_unused(server: &str, options: &Options) {
-    let close = |addr: &&ListenAddr| matches!(addr, ListenAddr::Fd(fd) if take(*fd).is_ok());
+    let close =
+        |addr: &&ListenAddr| matches!(addr, ListenAddr::Fd(fd) if inherited_fd(*fd).is_ok());
     let closed: Vec<String> =
         options.unused.iter().filter(close).map(ToString::to_string).collect();
     if !closed.is_empty() {
@@ -223,34 +253,6 @@ pub fn close_unused(server: &str, options: &Options) {
             "{server}: --listen says where to listen, so what systemd has passed is closed ({closed}); \
              leave --listen out to serve there"
         );
-    }
-}
-
-/// Makes an inherited descriptor ours, and no child's by accident.
-pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: F_GETFD and F_SETFD touch no memory; on a descriptor that is not open they fail.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
-    if flags < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: as above.
-    if unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: it is open, a person named it to be used by us, and `open` refuses to take it twice.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Reads a socket option that is a number.
-fn socket_number(socket: &OwnedFd, option: c_int) -> io::Result<c_int> {
-    let mut value: c_int = 0;
-    let mut size = size_of::<c_int>() as socklen_t;
-    let to = (&raw mut value).cast();
-    let fd = socket.as_fd().as_raw_fd();
-    // SAFETY: `to` has room for the `size` bytes it is said to have.
-    match unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, to, &raw mut size) } {
-        0 => Ok(value),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 

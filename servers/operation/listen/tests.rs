@@ -2,10 +2,17 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::IntoRawFd as _;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 
+use reactor::process::disown_fd;
+
 use super::*;
+
+/// The descriptor's number, as if a parent had passed it.
+fn passed(fd: impl Into<OwnedFd>) -> RawFd {
+    disown_fd(fd.into()).unwrap()
+}
 
 fn open(options: &Options) -> io::Result<Vec<Listening>> {
     super::open(options, 1, &mut Inherited::default())
@@ -59,9 +66,25 @@ fn an_address_in_use_is_named() {
 }
 
 #[test]
-fn an_address_named_twice_is_refused() {
-    let text = refusal(vec![tcp("127.0.0.1:1"), tcp("127.0.0.1:1")]);
-    assert_eq!(text, "cannot listen on 127.0.0.1:1: it is named twice; name it once");
+fn an_address_named_twice_is_refused_before_anything_is_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    // In use: binding it first would fail with that.
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = ListenAddr::Tcp(holder.local_addr().unwrap());
+    let text = refusal(vec![ListenAddr::Unix(path.clone()), taken.clone(), taken.clone()]);
+    assert_eq!(text, format!("cannot listen on {taken}: it is named twice; name it once"));
+    assert!(!path.exists(), "no socket was made");
+}
+
+/// Else two owners would close it.
+#[test]
+fn a_descriptor_named_twice_is_refused_and_left_open() {
+    let made = TcpListener::bind("127.0.0.1:0").unwrap();
+    let fd = ListenAddr::Fd(made.as_raw_fd());
+    let text = refusal(vec![fd.clone(), fd.clone()]);
+    assert_eq!(text, format!("cannot listen on {fd}: it is named twice; name it once"));
+    TcpStream::connect(made.local_addr().unwrap()).unwrap();
 }
 
 #[test]
@@ -98,7 +121,7 @@ fn a_socket_that_a_dead_server_left_is_replaced() {
 fn an_inherited_listener_is_used_as_it_is_bound() {
     let made = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = made.local_addr().unwrap();
-    let open = open(&options(vec![ListenAddr::Fd(made.into_raw_fd())])).unwrap();
+    let open = open(&options(vec![ListenAddr::Fd(passed(made))])).unwrap();
     assert_eq!(open[0].url, format!("http://{addr}"));
     let accept = open[0].listener.accept().unwrap();
     assert!(matches!(accept, reactor::net::Accept::Empty), "it does not block: {accept:?}");
@@ -110,26 +133,42 @@ fn an_inherited_unix_listener_is_used_and_its_file_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let made = UnixListener::bind(&path).unwrap();
-    drop(open(&options(vec![ListenAddr::Fd(made.into_raw_fd())])).unwrap());
+    drop(open(&options(vec![ListenAddr::Fd(passed(made))])).unwrap());
     assert!(path.exists());
 }
 
 #[test]
 fn descriptors_that_do_not_listen_are_refused_with_the_reason() {
-    let udp = UdpSocket::bind("127.0.0.1:0").unwrap().into_raw_fd();
+    let udp = passed(UdpSocket::bind("127.0.0.1:0").unwrap());
     let text = refusal(vec![ListenAddr::Fd(udp)]);
     assert!(text.starts_with(&format!("cannot listen on fd:{udp}: it is no stream")), "{text}");
 
     let (stream, _other) = UnixStream::pair().unwrap();
-    let text = refusal(vec![ListenAddr::Fd(stream.into_raw_fd())]);
+    let text = refusal(vec![ListenAddr::Fd(passed(stream))]);
     assert!(text.contains("does not listen"), "{text}");
 
-    let file = fs::File::open("/dev/null").unwrap().into_raw_fd();
+    let file = passed(fs::File::open("/dev/null").unwrap());
     let text = refusal(vec![ListenAddr::Fd(file)]);
     assert!(text.contains("pass a socket that listens"), "{text}");
 
+    let text = refusal(vec![ListenAddr::Fd(0)]);
+    assert!(text.ends_with("pass it as 3 or above"), "{text}");
+
+    let ours = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = refusal(vec![ListenAddr::Fd(ours.as_raw_fd())]);
+    assert!(text.contains("it was not passed to this process"), "{text}");
+
     let text = refusal(vec![ListenAddr::Fd(RawFd::MAX)]);
     assert!(text.contains("is it passed to this process?"), "{text}");
+}
+
+#[test]
+fn a_descriptor_that_does_not_listen_is_refused_before_anything_is_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let text = refusal(vec![ListenAddr::Unix(path.clone()), ListenAddr::Fd(RawFd::MAX)]);
+    assert!(text.starts_with(&format!("cannot listen on fd:{}", RawFd::MAX)), "{text}");
+    assert!(!path.exists(), "no socket was made");
 }
 
 #[test]

@@ -28,6 +28,8 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use reactor::fs::OpenFlags;
+
 /// Everybody may know.
 const MODE: u32 = 0o644;
 /// More than any process number and its newline need: a file with more in it is no pid file.
@@ -120,7 +122,8 @@ fn create(path: &Path) -> Result<File, (String, &'static str)> {
         if error.kind() != io::ErrorKind::AlreadyExists {
             return Err((error.to_string(), "its directory must be there, and writable"));
         }
-        match OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path) {
+        let no_link = OpenFlags::NOFOLLOW.bits();
+        match OpenOptions::new().read(true).write(true).custom_flags(no_link).open(path) {
             Ok(stale) => {
                 if let Some(file) = supersede(stale, path)? {
                     return Ok(file);

@@ -9,7 +9,7 @@ use reactor::buffer::Class;
 use super::*;
 use crate::app::Piece;
 use crate::app::clock::Clock;
-use crate::app::response::{Frame, Pieces};
+use crate::app::response::{Frame, Output};
 
 /// A response, taken apart.
 pub(in crate::site) struct Answer {
@@ -43,17 +43,17 @@ pub(in crate::site) fn exchange<T>(
     let body = &raw.as_bytes()[step.consumed..];
     let request = Request::new(head.request(raw.as_bytes()), body, &clock);
     let pool = BufferPool::new(&[Class { size: 32 * 1024, count: 1 }]).unwrap();
-    let (mut out, mut pieces) = (pool.take(0).unwrap(), Pieces::new());
+    let mut out = Output::new(pool.take(0).unwrap());
     let frame = Frame {
         method: request.method(),
         version: request.version(),
         connection_line: connection.connection_line(),
     };
-    let mut response = Response::new(&mut out, &mut pieces, &clock, frame);
+    let mut response = Response::new(&mut out, &clock, frame);
     let result = answer(&request, &mut response);
     let finished = response.outcome();
-    let mut bytes = out.to_vec();
-    while let Some(piece) = pieces.front() {
+    let mut bytes = out.bytes.to_vec();
+    while let Some(piece) = out.pieces.front() {
         match piece {
             Piece::Bytes(piece) => bytes.extend_from_slice(piece),
             Piece::Generate { source, left, .. } => {
@@ -62,7 +62,7 @@ pub(in crate::site) fn exchange<T>(
             }
             Piece::File { .. } => unreachable!("no page of ours is a file"),
         }
-        pieces.pop_front();
+        out.pieces.pop_front();
     }
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
     let body = bytes.split_off(end);

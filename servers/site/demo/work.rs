@@ -5,9 +5,9 @@
 //! miracles.
 
 use std::hint;
-use std::io;
-use std::mem::MaybeUninit;
 use std::time::Duration;
+
+use reactor::process::thread_cpu_time;
 
 /// Rounds between two looks at the clock: about a microsecond, against the 0.2 us that a look costs
 /// (`CLOCK_THREAD_CPUTIME_ID` is a system call, the vDSO has no answer).
@@ -15,9 +15,9 @@ const ROUNDS_PER_LOOK: u64 = 512;
 
 /// Computes until this thread has spent `goal` on it. The number of rounds that took.
 pub(super) fn compute(goal: Duration) -> u64 {
-    let Ok(start) = thread_time() else { return 0 };
+    let Ok(start) = thread_cpu_time() else { return 0 };
     let (mut state, mut rounds) = (0x9E37_79B9_7F4A_7C15_u64, 0u64);
-    while thread_time().is_ok_and(|now| now.saturating_sub(start) < goal) {
+    while thread_cpu_time().is_ok_and(|now| now.saturating_sub(start) < goal) {
         for _ in 0..ROUNDS_PER_LOOK {
             state = hint::black_box(mix(state));
         }
@@ -34,23 +34,6 @@ fn mix(mut state: u64) -> u64 {
     state
 }
 
-/// Processor time that this thread has spent so far, see `clock_gettime(2)`.
-fn thread_time() -> io::Result<Duration> {
-    let mut time = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: the pointer is valid for a write of one `timespec`.
-    let rc = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr()) };
-    if rc != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded, so it has filled `time` in.
-    let time = unsafe { time.assume_init() };
-    // A processor time is never negative, and its nanoseconds are fewer than a second.
-    Ok(Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or(0),
-        u32::try_from(time.tv_nsec).unwrap_or(0),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,18 +41,18 @@ mod tests {
     #[test]
     fn work_spends_the_processor_time_it_was_asked_for() {
         let goal = Duration::from_millis(20);
-        let before = thread_time().unwrap();
+        let before = thread_cpu_time().unwrap();
         let rounds = compute(goal);
-        let spent = thread_time().unwrap() - before;
+        let spent = thread_cpu_time().unwrap() - before;
         assert!(spent >= goal, "{spent:?}");
         assert!(rounds > ROUNDS_PER_LOOK, "{rounds}");
     }
 
     #[test]
     fn waiting_is_no_work() {
-        let before = thread_time().unwrap();
+        let before = thread_cpu_time().unwrap();
         std::thread::sleep(Duration::from_millis(20));
-        assert!(thread_time().unwrap() - before < Duration::from_millis(15));
+        assert!(thread_cpu_time().unwrap() - before < Duration::from_millis(15));
     }
 
     #[test]

@@ -6,13 +6,12 @@
 //!
 //! Reading a directory is *work*: it may take a while, and never happens in `handle`.
 
-use std::ffi::CStr;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
-use std::os::fd::{IntoRawFd, OwnedFd};
-use std::ptr::NonNull;
 use std::time::SystemTime;
+
+use reactor::fs::{self, Directory, FileType};
 
 use super::conditional;
 use super::open::Opener;
@@ -50,11 +49,13 @@ pub fn page(
 
 /// The names in a directory, and whether there are more than are shown.
 fn names(directory: File, dotfiles: bool) -> io::Result<(Vec<Vec<u8>>, bool)> {
-    let mut stream = Stream::new(directory.into())?;
+    let mut directory = Directory::new(directory.into())?;
     let mut names = Vec::new();
-    while let Some((name, kind)) = stream.next() {
+    // An error while reading ends the directory early: what was read is shown.
+    while let Some(fs::Entry { name, file_type }) = directory.next() {
         let hidden = name.starts_with(b".") && !dotfiles;
-        if hidden || matches!(name, b"." | b"..") || is_special(kind) {
+        // What is special is never served, so not even opened to see.
+        if hidden || matches!(name, b"." | b"..") || file_type == FileType::Special {
             continue;
         }
         if names.len() == ENTRIES_MAX {
@@ -158,54 +159,6 @@ fn escape(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// A directory being read: readdir(3) on a descriptor, which the standard library has only for
-/// paths.
-struct Stream(NonNull<libc::DIR>);
-
-impl Stream {
-    fn new(directory: OwnedFd) -> io::Result<Self> {
-        let fd = directory.into_raw_fd();
-        // SAFETY: `fd` is open and ours; on success the stream owns it.
-        match NonNull::new(unsafe { libc::fdopendir(fd) }) {
-            Some(stream) => Ok(Stream(stream)),
-            None => {
-                let error = io::Error::last_os_error();
-                // SAFETY: fdopendir has failed, so that `fd` is still open and ours.
-                unsafe { libc::close(fd) };
-                Err(error)
-            }
-        }
-    }
-
-    /// The next name, and of what kind it is if the file system says. An error while reading ends
-    /// the directory early: what was read is shown.
-    fn next(&mut self) -> Option<(&[u8], u8)> {
-        // SAFETY: the stream is open, and only this thread reads from it.
-        let entry = unsafe { libc::readdir(self.0.as_ptr()) };
-        let entry = NonNull::new(entry)?;
-        // SAFETY: readdir returned an entry, valid until the next call, which `&mut self` holds
-        // off; its name ends in NUL. No reference to the whole entry is made: it may be shorter
-        // than its type.
-        let name = unsafe { CStr::from_ptr((&raw const (*entry.as_ptr()).d_name).cast()) };
-        // SAFETY: as above; every entry has this field.
-        let kind = unsafe { (*entry.as_ptr()).d_type };
-        Some((name.to_bytes(), kind))
-    }
-}
-
-/// Never served, so not even opened to see: opening a FIFO or a device can be felt at its other
-/// end.
-fn is_special(kind: u8) -> bool {
-    matches!(kind, libc::DT_FIFO | libc::DT_SOCK | libc::DT_CHR | libc::DT_BLK)
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        // SAFETY: the stream is open and this is its last use.
-        unsafe { libc::closedir(self.0.as_ptr()) };
-    }
 }
 
 #[cfg(test)]

@@ -22,15 +22,20 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+
+use reactor::Errno;
+use reactor::fs::{OpenFlags, Resolve, openat2};
 
 use super::walk;
 use crate::app::Disk;
 
 /// What every open asks for.
-pub(super) const FLAGS: libc::c_int =
-    libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+pub(super) const FLAGS: OpenFlags = OpenFlags::NONBLOCK.and(OpenFlags::NOCTTY);
+
+/// What the kernel is to refuse.
+const BENEATH: Resolve = Resolve::BENEATH.and(Resolve::NO_MAGICLINKS);
 
 /// How the checking is done.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -59,12 +64,12 @@ pub enum OpenError {
 impl OpenError {
     /// Sorts an error of open(2) and its relatives.
     pub(super) fn of(error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::EACCES | libc::EPERM) => OpenError::Forbidden,
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN | libc::EINTR) => {
+        match Errno::of(error) {
+            Some(Errno::EACCES | Errno::EPERM) => OpenError::Forbidden,
+            Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EAGAIN | Errno::EINTR) => {
                 OpenError::Busy
             }
-            Some(libc::EIO | libc::ESTALE | libc::EOVERFLOW) => OpenError::Failed,
+            Some(Errno::EIO | Errno::ESTALE | Errno::EOVERFLOW) => OpenError::Failed,
             // ENOENT, ENOTDIR, ELOOP, EXDEV (left the root), ENAMETOOLONG, ENXIO (a socket) …
             _ => OpenError::NotFound,
         }
@@ -133,8 +138,8 @@ impl Opener {
         }
         let path = if path.is_empty() { b"." } else { path };
         let opened = with_c_str(path, |path| open_beneath(self.root.as_fd(), path, Disk::Avoid));
-        opened.map(File::from).map_err(|error| match error.raw_os_error() {
-            Some(libc::EAGAIN) => OpenError::Cold,
+        opened.map(File::from).map_err(|error| match Errno::of(&error) {
+            Some(Errno::EAGAIN) => OpenError::Cold,
             _ => OpenError::of(&error),
         })
     }
@@ -157,7 +162,7 @@ impl Opener {
 }
 
 fn is_passing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR))
+    matches!(Errno::of(error), Some(Errno::EAGAIN | Errno::EINTR))
 }
 
 /// Lends `path` with a NUL behind it; from the stack when it is short, so that looking again at a
@@ -176,44 +181,7 @@ fn with_c_str<T>(path: &[u8], then: impl FnOnce(&CStr) -> io::Result<T>) -> io::
 }
 
 /// openat2(2) with the checks of this module.
-#[cfg(target_os = "linux")]
 fn open_beneath(root: BorrowedFd<'_>, path: &CStr, disk: Disk) -> io::Result<OwnedFd> {
-    use std::os::fd::AsRawFd;
-
-    /// `struct open_how`, first version.
-    #[repr(C)]
-    struct OpenHow {
-        flags: u64,
-        mode: u64,
-        resolve: u64,
-    }
-    let cached = if disk == Disk::Avoid { libc::RESOLVE_CACHED } else { 0 };
-    let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS | cached;
-    let how = OpenHow { flags: FLAGS as u64, mode: 0, resolve };
-    // SAFETY: the path ends in NUL, `how` is a `struct open_how` of the size given, and both
-    // outlive the call.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_openat2,
-            root.as_raw_fd(),
-            path.as_ptr(),
-            &raw const how,
-            size_of::<OpenHow>(),
-        )
-    };
-    owned(fd as RawFd)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn open_beneath(_root: BorrowedFd<'_>, _path: &CStr, _disk: Disk) -> io::Result<OwnedFd> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Takes over the descriptor that an open returned, or its error.
-pub(super) fn owned(fd: RawFd) -> io::Result<OwnedFd> {
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: an open has just returned it, so that nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let resolve = if disk == Disk::Avoid { BENEATH | Resolve::CACHED } else { BENEATH };
+    openat2(root, path, FLAGS, resolve)
 }

@@ -13,11 +13,14 @@
 //!          b / x                          root          `..` = pop
 //! ```
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::open::{FLAGS, owned};
+use reactor::Errno;
+use reactor::fs::{OpenFlags, may_be_link, openat, readlinkat};
+
+use super::open::FLAGS;
 
 /// Links resolved in one walk, as many as the kernel's own (path_resolution(7)).
 const LINKS_MAX: usize = 40;
@@ -29,11 +32,7 @@ const TEXT_LEN_MAX: usize = 4096;
 const DEPTH_MAX: usize = 128;
 
 /// Directories on the way need to be searchable, not readable.
-#[cfg(any(target_os = "linux", target_os = "freebsd"))]
-const DIRECTORY_FLAGS: libc::c_int =
-    libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
-const DIRECTORY_FLAGS: libc::c_int = FLAGS | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+const DIRECTORY_FLAGS: OpenFlags = OpenFlags::SEARCH.and(OpenFlags::NOFOLLOW);
 
 /// Opens `path` beneath `root`.
 pub(super) fn open(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
@@ -56,7 +55,7 @@ impl Walk<'_> {
         while let Some(name) = self.pending.pop() {
             match &name[..] {
                 b"." => {}
-                b".." => drop(self.inner.pop().ok_or_else(|| errno(libc::EXDEV))?),
+                b".." => drop(self.inner.pop().ok_or(Errno::EXDEV)?),
                 _ => {
                     if let Some(file) = self.step(&name)? {
                         return Ok(file);
@@ -65,25 +64,25 @@ impl Walk<'_> {
             }
         }
         // The path ended in a directory that the walk is already in.
-        open_at(self.here(), c".", FLAGS | libc::O_DIRECTORY)
+        openat(self.here(), c".", FLAGS | OpenFlags::DIRECTORY)
     }
 
     /// Goes into `name`; the file itself when it was the last component.
     fn step(&mut self, name: &[u8]) -> io::Result<Option<OwnedFd>> {
         let name = CString::new(name)?;
         let last = self.pending.is_empty();
-        let flags = if last { FLAGS | libc::O_NOFOLLOW } else { DIRECTORY_FLAGS };
-        match open_at(self.here(), &name, flags) {
+        let flags = if last { FLAGS | OpenFlags::NOFOLLOW } else { DIRECTORY_FLAGS };
+        match openat(self.here(), &name, flags) {
             Ok(file) if last => Ok(Some(file)),
-            Ok(_) if self.inner.len() >= DEPTH_MAX => Err(errno(libc::ENAMETOOLONG)),
+            Ok(_) if self.inner.len() >= DEPTH_MAX => Err(Errno::ENAMETOOLONG.into()),
             Ok(directory) => {
                 self.inner.push(directory);
                 Ok(None)
             }
-            Err(error) if may_be_link(&error) => match read_link(self.here(), &name) {
-                Ok(text) => self.follow(&text).map(|()| None),
-                Err(_) => Err(error),
-            },
+            Err(error) if may_be_link(&error) => {
+                let text = readlinkat(self.here(), &name, TEXT_LEN_MAX).map_err(|_| error)?;
+                self.follow(&text).map(|()| None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -91,7 +90,7 @@ impl Walk<'_> {
     fn follow(&mut self, text: &[u8]) -> io::Result<()> {
         self.links += 1;
         if self.links > LINKS_MAX {
-            return Err(errno(libc::ELOOP));
+            return Err(Errno::ELOOP.into());
         }
         self.enter(text)
     }
@@ -99,7 +98,7 @@ impl Walk<'_> {
     /// Takes a path's place, the request's or a link's: an absolute one does not begin here.
     fn enter(&mut self, path: &[u8]) -> io::Result<()> {
         if path.starts_with(b"/") {
-            return Err(errno(libc::EXDEV));
+            return Err(Errno::EXDEV.into());
         }
         self.push(path)
     }
@@ -108,7 +107,7 @@ impl Walk<'_> {
     fn push(&mut self, path: &[u8]) -> io::Result<()> {
         let pending: usize = self.pending.iter().map(|name| name.len() + 1).sum();
         if pending + path.len() > TEXT_LEN_MAX {
-            return Err(errno(libc::ENAMETOOLONG));
+            return Err(Errno::ENAMETOOLONG.into());
         }
         // A trailing slash asks for a directory: `.` stands for that.
         if path.ends_with(b"/") {
@@ -122,44 +121,4 @@ impl Walk<'_> {
     fn here(&self) -> BorrowedFd<'_> {
         self.inner.last().map_or(self.root, AsFd::as_fd)
     }
-}
-
-/// Whether an open with `O_NOFOLLOW` may have failed because of a link: ELOOP by POSIX, EMLINK on
-/// FreeBSD, ENOTDIR where a directory was asked for. (NetBSD's EFTYPE has no name elsewhere.)
-fn may_be_link(error: &io::Error) -> bool {
-    #[cfg(target_os = "netbsd")]
-    if error.raw_os_error() == Some(libc::EFTYPE) {
-        return true;
-    }
-    matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EMLINK | libc::ENOTDIR))
-}
-
-fn errno(code: libc::c_int) -> io::Error {
-    io::Error::from_raw_os_error(code)
-}
-
-fn open_at(directory: BorrowedFd<'_>, name: &CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
-    loop {
-        // SAFETY: the name ends in NUL and outlives the call; without O_CREAT no mode is read.
-        let fd = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags) };
-        match owned(fd) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
-}
-
-/// The text of the symlink `name`. An error when it is none.
-fn read_link(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<Vec<u8>> {
-    let mut text = vec![0u8; TEXT_LEN_MAX];
-    // SAFETY: the name ends in NUL, and the buffer is as long as is said.
-    let len = unsafe {
-        libc::readlinkat(directory.as_raw_fd(), name.as_ptr(), text.as_mut_ptr().cast(), text.len())
-    };
-    let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
-    if len >= text.len() {
-        return Err(errno(libc::ENAMETOOLONG)); // perhaps cut off
-    }
-    text.truncate(len);
-    Ok(text)
 }

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!                 ┌─ jobs ──► worker 0 ── done ─┐
-//!  loop ──submit──┼─ jobs ──► worker 1 ── done ─┼──take_done──► loop
+//!  loop ──submit──┼─ jobs ──► worker 1 ── done ─┼──take_completed──► loop
 //!                 └─ jobs ──► worker 2 ── done ─┘
 //! ```
 //!
 //! One thread writes each end, so a handover takes no lock and no compare-and-swap; a side that is
 //! awake is not woken ([`reactor::sleep`]). A job goes to the worker with the fewest. The rings
-//! bound the work in hand: when all are full, [`Workplace::has_room`] says no.
+//! bound the work in hand: when all are full, [`Executor::has_room`] says no.
 //!
 //! # Batches
 //!
@@ -55,10 +55,10 @@ use std::time::Duration;
 use reactor::EventLoop;
 
 use crate::app::App;
-use crate::drivers::event::Placement;
-use crate::drivers::event::workplace::{Job, Stuck, Workplace};
 use crate::metrics::{Counters, Metrics};
 use crate::options::{Options, Workers as WorkersOptions};
+use crate::work::executor::{Executor, OffloadConfig, Stuck};
+use crate::work::job::Job;
 use place::Place;
 use pool::ThreadPool;
 
@@ -107,7 +107,7 @@ pub struct Workers<A: App> {
     counters: Counters,
     /// A job may take so long; zero: any time.
     timeout: Duration,
-    jobs_out: usize,
+    in_flight: usize,
 }
 
 impl<A: App> Workers<A> {
@@ -120,7 +120,7 @@ impl<A: App> Workers<A> {
         app: &Arc<A>,
         options: &Options,
         metrics: &Metrics,
-    ) -> io::Result<Placement> {
+    ) -> io::Result<OffloadConfig> {
         let size = PoolSize::counted(&options.workers, metrics);
         let pool = ThreadPool::new(ev, app, options, size)?;
         let mut workers = Workers {
@@ -129,14 +129,14 @@ impl<A: App> Workers<A> {
             counters: Counters::new(metrics, 0)
                 .ok_or_else(|| io::Error::other("no slot of counters"))?,
             timeout: options.workers.timeout,
-            jobs_out: 0,
+            in_flight: 0,
         };
         for index in 0..size.workers {
             let place = workers.pool.open_place(index, size.ring, metrics)?;
             workers.places.push(place);
         }
-        Ok(Placement {
-            place: Box::new(workers),
+        Ok(OffloadConfig {
+            executor: Box::new(workers),
             jobs_max: size.jobs_max(),
             offload: options.workers.offload,
             overload: options.workers.overload,
@@ -146,7 +146,7 @@ impl<A: App> Workers<A> {
     /// The place with room that has the fewest jobs; one that is stuck only if there is no other.
     fn least_loaded(&self) -> Option<usize> {
         let with_room = self.places.iter().enumerate().filter(|(_, place)| place.has_room());
-        with_room.min_by_key(|(_, place)| (place.is_stuck(), place.jobs_out())).map(|(i, _)| i)
+        with_room.min_by_key(|(_, place)| (place.is_stuck(), place.in_flight())).map(|(i, _)| i)
     }
 
     /// A job whose thread has resigned over it; its successor is started.
@@ -162,7 +162,7 @@ impl<A: App> Workers<A> {
     }
 }
 
-impl<A: App> Workplace for Workers<A> {
+impl<A: App> Executor for Workers<A> {
     fn has_room(&self) -> bool {
         self.places.iter().any(Place::has_room)
     }
@@ -170,29 +170,29 @@ impl<A: App> Workplace for Workers<A> {
     fn submit(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
         let Some(index) = self.least_loaded() else { return Err(job) };
         self.places[index].submit(job)?;
-        self.jobs_out += 1;
+        self.in_flight += 1;
         Ok(())
     }
 
-    fn call_to_work(&mut self) {
+    fn wake_workers(&mut self) {
         for place in &mut self.places {
-            place.call_to_work();
+            place.wake_workers();
         }
     }
 
-    fn take_done(&mut self) -> Option<Box<Job>> {
-        let done = self.places.iter_mut().find_map(Place::take_done);
+    fn take_completed(&mut self) -> Option<Box<Job>> {
+        let done = self.places.iter_mut().find_map(Place::take_completed);
         let job = done.or_else(|| self.take_panicked())?;
-        self.jobs_out -= 1;
+        self.in_flight -= 1;
         Some(job)
     }
 
-    fn has_done(&self) -> bool {
-        self.places.iter().any(Place::has_done) || self.pool.has_panics()
+    fn has_completed(&self) -> bool {
+        self.places.iter().any(Place::has_completed) || self.pool.has_panics()
     }
 
-    fn jobs_out(&self) -> usize {
-        self.jobs_out
+    fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     fn has_stuck(&self) -> bool {

@@ -12,8 +12,8 @@ use reactor::shared::SharedSlot;
 use reactor::sleep::Unparker;
 
 use super::running::Running;
-use crate::drivers::event::workplace::Job;
 use crate::metrics::WorkerCounters;
+use crate::work::job::Job;
 
 /// A worker's ends of its rings. Boxed: they are put down and picked up with every job.
 pub(super) struct Ends {
@@ -41,7 +41,7 @@ pub(super) struct Place {
     /// Jobs submitted in this turn have not been called out.
     uncalled: bool,
     /// Jobs here: in either ring, or in hand.
-    jobs_out: usize,
+    in_flight: usize,
     /// The stamp of a job that takes too long, of a thread that could not be substituted.
     stuck: Option<u64>,
     counters: SharedSlot<WorkerCounters>,
@@ -60,31 +60,31 @@ impl Place {
             hold: None,
             vacant: Some(Box::new(Ends { jobs: jobs_end, done: done_end })),
             uncalled: false,
-            jobs_out: 0,
+            in_flight: 0,
             stuck: None,
             counters,
         }
     }
 
-    pub fn jobs_out(&self) -> usize {
-        self.jobs_out
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     /// Room in the queue, and for the result.
     pub fn has_room(&self) -> bool {
-        self.jobs.room() > 0 && self.jobs_out <= self.jobs.capacity()
+        self.jobs.room() > 0 && self.in_flight <= self.jobs.capacity()
     }
 
     pub fn submit(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
         self.jobs.push(job)?;
         self.uncalled = true;
-        self.jobs_out += 1;
+        self.in_flight += 1;
         self.counters.jobs.add(1);
         Ok(())
     }
 
     /// Wakes the worker, if there is something new and it sleeps.
-    pub fn call_to_work(&mut self) {
+    pub fn wake_workers(&mut self) {
         if self.uncalled
             && let Some(hold) = &self.hold
         {
@@ -93,11 +93,11 @@ impl Place {
         }
     }
 
-    pub fn has_done(&self) -> bool {
+    pub fn has_completed(&self) -> bool {
         !self.done.is_empty()
     }
 
-    pub fn take_done(&mut self) -> Option<Box<Job>> {
+    pub fn take_completed(&mut self) -> Option<Box<Job>> {
         let job = self.done.pop()?;
         self.returned(&job);
         Some(job)
@@ -112,7 +112,7 @@ impl Place {
     }
 
     fn gone(&mut self) {
-        self.jobs_out -= 1;
+        self.in_flight -= 1;
         self.counters.jobs.sub(1);
     }
 
@@ -134,7 +134,7 @@ impl Place {
     pub fn occupy(&mut self, hold: Hold) {
         self.hold = Some(hold);
         self.uncalled = true;
-        self.call_to_work();
+        self.wake_workers();
     }
 
     pub fn is_vacant(&self) -> bool {

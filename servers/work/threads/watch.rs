@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Workers;
 use crate::app::App;
-use crate::drivers::event::workplace::Stuck;
+use crate::work::executor::Stuck;
 
 /// Looks during the time that a job may take: it is overdue by a quarter at most when it is found.
 const LOOKS: u32 = 4;
@@ -52,7 +52,7 @@ impl<A: App> Workers<A> {
         if !place.take_from_stuck(stamp) {
             return None; // done, at the last moment
         }
-        self.jobs_out -= 1;
+        self.in_flight -= 1;
         self.pool.replace(place);
         self.counters.workers_substituted.add(1);
         let stuck = Stuck { key, lost: true };

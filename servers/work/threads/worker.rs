@@ -15,7 +15,7 @@ use super::running::Running;
 use super::slots::ThreadSlot;
 use crate::app::App;
 use crate::app::clock::Clock;
-use crate::drivers::event::workplace::Job;
+use crate::work::job::Job;
 
 /// What a thread leaves behind that ends over a panic.
 pub(super) struct PanicReport {

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use libc::c_int;
 
 use crate::net::address::RawAddress;
+use crate::net::listener::Mode;
 use crate::sys::{check, retry};
 
 pub fn socket(family: c_int) -> io::Result<OwnedFd> {
@@ -18,8 +19,11 @@ pub fn socket(family: c_int) -> io::Result<OwnedFd> {
 }
 
 #[inline]
-pub fn accept(listener: BorrowedFd<'_>, peer: &mut RawAddress) -> io::Result<OwnedFd> {
-    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+pub fn accept(listener: BorrowedFd<'_>, peer: &mut RawAddress, mode: Mode) -> io::Result<OwnedFd> {
+    let flags = match mode {
+        Mode::NonBlocking => libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
+        Mode::Blocking => libc::SOCK_CLOEXEC,
+    };
     let fd = retry(|| {
         let (to, len) = peer.as_mut_ptr();
         // SAFETY: `to` has room for the `len` bytes it is said to have.

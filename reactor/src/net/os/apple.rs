@@ -11,6 +11,7 @@ use std::time::Duration;
 use libc::{c_int, off_t};
 
 use crate::net::address::RawAddress;
+use crate::net::listener::Mode;
 use crate::net::options::{set_flag, unsupported};
 use crate::sys::{check, retry};
 
@@ -22,29 +23,31 @@ pub const CONNECTION_ERRORS: &[c_int] = &[libc::ECONNABORTED];
 pub fn socket(family: c_int) -> io::Result<OwnedFd> {
     // SAFETY: takes no pointer.
     let fd = check(unsafe { libc::socket(family, libc::SOCK_STREAM, 0) })?;
-    prepare(fd)
+    prepare(fd, Mode::NonBlocking)
 }
 
-pub fn accept(listener: BorrowedFd<'_>, peer: &mut RawAddress) -> io::Result<OwnedFd> {
+pub fn accept(listener: BorrowedFd<'_>, peer: &mut RawAddress, mode: Mode) -> io::Result<OwnedFd> {
     let fd = retry(|| {
         let (to, len) = peer.as_mut_ptr();
         // SAFETY: `to` has room for the `len` bytes it is said to have.
         unsafe { libc::accept(listener.as_raw_fd(), to, len) as isize }
     })?;
     // A peer that has reset the connection by now makes options fail with EINVAL.
-    prepare(fd as RawFd).map_err(|error| match error.raw_os_error() {
+    prepare(fd as RawFd, mode).map_err(|error| match error.raw_os_error() {
         Some(libc::EINVAL) => io::Error::from_raw_os_error(libc::ECONNABORTED),
         _ => error,
     })
 }
 
-fn prepare(fd: RawFd) -> io::Result<OwnedFd> {
+fn prepare(fd: RawFd, mode: Mode) -> io::Result<OwnedFd> {
     // SAFETY: the kernel has just made it, for us alone.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     // SAFETY: takes no pointer.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // An accepted socket has its listener's mode.
+    let flags = if mode == Mode::NonBlocking { libc::O_NONBLOCK } else { 0 };
     // SAFETY: takes no pointer. A fresh socket has no other status flags to keep.
-    check(unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) })?;
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) })?;
     set_flag(socket.as_fd(), libc::SOL_SOCKET, libc::SO_NOSIGPIPE, true)?;
     Ok(socket)
 }

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::open::{Method, Opener};
 use super::{Files, Local};
 use crate::app::clock::Clock;
-use crate::app::response::{Frame, Piece, Pieces, Response};
+use crate::app::response::{Frame, Output, Piece, Pieces, Response};
 use crate::app::{Action, Request};
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -113,20 +113,20 @@ impl Server {
         let request = Request::new(head.request(text.as_bytes()), b"", &self.clock);
 
         let pool = BufferPool::new(&[Class { size: 128 * 1024, count: 1 }]).unwrap();
-        let (mut out, mut pieces) = (pool.take(0).unwrap(), Pieces::new());
+        let mut out = Output::new(pool.take(0).unwrap());
         let frame = Frame {
             method: request.method(),
             version: request.version(),
             connection_line: connection.connection_line(),
         };
-        let mut response = Response::new(&mut out, &mut pieces, &self.clock, frame);
+        let mut response = Response::new(&mut out, &self.clock, frame);
         match self.files.handle(&mut self.local, &request, &mut response) {
             Action::Done => {}
             Action::Work => self.files.work(&request, &mut response),
             Action::Wait(_) => panic!("files never wait"),
         }
         assert!(response.is_finished(), "{method} {target} is not answered");
-        Answer::gather(&out, &mut pieces)
+        Answer::gather(&out.bytes, &mut out.pieces)
     }
 }
 

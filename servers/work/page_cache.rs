@@ -48,7 +48,7 @@ const AHEAD_BYTES: u64 = 2 * COLD_WINDOW_BYTES;
 
 /// Whether the piece cannot be sent from where it is without waiting for a disk. If it can, its
 /// reach says how far.
-pub(super) fn is_cold(piece: &mut Piece, disk: Disk) -> bool {
+pub fn is_cold(piece: &mut Piece, disk: Disk) -> bool {
     let Piece::File { file, offset, end, reach } = piece else {
         let waits = matches!(piece, Piece::Generate { waits: true, .. });
         return waits && disk == Disk::Avoid && !piece.is_empty();
@@ -74,7 +74,7 @@ fn window_end(offset: u64, end: u64, bytes: u64) -> u64 {
 }
 
 /// A part of a file that is to be brought into memory.
-pub(super) struct Window {
+pub struct Window {
     file: SharedFile,
     offset: u64,
     until: u64,
@@ -145,7 +145,7 @@ impl Window {
 }
 
 /// The window has been read. Returns how many bytes that were.
-pub(super) fn filled(piece: &mut Piece, read: Reach) -> u64 {
+pub fn filled(piece: &mut Piece, read: Reach) -> u64 {
     let Piece::File { offset, reach, .. } = piece else { return 0 };
     *reach = read;
     read.until().saturating_sub(*offset)

@@ -1,0 +1,357 @@
+//! Task 1: accepting, and pausing when the system has nothing left to accept with; for every model.
+//!
+//! Listeners are level-triggered: what one turn leaves in the queue is reported again. So a turn
+//! takes what it may expect (see `Budget`) instead of draining until `EAGAIN`.
+//!
+//! ```text
+//! turn(token) ──► next, next, …  ──► end_turn
+//!                   └ a stream and its peer: admission() says how it is served
+//! ```
+//!
+//! At `EMFILE`, `ENFILE`, `ENOBUFS` and `ENOMEM` a level-triggered listener would spin: the queue
+//! is not empty and cannot be emptied. The listeners are taken out of the poller and put back when a
+//! connection has closed or a moment has passed. The connections in their queues lose nothing but
+//! time.
+
+use std::io;
+use std::time::Duration;
+
+use reactor::net::{Accept, Peer, Stream};
+use reactor::{EventLoop, Interest, Token, Trigger};
+
+use crate::operation::listen::Listening;
+use crate::operation::proxy_protocol::Trusted;
+use crate::options::Options;
+
+/// Connections accepted from one listener in one turn, at most.
+const ACCEPTS_PER_TURN_MAX: u32 = 64;
+/// How long accepting rests when the system is out of descriptors or memory.
+const PAUSE_MS: u64 = 100;
+
+/// How a new connection begins.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// With a request.
+    Serve,
+    /// With a balancer's header (`--proxy-protocol`).
+    ProxyHeader,
+    /// It must not: its peer may not say for whom it speaks.
+    Refuse,
+}
+
+/// All listeners of one loop, and what holds for the connections from them.
+pub struct Acceptors {
+    list: Vec<Acceptor>,
+    connections_max: u32,
+    /// `SO_LINGER` for accepted connections, when the operator asks for it.
+    linger: Option<Duration>,
+    /// With `--proxy-protocol`: the peers whose connections begin with a header; others are refused.
+    trusted: Option<Box<Trusted>>,
+}
+
+/// A listener and how many connections the next turn should expect of it.
+struct Acceptor {
+    listening: Listening,
+    token: Token,
+    budget: Budget,
+    paused: bool,
+    /// Another worker's, served here for a while.
+    adopted: bool,
+}
+
+/// A turn of accepting from one listener.
+pub struct Turn {
+    index: usize,
+    budget: u32,
+    taken: u32,
+    ended: Ended,
+}
+
+/// Why it ended.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Ended {
+    Budget,
+    Empty,
+    /// No descriptor, memory or slot for one more.
+    Exhausted,
+}
+
+impl Acceptors {
+    /// No listeners yet.
+    pub fn new(options: &Options) -> Self {
+        let operation = &options.operation;
+        let trusted = operation.proxy_protocol.then(|| Box::new(operation.trusted.clone()));
+        let (connections_max, linger) = (options.limits.connections, options.tcp.linger);
+        Acceptors { list: Vec::new(), connections_max, linger, trusted }
+    }
+
+    /// Accepts from one more listener.
+    ///
+    /// # Errors
+    /// It cannot be watched.
+    pub fn add(&mut self, ev: &mut EventLoop, listening: Listening) -> io::Result<()> {
+        self.list.push(Acceptor::register(ev, listening)?);
+        Ok(())
+    }
+
+    /// The same until [`Acceptors::disown`].
+    ///
+    /// # Errors
+    /// It cannot be watched.
+    pub fn adopt(&mut self, ev: &mut EventLoop, listening: Listening) -> io::Result<()> {
+        let acceptor = Acceptor::register(ev, listening)?;
+        self.list.push(Acceptor { adopted: true, ..acceptor });
+        Ok(())
+    }
+
+    /// Gives back all that was adopted.
+    pub fn disown(&mut self, ev: &mut EventLoop) {
+        for acceptor in self.list.extract_if(.., |acceptor| acceptor.adopted) {
+            acceptor.end(ev);
+        }
+    }
+
+    /// The listeners.
+    pub fn listeners(&self) -> impl Iterator<Item = &Listening> {
+        self.list.iter().map(|acceptor| &acceptor.listening)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// There are none, or none any more.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Connections that may be open at once.
+    pub fn connections_max(&self) -> u32 {
+        self.connections_max
+    }
+
+    /// Leaves the files of Unix sockets where they are: another process goes on with them.
+    pub fn leave_files(&mut self) {
+        self.list.iter_mut().for_each(|acceptor| acceptor.listening.leave_file());
+    }
+
+    /// Closes all of them.
+    pub fn close(&mut self, ev: &mut EventLoop) {
+        for acceptor in self.list.drain(..) {
+            acceptor.end(ev);
+        }
+    }
+
+    /// The turn of the listener that an event was for.
+    pub fn turn(&self, token: Token) -> Option<Turn> {
+        let index = self.list.iter().position(|acceptor| acceptor.token == token)?;
+        let budget = self.list[index].budget.accepts;
+        Some(Turn { index, budget, taken: 0, ended: Ended::Budget })
+    }
+
+    /// A turn that takes all there is.
+    pub fn whole_queue(&self, index: usize) -> Turn {
+        Turn { index, budget: u32::MAX, taken: 0, ended: Ended::Budget }
+    }
+
+    /// The next connection of a turn; `None` when the turn is over.
+    pub fn next(&self, turn: &mut Turn, has_place: bool) -> Option<(Stream, Peer)> {
+        while turn.taken < turn.budget {
+            if !has_place {
+                turn.ended = Ended::Exhausted;
+                return None;
+            }
+            match self.list.get(turn.index)?.listening.listener.accept() {
+                Ok(Accept::Stream(stream, peer)) => {
+                    turn.taken += 1;
+                    return Some((stream, peer));
+                }
+                Ok(Accept::Aborted) => turn.taken += 1,
+                Ok(Accept::Empty) => {
+                    turn.ended = Ended::Empty;
+                    return None;
+                }
+                Ok(Accept::Exhausted(_)) | Err(_) => {
+                    turn.ended = Ended::Exhausted;
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Learns from a turn; pauses all accepting when there was no room for one more, and says so.
+    pub fn end_turn(&mut self, ev: &mut EventLoop, turn: Turn) -> bool {
+        // A turn may have closed listeners, by what it accepted.
+        let Some(acceptor) = self.list.get_mut(turn.index) else { return false };
+        match turn.ended {
+            Ended::Budget => acceptor.budget.met(),
+            Ended::Empty => acceptor.budget.missed(turn.taken),
+            Ended::Exhausted => self.pause(ev),
+        }
+        turn.ended == Ended::Exhausted
+    }
+
+    /// How a connection from this peer begins. What the operator has said about its close is set.
+    pub fn admission(&self, stream: &Stream, peer: Peer) -> Admission {
+        if let Some(time) = self.linger {
+            // Any time but zero is undone, also where the listener hands it down: `close` would
+            // block for it, with all other clients, although the socket is non-blocking
+            // (`socket(7)`). Best effort: a Unix socket has no such option.
+            let _ = stream.set_linger(time.is_zero().then_some(time));
+        }
+        match &self.trusted {
+            None => Admission::Serve,
+            Some(trusted) if trusted.includes(peer) => Admission::ProxyHeader,
+            Some(_) => Admission::Refuse,
+        }
+    }
+
+    /// Accepts nothing for a moment.
+    #[cold]
+    pub fn pause(&mut self, ev: &mut EventLoop) {
+        self.list.iter_mut().for_each(|acceptor| acceptor.pause(ev));
+    }
+
+    /// Some of them are paused.
+    pub fn are_paused(&self) -> bool {
+        self.list.iter().any(|acceptor| acceptor.paused)
+    }
+
+    /// Puts paused listeners back, unless there is still no place for a connection.
+    pub fn resume(&mut self, ev: &mut EventLoop, has_place: bool) {
+        for acceptor in self.list.iter_mut().filter(|acceptor| acceptor.paused) {
+            if has_place {
+                acceptor.resume(ev);
+            } else {
+                acceptor.pause(ev);
+            }
+        }
+    }
+}
+
+impl Acceptor {
+    fn register(ev: &mut EventLoop, listening: Listening) -> io::Result<Self> {
+        let missing = || io::Error::other("no source left in the event loop");
+        let token = ev.reserve().ok_or_else(missing)?;
+        ev.watch(token, &listening.listener, Interest::READABLE, trigger(&listening))?;
+        Ok(Acceptor { listening, token, budget: Budget::new(), paused: false, adopted: false })
+    }
+
+    /// Accepts no more from it, whatever other processes do.
+    fn end(self, ev: &mut EventLoop) {
+        if !self.paused {
+            // It is closed right after: a failure has nothing to spoil.
+            let _ = ev.unwatch(self.token, &self.listening.listener);
+        }
+        ev.release(self.token);
+    }
+
+    fn pause(&mut self, ev: &mut EventLoop) {
+        if !self.paused {
+            self.paused = true;
+            // A listener that could not be taken out is reported again: worse, not wrong.
+            let _ = ev.unwatch(self.token, &self.listening.listener);
+        }
+        ev.set_deadline(self.token, ev.now_ms() + PAUSE_MS);
+    }
+
+    fn resume(&mut self, ev: &mut EventLoop) {
+        let (readable, trigger) = (Interest::READABLE, trigger(&self.listening));
+        if ev.watch(self.token, &self.listening.listener, readable, trigger).is_ok() {
+            self.paused = false;
+            ev.clear_deadline(self.token);
+        } else {
+            ev.set_deadline(self.token, ev.now_ms() + PAUSE_MS);
+        }
+    }
+}
+
+/// Of the processes that share a queue, one is enough for one connection.
+fn trigger(listening: &Listening) -> Trigger {
+    if listening.shared { Trigger::LevelExclusive } else { Trigger::Level }
+}
+
+/// How many connections a turn takes from a listener.
+///
+/// Measured, an `accept4(2)` that finds nothing costs 4 µs and one more `epoll_wait(2)` 0.13 µs. So
+/// the budget is what was there last time; it doubles after some turns that have all used it up;
+/// and whenever that turns out to be too much, the next attempt comes twice as late.
+struct Budget {
+    accepts: u32,
+    /// Turns in a row that have used it up.
+    used_up: u32,
+    /// How many of them make it grow.
+    patience: u32,
+}
+
+/// One `EAGAIN` in so many turns, when connections come singly.
+const PATIENCE_MAX: u32 = 64;
+
+impl Budget {
+    const fn new() -> Self {
+        Budget { accepts: 1, used_up: 0, patience: 1 }
+    }
+
+    /// All of it was there.
+    fn met(&mut self) {
+        self.used_up += 1;
+        if self.used_up >= self.patience {
+            self.used_up = 0;
+            self.accepts = (self.accepts * 2).min(ACCEPTS_PER_TURN_MAX);
+            self.patience = (self.patience / 2).max(1);
+        }
+    }
+
+    /// Only `taken` were there.
+    fn missed(&mut self, taken: u32) {
+        // Twice what growing has taken off.
+        self.patience = (self.patience * 4).min(PATIENCE_MAX);
+        self.used_up = 0;
+        self.accepts = taken.max(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Turns it takes to accept what arrives, and how many accepts find nothing meanwhile.
+    fn run(budget: &mut Budget, arrivals: impl Iterator<Item = u32>) -> (u32, u32) {
+        let (mut queue, mut turns, mut in_vain) = (0, 0, 0);
+        for arrived in arrivals {
+            queue += arrived;
+            if queue == 0 {
+                continue;
+            }
+            turns += 1;
+            if queue >= budget.accepts {
+                queue -= budget.accepts;
+                budget.met();
+            } else {
+                in_vain += 1;
+                budget.missed(queue);
+                queue = 0;
+            }
+        }
+        assert_eq!(queue, 0);
+        (turns, in_vain)
+    }
+
+    #[test]
+    fn connections_that_come_singly_cost_hardly_an_accept_in_vain() {
+        let (_, in_vain) = run(&mut Budget::new(), std::iter::repeat_n(1, 10_000));
+        assert!(in_vain <= 10_000 / 60, "{in_vain}");
+    }
+
+    #[test]
+    fn a_burst_is_taken_in_few_turns_after_whatever_came_before() {
+        let mut budget = Budget::new();
+        run(&mut budget, std::iter::repeat_n(1, 1_000));
+        let burst = std::iter::once(10_000).chain(std::iter::repeat_n(0, 1_000));
+        let (turns, in_vain) = run(&mut budget, burst);
+        assert!(turns <= 10_000 / 64 + 130, "{turns}");
+        assert!(in_vain <= 1);
+    }
+}

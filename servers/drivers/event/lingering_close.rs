@@ -1,0 +1,111 @@
+//! How a connection ends: at once, or by a lingering close.
+//!
+//! A connection that is closed while the peer's bytes lie unread makes the kernel answer with RST,
+//! which can overtake the response and destroy it at the client. So after a refusal the server
+//! sends FIN, reads what still comes for a bounded time, and only then closes (RFC 9112, section
+//! 9.6; nginx calls it `lingering_close`; it has nothing to do with SO_LINGER).
+
+use reactor::{EventLoop, Token};
+
+use super::connection::{Connection, Flags};
+use super::{Driver, Engine, Step};
+use crate::app::App;
+use crate::session::{Next, Phase};
+
+/// Receives per turn while lingering.
+const LINGER_READS: u32 = 8;
+
+impl<A: App> Engine<A> {
+    /// The last response is with the kernel. `unread`: the conversation left bytes unread.
+    pub(super) fn finish(&mut self, connection: &mut Connection, unread: bool) -> Step {
+        let at_end = connection.is(Flags::PEER_FIN) && !connection.is(Flags::READABLE);
+        let unread = unread || connection.is(Flags::READABLE) || connection.input.is_some();
+        if at_end || !unread || connection.session.phase() == Phase::Linger {
+            return Step::Close;
+        }
+        connection.session.linger(&mut self.cx);
+        connection.input = None;
+        connection.set(Flags::READABLE);
+        match connection.stream.shutdown_write() {
+            Ok(()) => Step::Again,
+            Err(_) => Step::Close,
+        }
+    }
+
+    /// Reads what still comes, to no purpose but that it is read.
+    pub(super) fn linger(&mut self, connection: &mut Connection) -> Step {
+        self.scratch.clear();
+        for _ in 0..LINGER_READS {
+            match connection.stream.recv(self.scratch.spare_mut()) {
+                Ok(0) => return Step::Close,
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    return Step::Blocked;
+                }
+                Err(_) => return Step::Close,
+            }
+        }
+        Step::Again
+    }
+}
+
+impl<A: App> Driver<A> {
+    /// A connection's deadline has passed.
+    pub(super) fn expired(&mut self, ev: &mut EventLoop, token: Token) {
+        let slot = token.slot() as usize;
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        let engine = &mut self.engine;
+        engine.enter(&self.peers, token);
+        let phase = connection.session.phase();
+        if phase == Phase::Wait && !engine.buffers.suffice() {
+            // The wait is over, but not before there is a buffer for what its answer may need.
+            return ev.set_deadline(token, ev.now_ms() + 1);
+        }
+        if phase == Phase::Send {
+            engine.note_unacknowledged(connection);
+        }
+        let next = connection.session.expired(&mut engine.cx, &mut engine.out);
+        if connection.session.is_last() {
+            connection.input = None;
+        }
+        // An idle client that is closed has nothing unread, and one that resets is not waited for.
+        let step = match next {
+            Next::Close => Step::Close,
+            next => engine.resume(connection, next),
+        };
+        self.run(ev, token, step);
+    }
+
+    /// Gives everything back that the connection holds.
+    pub(super) fn close(&mut self, ev: &mut EventLoop, token: Token) {
+        let slot = token.slot() as usize;
+        let Some(mut connection) = self.connections.get_mut(slot).and_then(Option::take) else {
+            return;
+        };
+        self.engine.enter(&self.peers, token);
+        connection.session.end(&mut self.engine.cx);
+        self.engine.cx.counters.connections_open.sub(1);
+        drop(connection);
+        ev.release(token);
+        if self.acceptors.are_paused() {
+            self.resume_accepting(ev);
+        }
+    }
+}
+
+impl<A: App> Engine<A> {
+    /// Goes on after a deadline.
+    fn resume(&mut self, connection: &mut Connection, next: Next) -> Step {
+        use super::connection::Stage;
+        match next {
+            // Output that the socket had not taken.
+            Next::Write if connection.session.phase() == Phase::Send => Step::Again,
+            // 408: what the request was waiting for is of no more interest.
+            Next::Write => {
+                connection.stage = Stage::Serving;
+                self.flush(connection)
+            }
+            next => self.follow(connection, next),
+        }
+    }
+}

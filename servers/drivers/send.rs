@@ -1,0 +1,184 @@
+//! Sending: a buffer of heads and small bodies, then the pieces of the last response.
+//!
+//! [`send_all`] writes until everything is out, the socket is full, or the turn's budget is spent.
+//! On a socket that took less than it was offered the kernel has noted that its owner wants space
+//! (`SOCK_NOSPACE`), so the edge will come: there is no second `send` to learn `EAGAIN`.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use bytes::{Buf, Bytes};
+use reactor::Buffer;
+use reactor::net::Stream;
+
+use crate::app::Disk;
+use crate::app::response::{Piece, Pieces, refill};
+use crate::work::page_cache;
+
+/// Bytes that one connection may send in a turn while others wait.
+pub const SEND_TURN_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of a file sent with one `sendfile(2)`.
+const SENDFILE_BYTES_MAX: usize = 1 << 20;
+
+/// How far sending came.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// Everything is with the kernel.
+    Done,
+    /// The socket is full: an edge will say when it is not.
+    Full,
+    /// The budget is spent: go on next turn.
+    Budget,
+    /// What comes next is not in memory: it has to be read by a thread that may wait.
+    Cold,
+    /// The response cannot be completed: the file shrank or the generator failed.
+    Broken,
+}
+
+/// How files are sent.
+#[derive(Copy, Clone)]
+pub struct FileSending {
+    /// By sendfile(2), instead of through a buffer.
+    pub sendfile: bool,
+    /// What is not in memory.
+    pub disk: Disk,
+}
+
+/// Sends `out`, then `pieces`; returns how far it came and how many bytes went out.
+///
+/// # Errors
+/// The socket's (`EPIPE`, `ECONNRESET`, …): the connection is of no more use.
+pub fn send_all(
+    stream: &Stream,
+    out: &mut Buffer,
+    pieces: &mut Pieces,
+    files: FileSending,
+) -> io::Result<(Progress, u64)> {
+    let mut total = 0u64;
+    loop {
+        let is_cold = |piece: &mut Piece| page_cache::is_cold(piece, files.disk);
+        if out.is_empty() && pieces.front().is_some_and(is_cold) {
+            return Ok((Progress::Cold, total));
+        }
+        if out.is_empty() && pieces.is_empty() {
+            return Ok((Progress::Done, total));
+        }
+        let progress = send_some(stream, out, pieces, files, &mut total)?;
+        if progress != Progress::Done {
+            return Ok((progress, total));
+        }
+        if total >= SEND_TURN_BYTES_MAX && !(out.is_empty() && pieces.is_empty()) {
+            return Ok((Progress::Budget, total));
+        }
+    }
+}
+
+/// One call of the kernel's at most, for what comes first.
+fn send_some(
+    stream: &Stream,
+    out: &mut Buffer,
+    pieces: &mut Pieces,
+    files: FileSending,
+    total: &mut u64,
+) -> io::Result<Progress> {
+    match pieces.front() {
+        None => send_buffer(stream, out, false, total),
+        Some(Piece::Bytes(bytes)) => {
+            let all = send_bytes(stream, out, bytes, total)?;
+            if bytes.is_empty() {
+                pieces.pop_front();
+            }
+            Ok(all)
+        }
+        Some(piece) if piece.is_empty() => {
+            pieces.pop_front();
+            Ok(Progress::Done)
+        }
+        Some(Piece::File { file, offset, reach, .. }) if files.sendfile => {
+            if !out.is_empty() {
+                return send_buffer(stream, out, true, total);
+            }
+            let count = (reach.until() - *offset).min(SENDFILE_BYTES_MAX as u64) as usize;
+            send_file(stream, file.as_fd(), offset, count, total)
+        }
+        Some(piece) => {
+            if out.is_empty() {
+                match refill(out, piece) {
+                    Ok(true) => {}
+                    Ok(false) => pieces.pop_front(),
+                    Err(_) => return Ok(Progress::Broken),
+                }
+            }
+            if out.is_empty() { Ok(Progress::Done) } else { send_buffer(stream, out, false, total) }
+        }
+    }
+}
+
+/// What a `send` that found a full socket means.
+#[inline(always)]
+pub fn taken(result: io::Result<usize>) -> io::Result<usize> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        other => other,
+    }
+}
+
+fn send_buffer(
+    stream: &Stream,
+    out: &mut Buffer,
+    more: bool,
+    total: &mut u64,
+) -> io::Result<Progress> {
+    let sent = taken(if more { stream.send_more(out) } else { stream.send(out) })?;
+    *total += sent as u64;
+    if sent == out.len() {
+        out.clear();
+        return Ok(Progress::Done);
+    }
+    out.advance(sent);
+    Ok(Progress::Full)
+}
+
+fn send_bytes(
+    stream: &Stream,
+    out: &mut Buffer,
+    bytes: &mut Bytes,
+    total: &mut u64,
+) -> io::Result<Progress> {
+    let offered = out.len() + bytes.len();
+    let sent = taken(if out.is_empty() {
+        stream.send(bytes)
+    } else {
+        stream.write_vectored(&[IoSlice::new(out), IoSlice::new(bytes)])
+    })?;
+    *total += sent as u64;
+    let of_out = sent.min(out.len());
+    if of_out == out.len() {
+        out.clear();
+    } else {
+        out.advance(of_out);
+    }
+    Buf::advance(bytes, sent - of_out);
+    Ok(if sent == offered { Progress::Done } else { Progress::Full })
+}
+
+fn send_file(
+    stream: &Stream,
+    file: BorrowedFd<'_>,
+    offset: &mut u64,
+    count: usize,
+    total: &mut u64,
+) -> io::Result<Progress> {
+    match stream.sendfile(file, offset, count) {
+        // Zero bytes of a range that should have some: the file was cut short.
+        Ok(0) => Ok(Progress::Broken),
+        Ok(sent) => {
+            *total += sent as u64;
+            // Less than asked for is a full socket, or a file that ends: the next call tells.
+            Ok(Progress::Done)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Progress::Full),
+        Err(error) => Err(error),
+    }
+}

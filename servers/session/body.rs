@@ -1,0 +1,239 @@
+//! Request bodies: discarded, collected or streamed, as the application decided after the head.
+//!
+//! A collected body that is there whole, as most are, is handed over where it lies. Else the head
+//! is saved and the body gathered behind it, on the heap, because it may be larger than any buffer:
+//! each request's share is bounded by `--max-body`, that of all together by `--body-memory` (503
+//! above).
+
+use std::mem;
+
+use bytes::BufMut as _;
+use http::{Event, Framing, Status};
+
+use super::exchange::Body;
+use super::saved::parse_again;
+use super::{Context, Phase, Session};
+use crate::app::response::{Output, Response};
+use crate::app::{App, BodyPlan, Request, Sink};
+use crate::work::request::{Call, PendingRequest, SavedRequest};
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// What has become of a head with a body behind it.
+pub(super) enum Begun {
+    /// So many bytes of the body were used at once.
+    Used(usize),
+    /// The request is left to the driver, with its body.
+    Work(PendingRequest),
+}
+
+impl Begun {
+    fn answered(work: Option<PendingRequest>, used: usize) -> Self {
+        work.map_or(Begun::Used(used), Begun::Work)
+    }
+}
+
+impl Session {
+    /// A head with a body behind it. `rest` is the input after the head.
+    pub(super) fn begin_body<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        head_bytes: &[u8],
+        rest: &[u8],
+        out: &mut Output,
+    ) -> Begun {
+        if !self.http.body_follows() {
+            // Announced as empty.
+            return Begun::answered(self.answer_body(cx, head_bytes, &[], out), 0);
+        }
+        let request = Request::new(cx.head.request(head_bytes), &[], &cx.clock);
+        match cx.app.body(&mut cx.local, &request) {
+            BodyPlan::Discard => self.discard(cx, head_bytes, out),
+            BodyPlan::Collect(limit) => self.collect(cx, head_bytes, rest, limit, out),
+            BodyPlan::Stream(sink) => {
+                self.await_body(cx, head_bytes, Body::Sink(sink), out);
+                Begun::Used(0)
+            }
+        }
+    }
+
+    /// [`Session::answer`] for a request with a body, which is not the path that is measured.
+    fn answer_body<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        head_bytes: &[u8],
+        body: &[u8],
+        out: &mut Output,
+    ) -> Option<PendingRequest> {
+        self.answer(cx, head_bytes, body, out)
+    }
+
+    /// The answer does not need the body: it goes out first.
+    fn discard<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        head_bytes: &[u8],
+        out: &mut Output,
+    ) -> Begun {
+        if self.http.expects_continue() {
+            // The final status takes the place of 100, and whether the body still comes is the
+            // client's choice: the connection cannot be used again (RFC 9110, section 10.1.1).
+            self.http.close();
+        }
+        let work = self.answer_body(cx, head_bytes, &[], out);
+        if self.last {
+            self.unread = true;
+            return Begun::answered(work, 0);
+        }
+        if self.phase == Phase::Idle {
+            self.phase = Phase::Body;
+        }
+        let now_ms = cx.now_ms();
+        let exchange = self.exchange(cx);
+        exchange.begin_window(now_ms);
+        exchange.body = Body::Discard;
+        Begun::answered(work, 0)
+    }
+
+    fn collect<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        head_bytes: &[u8],
+        rest: &[u8],
+        limit: u64,
+        out: &mut Output,
+    ) -> Begun {
+        if let Framing::Length(length) = cx.head.framing() {
+            if length > limit {
+                self.refuse(cx, Status::CONTENT_TOO_LARGE, Some(head_bytes), out);
+                return Begun::Used(rest.len());
+            }
+            let length = length as usize;
+            if rest.len() >= length {
+                // All there: walk the state machine over it and answer from where it lies.
+                let used = self.skip_body(cx, rest);
+                let work = self.answer_body(cx, head_bytes, &rest[..length], out);
+                return Begun::answered(work, used);
+            }
+        }
+        self.await_body(cx, head_bytes, Body::Collect(limit), out);
+        Begun::Used(0)
+    }
+
+    fn skip_body<A: App>(&mut self, cx: &mut Context<A>, rest: &[u8]) -> usize {
+        let mut at = 0;
+        while let Ok(step) = self.http.next(&rest[at..], &mut cx.head, &cx.limits) {
+            at += step.consumed;
+            if matches!(step.event, Event::End | Event::NeedMore) {
+                break;
+            }
+        }
+        at
+    }
+
+    /// The body is yet to come: saves the head, and tells a client that waits for it to go ahead.
+    fn await_body<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        head_bytes: &[u8],
+        body: Body,
+        out: &mut Output,
+    ) {
+        if !cx.memory.take(head_bytes.len()) {
+            return self.refuse(cx, Status::SERVICE_UNAVAILABLE, Some(head_bytes), out);
+        }
+        self.phase = Phase::Body;
+        if self.http.expects_continue() {
+            self.http.continue_sent();
+            out.bytes.put_slice(CONTINUE);
+        }
+        let now_ms = cx.now_ms();
+        let exchange = self.exchange(cx);
+        exchange.begin_window(now_ms);
+        exchange.saved = SavedRequest::new(head_bytes, &[]);
+        exchange.body = body;
+    }
+
+    /// A piece of the body has arrived.
+    pub(super) fn body_data<A: App>(&mut self, cx: &mut Context<A>, data: &[u8], out: &mut Output) {
+        let now_ms = cx.now_ms();
+        let exchange = self.exchange(cx);
+        exchange.moved_ms = now_ms as u32;
+        exchange.window_bytes = exchange.window_bytes.saturating_add(data.len() as u32);
+        let refusal = match &mut exchange.body {
+            Body::None | Body::Discard => None,
+            Body::Sink(sink) => sink.data(data).err(),
+            Body::Collect(limit) => {
+                let saved = &mut exchange.saved;
+                if (saved.body().len() + data.len()) as u64 > *limit {
+                    Some(Status::CONTENT_TOO_LARGE)
+                } else if !cx.memory.take(data.len()) {
+                    Some(Status::SERVICE_UNAVAILABLE)
+                } else {
+                    saved.push(data);
+                    None
+                }
+            }
+        };
+        if let Some(status) = refusal {
+            self.refuse(cx, status, None, out);
+        }
+    }
+
+    /// The body is complete.
+    pub(super) fn end_body<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) {
+        let exchange = self.exchange(cx);
+        let body = mem::replace(&mut exchange.body, Body::None);
+        let saved = mem::take(&mut exchange.saved);
+        cx.memory.give_back(saved.len());
+        if self.phase == Phase::Body {
+            self.phase = Phase::Idle;
+        }
+        match body {
+            Body::None => {}
+            Body::Discard => self.drop_idle_exchange(cx),
+            Body::Collect(_) => {
+                cx.counters.requests.add(1);
+                self.call_saved(cx, Call::Handle, saved, out);
+            }
+            Body::Sink(sink) => {
+                cx.counters.requests.add(1);
+                self.finish_sink(cx, sink, &saved, out);
+            }
+        }
+    }
+
+    fn finish_sink<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        sink: Box<dyn Sink>,
+        saved: &SavedRequest,
+        out: &mut Output,
+    ) {
+        if !parse_again(cx, saved) {
+            return self.refuse(cx, Status::INTERNAL_SERVER_ERROR, None, out);
+        }
+        self.close_if_last(cx);
+        let frame = self.frame(&cx.head);
+        let request = Request::new(cx.head.request(saved.head()), &[], &cx.clock);
+        let mut response = Response::new(out, &cx.clock, frame);
+        sink.finish(&request, &mut response);
+        let finished = response.outcome();
+        self.finished(cx, finished, Some(saved.head()), out);
+    }
+
+    /// Drops the body that is being read, and the request that waits for its turn; `true` when the
+    /// request whose body it is has been answered already.
+    pub(super) fn forget_body<A: App>(&mut self, cx: &mut Context<A>) -> bool {
+        let Some(exchange) = &mut self.exchange else { return false };
+        let in_flight = exchange.call.take().is_some() || self.phase == Phase::Work;
+        let answered = matches!(exchange.body, Body::Discard) && !in_flight;
+        exchange.body = Body::None;
+        cx.memory.give_back(mem::take(&mut exchange.saved).len());
+        if exchange.wait_until_ms != 0 {
+            exchange.wait_until_ms = 0;
+            cx.counters.waits.sub(1);
+        }
+        answered
+    }
+}

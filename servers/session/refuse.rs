@@ -1,0 +1,78 @@
+//! Answers that end the conversation because of what the client did, or because there is no room.
+
+use http::{Method, Status, Version};
+
+use super::{Context, Next, Phase, Session};
+use crate::app::App;
+use crate::app::response::{Frame, Output, Piece, Response};
+
+impl Session {
+    /// Answers with a status and ends the conversation. Where a response is on its way already and
+    /// only its request's body turns out broken: only the end.
+    #[cold]
+    pub(super) fn refuse<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        status: Status,
+        head_bytes: Option<&[u8]>,
+        out: &mut Output,
+    ) {
+        let answered = self.forget_body(cx);
+        self.http.close();
+        (self.last, self.unread, self.pending) = (true, true, false);
+        self.phase = Phase::Idle;
+        if answered {
+            return;
+        }
+        let frame = Frame {
+            method: head_bytes.map_or(Method::Get, |_| cx.head.method()),
+            version: Version::Http11,
+            connection_line: self.http.connection_line(),
+        };
+        let mut response = Response::new(out, &cx.clock, frame);
+        response.close();
+        if status == Status::SERVICE_UNAVAILABLE {
+            response.unavailable();
+        } else {
+            response.error(status);
+        }
+        let finished = response.outcome();
+        self.finished(cx, finished, head_bytes, out);
+    }
+
+    /// A head that is refused for what it says is whole all the same: it is logged, and HEAD gets no
+    /// content. Of one that is no head at all, or of a broken body, there is only the status.
+    #[cold]
+    pub(super) fn refuse_malformed<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        input: &[u8],
+        status: Status,
+        out: &mut Output,
+    ) {
+        cx.counters.requests_malformed.add(1);
+        let reads_head = matches!(self.phase, Phase::Idle | Phase::Head);
+        let whole = reads_head && cx.head.is_complete();
+        let head_bytes = input.get(..cx.head.len()).filter(|_| whole);
+        self.refuse(cx, status, head_bytes, out);
+    }
+
+    /// Answers 503 and ends the conversation: for want of memory, buffers or a worker.
+    #[cold]
+    pub fn unavailable<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
+        self.refuse(cx, Status::SERVICE_UNAVAILABLE, None, out);
+        self.next(out)
+    }
+
+    /// The response cannot be completed: its file was cut short, or its generator failed.
+    #[cold]
+    pub fn aborted<A: App>(&mut self, cx: &mut Context<A>) -> Next {
+        cx.counters.responses_aborted.add(1);
+        let piece = self.exchange.as_mut().and_then(|exchange| exchange.unsent.pieces.front());
+        match piece {
+            // To this client, which speaks HTTP/1.0, FIN would say that it was complete.
+            Some(Piece::Generate { left: None, chunked: false, .. }) => Next::Reset,
+            _ => Next::Close,
+        }
+    }
+}

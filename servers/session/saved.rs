@@ -1,0 +1,106 @@
+//! Requests whose bytes the conversation keeps: their buffer has moved on before they are answered.
+//!
+//! They are kept on the heap, in the account of `--body-memory`, and their head is parsed once more
+//! when their turn comes.
+
+use std::mem;
+
+use http::Status;
+
+use super::exchange::SavedCall;
+use super::{Context, Next, Phase, Session};
+use crate::app::App;
+use crate::app::response::{Output, Response};
+use crate::work::request::{Call, PendingRequest, Place, SavedRequest};
+
+impl Session {
+    /// Keeps a request that was left to the driver until everything before it is sent, or there is
+    /// room for it. `input` begins with it. `false`: there is no memory for it.
+    pub fn save<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        work: PendingRequest,
+        input: &[u8],
+    ) -> bool {
+        let Place::Input { head_len, .. } = work.place else { return true };
+        let (head, body) = input[..work.input_len()].split_at(head_len as usize);
+        self.save_request(cx, work, SavedRequest::new(head, body))
+    }
+
+    /// Takes a request that was saved out of the conversation, with its head in the context again.
+    /// `None`: there is none.
+    pub fn take_saved<A: App>(&mut self, cx: &mut Context<A>) -> Option<SavedRequest> {
+        let exchange = self.exchange.as_mut()?;
+        exchange.call.take()?;
+        let saved = mem::take(&mut exchange.saved);
+        cx.memory.give_back(saved.len());
+        parse_again(cx, &saved).then_some(saved)
+    }
+
+    /// Answers 503 to the request that was saved; the connection stays.
+    pub fn overloaded<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
+        self.phase = Phase::Idle;
+        match self.take_saved(cx) {
+            Some(saved) => {
+                let frame = self.frame(&cx.head);
+                let mut response = Response::new(out, &cx.clock, frame);
+                response.unavailable();
+                let finished = response.outcome();
+                self.finished(cx, finished, Some(saved.head()), out);
+            }
+            None => self.refuse(cx, Status::SERVICE_UNAVAILABLE, None, out),
+        }
+        self.next(out)
+    }
+
+    /// The request that is saved, and what it needs.
+    pub fn saved_call(&self) -> Option<PendingRequest> {
+        let SavedCall { call, close } = self.exchange.as_ref()?.call?;
+        Some(PendingRequest { call, close, place: Place::Saved })
+    }
+
+    /// Calls the application for a request whose head must be parsed once more, from its own bytes.
+    pub(super) fn call_saved<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        call: Call,
+        saved: SavedRequest,
+        out: &mut Output,
+    ) {
+        if !parse_again(cx, &saved) {
+            return self.refuse(cx, Status::INTERNAL_SERVER_ERROR, None, out);
+        }
+        self.close_if_last(cx);
+        let (head, body) = (saved.head(), saved.body());
+        if let Some(work) = self.call(cx, call, head, body, Place::Saved, out)
+            && !self.save_request(cx, work, saved)
+        {
+            self.refuse(cx, Status::SERVICE_UNAVAILABLE, None, out);
+        }
+    }
+
+    fn save_request<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        work: PendingRequest,
+        saved: SavedRequest,
+    ) -> bool {
+        if !cx.memory.take(saved.len()) {
+            return false;
+        }
+        let exchange = self.exchange(cx);
+        debug_assert!(exchange.call.is_none(), "a connection has one request in flight");
+        exchange.saved = saved;
+        exchange.call = Some(SavedCall { call: work.call, close: work.close });
+        if self.phase != Phase::Send {
+            self.phase = Phase::Work;
+        }
+        true
+    }
+}
+
+/// Brings a saved head back into the context. The same bytes were a valid head before; should they
+/// not be one now, that must not end the server.
+pub(super) fn parse_again<A: App>(cx: &mut Context<A>, saved: &SavedRequest) -> bool {
+    http::Connection::new().next(saved.head(), &mut cx.head, &cx.limits).is_ok()
+}
