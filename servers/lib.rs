@@ -2,25 +2,30 @@
 //! runtime.
 //!
 //! A server does three tasks for every client; a concurrency model decides which process or thread
-//! does which. The models share everything else:
+//! does which. The models share everything else. Dependencies point downward only:
 //!
 //! ```text
 //! bin/         a few lines each: cargo run --release --bin sped
-//! start.rs     arguments → options → listeners → model
-//! models/      which process or thread does Task 1, 2 and 3       (wiring only; model.rs: what one is)
-//! drivers/     one connection: read, parse, answer, write         (event-driven)
-//! supervisor/  a master process, and the workers that it forks
-//! operation/   what an operator needs: listen/, upgrade/, service/, sandbox.rs, privileges.rs, …
-//! work/        a place for work: threads behind rings
-//! metrics/     counters, in memory that processes share           options/, access_log/
-//! app/         Task 3, the same under every model                 site/ is the one that ships
+//! start        arguments → options → listeners → model   (layers: .ci/layers.py)
+//! models/      which process or thread does Task 1, 2 and 3       (wiring only)
+//! supervisor/  a master process and the workers it forks          (independent of what they run)
+//! drivers/     moving the bytes of connections                    (event-driven or blocking)
+//! session/     HTTP on one connection, without its socket         (sans-IO)
+//! work/        running work elsewhere: worker threads and rings
+//! operation/   listening, upgrades, service managers, privileges, sandbox
+//! site/        the application that ships; any other App can take its place
+//! app/         what an application (Task 3) is, the same under every model
+//! access_log/  a line for each response
+//! options/     command line and environment
+//! metrics/     counters, in memory that processes share
+//! model, report   a model's description; messages to the operator
 //!              ────────────────────────────────────────────────
 //! http         bytes → requests, responses → bytes                (sans-IO)
 //! reactor      the operating system: readiness, sockets, buffers, timers
 //! ```
 //!
-//! The crate is a framework, too: [`start::main`] runs an [`app::App`] of one's own under a model
-//! chosen by name (see `servers/examples/hello.rs`).
+//! The crate is also a framework: [`start::main`] runs your own [`app::App`] under a model chosen
+//! by name (see `servers/examples/hello.rs`).
 
 #![forbid(unsafe_code)]
 
@@ -32,6 +37,7 @@ pub mod model;
 pub mod models;
 pub mod operation;
 pub mod options;
+pub mod report;
 pub mod session;
 pub mod site;
 pub mod start;

@@ -1,17 +1,11 @@
-//! What a model is: its description, how it is run, and what it is given to run an application with.
+//! A model described in words, for `--help`, the welcome page and the status page.
 //!
-//! Nothing here names a model, so that the options and the site can show one; all of them are in the
-//! table of [`models`](crate::models).
+//! Nothing here names or runs a model, so the options and the site can use it; that is done in
+//! [`models`](crate::models).
 
-use std::io;
+use crate::app::Disk;
 
-use crate::app::App;
-use crate::metrics::Metrics;
-use crate::operation::listen::Listening;
-use crate::operation::service::Service;
-use crate::options::Options;
-
-/// What a model decides, for people: the welcome page and the status page show it.
+/// What a model decides, as the welcome page and the status page show it.
 pub struct ModelInfo {
     /// The model's (and its binary's) name: `sped`.
     pub name: &'static str,
@@ -19,36 +13,16 @@ pub struct ModelInfo {
     pub title: &'static str,
     /// One sentence: what it teaches.
     pub lesson: &'static str,
-    /// Who accepts connections and tears them down (Task 1).
+    /// The process or thread that accepts connections and tears them down (Task 1).
     pub task1: &'static str,
-    /// Who reads requests and writes responses (Task 2).
+    /// The process or thread that reads requests and writes responses (Task 2).
     pub task2: &'static str,
-    /// Who computes the responses (Task 3).
+    /// The process or thread that computes the responses (Task 3).
     pub task3: &'static str,
     /// What bounds the requests in flight.
     pub in_flight: &'static str,
-    /// A picture in text of who does which task, at most 76 columns.
+    /// A text diagram of which process or thread does which task, at most 76 columns.
     pub picture: &'static str,
-}
-
-/// A model: its description and how to run an application under it until the server is told to stop.
-pub struct Model<A: App> {
-    /// What it decides.
-    pub info: &'static ModelInfo,
-    /// Makes the counters for all that will count.
-    pub metrics: fn(options: &Options) -> io::Result<Metrics>,
-    /// How many listeners, each with a queue of its own, it wants on a port.
-    pub queues: fn(options: &Options) -> usize,
-    /// Runs it.
-    pub run: fn(app: A, options: &Options, server: Server) -> io::Result<()>,
-}
-
-/// What a model is given to run an application with.
-pub struct Server {
-    /// The sockets to accept from.
-    pub listeners: Vec<Listening>,
-    /// The counters: a slot for each loop.
-    pub metrics: Metrics,
-    /// What others know of it.
-    pub service: Service,
+    /// Whether the serving thread may wait for a disk, or leaves that to the worker threads.
+    pub disk: Disk,
 }

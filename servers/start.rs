@@ -1,11 +1,10 @@
-//! From the command line to a running model: what all binaries do first.
+//! From the command line to a running model, for all binaries.
 //!
 //! ```text
-//! arguments, environment ─► Options ─► listeners ─► pid file ─► application ─► Model::run ─► status
+//! arguments, environment ─► Options ─► listeners ─► pid file ─► application ─► Model::run
 //! ```
 //!
-//! Whatever is wrong is said in one line on standard error that names the thing, the cause and the
-//! mend.
+//! Every failure is one line on standard error that names the thing, the cause and the fix.
 
 use std::ffi::OsString;
 use std::io;
@@ -13,14 +12,15 @@ use std::process::ExitCode;
 
 use crate::app::App;
 use crate::metrics::Metrics;
-use crate::model::{ModelInfo, Server};
-use crate::models;
+use crate::model::ModelInfo;
+use crate::models::{self, Server};
 use crate::operation::inherited::Inherited;
 use crate::operation::listen::{self, Listening};
 use crate::operation::service::{Manager, PidFile, Service};
 use crate::options::{Options, Parsed, descriptors};
+use crate::report::{self, report};
 
-/// A `main` for the model called `model` and the application that `make` builds.
+/// A `main` for the model called `model` and the application built by `make`.
 pub fn main<A: App>(
     model: &str,
     make: impl FnOnce(&Options, Metrics, &'static ModelInfo) -> io::Result<A>,
@@ -28,7 +28,7 @@ pub fn main<A: App>(
     main_after(model, 1, make)
 }
 
-/// The same, with the first `skip` arguments (the program's name among them) left to the caller.
+/// The same, without the first `skip` arguments (including the program's name).
 pub fn main_after<A: App>(
     model: &str,
     skip: usize,
@@ -37,7 +37,7 @@ pub fn main_after<A: App>(
     match start(model, std::env::args_os().skip(skip), make) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("{model}: {problem}");
+            report!("{problem}");
             ExitCode::FAILURE
         }
     }
@@ -49,9 +49,11 @@ fn start<A: App>(
     make: impl FnOnce(&Options, Metrics, &'static ModelInfo) -> io::Result<A>,
 ) -> Result<(), String> {
     let model = models::by_name::<A>(name).ok_or_else(|| {
-        format!("no model is called {name:?}; there are: {}", models::names::<A>())
+        format!("unknown model {name:?}; expected one of: {}", models::names::<A>())
     })?;
-    let parsed = Options::from_env_and_args(model.info, arguments, |name| std::env::var_os(name))
+    let (groups, env) = (models::option_groups::<A>(), |name: &str| std::env::var_os(name));
+    report::name_is(model.info.name);
+    let parsed = Options::from_env_and_args(model.info, &groups, arguments, env)
         .map_err(|error| error.to_string())?;
     let options = match parsed {
         Parsed::Run(options) => options,
@@ -60,14 +62,14 @@ fn start<A: App>(
             return Ok(());
         }
     };
-    listen::close_unused(name, &options);
+    listen::close_unused(&options);
     descriptors::raise_limit()
         .map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
     let mut inherited = Inherited::from_env().map_err(|error| error.to_string())?;
     let listeners = listen::open(&options, (model.queues)(&options), &mut inherited);
     let listeners = listeners.map_err(|error| error.to_string())?;
-    // Every address is bound; a model gives up privileges before it starts threads or serves.
-    let service = service(model.info.name, &options, &listeners, inherited)?;
+    // Every address is bound; the model drops privileges before it starts threads or serves.
+    let service = service(&options, &listeners, inherited)?;
     let metrics = (model.metrics)(&options)
         .map_err(|error| format!("no memory for the counters: {error}"))?;
     let app = make(&options, metrics.clone(), model.info).map_err(|error| error.to_string())?;
@@ -76,7 +78,6 @@ fn start<A: App>(
 }
 
 fn service(
-    name: &'static str,
     options: &Options,
     listeners: &[Listening],
     mut inherited: Inherited,
@@ -84,6 +85,6 @@ fn service(
     let pid_file = inherited.take_pid_file();
     let pid_file = options.operation.pid_file.as_ref().map(|path| PidFile::open(path, pid_file));
     let pid_file = pid_file.transpose().map_err(|error| error.to_string())?;
-    let manager = Manager::from_env(name);
-    Ok(Service::new(name, listeners, inherited.into_predecessor(), pid_file, manager))
+    let manager = Manager::from_env();
+    Ok(Service::new(listeners, inherited.into_predecessor(), pid_file, manager))
 }

@@ -2,13 +2,13 @@
 //! serves.
 //!
 //! The servers run on threads of this test's own process, because only there can their allocations
-//! be told from anybody else's.
+//! be distinguished from others.
 //!
-//! What does cost an allocation is a request that is to be handed over while an answer before it
-//! waits for its socket: its bytes are put aside. How much a socket takes is the kernel's affair:
-//! usually megabytes, but about one page where memory is short (in a container, page cache that
-//! other processes fill counts). A few small answers fit even into that, and a client that reads
-//! them before it asks again acknowledges them by asking. Hence [`IN_FLIGHT_MAX`].
+//! One case does allocate: a request to be offloaded while an earlier response waits for its
+//! socket, because its bytes are saved. How much a socket takes is up to the kernel: usually
+//! megabytes, but about one page where memory is short (in a container, page cache filled by other
+//! processes counts). A few small responses fit even into that, and a client that reads them before
+//! its next request acknowledges them with it. Hence [`IN_FLIGHT_MAX`].
 
 mod common;
 
@@ -24,16 +24,15 @@ use stampede::{Action, App, BodyPlan, Request, Response, Status};
 use common::inside::Inside;
 use common::{Client, get, request};
 
-/// Answers that the server sends one by one before the client has taken any: for that many a
-/// socket's least memory has room (4.5 KiB on Linux), with the kernel's overhead of 1 KiB each.
+/// Responses that the server sends one by one before the client has taken any: a socket's minimum
+/// memory has room for that many (4.5 KiB on Linux), with the kernel's overhead of 1 KiB each.
 const IN_FLIGHT_MAX: usize = 3;
 
-/// Allocations on threads that serve.
+/// Allocations on serving threads.
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// Whether this thread serves. A constant without a destructor: asking for it allocates
-    /// nothing.
+    /// Whether this thread serves. A constant without a destructor: reading it allocates nothing.
     static SERVES: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -45,7 +44,7 @@ fn note() {
     }
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came; counting allocates nothing.
+// SAFETY: every call is forwarded unchanged to the system's allocator; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note();
@@ -111,7 +110,7 @@ fn serve(model: &str, root: &Path, arguments: &[&str]) -> Inside {
     })
 }
 
-/// Allocations during so many more of the same request, after as many to get warm.
+/// Allocations during this many more of the same request, after as many to warm up.
 fn allocations_of(client: &mut Client, request: &[u8], answers: usize) -> u64 {
     const ROUNDS: usize = 500;
     let mut run = || {
@@ -129,7 +128,7 @@ fn allocations_of(client: &mut Client, request: &[u8], answers: usize) -> u64 {
     ALLOCATIONS.load(Relaxed) - before
 }
 
-/// Checks everything that is to cost none.
+/// Checks everything that must not allocate.
 fn check(server: &Inside, name: &str) {
     let mut client = server.connect();
     let browser = [
@@ -139,7 +138,7 @@ fn check(server: &Inside, name: &str) {
         "Accept-Encoding: gzip, deflate, br, zstd",
         "Connection: keep-alive",
     ];
-    // An answer of the loop's own before the work, and one behind it: both are sent by themselves.
+    // The loop's own response before the work, and one after it: both are sent separately.
     let mixed = [get("/json"), get("/worked"), get("/json")].concat();
     let cases: [(&str, Vec<u8>, usize); 8] = [
         ("/plaintext", get("/plaintext"), 1),
@@ -168,7 +167,7 @@ fn a_warm_server_allocates_nothing_for_a_request() {
     check(&sped, "sped");
     check(&serve("amped", root.path(), &one), "amped");
     let all = [&one[..], &["--offload", "all"]].concat();
-    check(&serve("amped", root.path(), &all), "amped, all handed over");
+    check(&serve("amped", root.path(), &all), "amped, all offloaded");
     // The counter does count.
     let before = ALLOCATIONS.load(Relaxed);
     sped.connect().get("/status.json");

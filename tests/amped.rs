@@ -1,7 +1,7 @@
-//! AMPED: what the loop and its workers owe to each other's clients.
+//! AMPED: what the loop and its workers guarantee each other's clients.
 //!
-//! The application is the tests' own ([`Stubborn`]): its work ends when the test lets it. So nothing
-//! here depends on how long anything takes.
+//! The application is the tests' own ([`Stubborn`]): its work ends when the test lets it. So
+//! nothing here depends on how long anything takes.
 
 mod common;
 
@@ -28,13 +28,13 @@ fn blocks(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|i| format!("/block?{i}"))
 }
 
-/// All that jobs and connections had is back: the loop has its own two buffers.
+/// All buffers and slots of jobs and connections are returned: the loop has its own two buffers.
 #[track_caller]
 fn expect_all_back(server: &Inside) {
     server.until_counter("buffers_large_used", 2);
     server.until_counter("buffers_small_used", 0);
     server.until_counter("body_bytes_held", 0);
-    until("no job is out", || server.metrics.workers().all(|place| place.jobs.get() == 0));
+    until("no job is in flight", || server.metrics.workers().all(|place| place.jobs.get() == 0));
 }
 
 #[test]
@@ -50,17 +50,17 @@ fn light_requests_are_answered_while_all_workers_are_busy() {
     gate.open();
     for (i, client) in busy.iter_mut().enumerate() {
         assert_eq!(client.response().text(), format!("/block?{i}"));
-        assert_eq!(client.get("/light").status, 200, "the connection goes on");
+        assert_eq!(client.get("/light").status, 200, "the connection persists");
     }
     expect_all_back(&server);
 }
 
 #[test]
-fn work_goes_to_the_worker_with_the_least() {
+fn work_goes_to_the_least_loaded_worker() {
     let (server, gate) = start(&["--workers", "3"]);
     let mut busy = ask(&server, blocks(2));
     gate.until_waiting(2);
-    // With a ring of 256 each, nothing but the count keeps these from the busy ones.
+    // With a ring of 256 each, only the load count keeps these from the busy ones.
     for i in 0..50 {
         let target = format!("/work?{i}");
         assert_eq!(server.connect().get(&target).text(), target);
@@ -84,14 +84,14 @@ fn work_that_panics_is_a_500_and_what_was_queued_behind_it_is_served() {
     for (i, client) in queued.iter_mut().enumerate() {
         let answer = client.response();
         assert_eq!(answer.status, if i % 3 == 0 { 500 } else { 200 }, "{answer:?}");
-        assert_eq!(client.get("/work?again").status, 200, "the connection goes on");
+        assert_eq!(client.get("/work?again").status, 200, "the connection persists");
     }
     assert_eq!(server.counter("worker_panics"), 3);
     expect_all_back(&server);
 }
 
 #[test]
-fn a_stuck_workers_client_gets_503_and_a_substitute_does_the_rest() {
+fn a_stuck_workers_client_gets_503_and_a_replacement_does_the_rest() {
     let (server, gate) = start(&["--workers", "1", "--work-timeout", "200ms"]);
     let mut stuck = ask(&server, blocks(1)).remove(0);
     gate.until_waiting(1);
@@ -108,14 +108,14 @@ fn a_stuck_workers_client_gets_503_and_a_substitute_does_the_rest() {
     gate.open();
     server.until_counter("workers_stuck", 0);
     expect_all_back(&server);
-    // Its result was dropped: nobody got it.
+    // Its result was dropped: no client got it.
     assert_eq!(server.connect().get("/work?after").text(), "/work?after");
 }
 
 #[test]
-fn with_everybody_stuck_clients_get_503_and_when_nobody_is_the_rest_is_served() {
+fn with_all_workers_stuck_clients_get_503_and_afterwards_the_rest_is_served() {
     let (server, gate) = start(&["--workers", "2", "--work-timeout", "100ms"]);
-    // Two workers, their two substitutes, and one in each queue that nobody is left for.
+    // Two workers, their two replacements, and one in each queue that has no worker left.
     let mut stuck = ask(&server, blocks(4));
     for client in &mut stuck {
         let answer = client.response();
@@ -135,18 +135,18 @@ fn with_everybody_stuck_clients_get_503_and_when_nobody_is_the_rest_is_served() 
 }
 
 #[test]
-fn a_client_that_goes_while_its_job_is_out_leaves_nothing_and_its_successor_gets_its_own() {
+fn a_client_that_disconnects_during_its_job_leaks_nothing_and_the_next_gets_its_own_response() {
     let (server, gate) = start(&["--workers", "2"]);
     let jobs = || server.metrics.workers().map(|place| place.jobs.get()).sum::<u64>();
     for (i, target) in blocks(20).enumerate() {
         let mut client = ask(&server, [target]).remove(0);
-        until("its job is out", || jobs() == i as u64 + 1);
-        // Some bytes behind the request, which take a buffer.
+        until("its job is in flight", || jobs() == i as u64 + 1);
+        // Some bytes after the request, which take a buffer.
         client.send(&get("/light").repeat(30));
         client.reset();
     }
     server.until_counter("connections_open", 0);
-    // They take the slots of those that have gone.
+    // They take the slots of the disconnected ones.
     let mut next = ask(&server, (0..20).map(|i| format!("/work?{i}")));
     assert_eq!(server.connect().get("/light").status, 200);
     gate.open();
@@ -190,7 +190,7 @@ fn when_the_rings_are_full_requests_wait_in_order_and_are_not_refused() {
 }
 
 #[test]
-fn one_that_waits_for_room_and_goes_costs_nobody_the_turn() {
+fn a_client_that_disconnects_while_waiting_for_room_delays_no_other() {
     let (server, gate) = start(&["--workers", "1", "--ring", "1"]);
     let mut held = ask(&server, blocks(1));
     gate.until_waiting(1);
@@ -211,7 +211,7 @@ fn one_that_waits_for_room_and_goes_costs_nobody_the_turn() {
 }
 
 #[test]
-fn when_told_to_reject_full_rings_are_a_503_and_the_connection_goes_on() {
+fn with_overload_reject_full_rings_are_a_503_and_the_connection_persists() {
     let (server, gate) = start(&["--workers", "1", "--ring", "1", "--overload", "reject"]);
     let mut held = ask(&server, blocks(1));
     gate.until_waiting(1);
@@ -223,7 +223,7 @@ fn when_told_to_reject_full_rings_are_a_503_and_the_connection_goes_on() {
         client.send(&request(method, "/work", &[]));
         let answer = if head { client.response_to_head() } else { client.response() };
         assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")), "{answer:?}");
-        assert_eq!(client.get("/light").status, 200, "the connection goes on");
+        assert_eq!(client.get("/light").status, 200, "the connection persists");
     }
     assert_eq!(server.counter("jobs_rejected"), 2);
     gate.open();
@@ -267,7 +267,7 @@ fn pipelined_work_and_light_requests_are_answered_in_order() {
 }
 
 #[test]
-fn a_worker_at_rest_and_a_loop_at_rest_wake_each_other() {
+fn an_idle_worker_and_an_idle_loop_wake_each_other() {
     let (server, gate) = start(&["--workers", "1"]);
     gate.open();
     let mut client = server.connect();
@@ -279,7 +279,7 @@ fn a_worker_at_rest_and_a_loop_at_rest_wake_each_other() {
     }
 }
 
-/// The binary, for what concerns a whole process.
+/// The binary, for tests of a whole process.
 fn process(arguments: &[&str]) -> Server {
     let mut command = common::server::amped();
     command.args(["--listen", "127.0.0.1:0", "--demo"]).args(arguments);
@@ -287,7 +287,7 @@ fn process(arguments: &[&str]) -> Server {
 }
 
 #[test]
-fn a_graceful_stop_does_what_is_in_the_rings_and_what_waits_for_room_in_them() {
+fn a_graceful_shutdown_finishes_queued_jobs_and_those_waiting_for_room() {
     let mut server = process(&["--workers", "1", "--ring", "2"]);
     let mut clients: Vec<Client> = (0..8).map(|_| server.connect()).collect();
     for client in &mut clients {
@@ -309,7 +309,7 @@ fn a_stuck_worker_is_reported_on_standard_error() {
     let mut client = server.connect();
     client.send(&get("/work?us=2000000"));
     assert_eq!(client.response().status, 503);
-    let line = "worker 0 has been at one request (GET /work?us=2000000 HTTP/1.1) for longer";
+    let line = "worker 0 exceeded --work-timeout (100ms) on GET /work?us=2000000 HTTP/1.1";
     until("a line about it", || server.stderr().contains(line));
     assert_eq!(server.get("/work?us=10").status, 200);
     assert_eq!(server.metric("work_timeouts_total"), 1);

@@ -1,11 +1,12 @@
-//! AMPED: what is not in memory is read by workers, and the loop does not wait for a disk.
+//! AMPED: files that are not in the page cache are read by workers; the loop never waits for a
+//! disk.
 //!
-//! Files are made cold with posix_fadvise(2). Where the kernel does not forget them (a tmpfs), the
-//! tests that need it say on standard error that they were skipped.
+//! Files are evicted with posix_fadvise(2). Where the kernel does not drop them (a tmpfs), the
+//! tests that need it report on standard error that they were skipped.
 //!
-//! What is in memory is the kernel's affair, though, and every process of the machine has a part in
-//! it: a cold page may be there when it is asked for, a warm one may be gone. The bytes must be
-//! right each time; whether a worker was needed must come out as expected within [`TRIES`].
+//! The page cache is up to the kernel, though, and every process of the machine affects it: a cold
+//! page may be there when it is read, a warm one may be gone. The bytes must be right each time;
+//! whether a worker was needed must come out as expected within [`TRIES`].
 
 #![cfg(target_os = "linux")]
 
@@ -28,15 +29,15 @@ use common::{Client, Server, get, noise, os, request, until};
 /// Several windows, and not a whole number of them.
 const LEN: usize = 3 * 1024 * 1024 + 12_345;
 
-/// How often a file is made cold, or warm, before its not being so is the server's fault.
+/// How often a file is evicted, or warmed, before an unexpected result is the server's fault.
 ///
-/// A read that does not wait has the kernel begin to fetch what it lacks; if the disk is quick, or
-/// the thread loses its processor at that moment, the page is there before the call looks again,
-/// and it succeeds. Measured of a single page: once in 600 times on an idle machine, once in 130
+/// A read that does not wait makes the kernel start fetching the missing pages; if the disk is
+/// quick, or the thread is preempted at that moment, the page is there before the call looks again,
+/// and it succeeds. Measured for a single page: once in 600 times on an idle machine, once in 130
 /// beside processes that write and read. So ten times in a row is a fault.
 const TRIES: usize = 10;
 
-/// Tries until the kernel has behaved as the test supposes, which `attempt` tells.
+/// Tries until the kernel has behaved as the test assumes, which `attempt` reports.
 #[track_caller]
 fn within_tries(what: &str, attempt: impl FnMut(usize) -> bool) {
     assert!((0..TRIES).any(attempt), "not once in {TRIES} times: {what}");
@@ -82,7 +83,7 @@ impl Disk {
     }
 }
 
-/// Has the kernel forget a file. `false`, and a line about it, where it does not: then there is
+/// Evicts a file from the page cache. `false`, and a line about it, where that fails: then there is
 /// nothing to test here.
 fn chill_file(path: &Path, test: &str) -> bool {
     let file = File::open(path).expect("the file");
@@ -99,7 +100,7 @@ fn chill_file(path: &Path, test: &str) -> bool {
                  set CARGO_TARGET_DIR to a directory on a disk\n",
                 path.display()
             );
-            // Not by `eprintln`, which is not shown of a test that passes.
+            // Not by `eprintln`, which is not shown for a passing test.
             std::io::stderr().write_all(line.as_bytes()).expect("standard error");
             return false;
         }
@@ -125,7 +126,7 @@ fn a_cold_file_is_read_by_workers_and_arrives_whole() {
 }
 
 #[test]
-fn a_file_in_memory_costs_no_worker() {
+fn a_cached_file_needs_no_worker() {
     let disk = Disk::new();
     let server = disk.serve("amped", &[]);
     within_tries("a file that stays in memory and costs no worker", |_| {
@@ -169,7 +170,7 @@ fn ranges_of_a_cold_file_arrive_byte_for_byte() {
 }
 
 #[test]
-fn several_ranges_of_one_file_are_put_together_by_workers() {
+fn several_ranges_of_one_file_are_read_by_workers() {
     let disk = Disk::new();
     let server = disk.serve("amped", &[]);
     if !disk.chill("several cold ranges") {
@@ -178,7 +179,7 @@ fn several_ranges_of_one_file_are_put_together_by_workers() {
     let (first, second) = (100..700_000, 2_000_000..LEN);
     let ranges = format!("Range: bytes=100-699999,2000000-{}", LEN - 1);
     let mut client = server.connect();
-    // Pipelined, so that what a buffer held is not what the next one gets.
+    // Pipelined, so that the next buffer does not get what this one held.
     client.send(&[request("GET", "/file", &[&ranges]), get("/file")].concat());
     let answer = client.response();
     assert_eq!(answer.status, 206);
@@ -193,15 +194,15 @@ fn several_ranges_of_one_file_are_put_together_by_workers() {
     assert!(server.metric("file_fills_total") > 10);
 }
 
-/// A connection whose first answer begins with a worker's reading was watched for requests only: once
-/// its socket was full, nobody said that it no longer was, until its time to write was over.
+/// A connection whose first response begins with a worker's read was watched for requests only:
+/// once its socket was full, it was never reported writable again, until its write timeout.
 #[test]
 fn a_reader_slower_than_the_disk_gets_all_of_a_cold_file() {
-    // More than the kernel takes for a socket.
+    // More than the kernel buffers for a socket.
     let disk = Disk::with(16 << 20);
-    // Accepted when its request is there: so that both are of one turn.
+    // Accepted when its request is there, so that both happen in one turn.
     let server = disk.serve("amped", &["--write-timeout", "1h", "--defer-accept", "1s"]);
-    // Its name is known from now on: else a worker would begin already with that.
+    // Looks its name up in advance: else a worker would be needed for that already.
     assert_eq!(server.get("/file").status, 200);
     if !disk.chill("a slow reader") {
         return;
@@ -230,7 +231,7 @@ fn many_clients_of_one_cold_file_get_all_of_it() {
     }
 }
 
-/// Bytes that a thread has had fetched from a disk: `proc_pid_io(5)`.
+/// Bytes that a thread has caused to be fetched from a disk: `proc_pid_io(5)`.
 fn read_from_disk(pid: u32, thread: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{thread}/io")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("read_bytes: "))?.parse().ok()
@@ -247,12 +248,12 @@ fn the_loops_thread_reads_next_to_nothing_from_the_disk() {
     let before = of_loop().expect("a kernel that counts a task's I/O");
     assert!(server.get("/file").body == disk.bytes);
     let read = of_loop().expect("as before") - before;
-    // Asking for a byte that is not there has the kernel begin to read its page.
+    // Asking for a byte that is not there makes the kernel start reading its page.
     assert!(read <= LEN as u64 / 16, "the loop has read {read} bytes of {LEN}");
 }
 
 #[test]
-fn sped_has_nobody_to_read_for_it_and_serves_the_same() {
+fn sped_reads_files_itself_and_serves_the_same() {
     let disk = Disk::new();
     let server = disk.serve("sped", &[]);
     disk.chill("sped's answer is the same");
@@ -260,7 +261,7 @@ fn sped_has_nobody_to_read_for_it_and_serves_the_same() {
     assert_eq!(server.metric("file_fills_total"), 0);
 }
 
-/// Beside the large one: what fits into the loop's cache.
+/// Beside the large one, a file that fits into the loop's cache.
 fn write_small(disk: &Disk, name: &str) -> Vec<u8> {
     let bytes = noise(20_000, 7);
     fs::write(disk.path().join(name), &bytes).expect("a file");
@@ -272,7 +273,7 @@ fn a_small_cold_file_is_read_by_a_worker_and_then_kept_by_the_loop() {
     let disk = Disk::new();
     let server = disk.serve("amped", &["--cache-ttl", "1h", "--no-precompressed"]);
     within_tries("a small file that the loop finds cold", |number| {
-        // What it has kept it keeps: each time another one.
+        // The loop keeps what it has cached: another file each time.
         let name = format!("small{number}");
         let (target, small) = (format!("/{name}"), write_small(&disk, &name));
         if !chill_file(&disk.path().join(name), "a small cold file") {
@@ -294,12 +295,12 @@ fn a_small_cold_file_is_read_by_a_worker_and_then_kept_by_the_loop() {
 }
 
 #[test]
-fn names_that_nobody_has_looked_up_are_for_a_worker_and_then_known() {
+fn names_not_in_the_kernels_cache_are_looked_up_by_a_worker_once() {
     let disk = Disk::new();
     fs::write(disk.path().join("404.html"), "the page").expect("a file");
     let server = disk.serve("amped", &["--cache-ttl", "0s"]);
     for round in 0..2 {
-        // The first time it has to be looked for on the disk, and its compressed siblings, too.
+        // The first time it has to be looked up on the disk, and its compressed siblings, too.
         for (target, status) in [("/nowhere", 404), ("/file", 200), ("/nowhere/", 404)] {
             let answer = server.get(target);
             assert_eq!(answer.status, status, "{target} in round {round}");
@@ -325,7 +326,7 @@ fn sped_opens_everything_itself() {
     assert_eq!(server.metric("file_cold_opens_total"), 0);
 }
 
-/// [`Stubborn`], and files that it was given: `/file?0` is the first.
+/// [`Stubborn`], and some files: `/file?0` is the first.
 struct Library {
     stubborn: Stubborn,
     files: Vec<(Arc<File>, u64)>,
@@ -350,7 +351,7 @@ impl App for Library {
     }
 }
 
-/// A server whose one worker is busy until the gate is opened, and the client that it is busy for.
+/// A server whose one worker is busy until the gate opens, and the client that it is busy for.
 fn busy_library(files: Vec<(Arc<File>, u64)>, arguments: &[&str]) -> (Inside, Gate, Client) {
     let gate = Gate::default();
     let library = Library { stubborn: Stubborn(gate.clone()), files };
@@ -362,7 +363,7 @@ fn busy_library(files: Vec<(Arc<File>, u64)>, arguments: &[&str]) -> (Inside, Ga
     (server, gate, client)
 }
 
-/// Descriptors of this process that stand for a file.
+/// Descriptors of this process that refer to a file.
 fn descriptors_of(path: &Path) -> usize {
     let links = fs::read_dir("/proc/self/fd").expect("our descriptors");
     let links = links.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
@@ -370,7 +371,7 @@ fn descriptors_of(path: &Path) -> usize {
 }
 
 #[test]
-fn who_goes_while_a_worker_reads_for_him_leaves_nothing() {
+fn a_client_that_disconnects_during_a_worker_read_leaks_nothing() {
     let disk = Disk::new();
     let folder = fs::canonicalize(disk.path()).expect("its own name");
     let text = folder.to_str().expect("UTF-8");
@@ -389,11 +390,11 @@ fn who_goes_while_a_worker_reads_for_him_leaves_nothing() {
     assert_eq!(busy.response().status, 200);
     until("nothing of the file is open", || descriptors_of(&folder) == 1); // the root
     server.until_counter("buffers_large_used", 2);
-    until("no job is out", || server.metrics.workers().all(|place| place.jobs.get() == 0));
+    until("no job is in flight", || server.metrics.workers().all(|place| place.jobs.get() == 0));
     assert!(server.connect().get("/file").body == disk.bytes);
 }
 
-/// A server of the files in a folder, whose one worker is busy until the gate is opened, and the
+/// A server of the files in a directory, whose one worker is busy until the gate opens, and the
 /// client that it is busy for.
 fn busy_site(folder: &str, arguments: &[&str]) -> (Inside, Gate, Client) {
     let gate = Gate::default();
@@ -403,7 +404,7 @@ fn busy_site(folder: &str, arguments: &[&str]) -> (Inside, Gate, Client) {
         let site = Site::new(options, metrics.clone(), info).expect("a site");
         Blocked { site, stubborn: Stubborn(gate.clone()) }
     });
-    // Whatever was never looked up is now.
+    // Every name is looked up now.
     for name in ["/file", "/small", "/hot"] {
         server.connect().get(name);
     }
@@ -413,7 +414,7 @@ fn busy_site(folder: &str, arguments: &[&str]) -> (Inside, Gate, Client) {
     (server, gate, busy)
 }
 
-/// A site beside work that is done when the test lets it.
+/// A site beside work that finishes when the test lets it.
 struct Blocked {
     site: Site,
     stubborn: Stubborn,
@@ -456,7 +457,7 @@ fn while_the_workers_are_busy_the_loop_serves_what_is_in_memory_and_opens_nothin
     let mut client = server.connect();
     let mut chilled = true;
     within_tries("a small file that the loop finds cold", |_| {
-        // Written each time: should the loop have it in its cache, it has an older one.
+        // Written each time: if the loop has it in its cache, that is an older one.
         assert_eq!(write_small(&disk, "small"), small);
         chilled = chill_file(&disk.path().join("small"), "a cold file behind busy workers");
         if !chilled {
@@ -486,7 +487,7 @@ fn while_the_workers_are_busy_the_loop_serves_what_is_in_memory_and_opens_nothin
 }
 
 #[test]
-fn a_file_that_shrinks_while_a_worker_reads_it_is_a_response_cut_short() {
+fn a_file_that_shrinks_during_a_worker_read_truncates_the_response() {
     for left in [0, 100_000, 300_000] {
         let disk = Disk::new();
         let file = disk.file();
@@ -509,7 +510,7 @@ fn a_file_that_shrinks_while_a_worker_reads_it_is_a_response_cut_short() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_the_end_of_its_connection_only() {
+fn a_read_error_ends_only_its_own_connection() {
     // Its first page is not mapped: EIO.
     let unreadable = Arc::new(File::open("/proc/self/mem").expect("our memory"));
     let (server, gate, mut busy) = busy_library(vec![(unreadable, 4096)], &[]);
@@ -524,7 +525,7 @@ fn a_file_that_cannot_be_read_is_the_end_of_its_connection_only() {
 }
 
 #[test]
-fn of_which_it_cannot_be_told_whether_it_is_in_memory_is_read_by_a_worker() {
+fn a_file_the_kernel_cannot_report_as_cached_is_read_by_a_worker() {
     // In /proc nothing is in the page cache, and preadv2(2) knows no RWF_NOWAIT.
     let (path, version) = ("/proc/version", fs::read("/proc/version").expect("it"));
     let file = Arc::new(File::open(path).expect("it"));
@@ -554,7 +555,7 @@ fn a_window_waits_for_room_in_the_rings_and_is_never_refused() {
         let mut client = server.connect();
         client.send(&get("/file?0"));
         server.until_counter("jobs_delayed", 1);
-        assert_eq!(server.connect().get("/light").status, 200, "the loop goes on");
+        assert_eq!(server.connect().get("/light").status, 200, "the loop keeps serving");
         gate.open();
         assert!(client.response().body == disk.bytes, "{overload}");
         assert_eq!((busy.response().status, queued.response().status), (200, 200));

@@ -1,8 +1,8 @@
-//! What a server in its sandbox (`--sandbox`) can no longer do, tried from inside, under every model.
+//! What a sandboxed server (`--sandbox`) can no longer do, tried from inside, under every model.
 //!
-//! The shipped application asks for nothing that it may not have. So there is another one here, which
-//! tries what it is told to. This program is both, the tests and the server that they start: it has
-//! a `main` of its own, for SYMPED forks, and a process that runs tests has threads.
+//! The shipped application never needs anything forbidden. So there is another one here, which
+//! tries what the request names. This program is both, the tests and the server that they start: it
+//! has a `main` of its own, because SYMPED forks, and a process that runs tests has threads.
 
 mod common;
 
@@ -26,15 +26,15 @@ fn main() -> ExitCode {
         return stampede::start::main_after(&model, usize::MAX, |_, _, _| Ok(Prober));
     }
     match Landlock::new() {
-        Ok(_) => only_the_root_can_be_read_and_nothing_else_be_done(),
+        Ok(_) => only_the_root_can_be_read_and_everything_else_is_denied(),
         Err(error) => println!("SKIPPED: the sandbox is NOT tested here: no Landlock ({error})"),
     }
-    without_the_option_everything_is_as_it_was();
+    without_the_option_nothing_is_denied();
     println!("confinement: ok");
     ExitCode::SUCCESS
 }
 
-/// Tries what a request says, and answers with what came of it.
+/// Tries what a request names, and answers with the result.
 struct Prober;
 
 impl Prober {
@@ -81,7 +81,7 @@ fn probing(model: &str, root: &Path, sandbox: &str) -> Server {
     Server::spawn(command)
 }
 
-fn only_the_root_can_be_read_and_nothing_else_be_done() {
+fn only_the_root_can_be_read_and_everything_else_is_denied() {
     let (root, outside) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
     let (root, outside) = (root.path(), outside.path());
     fs::write(root.join("file"), "text").expect("a file");
@@ -113,8 +113,8 @@ fn only_the_root_can_be_read_and_nothing_else_be_done() {
     assert_eq!(names, 1);
 }
 
-/// Without it the same attempts succeed: they are denied by nothing else.
-fn without_the_option_everything_is_as_it_was() {
+/// Without it the same attempts succeed: nothing else denies them.
+fn without_the_option_nothing_is_denied() {
     let root = tempfile::tempdir().expect("a directory");
     for (model, _) in models() {
         let server = probing(model, root.path(), "off");

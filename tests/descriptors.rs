@@ -1,4 +1,4 @@
-//! Descriptors: what connections use comes back, and running out of them stops nothing but
+//! Descriptors: those that connections use are returned, and running out of them stops nothing but
 //! accepting.
 
 mod common;
@@ -46,7 +46,7 @@ fn ten_thousand_connections_later_the_descriptors_are_where_they_were() {
     }
 }
 
-/// A server that may have so many descriptors, and believes it may have more connections.
+/// A server that may have this many descriptors, and is configured for more connections.
 fn server_with_descriptors(count: u32) -> Server {
     let mut command = Command::new("sh");
     let script = format!("ulimit -n {count}; exec \"$0\" \"$@\"");
@@ -55,12 +55,12 @@ fn server_with_descriptors(count: u32) -> Server {
     Server::spawn(command)
 }
 
-/// `accept` fails with EMFILE while the listener stays readable: a loop that only tries again would
-/// turn at full speed, and one that closes the listener would never serve again.
+/// `accept` fails with EMFILE while the listener stays readable: a loop that only retries would
+/// spin, and one that closes the listener would never serve again.
 #[test]
 fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     const DESCRIPTORS: u32 = 64;
-    /// More than there are descriptors for; the kernel keeps them all.
+    /// More than there are descriptors for; the kernel keeps them all in the backlog.
     const CLIENTS: usize = 100;
     let server = server_with_descriptors(DESCRIPTORS);
     let mut first = server.connect();
@@ -77,7 +77,7 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     };
     until("it has run out", || pauses(&mut first) > 0);
 
-    // Those that it has are served; the others cost it next to nothing.
+    // Accepted connections are served; the others cost it next to nothing.
     let served = clients.iter().filter(|client| client.has_answer()).count();
     assert!((30..CLIENTS).contains(&served), "{served} of {CLIENTS} were accepted");
     let cpu = observe::cpu_seconds(server.pid());
@@ -89,7 +89,7 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     let spent = observe::cpu_seconds(server.pid()) - cpu;
     assert!(spent < 0.15, "{spent} s of CPU time in one second of being out of descriptors");
 
-    // As many as close let as many in, until nobody is left waiting.
+    // As many are accepted as close, until none is left waiting.
     for (i, mut client) in clients.into_iter().enumerate() {
         let answer = client.try_response();
         assert_eq!(answer.unwrap_or_else(|error| panic!("client {i}: {error}")).status, 200);
@@ -98,10 +98,10 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     assert_eq!(server.get("/plaintext").status, 200);
 }
 
-/// A client in the queue is let in when another leaves, at once and not when a pause happens to
+/// A client in the backlog is accepted when another leaves, at once and not when a pause happens to
 /// end.
 #[test]
-fn a_descriptor_that_comes_back_is_used_again() {
+fn a_returned_descriptor_is_used_again() {
     let server = server_with_descriptors(40);
     let mut held: Vec<Client> = Vec::new();
     loop {

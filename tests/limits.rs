@@ -1,10 +1,11 @@
-//! Limits of each kind: what is over the limit is refused with its own status, what is just under
-//! it is served, and a refused client can read the answer although it was still sending.
+//! Limits of each kind: a request over the limit is refused with its own status, one just under it
+//! is served, and a refused client can read the response although it was still sending.
 
 mod common;
 
 use std::time::Duration;
 
+use common::server::{has_buffer_pool, serves_many};
 use common::{Client, Response, Server, get, observe, post, post_chunked, request};
 
 /// A refusal: its status, and the end.
@@ -36,6 +37,9 @@ fn a_head_of_the_limit_is_served_and_one_byte_more_is_431() {
 
 #[test]
 fn the_default_takes_a_head_of_16_kib_in_any_pieces() {
+    if !serves_many("several clients are connected at once") {
+        return;
+    }
     let server = Server::demo();
     let mut ping = server.connect();
     let mut client = server.connect();
@@ -108,8 +112,8 @@ fn a_chunked_body_is_413_when_it_has_become_too_long() {
     expect_refusal(&mut client, 413);
 }
 
-/// The kernel answers bytes for a closed socket with RST, which makes the client's kernel throw
-/// away what it has received: so the server must read on for a while (RFC 9112, section 9.6).
+/// The kernel answers bytes for a closed socket with RST, which makes the client's kernel discard
+/// what it has received: so the server must read on for a while (RFC 9112, section 9.6).
 #[test]
 fn a_refusal_reaches_a_client_that_is_still_sending() {
     let server = Server::demo();
@@ -142,20 +146,23 @@ fn a_refused_client_that_never_stops_sending_is_cut_off() {
     assert_eq!(client.response().status, 413);
     let begin = std::time::Instant::now();
     while client.try_send(&[b'x'; 1000]).is_ok() {
-        assert!(begin.elapsed() < common::PATIENCE, "it is read from for ever");
-        std::thread::sleep(Duration::from_millis(5)); // the pace of a stubborn client
+        assert!(begin.elapsed() < common::PATIENCE, "it is read from forever");
+        std::thread::sleep(Duration::from_millis(5)); // the pace of a persistent client
     }
     server.until_metric("connections_open", 1);
 }
 
 #[test]
 fn one_connection_more_than_allowed_waits_until_another_closes() {
+    if !serves_many("several clients are connected at once") {
+        return;
+    }
     let server = Server::start(&["--demo", "--max-connections", "3"]);
     let mut held: Vec<Client> = (0..3).map(|_| server.connect()).collect();
     for client in &mut held {
         assert_eq!(client.get("/plaintext").status, 200);
     }
-    // The kernel accepts it into the queue, the server does not.
+    // The kernel accepts it into the backlog, the server does not.
     let mut waiting = server.connect();
     waiting.send(&get("/plaintext"));
     let others_meanwhile = held[0].get("/status.json");
@@ -183,6 +190,9 @@ fn the_last_request_of_a_connection_is_answered_with_close() {
 
 #[test]
 fn bodies_beyond_the_memory_for_all_of_them_are_503() {
+    if !serves_many("the metrics are asked for while a client is connected") {
+        return;
+    }
     let server = Server::start(&["--demo", "--max-body", "1M", "--body-memory", "100K"]);
     let large = post("/echo", &[], &[b'x'; 80_000]);
     let (most, rest) = large.split_at(large.len() - 10);
@@ -200,10 +210,13 @@ fn bodies_beyond_the_memory_for_all_of_them_are_503() {
     assert_eq!(server.exchange(&large).status, 200);
 }
 
-/// The pool runs dry of responses that are still being read; each goes on as soon as its client
-/// reads.
+/// The buffer pool is exhausted by responses that are still being read; each continues as soon as
+/// its client reads.
 #[test]
 fn more_readers_than_buffers_take_turns() {
+    if !has_buffer_pool("its connections have two buffers each") {
+        return;
+    }
     const LEN: usize = 6_000_000;
     let server = Server::start(&["--demo", "--buffers", "4"]);
     let mut readers: Vec<Client> =
@@ -222,12 +235,15 @@ fn more_readers_than_buffers_take_turns() {
             });
         }
     });
-    assert!(server.metric("buffers_starved_total") > 0, "the pool never ran dry");
+    assert!(server.metric("buffers_starved_total") > 0, "the pool was never exhausted");
 }
 
-/// Four buffers, and 200 clients that each need one: they wait for each other, and nobody is lost.
+/// Four buffers, and 200 clients that each need one: they wait for each other, and all are served.
 #[test]
 fn more_clients_than_buffers_take_turns() {
+    if !has_buffer_pool("its connections have two buffers each") {
+        return;
+    }
     let server = Server::start(&["--demo", "--buffers", "4"]);
     let target = get(&format!("/bytes?n=100000&{}", "x".repeat(2000)));
     let (begin, end) = target.split_at(1500);

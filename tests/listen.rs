@@ -1,4 +1,4 @@
-//! Where a server listens, and what it says and returns when it cannot, or need not.
+//! Where a server listens, and its messages and exit status when it cannot, or need not.
 
 mod common;
 
@@ -28,7 +28,7 @@ fn refusal(output: &Output) -> String {
     text
 }
 
-/// The arguments of a shell that gives way to `sped`, with its process number in LISTEN_PID.
+/// The arguments of a shell that execs `sped`, with its PID in LISTEN_PID.
 fn activated(descriptors: usize) -> Command {
     let mut command = Command::new("sh");
     let script = format!("LISTEN_FDS={descriptors} LISTEN_PID=$$ exec \"$0\" \"$@\"");
@@ -132,7 +132,7 @@ fn sockets_of_systemd_are_listened_on() {
 }
 
 #[test]
-fn sockets_of_systemd_that_nobody_listens_on_are_closed_and_named() {
+fn unused_sockets_of_systemd_are_closed_and_named() {
     let tcp = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let address = tcp.local_addr().expect("its address");
     let other = TcpListener::bind("127.0.0.1:0").expect("a listener");
@@ -143,17 +143,21 @@ fn sockets_of_systemd_that_nobody_listens_on_are_closed_and_named() {
     let server = Server::spawn(command);
     drop((tcp, other));
     assert_eq!(server.get("/plaintext").text(), "Hello, World!");
-    let refused = TcpStream::connect(address).expect_err("nobody listens").kind();
+    let refused = TcpStream::connect(address).expect_err("no listener").kind();
     assert_eq!(refused, ErrorKind::ConnectionRefused);
-    assert!(server.stderr().contains("closed (fd:3, fd:4)"), "{}", server.stderr());
+    assert!(
+        server.stderr().contains("closed sockets passed by systemd (fd:3, fd:4)"),
+        "{}",
+        server.stderr()
+    );
 }
 
 /// As descriptors 3 and 4. Either may have one of these numbers in this process already.
 fn pass_both(command: &mut Command, first: &OwnedFd, second: &OwnedFd) {
     pass(command, first, 100);
     pass(command, second, 101);
-    // SAFETY: between fork and exec the closure makes four system calls and allocates nothing; what
-    // it borrows are the two that have just been made.
+    // SAFETY: between fork and exec the closure makes four system calls and allocates nothing; the
+    // two descriptors it borrows have just been made.
     unsafe {
         command.pre_exec(|| {
             os::duplicate_to(100, 3)?;
@@ -164,7 +168,7 @@ fn pass_both(command: &mut Command, first: &OwnedFd, second: &OwnedFd) {
     }
 }
 
-/// The variables are inherited by whoever is started, but meant for one process.
+/// The variables are inherited by every child, but meant for one process.
 #[test]
 fn sockets_that_are_meant_for_another_process_are_left_alone() {
     let mut command = sped();
@@ -174,7 +178,7 @@ fn sockets_that_are_meant_for_another_process_are_left_alone() {
 }
 
 #[test]
-fn what_is_no_listening_socket_is_refused_by_name() {
+fn a_descriptor_that_is_not_a_listening_socket_is_refused_by_name() {
     let output = run(&["--listen", "fd:99"]);
     assert!(refusal(&output).contains("fd:99"), "{output:?}");
     let sockets: [(OwnedFd, &str); 2] = [
@@ -186,7 +190,7 @@ fn what_is_no_listening_socket_is_refused_by_name() {
                 .into_string()
                 .map(open)
                 .expect("UTF-8"),
-            "listens",
+            "pass a listening socket",
         ),
     ];
     for (socket, hint) in sockets {
@@ -203,7 +207,7 @@ fn open(path: String) -> OwnedFd {
 }
 
 #[test]
-fn an_address_in_use_is_said_with_its_name() {
+fn an_address_in_use_is_named_in_the_error() {
     let server = Server::demo();
     let address = server.address().to_string();
     let text = refusal(&run(&["--listen", &address]));
@@ -229,7 +233,7 @@ fn a_living_servers_socket_is_not_taken_over_and_a_dead_ones_is() {
     assert!(path.exists());
     let _next = Server::spawn(start());
     assert_eq!(Client::connect_unix(&path).get("/plaintext").status, 200);
-    // What is no socket is nobody's to replace.
+    // Anything that is not a socket must not be replaced.
     let file = folder.path().join("file");
     std::fs::write(&file, "precious").expect("a file");
     refusal(&run(&["--listen", &format!("unix:{}", file.display())]));
@@ -237,7 +241,7 @@ fn a_living_servers_socket_is_not_taken_over_and_a_dead_ones_is() {
 }
 
 #[test]
-fn a_port_can_be_had_again_at_once() {
+fn a_port_can_be_bound_again_at_once() {
     let mut server = Server::demo();
     let address = server.address().to_string();
     let mut client = server.connect();
@@ -252,7 +256,7 @@ fn a_port_can_be_had_again_at_once() {
 }
 
 #[test]
-fn help_and_version_are_printed_and_end_well() {
+fn help_and_version_are_printed_and_exit_with_0() {
     for flag in ["--help", "-h", "--version", "-V"] {
         let output = run(&[flag]);
         assert_eq!(output.status.code(), Some(0), "{flag}");
@@ -266,7 +270,7 @@ fn help_and_version_are_printed_and_end_well() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_the_flag_the_cause_and_the_mend() {
+fn errors_name_the_option_the_cause_and_the_fix() {
     for (arguments, hints) in [
         (&["--head-timout", "10s"][..], &["--head-timout", "--head-timeout"][..]),
         (&["--head-timeout", "10"], &["--head-timeout", "10"]),

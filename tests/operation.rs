@@ -1,4 +1,4 @@
-//! A server that is run in earnest: as whom.
+//! Operating a server: the user it runs as.
 
 #![cfg(target_os = "linux")]
 
@@ -6,15 +6,16 @@ mod common;
 
 use std::ffi::CString;
 use std::fs;
+use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use common::server::{binary, models, sped};
-use common::{Server, get, os};
+use common::{Client, Server, get, os};
 
-/// Nobody's, as a rule: user and group of nobody in particular.
+/// The user and group `nobody`, as a rule.
 const USER: u32 = 54321;
 
 /// The numbers of a line of the process's status: real, effective, saved, and for files.
@@ -25,7 +26,7 @@ fn numbers(pid: u32, line: &str) -> Vec<u32> {
 }
 
 #[test]
-fn privileges_are_given_up_for_good_before_serving() {
+fn privileges_are_dropped_permanently_before_serving() {
     if !os::is_root() {
         println!("skipped: giving up privileges (there are none: this is not root)");
         return;
@@ -43,7 +44,7 @@ fn privileges_are_given_up_for_good_before_serving() {
         assert_eq!(numbers(server.pid(), "Gid:"), [USER + 1; 4]);
         assert_eq!(numbers(server.pid(), "Groups:"), [USER + 1]);
         assert_eq!(server.exchange(&get("/plaintext")).status, 200);
-        // It opens the log again as the user that it is now.
+        // It reopens the log as the user that it is now.
         server.signal(libc::SIGHUP);
         assert_eq!(server.exchange(&get("/plaintext")).status, 200);
         assert!(server.stop().success());
@@ -53,13 +54,13 @@ fn privileges_are_given_up_for_good_before_serving() {
     assert_eq!(lines, 4);
 }
 
-/// The process of a server that serves: itself or, where there is a master, a worker.
+/// The serving process: the server itself or, where there is a master, a worker.
 fn serving(server: &Server) -> u32 {
     os::children(server.pid()).first().copied().unwrap_or(server.pid())
 }
 
-/// The command with a user database of its own: `stampeder` (54321), whose group is 54322, and who is
-/// in 54400 and 54401, too; nobody else. `None`: that cannot be had here.
+/// The command with a user database of its own: `stampeder` (54321), whose group is 54322, and who
+/// is also in 54400 and 54401; no other users. `None`: not possible here.
 fn with_users(mut command: Command, folder: &Path) -> Option<Command> {
     let place = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -88,13 +89,13 @@ fn with_users(mut command: Command, folder: &Path) -> Option<Command> {
 }
 
 #[test]
-fn a_user_is_in_all_its_groups_or_in_the_one_that_is_named() {
+fn a_user_has_all_its_groups_or_only_the_named_one() {
     let folder = tempfile::tempdir().expect("a directory");
     for (name, arguments, expected) in [
         ("a name", &["--user", "stampeder"][..], &[USER, USER + 1, 54400, 54401][..]),
         ("a number", &["--user", "54321"], &[USER, USER + 1, 54400, 54401]),
         ("a group beside it", &["--user", "stampeder", "--group", "third"], &[USER, 54402]),
-        ("nobody's number", &["--user", "54777", "--group", "one"], &[54777, 54400]),
+        ("an unknown number", &["--user", "54777", "--group", "one"], &[54777, 54400]),
     ] {
         for (model, mut command) in models() {
             command.args(["--listen", "127.0.0.1:0", "--demo"]).args(arguments);
@@ -115,18 +116,40 @@ fn a_user_without_a_group_is_refused() {
     for (model, mut command) in models() {
         let output = command.args(["--user", "3999999999"]).output().expect("running it");
         let text = String::from_utf8(output.stderr).expect("UTF-8");
-        let why = "this system knows of no group for that number. Add --group.\n";
+        let why = "the system has no group for that number; add --group\n";
         assert_eq!(text, format!("{model}: --user: {why}"));
     }
 }
 
 #[test]
-fn what_cannot_be_had_is_said_in_one_line() {
+fn an_error_is_one_line() {
     let output = sped().args(["--user", "nobody-of-that-name"]).output().expect("running sped");
     let text = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(
         text.trim_end(),
-        "sped: --user \"nobody-of-that-name\": there is no such user. \
-         Name a user of this system, or write its number."
+        "sped: --user nobody-of-that-name: no such user; expected the name or number of a user"
     );
+}
+
+/// What it says finds no reader: the log cannot be opened again, and nobody hears of it.
+#[test]
+fn a_server_whose_words_nobody_reads_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let logs = folder.path().join("logs");
+    for (_, mut command) in models() {
+        fs::create_dir(&logs).expect("a folder for logs");
+        let (reader, writer) = io::pipe().expect("a pipe");
+        command.args(["--listen", "127.0.0.1:0", "--access-log", "common", "--log-file"]);
+        let mut child = command.arg(logs.join("log")).stderr(writer).spawn().expect("a server");
+        drop(command);
+        let mut line = String::new();
+        BufReader::new(reader).read_line(&mut line).expect("a line");
+        let (_, address) = line.trim_end().split_once("http://").expect("an address");
+        fs::remove_dir_all(&logs).expect("removing the logs");
+        os::signal(child.id(), libc::SIGHUP);
+        let mut client = Client::connect(address.parse().expect("an address"));
+        assert_eq!(client.get("/plaintext").status, 200);
+        os::signal(child.id(), libc::SIGTERM);
+        assert!(child.wait().expect("its end").success());
+    }
 }

@@ -18,13 +18,13 @@ fn place() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-/// The command of a server with a pid file.
+/// The command of a server with a PID file.
 fn with_pid_file(mut command: Command, path: &Path) -> Command {
     command.args(["--demo", "--listen", "127.0.0.1:0", "--pid-file"]).arg(path);
     command
 }
 
-/// The process that a pid file names.
+/// The PID in a PID file.
 fn named(path: &Path) -> u32 {
     let text = fs::read_to_string(path).expect("the pid file");
     text.strip_suffix('\n').and_then(|pid| pid.parse().ok()).expect("a number and a newline")
@@ -35,13 +35,13 @@ fn names_in(folder: &Path) -> usize {
 }
 
 #[test]
-fn it_names_the_process_to_signal_and_goes_with_it() {
+fn it_names_the_process_to_signal_and_is_removed_with_it() {
     for (_, command) in models() {
         let (folder, path) = place();
         let mut server = Server::spawn(with_pid_file(command, &path));
         assert_eq!(named(&path), server.pid());
         assert_eq!(fs::metadata(&path).expect("the pid file").mode() & 0o777, 0o644);
-        // Workers that come and go leave it alone.
+        // Workers that start and end leave it alone.
         server.signal(libc::SIGHUP);
         assert_eq!(server.exchange(&get("/plaintext")).status, 200);
         assert!(server.stop().success());
@@ -60,8 +60,9 @@ fn a_second_server_is_refused_with_the_number_of_the_first() {
             let text = String::from_utf8(output.stderr).expect("UTF-8");
             let pid = server.pid();
             let expected = format!(
-                "{other}: --pid-file {path:?}: process {pid} holds it; \
-                 stop that server first, or name another file\n"
+                "{other}: --pid-file {}: process {pid} holds it; \
+                 stop that server first, or name another file\n",
+                path.display()
             );
             assert_eq!(text, expected);
         }
@@ -70,20 +71,20 @@ fn a_second_server_is_refused_with_the_number_of_the_first() {
 }
 
 #[test]
-fn what_cannot_be_one_is_said_in_one_line() {
+fn an_unusable_path_is_reported_in_one_line() {
     let (folder, path) = place();
     fs::write(&path, "precious").expect("a file");
     for (name, command) in models() {
         let output = with_pid_file(command, &path).output().expect("running it");
         let text = String::from_utf8(output.stderr).expect("UTF-8");
-        let expected = "this is something else than a pid file; name another file\n";
-        assert_eq!(text, format!("{name}: --pid-file {path:?}: {expected}"));
+        let expected = "not a pid file; name another file\n";
+        assert_eq!(text, format!("{name}: --pid-file {}: {expected}", path.display()));
     }
     for (name, mut command) in models() {
         let output = command.args(["--pid-file", "/"]).output().expect("running it");
         let text = String::from_utf8(output.stderr).expect("UTF-8");
-        let expected = "this names no file. Name one: /run/stampede/pid.\n";
-        assert_eq!(text, format!("{name}: --pid-file \"/\": {expected}"));
+        let expected = "missing file name; expected a path such as /run/stampede/pid\n";
+        assert_eq!(text, format!("{name}: --pid-file /: {expected}"));
     }
     assert_eq!(fs::read_to_string(&path).expect("the file"), "precious");
     assert_eq!(names_in(folder.path()), 1);
@@ -107,7 +108,7 @@ fn a_crashed_servers_is_taken_over() {
 }
 
 #[test]
-fn over_an_upgrade_it_names_whoever_serves() {
+fn during_an_upgrade_it_names_the_serving_process() {
     for (_, command) in models() {
         let (folder, path) = place();
         let mut old = Server::spawn(with_pid_file(command, &path));
@@ -124,7 +125,7 @@ fn over_an_upgrade_it_names_whoever_serves() {
 }
 
 #[test]
-fn an_upgrade_that_fails_has_not_touched_it() {
+fn a_failed_upgrade_leaves_it_unchanged() {
     for (name, command) in models() {
         let (folder, path) = place();
         let (command, binary) = copied(&with_pid_file(command, &path), folder.path());
@@ -132,7 +133,7 @@ fn an_upgrade_that_fails_has_not_touched_it() {
         let inode = fs::metadata(&path).expect("the pid file").ino();
         spoil(&binary);
         server.signal(libc::SIGUSR2);
-        until("it says so", || server.stderr().contains("the upgrade has failed"));
+        until("it says so", || server.stderr().contains("upgrade failed"));
         assert_eq!(named(&path), server.pid(), "{name}");
         assert_eq!(fs::metadata(&path).expect("the pid file").ino(), inode);
         assert_eq!(server.exchange(&get("/plaintext")).status, 200);
@@ -141,10 +142,10 @@ fn an_upgrade_that_fails_has_not_touched_it() {
     }
 }
 
-/// Where the server's user may not write, nothing can be removed or replaced: what is there can be
-/// changed all the same.
+/// Where the server's user may not write, nothing can be removed or replaced: an existing file can
+/// be changed all the same.
 #[test]
-fn without_the_right_to_remove_it_it_is_still_true() {
+fn without_permission_to_remove_it_it_is_emptied() {
     if !common::os::is_root() {
         return println!("skipped: giving up privileges (there are none: this is not root)");
     }
@@ -153,7 +154,7 @@ fn without_the_right_to_remove_it_it_is_still_true() {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("mode");
         chown(folder.path(), Some(0), Some(0)).expect("root's directory");
         command.args(["--user", "54321", "--group", "54321"]);
-        // That user need not be able to reach the tests' binary.
+        // That user may not be able to reach the tests' binary.
         let (command, _) = copied(&with_pid_file(command, &path), folder.path());
         let mut old = Server::spawn(command);
         let new = Successor::of(&old);
@@ -164,7 +165,7 @@ fn without_the_right_to_remove_it_it_is_still_true() {
         assert_eq!(path.exists(), name != "symped");
         if name != "symped" {
             assert_eq!(fs::read_to_string(&path).expect("the pid file"), "");
-            until("it is said", || old.stderr().contains("stays behind, empty: Permission denied"));
+            until("it is said", || old.stderr().contains("behind, empty: Permission denied"));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Behind a balancer: whom it speaks for is who is logged, and nobody else may say so.
+//! Behind a balancer: the client address that a trusted balancer sends is logged, and no other peer
+//! may set it.
 
 mod common;
 
@@ -13,7 +14,7 @@ const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64
 const LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 const V1: &[u8] = b"PROXY TCP4 192.0.2.8 198.51.100.1 1000 80\r\n";
 
-/// A server that believes `trusted`, and where it logs.
+/// A server that trusts `trusted`, and its log.
 fn behind(folder: &Path, trusted: &str, more: &[&str]) -> Server {
     let log = folder.join("log");
     let log = log.to_str().expect("UTF-8");
@@ -22,7 +23,7 @@ fn behind(folder: &Path, trusted: &str, more: &[&str]) -> Server {
     Server::start(&[&arguments[..], &log, more].concat())
 }
 
-/// The first word of each line: who was served.
+/// The first word of each line: the client's address.
 fn logged(server: &mut Server, folder: &Path) -> Vec<String> {
     assert!(server.stop().success());
     let text = fs::read_to_string(folder.join("log")).expect("the log");
@@ -30,7 +31,7 @@ fn logged(server: &mut Server, folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_log_names_whom_the_balancer_speaks_for() {
+fn the_log_names_the_balancers_client() {
     let folder = tempfile::tempdir().expect("a directory");
     let mut server = behind(folder.path(), "127.0.0.0/8", &[]);
     let headers: [&[u8]; 4] = [V1, V2, LOCAL, b"PROXY UNKNOWN\r\n"];
@@ -146,7 +147,7 @@ fn the_time_for_a_head_includes_the_header() {
 }
 
 #[test]
-fn connections_that_have_not_introduced_themselves_do_not_hold_a_stopping_server_up() {
+fn connections_without_a_header_yet_do_not_delay_a_shutdown() {
     let folder = tempfile::tempdir().expect("a directory");
     let mut server = behind(folder.path(), "127.0.0.1", &["--drain-timeout", "10m"]);
     let _silent = server.connect();

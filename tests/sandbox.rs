@@ -1,5 +1,5 @@
-//! `--sandbox`, under every model: what a server goes on doing, gives up, and says. What it can no
-//! longer do is tried in `confinement.rs`.
+//! `--sandbox`, under every model: what a server still does, loses, and logs. What it can no longer
+//! do is tried in `confinement.rs`.
 
 #![cfg(target_os = "linux")]
 
@@ -19,7 +19,7 @@ use common::successor::Successor;
 use common::{Client, PATIENCE, Server, get, os, until};
 use reactor::process::Landlock;
 
-/// Says so when there is nothing to be tested.
+/// Reports when there is nothing to test.
 fn has_landlock() -> bool {
     match Landlock::new() {
         Ok(_) => true,
@@ -45,7 +45,7 @@ fn has_no_new_privileges(pid: u32) -> bool {
 }
 
 #[test]
-fn whoever_serves_gains_no_privileges() {
+fn serving_processes_gain_no_privileges() {
     for (model, command) in models() {
         let server = Server::spawn(sandboxed(command, &ANY_PORT));
         assert_eq!(has_no_new_privileges(server.pid()), model != "symped");
@@ -78,7 +78,7 @@ fn files_are_served_and_the_log_is_opened_again() {
         fs::rename(&log, &old).expect("another name for the log");
         server.signal(libc::SIGHUP);
         until("a new log", || log.exists());
-        // A worker's successor has the same rules.
+        // A worker's replacement has the same rules.
         until("it serves", || server.get("/page.html").text() == "<p>inside");
         assert!(server.stop().success());
         assert!(fs::read_to_string(&log).expect("the log").contains("/page.html"), "{model}");
@@ -87,7 +87,7 @@ fn files_are_served_and_the_log_is_opened_again() {
 }
 
 #[test]
-fn a_log_that_leads_elsewhere_by_now_is_not_written() {
+fn a_log_replaced_by_a_link_elsewhere_is_not_written() {
     if !has_landlock() {
         return;
     }
@@ -100,7 +100,7 @@ fn a_log_that_leads_elsewhere_by_now_is_not_written() {
         fs::remove_file(&log).expect("the log's name");
         symlink(&target, &log).expect("a link");
         server.signal(libc::SIGUSR1); // opens the log again, and nothing else
-        until("it says so", || server.stderr().contains("could not be reopened"));
+        until("it is logged", || server.stderr().contains("could not be reopened"));
         assert!(server.stderr().contains("Permission denied"), "{model}: {}", server.stderr());
         assert_eq!(server.exchange(&get("/plaintext")).status, 200, "{model}");
         assert!(!target.exists(), "{model}");
@@ -108,7 +108,7 @@ fn a_log_that_leads_elsewhere_by_now_is_not_written() {
 }
 
 #[test]
-fn a_server_cleans_up_from_inside_and_is_heard() {
+fn a_sandboxed_server_cleans_up_and_notifies() {
     for (model, command) in models() {
         let folder = tempfile::tempdir().expect("a directory");
         let at = |name: &str| folder.path().join(name).display().to_string();
@@ -140,14 +140,14 @@ fn a_server_cleans_up_from_inside_and_is_heard() {
 }
 
 #[test]
-fn an_upgrade_is_given_up_by_who_is_inside_and_not_by_a_master() {
+fn a_sandboxed_server_refuses_upgrades_and_a_master_does_not() {
     if !has_landlock() {
         return;
     }
     for (model, command) in models() {
         let mut server = Server::spawn(sandboxed(command, &ANY_PORT));
-        let why = "from inside the sandbox no program can be started";
-        let given_up = format!("{model}: --sandbox: no upgrade (SIGUSR2): {why}\n");
+        let why = "no program can be started inside the sandbox";
+        let given_up = format!("{model}: --sandbox: upgrades (SIGUSR2) are disabled: {why}\n");
         assert_eq!(server.stderr().contains(&given_up), model != "symped", "{}", server.stderr());
         if model == "symped" {
             let successor = Successor::of(&server);
@@ -158,8 +158,7 @@ fn an_upgrade_is_given_up_by_who_is_inside_and_not_by_a_master() {
             continue;
         }
         server.signal(libc::SIGUSR2);
-        let failed =
-            format!("{model}: the upgrade has failed: {why}; this process goes on serving\n");
+        let failed = format!("{model}: upgrade failed: {why}; this process continues to serve\n");
         until("it says so", || server.stderr().contains(&failed));
         assert_eq!(server.exchange(&get("/plaintext")).status, 200);
         assert!(server.stop().success());
@@ -167,7 +166,7 @@ fn an_upgrade_is_given_up_by_who_is_inside_and_not_by_a_master() {
 }
 
 #[test]
-fn a_kernel_without_landlock_is_mentioned_once_and_the_rest_holds() {
+fn a_kernel_without_landlock_is_logged_once_and_the_rest_applies() {
     for (model, command) in models() {
         let mut command = sandboxed(command, &ANY_PORT);
         // SAFETY: between fork and exec the closure makes system calls and allocates nothing.
@@ -178,8 +177,8 @@ fn a_kernel_without_landlock_is_mentioned_once_and_the_rest_holds() {
         assert!(has_no_new_privileges(pid));
         assert!(server.stop().success());
         let expected = format!(
-            "{model}: --sandbox: this kernel has no Landlock (Function not implemented (os error 38)): \
-             files and network stay open to the server; that nothing gains privileges holds\n"
+            "{model}: --sandbox: Landlock is not available (Function not implemented (os error 38)): \
+             file system and network are not confined; no_new_privs is set\n"
         );
         assert!(server.stderr().starts_with(&expected), "{}", server.stderr());
         assert_eq!(server.stderr().matches("--sandbox").count(), 1, "{}", server.stderr());

@@ -1,5 +1,5 @@
-//! The site from outside: what is beneath the root is served by all its names, and nothing beyond
-//! it is.
+//! The site from outside: everything beneath the root is served by all its names, and nothing
+//! outside it.
 
 mod common;
 
@@ -58,7 +58,7 @@ fn nothing_outside_the_root_is_ever_served() {
 }
 
 #[test]
-fn what_stays_inside_is_served_by_whatever_name() {
+fn links_within_the_root_are_served() {
     let site = Site::start(&[]);
     let page = "0123456789abcdefghijklmnopqrstuvwxyz";
     for (target, content) in [
@@ -113,7 +113,7 @@ fn directories_are_listed_only_when_asked_for() {
 }
 
 #[test]
-fn what_is_no_file_is_not_served_and_blocks_nobody() {
+fn special_files_are_not_served_and_do_not_block() {
     let site = Site::start(&[]);
     assert!([403, 404].contains(&site.ask("/fifo", &[]).status));
     assert_eq!(site.ask("/page.html", &[]).status, 200);
@@ -139,7 +139,7 @@ fn only_reading_methods_are_allowed() {
     assert!(site.root().join("page.html").exists());
 }
 
-/// A name that is swapped between a file inside and a link outside while it is being asked for.
+/// A name that alternates between a file inside and a link outside while it is requested.
 #[test]
 fn a_race_of_links_never_leads_out() {
     let site = Site::start(&["--cache-ttl", "0"]);

@@ -1,5 +1,5 @@
-//! Clients that read slowly, write slowly, close early or not at all cost their neighbours nothing
-//! and the server little.
+//! Clients that read slowly, write slowly, close early or never cost their neighbours nothing and
+//! the server little.
 
 mod common;
 
@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use common::server::{has_buffer_pool, serves_many};
 use common::{Client, Server, get, noise, observe, post, until};
 
 const MIB: usize = 1 << 20;
@@ -25,12 +26,12 @@ fn root_with_large_files() -> tempfile::TempDir {
     root
 }
 
-/// A client whose kernel takes next to nothing for it.
+/// A client whose kernel buffers next to nothing for it.
 fn slow_reader(server: &Server, target: &str) -> Client {
     reader(server, target, 4096)
 }
 
-/// A client whose kernel takes no more than so many bytes for it, or twice as many.
+/// A client whose kernel buffers no more than this many bytes for it, or twice as many.
 fn reader(server: &Server, target: &str, window: i32) -> Client {
     let mut client = Client::connect_with_window(server.address(), window);
     client.send(&get(target));
@@ -39,10 +40,13 @@ fn reader(server: &Server, target: &str, window: i32) -> Client {
 
 #[test]
 fn slow_readers_of_a_large_file_cost_no_memory() {
+    if !has_buffer_pool("its connections have two buffers each") {
+        return;
+    }
     const READERS: usize = 100;
     let root = root_with_large_files();
     let server = Server::root(root.path(), &[]);
-    // What is allocated once is there after a first reader.
+    // One-time allocations are done after a first reader.
     slow_reader(&server, "/large").read_head().expect("an answer");
     server.until_metric("connections_open", 1);
     let before = observe::memory_bytes(server.pid());
@@ -63,6 +67,9 @@ fn slow_readers_of_a_large_file_cost_no_memory() {
 /// With copying instead of sendfile each unsent response holds a buffer, and no more than that.
 #[test]
 fn slow_readers_of_made_bytes_cost_one_buffer_each() {
+    if !has_buffer_pool("its connections have two buffers each") {
+        return;
+    }
     const READERS: usize = 50;
     let server = Server::demo();
     slow_reader(&server, "/bytes?n=100000000").read_head().expect("an answer");
@@ -79,6 +86,9 @@ fn slow_readers_of_made_bytes_cost_one_buffer_each() {
 
 #[test]
 fn a_slow_reader_gets_every_byte_in_the_end() {
+    if !serves_many("several clients are connected at once") {
+        return;
+    }
     let root = tempfile::tempdir().expect("a directory");
     let content = noise(8 * MIB + 37, 5);
     fs::write(root.path().join("noise"), &content).expect("a file");
@@ -101,7 +111,7 @@ fn a_slow_reader_gets_every_byte_in_the_end() {
 #[test]
 fn a_large_files_bytes_are_right_with_and_without_sendfile() {
     let root = tempfile::tempdir().expect("a directory");
-    // Around what is cached, and what is sent at a time.
+    // Around the sizes of the cache's limit and of a single send.
     let sizes = [65_535, 65_536, 65_537, MIB - 1, MIB, MIB + 1, 3 * MIB + 12_345];
     for size in sizes {
         fs::write(root.path().join(size.to_string()), noise(size, size as u64)).expect("a file");
@@ -127,7 +137,10 @@ fn a_large_files_bytes_are_right_with_and_without_sendfile() {
 }
 
 #[test]
-fn slow_writers_are_served_and_hold_up_nobody() {
+fn slow_writers_are_served_and_delay_no_other() {
+    if !serves_many("several clients are connected at once") {
+        return;
+    }
     const WRITERS: usize = 50;
     let server = Server::demo();
     let mut good = server.connect();
@@ -156,7 +169,7 @@ fn a_client_that_half_closes_gets_the_whole_answer() {
         assert_eq!(client.response().status, 200);
         client.expect_close();
     }
-    // Before the server has looked at any of them, and while the first answer is being sent.
+    // Before the server has read any of them, and while the first response is being sent.
     let mut client = reader(&server, "/medium", 65_536);
     client.send(&requests.concat());
     client.half_close();
@@ -181,6 +194,9 @@ fn a_client_that_half_closes_in_a_head_or_says_nothing_is_closed() {
 
 #[test]
 fn resets_in_the_middle_of_everything_cost_nothing() {
+    if !serves_many("the metrics are asked for while a client is connected") {
+        return;
+    }
     let root = root_with_large_files();
     let server = Server::root(root.path(), &[]);
     // The large file stays open in the cache.
@@ -202,7 +218,7 @@ fn resets_in_the_middle_of_everything_cost_nothing() {
         slow_reader(&server, "/plaintext").reset();
     }
     server.until_metric("connections_open", 1);
-    let connection = 1; // the one that asked for the metrics may not be gone yet
+    let connection = 1; // the one that fetched the metrics may not be gone yet
     until("the descriptors are back", || observe::descriptors(server.pid()) <= before + connection);
     for gauge in ["waits", "body_bytes_held", "buffers_small_used"] {
         assert_eq!(server.metric(gauge), 0, "{gauge}");
@@ -211,7 +227,7 @@ fn resets_in_the_middle_of_everything_cost_nothing() {
     assert_eq!(server.get("/plaintext").status, 200);
 }
 
-/// Reads some of the large file, cuts it short, and reads on: fewer bytes than were announced.
+/// Reads some of the large file, truncates it, and reads on: fewer bytes than were announced.
 fn read_while_it_shrinks(server: &Server, root: &Path) {
     let mut client = reader(server, "/large", 65_536);
     client.read_head().expect("an answer");
@@ -223,7 +239,10 @@ fn read_while_it_shrinks(server: &Server, root: &Path) {
 }
 
 #[test]
-fn a_file_that_is_cut_short_while_it_is_sent_ends_its_connection_only() {
+fn a_file_truncated_while_it_is_sent_ends_only_its_own_connection() {
+    if !serves_many("the metrics are asked for while a client is connected") {
+        return;
+    }
     for arguments in [&[][..], &["--no-sendfile"]] {
         let root = root_with_large_files();
         let server = Server::root(root.path(), arguments);

@@ -1,5 +1,5 @@
-//! Everything that goes wrong under AMPED, at once and often. In a process of its own, whose descriptors
-//! are counted.
+//! Everything that goes wrong under AMPED, at once and often. In a separate process, whose
+//! descriptors are counted.
 
 mod common;
 
@@ -7,7 +7,7 @@ use common::inside::Inside;
 use common::stubborn::{Gate, Stubborn};
 use common::{Client, Random, get, observe, until};
 
-/// A client of the storm: pipelines requests, and some day goes, perhaps in the middle.
+/// A client of the storm: pipelines requests, and eventually disconnects, perhaps in the middle.
 fn storm(server: &Inside, jobs: usize, seed: u64) {
     let mut random = Random::new(seed);
     let mut sent = 0;
@@ -47,13 +47,13 @@ fn expect_answer(client: &mut Client, target: &str) {
 }
 
 /// Resets, panics and full rings, all at once: every client that stays is answered in order, and
-/// nothing is lost. `STAMPEDE_TEST_JOBS=100000` makes it as many.
+/// nothing is lost. `STAMPEDE_TEST_JOBS=100000` sets the number.
 #[test]
 fn a_storm_of_resets_and_panics_on_full_rings_loses_nothing() {
     const CLIENTS: usize = 8;
     let jobs = std::env::var("STAMPEDE_TEST_JOBS").ok().and_then(|jobs| jobs.parse().ok());
     let jobs: usize = jobs.unwrap_or(4_000);
-    // A panic's message for each: the hook's lines would be all one sees.
+    // One message per panic: the hook's lines would drown everything else.
     std::panic::set_hook(Box::new(|info| {
         if info.payload_as_str() != Some("as it was asked to") {
             eprintln!("{info}");
@@ -75,7 +75,7 @@ fn a_storm_of_resets_and_panics_on_full_rings_loses_nothing() {
     server.until_counter("buffers_large_used", 2);
     server.until_counter("buffers_small_used", 0);
     server.until_counter("body_bytes_held", 0);
-    until("no job is out", || server.metrics.workers().all(|place| place.jobs.get() == 0));
+    until("no job is in flight", || server.metrics.workers().all(|place| place.jobs.get() == 0));
     until("the descriptors are back", || observe::descriptors(std::process::id()) <= before);
     assert_eq!(server.counter("workers_stuck"), 0);
     assert_eq!(server.connect().get("/work?last").text(), "/work?last");

@@ -1,5 +1,5 @@
-//! SYMPED's workers are killed under a load that verifies every answer: a death costs the clients of
-//! the one that died, and nobody else.
+//! SYMPED's workers are killed under a load that verifies every response: a death costs that
+//! worker's clients, and no others.
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::server::symped;
 use common::verify::Load;
 use common::{Random, Server, observe, until};
 
-/// Kills a test, in each mode.
+/// Kills per test, in each mode.
 const KILLS: usize = 10;
 const CLIENTS: u64 = 8;
 
@@ -18,13 +18,13 @@ fn server(accept: &str) -> Server {
     Server::spawn(command)
 }
 
-/// Waits until the answers show that the load goes on.
+/// Waits until the responses show that the load continues.
 fn until_answered(load: &Load, more: u64) {
     let goal = load.answered() + more;
     until("the load goes on", || load.answered() >= goal);
 }
 
-/// Waits until the master has nothing but its workers, and none that has ended.
+/// Waits until the master has no children but live workers.
 fn until_tidy(master: u32, count: usize) {
     until("no more and no other children than workers that live", || {
         let children = children(master);
@@ -36,7 +36,7 @@ fn sum(workers: &[Worker], of: fn(&Worker) -> u64) -> u64 {
     workers.iter().map(of).sum()
 }
 
-/// Kills workers at random under load: the others' clients see nothing of it.
+/// Kills workers at random under load: the others' clients do not notice.
 fn kills_cost_their_own_clients_only(accept: &str) {
     let mut server = server(accept);
     until_workers(&server, "all serve", |_| true);
@@ -69,7 +69,7 @@ fn kills_cost_their_own_clients_only(accept: &str) {
     until_tidy(server.pid(), 3);
     let after = workers(&server);
     assert!(sum(&after, |worker| worker.requests) >= requests);
-    // The dead ones' connections are not counted for ever: there is the one that asks.
+    // The dead workers' connections are not counted forever: there is the one that asks.
     server.until_metric("connections_open", 1);
     assert_eq!(observe::descriptors_at_rest(server.pid()), descriptors, "the master's descriptors");
     assert!(server.stop().success());
@@ -91,8 +91,8 @@ fn with_passed_connections_a_killed_worker_costs_its_own_clients_only() {
     kills_cost_their_own_clients_only("pass");
 }
 
-/// Whatever it ends of. (A SIGSEGV that is sent, and not caused, only ends a Rust program the second
-/// time: the first is for the handler that looks for an overflow of the stack.)
+/// Whatever it dies of. (A SIGSEGV that is sent, and not caused, only ends a Rust program the
+/// second time: the first goes to the handler that checks for a stack overflow.)
 #[test]
 fn a_worker_is_replaced_whatever_signal_ends_it() {
     let server = server("reuseport");
@@ -101,7 +101,7 @@ fn a_worker_is_replaced_whatever_signal_ends_it() {
         let victim = until_workers(&server, "all serve", |_| true)[1].pid;
         common::os::signal(victim, signal);
         until_workers(&server, "it is replaced", |workers| workers[1].pid != victim);
-        let said = format!("symped: worker 1 (process {victim}) has ended (signal: {signal} ");
+        let said = format!("symped: worker 1 (process {victim}, signal: {signal} ");
         until("it is said", || server.stderr().contains(&said));
     }
 }

@@ -1,5 +1,5 @@
-//! SYMPED's workers are renewed (HUP) and the whole server is replaced (USR2) under a load that
-//! verifies every answer: nobody is refused, nothing is cut, nothing is wrong.
+//! SYMPED's workers are replaced (HUP) and the whole server is replaced (USR2) under a load that
+//! verifies every response: none is refused, cut or wrong.
 
 mod common;
 
@@ -9,10 +9,10 @@ use std::process::Command;
 use common::processes::{children, is_alive, rounds, until_workers, workers};
 use common::server::symped;
 use common::successor::{Successor, copied, spoil};
-use common::verify::{Load, Tally};
+use common::verify::{Counters, Load};
 use common::{Server, observe, until};
 
-/// How often a test renews or replaces, by itself. The figures are for ten times as many.
+/// How often a test restarts or upgrades, by default. The figures are for ten times as many.
 const RENEWALS: usize = 20;
 const UPGRADES: usize = 4;
 const CLIENTS: u64 = 8;
@@ -24,14 +24,14 @@ fn command(accept: &str) -> Command {
     command
 }
 
-/// Waits until the answers show that the load goes on.
+/// Waits until the responses show that the load continues.
 fn until_answered(load: &Load, more: u64) {
     let goal = load.answered() + more;
     until("the load goes on", || load.answered() >= goal);
 }
 
 #[track_caller]
-fn assert_unharmed(what: &str, tally: &Tally) {
+fn assert_unharmed(what: &str, tally: &Counters) {
     println!(
         "{what}: {} answered on {} connections, {} closed by announcement, {} requests repeated",
         tally.answered, tally.connections, tally.announced, tally.repeats
@@ -45,7 +45,7 @@ fn pids(server: &Server) -> HashSet<u32> {
 }
 
 #[test]
-fn workers_are_renewed_without_harm_to_a_request() {
+fn a_rolling_restart_harms_no_request() {
     for accept in MODES {
         let mut server = Server::spawn(command(accept));
         until_workers(&server, "all serve", |_| true);
@@ -57,7 +57,7 @@ fn workers_are_renewed_without_harm_to_a_request() {
             let new = until_workers(&server, "other workers", |workers| {
                 workers.iter().all(|worker| !old.contains(&worker.pid))
             });
-            assert!(new.iter().all(|worker| worker.restarts == 0), "nobody has died: {new:?}");
+            assert!(new.iter().all(|worker| worker.restarts == 0), "no worker has died: {new:?}");
             until_answered(&load, 50);
         }
         assert_unharmed(&format!("HUP, {accept}"), &load.finish());
@@ -71,9 +71,9 @@ fn workers_are_renewed_without_harm_to_a_request() {
     }
 }
 
-/// A signal that comes while the last one's round is not over is not forgotten.
+/// A signal that arrives during a rolling restart is not forgotten.
 #[test]
-fn renewals_that_come_faster_than_they_are_done_are_done() {
+fn rolling_restarts_requested_faster_than_they_finish_are_done() {
     let server = Server::spawn(command("reuseport"));
     let old = pids(&server);
     let load = Load::start(server.address(), CLIENTS);
@@ -89,7 +89,7 @@ fn renewals_that_come_faster_than_they_are_done_are_done() {
 }
 
 #[test]
-fn the_server_is_replaced_without_harm_to_a_request() {
+fn an_upgrade_harms_no_request() {
     for accept in MODES {
         let mut server = Server::spawn(command(accept));
         let load = Load::start(server.address(), CLIENTS);
@@ -110,7 +110,7 @@ fn the_server_is_replaced_without_harm_to_a_request() {
 }
 
 #[test]
-fn an_upgrade_that_fails_is_said_and_changes_nothing() {
+fn a_failed_upgrade_is_logged_and_changes_nothing() {
     let folder = tempfile::tempdir().expect("a directory");
     let (command, binary) = copied(&command("reuseport"), folder.path());
     let mut server = Server::spawn(command);
@@ -121,11 +121,11 @@ fn an_upgrade_that_fails_is_said_and_changes_nothing() {
     for attempt in 1..=rounds(UPGRADES) {
         server.signal(libc::SIGUSR2);
         let said = || server.stderr();
-        until("it is said", || said().matches("the upgrade has failed").count() == attempt);
+        until("it is said", || said().matches("upgrade failed").count() == attempt);
         let lines = said();
         let line = lines.lines().last().expect("a line");
-        assert!(line.starts_with("symped: the upgrade has failed: process "), "{line}");
-        let end = "ended before it served (exit status: 7); this process goes on serving";
+        assert!(line.starts_with("symped: upgrade failed: process "), "{line}");
+        let end = "exited before it was ready (exit status: 7); this process continues to serve";
         assert!(line.ends_with(end), "{line}");
         until_answered(&load, 50);
     }

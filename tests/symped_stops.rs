@@ -1,7 +1,7 @@
-//! How a SYMPED server ends: as it is told to, as far as its workers hear; and when its master is
-//! killed, which leaves workers that nobody would replace.
+//! How a SYMPED server ends: as requested, as far as its workers respond; and when its master is
+//! killed, which leaves workers that will not be replaced.
 //!
-//! What holds for one worker as for SPED is in `stop.rs`, which `under_symped.rs` runs.
+//! What applies to one worker as to SPED is in `stop.rs`, which `under_symped.rs` runs.
 
 mod common;
 
@@ -42,7 +42,7 @@ fn every_signal_ends_master_and_workers_with_status_0() {
 }
 
 #[test]
-fn what_is_in_hand_at_term_is_answered_by_every_worker() {
+fn requests_in_flight_at_term_are_answered_by_every_worker() {
     let (mut server, workers) = start("pass", &[]);
     let mut waiting: Vec<Client> = (0..8).map(|_| server.connect()).collect();
     waiting.iter_mut().for_each(|client| client.send(&get("/sleep?ms=500")));
@@ -58,9 +58,10 @@ fn what_is_in_hand_at_term_is_answered_by_every_worker() {
     until_gone(&workers);
 }
 
-/// The drain's limit is the worker's own business; one that does not hear is killed by its master.
+/// Each worker enforces the drain timeout itself; one that does not respond is killed by its
+/// master.
 #[test]
-fn a_worker_that_does_not_hear_is_killed_when_its_time_is_over() {
+fn an_unresponsive_worker_is_killed_after_the_drain_timeout() {
     let (mut server, workers) = start("pass", &["--drain-timeout", "100ms"]);
     let (mut first, mut second) = (server.connect(), server.connect()); // one each
     assert_eq!((first.get("/plaintext").status, second.get("/plaintext").status), (200, 200));
@@ -68,8 +69,8 @@ fn a_worker_that_does_not_hear_is_killed_when_its_time_is_over() {
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
     until_gone(&workers);
-    let said = server.stderr();
-    assert!(said.contains("killed 1 worker(s) that had not finished in time"), "{said}");
+    let line = "killed 1 worker(s) that did not finish in time";
+    until("a line about it", || server.stderr().contains(line));
     first.expect_end();
     second.expect_end();
 }
@@ -81,10 +82,10 @@ fn a_second_term_ends_them_at_once_and_quit_has_no_limit() {
     client.send(&get("/sleep?ms=60000"));
     until("it waits", || server.metric("waits") == 1);
     server.signal(libc::SIGQUIT);
-    until("nobody accepts", || Client::try_connect(server.address()).is_err());
+    until("connections are refused", || Client::try_connect(server.address()).is_err());
     until("the other worker's end", || children(server.pid()).len() == 1);
     server.signal(libc::SIGTERM);
-    // Two of a kind that are pending at once are one.
+    // Two pending signals of one kind merge into one.
     let pending = || status_line(server.pid(), "ShdPnd:").contains(|c| c != '0');
     until("it has heard the signal", || !pending());
     assert!(!client.has_answer() && server.is_running());
@@ -117,7 +118,7 @@ fn workers_whose_master_was_killed_finish_and_end() {
 }
 
 #[test]
-fn a_worker_told_to_end_is_replaced_before_it_goes() {
+fn a_terminated_worker_is_replaced_before_it_exits() {
     let (server, workers) = start("reuseport", &[]);
     let leaving = workers[0].pid;
     common::os::signal(leaving, libc::SIGTERM);

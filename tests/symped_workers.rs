@@ -1,5 +1,5 @@
-//! SYMPED's workers seen from outside: who gets which connection, what is counted, on which core and
-//! as whom they run, and who serves while one of them cannot start.
+//! SYMPED's workers seen from outside: which gets which connection, what is counted, on which core
+//! and as which user they run, and what happens while one of them cannot start.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::server::symped;
 use common::successor::Successor;
 use common::{Client, Server, get, request, until};
 
-/// Nobody's, as a rule.
+/// The user `nobody`, as a rule.
 const USER: u32 = 54321;
 
 fn command(workers: usize, arguments: &[&str]) -> Command {
@@ -28,7 +28,7 @@ fn start(count: usize, arguments: &[&str]) -> (Server, Vec<Worker>) {
     (server, workers)
 }
 
-/// So many connections that have been answered once.
+/// This many connections that have been answered once.
 fn connections(server: &Server, count: usize) -> Vec<Client> {
     let connect = |_| {
         let mut client = server.connect();
@@ -47,7 +47,7 @@ fn shares(server: &Server, count: usize) -> Vec<u64> {
 }
 
 #[test]
-fn passed_connections_are_shared_out_evenly() {
+fn passed_connections_are_distributed_evenly() {
     let (server, _) = start(4, &["--accept", "pass"]);
     let _held = connections(&server, 100);
     let shares = shares(&server, 100);
@@ -60,12 +60,12 @@ fn a_listener_each_gives_every_worker_a_share() {
     let (server, _) = start(4, &["--accept", "reuseport"]);
     let _held = connections(&server, 400);
     let shares = shares(&server, 400);
-    // 100 each in the mean, with a deviation of 9: six of them are beyond chance.
+    // 100 each on average, with a deviation of 9: six of them are beyond chance.
     assert!(shares.iter().all(|share| (46..=154).contains(share)), "{shares:?}");
 }
 
 #[test]
-fn with_a_shared_listener_one_that_hangs_leaves_all_to_the_others() {
+fn with_a_shared_listener_a_stuck_worker_leaves_all_to_the_others() {
     let (server, workers) = start(2, &["--accept", "shared"]);
     common::os::signal(workers[0].pid, libc::SIGSTOP);
     let _held = connections(&server, 100);
@@ -73,7 +73,7 @@ fn with_a_shared_listener_one_that_hangs_leaves_all_to_the_others() {
 }
 
 #[test]
-fn whichever_worker_is_asked_tells_the_sum_and_a_death_takes_nothing_from_it() {
+fn every_worker_reports_the_sum_and_a_death_takes_nothing_from_it() {
     let (server, first) = start(2, &["--accept", "pass"]);
     let before = server.metric("requests_total");
     let held = connections(&server, 20);
@@ -90,9 +90,9 @@ fn whichever_worker_is_asked_tells_the_sum_and_a_death_takes_nothing_from_it() {
     server.until_metric("connections_open", 1);
 }
 
-/// Without the log no worker can start: the one that has died cannot be replaced for a while.
+/// Without the log no worker can start: the dead one cannot be replaced for a while.
 #[test]
-fn while_a_worker_is_in_back_off_another_one_serves_its_queue() {
+fn while_a_worker_is_in_back_off_another_one_serves_its_backlog() {
     let folder = tempfile::tempdir().expect("a directory");
     let log = folder.path().join("log");
     let path = log.to_str().expect("UTF-8");
@@ -101,24 +101,24 @@ fn while_a_worker_is_in_back_off_another_one_serves_its_queue() {
     fs::remove_file(&log).expect("removing the log");
     fs::create_dir(&log).expect("a directory in its place");
     kill(workers[0].pid, server.address().port());
-    until("its successors die young", || server.stderr().contains("is replaced in 400 ms"));
+    until("its successors die young", || server.stderr().contains("restarting in 400 ms"));
     let waits = |workers: Vec<Worker>| workers[0].state == "waiting" && workers[1].serves();
     assert!(try_workers(&server).is_some_and(waits));
-    // About every second one comes into the queue of the one that is missing.
+    // About every second one lands in the backlog of the missing worker.
     let held = connections(&server, 60);
     assert!(try_workers(&server).is_some_and(|workers| workers[1].connections_open >= 60));
     assert!(is_alive(workers[1].pid));
     fs::remove_dir(&log).expect("removing the directory");
     until_workers(&server, "it is replaced", |now| now[0].pid != workers[0].pid);
     drop(held);
-    // Its queue is its own again.
+    // Its backlog is its own again.
     let _held = connections(&server, 60);
     until("both have some", || shares(&server, 60).iter().all(|share| *share > 0));
     assert!(server.stop().success());
 }
 
 #[test]
-fn what_keeps_the_first_worker_from_starting_ends_the_server() {
+fn a_failure_to_start_the_first_worker_ends_the_server() {
     let mut command = command(2, &["--access-log", "common", "--log-file", "/nowhere/log"]);
     let output = command.output().expect("running symped");
     assert_eq!(output.status.code(), Some(1));
@@ -139,7 +139,7 @@ fn each_worker_is_pinned_to_a_core_of_those_that_the_server_may_use() {
 }
 
 #[test]
-fn workers_give_up_privileges_and_the_master_keeps_them() {
+fn workers_drop_privileges_and_the_master_keeps_them() {
     if !common::os::is_root() {
         return println!("skipped: giving up privileges (there are none: this is not root)");
     }
@@ -170,7 +170,7 @@ fn a_unix_socket_goes_from_one_server_to_the_next() {
     command.arg(format!("unix:{}", path.display()));
     let mut server = Server::spawn(command);
     assert_eq!(unix_get(&path).status, 200);
-    // Somebody who is being served when it happens.
+    // A client that is being served when it happens.
     let mut waiting = Client::connect_unix(&path);
     waiting.send(&get("/sleep?ms=300"));
     let mut successor = Successor::of(&server);

@@ -1,8 +1,8 @@
 //! What a request costs in system calls, counted by strace.
 //!
 //! A request under load costs one receive and one send; everything else (waiting, accepting,
-//! registering, timers, the clock) is shared or done once a connection. These are the numbers of
-//! the README.
+//! registering, timers, the clock) is shared or done once per connection. These are the README's
+//! numbers.
 
 #![cfg(target_os = "linux")]
 
@@ -11,7 +11,7 @@ mod common;
 use common::observe::{self, Traced, between, count, name};
 use common::{Client, get, request};
 
-/// A request that a trace can be searched for.
+/// A request that can be found in a trace.
 fn mark(name: &str) -> Vec<u8> {
     get(&format!("/plaintext?{name}"))
 }
@@ -28,7 +28,7 @@ fn is_wait(name: &str) -> bool {
     name.starts_with("epoll_wait") || name.starts_with("epoll_pwait")
 }
 
-/// No call but receiving, sending and waiting, and no more waits than one a batch.
+/// No call but receiving, sending and waiting, and no more waits than one per batch.
 #[track_caller]
 fn expect_only_transfers(calls: &[String], receives: usize, sends: usize) {
     let other = calls.iter().find(|call| {
@@ -116,7 +116,7 @@ fn many_connections_with_a_request_each_share_their_waits() {
     expect_only_transfers(calls, CLIENTS * ROUNDS, CLIENTS * ROUNDS + 1);
 }
 
-/// Calls that each of so many connections with one request costs, waiting aside.
+/// Calls per connection, for this many connections with one request each, waiting aside.
 fn calls_per_connection(arguments: &[&str]) -> f64 {
     const CONNECTIONS: usize = 500;
     let folder = tempfile::tempdir().expect("a directory");

@@ -1,6 +1,7 @@
-//! Any bytes as a chunked body. The first byte says where it is cut.
+//! Any bytes as a chunked body. The first byte chooses where it is cut.
 //!
-//! Chunks that are all there are taken in one go. Byte by byte none is, so that way is the oracle.
+//! Chunks that have arrived whole are decoded in one go. Byte by byte none is, so that is the
+//! oracle.
 #![no_main]
 
 #[path = "../../http/tests/common/mod.rs"]
@@ -23,7 +24,7 @@ fuzz_target!(|input: &[u8]| {
     let bytes: Vec<usize> = (HEAD.len()..message.len()).collect();
     assert_eq!(feed(&message, &bytes, &limits), whole);
     if whole.error.is_none() {
-        // Framing only takes away: what is left is a part of what came.
+        // Decoding only removes framing: the data is a part of the input.
         assert!(whole.requests[0].body.len() <= body.len());
     }
 });

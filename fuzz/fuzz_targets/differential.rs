@@ -1,4 +1,4 @@
-//! Beside httparse: a disagreement is ours being stricter, in a way that is listed here, or a bug.
+//! Against httparse: a disagreement is ours being stricter, in a way that is listed here, or a bug.
 //!
 //! | ours | httparse | |
 //! |---|---|---|
@@ -36,8 +36,8 @@ fn heads(input: &[u8]) {
                 same(&head, &other, input);
             }
         },
-        // It may be sure of an error earlier or later than we are: what counts is that it sees none
-        // of a head where we wait.
+        // It may report an error earlier or later than we do: what counts is that it finds no head
+        // where we wait for more.
         Ok(_) => assert!(!matches!(theirs, Ok(Status::Complete(_))), "{theirs:?}"),
         Err(error) => {
             assert!(theirs.is_err() || is_stricter(error, input), "{error:?}, {theirs:?}")
@@ -62,25 +62,26 @@ fn same(head: &Head, other: &httparse::Request<'_, '_>, input: &[u8]) {
     assert!(theirs.eq(request.fields()));
 }
 
-/// Whether we refuse in this way what httparse takes, or would wait for. A new kind must find its
-/// place here.
+/// Whether we refuse in this way what httparse accepts, or would wait for. A new kind must be added
+/// here.
 fn is_stricter(error: Error, input: &[u8]) -> bool {
     use ErrorKind::*;
     match error.kind {
-        // It skips any number of empty lines, takes bare LF as their end and that of every line.
+        // It skips any number of empty lines, and accepts bare LF as their end and that of every
+        // line.
         EmptyLines | LineEnd => true,
         // It has no limits but the number of its slots.
         MethodTooLong | TargetTooLong | TooManyFields | HeadTooLarge | BodyTooLarge => true,
-        // It takes every byte from 0x21 on but DEL.
+        // It accepts every byte from 0x21 on but DEL.
         Target => true,
-        // It splits; what a head says is for others to judge.
+        // It splits; judging the meaning of a head is left to its user.
         TargetForm | MissingHost | RepeatedHost | InvalidHost | ContentLength | AmbiguousLength
         | TransferEncoding | UnsupportedCoding | Expectation => true,
         // Its empty lines again: a bare LF where a method should begin.
         Method => input[error.offset] == b'\n',
         // The same grammar: these it must refuse as well.
         Version | UnsupportedVersion | Fold | FieldName | FieldValue => false,
-        // Nothing of a body or of a response is in a request's head.
+        // A request's head has nothing of a body or of a response.
         BodyTooLarge
         | ChunkSize
         | ChunkExtension
@@ -92,7 +93,7 @@ fn is_stricter(error: Error, input: &[u8]) -> bool {
         | Reason
         | Unasked
         | UnaskedUpgrade => false,
-        new => panic!("{new:?} has no place in this list"),
+        new => panic!("{new:?} is missing from this list"),
     }
 }
 
@@ -121,13 +122,13 @@ fn chunk_sizes(input: &[u8]) {
     }
 }
 
-/// Whether we refuse so what httparse's `parse_chunk_size` takes.
+/// Whether we refuse in this way what httparse's `parse_chunk_size` accepts.
 fn is_stricter_chunk(error: Error, line: &[u8]) -> bool {
     match error.kind {
-        // It takes an empty size as zero, that is, as the last chunk. At the end of the line stands
-        // what only we have been given.
+        // It accepts an empty size as zero, that is, as the last chunk. The end of the line is
+        // followed by bytes that only we were given.
         ErrorKind::ChunkSize => error.offset == 0 || error.offset == line.len(),
-        // It takes every byte in an extension, and white space that no `;` follows.
+        // It accepts every byte in an extension, and white space that no `;` follows.
         ErrorKind::ChunkExtension | ErrorKind::ChunkExtensionsTooLong | ErrorKind::LineEnd => true,
         _ => false,
     }

@@ -1,4 +1,4 @@
-//! Any bytes as a PROXY protocol header: one answer, however they are cut.
+//! Any bytes as a PROXY protocol header: one result, however they are cut.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Any bytes as requests: no panic, and byte by byte gives what the whole gives.
+//! Any bytes as requests: no panic, and byte by byte gives the same as in one piece.
 #![no_main]
 
 #[path = "../../http/tests/common/mod.rs"]

@@ -1,7 +1,7 @@
-//! Responses and requests from both ends. The first byte says how many of the next ones choose what
-//! was asked and where the bytes are cut; the rest is used twice:
+//! Responses and requests from both ends. The first byte chooses how many of the next ones select
+//! the requests and the cuts; the rest is used twice:
 //!
-//! - as what a server sends: cut or whole, the client's connection tells the same, and holds never
+//! - as what a server sends: cut or whole, the client's connection gives the same, and never holds
 //!   more than its limits;
 //! - as a method, target, host, field name, field value and body (split at NULs), written as a
 //!   request and as a response: refused, or read back as exactly what was written.
@@ -29,7 +29,7 @@ fuzz_target!(|input: &[u8]| {
     write_response(name, value, part());
 });
 
-/// The same in pieces as whole, under narrow limits; [`client::feed`] looks at what is held.
+/// The same in pieces as whole, under narrow limits; [`client::feed`] checks what is held.
 fn read_anything(choices: &[u8], bytes: &[u8]) {
     const ASKED: [Asked; 4] = [Asked::Content, Asked::Head, Asked::Tunnel, Asked::Upgrade];
     let limits = Limits::new(128, 4, 16, 64)
@@ -45,7 +45,7 @@ fn read_anything(choices: &[u8], bytes: &[u8]) {
     assert_eq!(client::feed(bytes, &each, &asked, &limits), whole);
 }
 
-/// What the writer takes is one request with one field more, or none.
+/// The writer's output is one request with one more field, or none.
 fn write_request(method: &[u8], target: &[u8], host: &[u8], name: &[u8], value: &[u8]) {
     let mut out = Vec::new();
     let written =
@@ -64,7 +64,7 @@ fn write_request(method: &[u8], target: &[u8], host: &[u8], name: &[u8], value: 
     assert_eq!(out.windows(2).filter(|pair| pair == b"\r\n").count(), 2 + fields);
 }
 
-/// A field that is written is read back as one, by this crate's client and by another parser.
+/// A written field is read back as one, by this crate's client and by another parser.
 fn write_response(name: &[u8], value: &[u8], body: &[u8]) {
     let mut out = Vec::new();
     response::status_line(&mut out, Status::OK);
@@ -88,7 +88,7 @@ fn write_response(name: &[u8], value: &[u8], body: &[u8]) {
 fn read_by_another(head: &[u8], name: &[u8], value: &[u8]) {
     let mut headers = [httparse::EMPTY_HEADER; 4];
     let mut read = httparse::Response::new(&mut headers);
-    let status = read.parse(head).expect("what is written is a head");
+    let status = read.parse(head).expect("the written bytes are a head");
     assert_eq!(status, httparse::Status::Complete(head.len()));
     assert_eq!((read.code, read.reason), (Some(200), Some("OK")));
     assert_eq!(read.headers.len(), 2);

@@ -1,4 +1,4 @@
-//! Chunked bodies: nanoseconds for each chunk, of this crate's decoder and of others.
+//! Chunked bodies: nanoseconds per chunk, of this crate's decoder and of others.
 //!
 //! ```text
 //! cargo bench -p stampede-http --bench chunks                   prints a table
@@ -12,10 +12,10 @@ use std::process::ExitCode;
 use common::bodies::{self, Chunks, Stampede};
 use common::clock::{self, Contender};
 
-/// What is promised: our time is at most so many times that of the best of the others.
+/// The bound: our time is at most this many times that of the best of the others.
 const BOUND: f64 = 0.7;
 
-/// Bytes in a chunk, and chunks in a body, so many that its end does not matter.
+/// Bytes in a chunk, and chunks in a body: enough for its end not to matter.
 const SHAPES: [(usize, usize); 3] = [(1, 1024), (16, 1024), (1024, 256)];
 
 #[cfg(target_os = "linux")]
@@ -28,7 +28,7 @@ fn pico(_: &[u8]) -> Option<Contender<'_>> {
     None
 }
 
-/// Prints a row; gives the bound if it is missed.
+/// Prints a row; returns the bound if it is missed.
 fn row((len, chunks): (usize, usize)) -> Option<String> {
     let body = bodies::body(chunks, len);
     let mut contenders = vec![Contender::new(Stampede::new(&body)), Contender::new(Chunks(&body))];

@@ -1,4 +1,4 @@
-//! Request heads: nanoseconds for each, of this crate's parser and of others.
+//! Request heads: nanoseconds per head, of this crate's parser and of others.
 //!
 //! ```text
 //! cargo bench -p stampede-http --bench heads                   prints a table
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! With `--features picohttpparser-sys/sse4` picohttpparser is built with SSE4.2. The better of its
-//! builds is the rival: the bounds must hold beside both.
+//! builds is the rival: the bounds must hold against both.
 
 mod common;
 
@@ -16,7 +16,7 @@ use common::clock::{self, Contender, Work};
 use common::inputs::{INPUTS, Input};
 use common::parsers::{Httparse, Parser, Stampede, parse_all};
 
-/// What is promised for an input: our time is at most so many times the other's.
+/// The bound for an input: our time is at most this many times the other's.
 struct Bounds {
     httparse: f64,
     pico: f64,
@@ -64,7 +64,7 @@ fn measure(input: &Input) -> (f64, f64, Option<f64>) {
     (best_ns[0], best_ns[1], best_ns.get(2).copied())
 }
 
-/// Prints a row; gives the bounds that are missed.
+/// Prints a row; returns the bounds that are missed.
 fn row(input: &Input) -> Vec<String> {
     let (ours, httparse, pico) = measure(input);
     let bounds = bounds(input);

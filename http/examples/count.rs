@@ -1,4 +1,4 @@
-//! Parses one input again and again with one parser, for counting instructions:
+//! Parses one input repeatedly with one parser, for counting instructions:
 //!
 //! ```text
 //! count stampede|httparse|picohttpparser INPUT TIMES
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// `None`: that was no command line.
+/// `None`: an invalid command line.
 fn run(words: &[String]) -> Option<()> {
     let [parser, input, times] = words else {
         return None;

@@ -1,4 +1,4 @@
-//! Asks a server for one resource, with the client's side of this crate over a socket:
+//! Requests one resource from a server, with the client's side of this crate over a socket:
 //!
 //! ```text
 //! get HOST:PORT /PATH      its content to standard output, its head to standard error
@@ -48,7 +48,7 @@ fn receive(stream: &mut TcpStream, connection: &mut Connection) -> Result<(), Bo
     let limits = Limits::default().with_body(u64::MAX);
     let mut head = ResponseHead::new(&limits);
     let mut buffer = vec![0; BUFFER_BYTES];
-    // What has been received and not consumed is at the front.
+    // Bytes received and not yet consumed are at the front.
     let mut filled = 0;
     loop {
         let mut at = 0;

@@ -1,4 +1,4 @@
-//! The decoder of chunked bodies (RFC 9112, section 7.1): it can stop at any byte and go on later,
+//! The decoder of chunked bodies (RFC 9112, section 7.1): it can stop at any byte and resume later,
 //! and never copies data.
 //!
 //! ```text
@@ -8,9 +8,10 @@
 //!   └────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A small chunk that is all there is taken in one go, without these states: [`Chunked::whole`].
+//! A small chunk that has arrived whole is decoded in one go, without these states:
+//! [`Chunked::whole`].
 //!
-//! Strict where decoders differ, because that is where requests are smuggled: no bare LF or CR, no
+//! Strict where decoders differ, because that is how requests are smuggled: no bare LF or CR, no
 //! sign, no prefix, no space before a size, extensions by their grammar and bounded for the whole
 //! body. Trailer fields are validated and dropped: none of them may change what the head said
 //! (section 7.1.2).
@@ -22,37 +23,37 @@ use crate::scan::{self, QUOTED, TOKEN, VALUE};
 
 const CRLF: &[u8; 2] = b"\r\n";
 
-/// A size line that is read in one go: that of a chunk below 64 KiB.
+/// A size line that is decoded in one go: that of a chunk below 64 KiB.
 #[derive(Copy, Clone, Debug)]
 struct Line {
     size: u16,
     /// Its bytes, with CRLF.
     len: u8,
-    /// By how many bits a word that begins with it is shifted until nothing else is left in it.
+    /// The shift that leaves nothing else in a word that begins with it.
     shift: u8,
 }
 
 /// What the next byte belongs to.
 #[derive(Copy, Clone, Debug)]
 enum State {
-    /// The first digit of a size. The last line, whose text is in [`Chunked::left`].
+    /// The first digit of a size. The last line's text is in [`Chunked::left`].
     Start(Line),
-    /// A digit of the size, or what ends it; so many have come.
+    /// A digit of the size, or what ends it; the count of digits so far.
     Size(u8),
-    /// White space behind a size or an extension's value: only `;` may follow.
+    /// White space after a size or an extension's value: only `;` may follow.
     BeforeSemicolon,
-    /// Behind `;`.
+    /// After `;`.
     BeforeName,
     Name,
-    /// White space behind an extension's name: `=` or `;` may follow.
+    /// White space after an extension's name: `=` or `;` may follow.
     AfterName,
-    /// Behind `=`.
+    /// After `=`.
     BeforeValue,
     Value,
     Quoted,
-    /// Behind a backslash in a quoted value.
+    /// After a backslash in a quoted value.
     QuotedPair,
-    /// Behind the closing quote.
+    /// After the closing quote.
     QuotedEnd,
     SizeLf,
     Data,
@@ -67,7 +68,7 @@ pub(crate) struct Chunked {
     /// Bytes of the chunk that are still to come, or its size so far. At the start of a chunk: the
     /// text of the last size line, in the highest bytes.
     left: u64,
-    /// Bytes of the body that the limit still allows, the announced chunk taken off.
+    /// Bytes of the body that the limit still allows, the announced chunk deducted.
     allowed: u64,
     state: State,
     /// Bytes of extensions so far; in the trailer section, bytes of that.
@@ -78,9 +79,9 @@ pub(crate) struct Chunked {
 pub(crate) enum Found {
     /// All of the input was framing, or there was none.
     More,
-    /// Data from here to there.
+    /// Data, from start to end.
     Data(usize, usize),
-    /// The body's end, before this place.
+    /// The end of the body, which is before this offset.
     End(usize),
 }
 
@@ -90,13 +91,13 @@ impl Chunked {
         Chunked { left: Line::NO_TEXT, allowed: limits.body(), state, counted: 0 }
     }
 
-    /// Takes a whole chunk, with its size before it and the CRLF behind it, if that is what `bytes`
-    /// begins with: its data, from here to there. `None`, and nothing has happened: ask
-    /// [`next`](Self::next), which knows all that may be there instead, and the errors.
+    /// Decodes a whole chunk, with its size before and the CRLF after it, if `bytes` begins with
+    /// one: its data, from start to end. `None`: nothing was consumed; call [`next`](Self::next),
+    /// which handles everything that may be there instead, and the errors.
     ///
-    /// A sender's chunks mostly have one size, that of its buffer. So the last size line is kept,
-    /// and what comes is first compared with that. The processor predicts that it is the same, and
-    /// knows where the next line is without waiting for this one: 2 ns a chunk instead of 4.
+    /// A sender's chunks mostly have one size, its buffer's. So the last size line is kept, and the
+    /// next is first compared with that. The processor predicts that it is the same, and knows
+    /// where the next line is without waiting for this one: 2 ns a chunk instead of 4.
     #[inline]
     pub(crate) fn whole(&mut self, bytes: &[u8]) -> Option<(usize, usize)> {
         let State::Start(mut line) = self.state else {
@@ -125,7 +126,7 @@ impl Chunked {
         Some(line)
     }
 
-    /// Reads on, up to the next data or the end.
+    /// Decodes up to the next data or the end.
     pub(crate) fn next(&mut self, bytes: &[u8], limits: &Limits) -> Result<Found, Error> {
         let mut at = 0;
         while at < bytes.len() {
@@ -225,8 +226,8 @@ impl Chunked {
         State::Data
     }
 
-    /// `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`, then CR. What an
-    /// extension says is ignored.
+    /// `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`, then CR. Extensions are
+    /// ignored.
     fn extension(
         &mut self,
         state: State,
@@ -287,7 +288,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a body came to: its data, and where it ended or what was wrong at which byte.
+    /// The result of a body: its data, and where it ended, or the error and its byte.
     type Outcome = (Vec<u8>, Result<Option<usize>, Error>);
 
     /// Decodes a body, whole chunks in one go or none of them.
@@ -314,7 +315,7 @@ mod tests {
         }
     }
 
-    /// Chunks of few sizes, so that one comes again, and what is nearly one.
+    /// Chunks of few sizes, so that one recurs, and near misses.
     fn piece() -> impl Strategy<Value = Vec<u8>> {
         let known: Vec<&[u8]> = vec![
             b"1\r\n1\r\n",
@@ -339,7 +340,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn chunks_in_one_go_are_what_they_are_byte_by_byte(
+        fn chunks_in_one_go_decode_as_byte_by_byte(
             pieces in proptest::collection::vec(piece(), 0..12),
             body in 0..40u64,
         ) {
@@ -360,7 +361,7 @@ mod tests {
             let start = size.len() + CRLF.len();
             let expected = (1..0x1_0000).contains(&len).then_some((start, start + len));
             assert_eq!(chunked.whole(&body), expected, "{size}");
-            // One that is cut is not, however little is missing.
+            // A truncated one is not, however little is missing.
             let cut = &body[..start + len + 1];
             assert_eq!(Chunked::new(&limits).whole(cut), None, "{size}");
         }

@@ -9,14 +9,14 @@
 //! ```
 //!
 //! The caller owns the buffer and the clock. It feeds what it has not yet consumed; after
-//! [`Event::NeedMore`] it reads more and feeds the rest again with the new bytes behind it.
+//! [`Event::NeedMore`] it reads more and feeds the rest again with the new bytes appended.
 //! Pipelined requests are simply what is left after one is complete.
 //!
-//! However the bytes are cut into calls, the events, the kind of an error and its byte are the
-//! same. Data may come in other pieces, of course.
+//! However the bytes are split over calls, the events, the kind of an error and its byte are the
+//! same. Data may come in different pieces, of course.
 //!
 //! What is *not* guaranteed: that two requests are answered in order (the caller's part: RFC 9112,
-//! section 9.3.2), and that a slow head is ever complete (the caller has the clock).
+//! section 9.3.2), and that a slow head ever completes (the caller has the clock).
 //!
 //! RFC 9112, sections 2.2, 6, 8 and 9.
 
@@ -28,28 +28,28 @@ use crate::incremental::IncrementalParser;
 use crate::limits::Limits;
 use crate::parse::{self, Stop};
 
-/// What came out of a step.
+/// The result of a step.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Nothing: more bytes are needed.
     NeedMore,
     /// A head is complete and in the [`Head`]. Its bytes are the first `consumed` of the input.
     Head,
-    /// Body data, at this place of the input. Never empty.
+    /// Body data, at this offset of the input. Never empty.
     Data {
         /// Its first byte within the input.
         start: usize,
         /// Its length.
         len: usize,
     },
-    /// The body is complete. Comes after every head that a body follows, also an empty chunked one.
+    /// The body is complete. Comes after every head that a body follows, even an empty chunked one.
     End,
 }
 
 /// A step through the input.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Bytes of the input that are done with; the next input begins behind them.
+    /// Bytes of the input that were consumed; the next input begins after them.
     pub consumed: usize,
     /// What was found in them.
     pub event: Event,
@@ -58,11 +58,11 @@ pub struct Step {
 /// What the next byte belongs to.
 #[derive(Copy, Clone, Debug)]
 enum Phase {
-    /// A head, of which no byte has come, nor an empty line before it.
+    /// A head, of which no byte has arrived, nor an empty line before it.
     Fresh,
-    /// A head, or the empty lines before it. `read` bytes of it have been skimmed.
+    /// A head, or the empty lines before it. `read` bytes of it have been validated.
     Head { parser: IncrementalParser, read: u16 },
-    /// A body of known length, with so many bytes to come.
+    /// A body of known length, with this many bytes to come.
     Length(u64),
     /// A chunked body.
     Chunked(Chunked),
@@ -73,7 +73,7 @@ enum Phase {
 }
 
 impl Phase {
-    /// Before the next request, if there may be one.
+    /// Before the next request, if another one is allowed.
     fn after_exchange(persists: bool) -> Phase {
         if persists { Phase::Fresh } else { Phase::Ended }
     }
@@ -116,8 +116,8 @@ impl Connection {
     /// consumed and ignored.
     ///
     /// # Errors
-    /// The request is refused. When its head is well formed (and only what it says is wrong),
-    /// `head` holds it all the same: see [`Head::is_complete`]. The connection no longer persists.
+    /// The request is refused. If its head is well formed (and only its meaning is wrong), `head`
+    /// holds it all the same: see [`Head::is_complete`]. The connection no longer persists.
     #[inline(always)]
     pub fn next(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         if matches!(self.phase, Phase::Fresh) {
@@ -131,14 +131,14 @@ impl Connection {
         self.next_slow_path(input, head, limits)
     }
 
-    /// A whole chunk, and the CRLF behind it.
+    /// A whole chunk, and the CRLF after it.
     #[inline(always)]
     fn chunk(&mut self, start: usize, end: usize) -> Step {
         self.expects_continue = false;
         Step { consumed: end + 2, event: Event::Data { start, len: end - start } }
     }
 
-    /// The same without the fast ways.
+    /// The same without the fast paths.
     #[inline(never)]
     fn next_slow_path(
         &mut self,
@@ -160,7 +160,7 @@ impl Connection {
         self.expects_continue = false;
     }
 
-    /// The fast way first; when the head is not all there, or not well formed, the other one.
+    /// The fast path first; if the head is incomplete or malformed, the slow one.
     #[inline(always)]
     fn fresh_head(
         &mut self,
@@ -180,7 +180,7 @@ impl Connection {
         step
     }
 
-    /// The fast way ended at a byte; the other one goes on there.
+    /// The fast path stopped at a byte; the slow one resumes there.
     #[cold]
     fn stopped(
         &mut self,
@@ -193,7 +193,7 @@ impl Connection {
         self.next_slow_path(input, head, limits)
     }
 
-    /// Everything but the fast way.
+    /// Everything but the fast path.
     fn other(&mut self, input: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         match self.phase {
             Phase::Head { parser, read } if self.persists => {
@@ -204,7 +204,7 @@ impl Connection {
         }
     }
 
-    /// Reads on byte by byte; parses when the blank line has come.
+    /// Reads byte by byte; parses once the blank line has arrived.
     #[cold]
     fn resume_head(
         &mut self,
@@ -217,7 +217,7 @@ impl Connection {
         head.clear();
         let (start, lines) = empty_lines(input, self.empty_lines)?;
         let line = &input[start..];
-        // Empty lines are done with, so that an idle connection holds no byte.
+        // Empty lines are consumed at once, so that an idle connection holds no byte.
         let more = Step { consumed: start, event: Event::NeedMore };
         if line.is_empty() || line == b"\r" {
             self.empty_lines = lines;
@@ -236,7 +236,7 @@ impl Connection {
         };
         let parsed = parse::parse(&line[..end], head, limits);
         if parsed.is_err() {
-            // Only a head that was made for a lower limit refuses what has been skimmed.
+            // Only a head that was created for a lower limit refuses what has been validated.
             debug_assert!(
                 head.slots.len() < limits.fields(),
                 "the incremental parser accepts what parse refuses"
@@ -249,13 +249,13 @@ impl Connection {
         self.begin(line, head, limits).map_err(|error| behind(error, start))
     }
 
-    /// A head is there, the phase is a fresh one: the exchange begins. `line` begins at the request
-    /// line.
+    /// The head is complete and the phase is fresh: the exchange begins. `line` begins at the
+    /// request line.
     #[inline(always)]
     fn begin(&mut self, line: &[u8], head: &mut Head, limits: &Limits) -> Result<Step, Error> {
         self.requests = self.requests.saturating_add(1);
         self.version = head.version;
-        let Exchange { persists, expects_continue } = framing::settle(head, line, limits)?;
+        let Exchange { persists, expects_continue } = framing::interpret(head, line, limits)?;
         self.persists = persists;
         self.expects_continue = expects_continue;
         match head.framing {
@@ -272,7 +272,7 @@ impl Connection {
 
     fn body(&mut self, input: &[u8], limits: &Limits) -> Result<Step, Error> {
         if !input.is_empty() {
-            // The client did not wait, or has waited long enough.
+            // The client did not wait for the 100, or stopped waiting.
             self.expects_continue = false;
         }
         match &mut self.phase {
@@ -316,7 +316,7 @@ impl Connection {
         }
     }
 
-    /// After [`Event::Head`]: whether a body follows, which [`Event::End`] will end. When not, the
+    /// After [`Event::Head`]: whether a body follows, which [`Event::End`] will end. If not, the
     /// request is complete.
     #[inline]
     pub fn body_follows(&self) -> bool {
@@ -345,7 +345,7 @@ impl Connection {
         self.persists
     }
 
-    /// Makes this exchange the last one. Its body is read still; what follows is ignored.
+    /// Makes this exchange the last one. Its body is still read; what follows is ignored.
     pub fn close(&mut self) {
         self.persists = false;
         if matches!(self.phase, Phase::Fresh) {
@@ -353,7 +353,7 @@ impl Connection {
         }
     }
 
-    /// Whether the client waits for a 100 (RFC 9110, section 10.1.1): it asked for one, none was
+    /// Whether the client waits for a 100 (RFC 9110, section 10.1.1): it requested one, none was
     /// sent, a body is expected and none of it has been seen.
     #[inline]
     pub fn expects_continue(&self) -> bool {
@@ -371,8 +371,8 @@ impl Connection {
         matches!(self.phase, Phase::Fresh | Phase::Head { read: 0, .. } | Phase::Ended)
     }
 
-    /// The field line that the response to this exchange needs: that the connection ends, or that
-    /// it persists although the client speaks 1.0, or nothing.
+    /// The field line that the response to this exchange needs: that the connection closes, or that
+    /// it persists although the client uses HTTP/1.0, or nothing.
     #[inline]
     pub fn connection_line(&self) -> &'static [u8] {
         if self.persists && self.version == Version::Http11 {
@@ -397,8 +397,8 @@ impl Connection {
 }
 
 /// The bytes of empty lines that `input` begins with, and how many lines there have been in all
-/// when there were `lines` before. A message may follow a few: clients used to send one behind a
-/// body (RFC 9112, section 2.2).
+/// after `lines` before. A message may follow a few: clients used to send one after a body (RFC
+/// 9112, section 2.2).
 pub(crate) fn empty_lines(input: &[u8], mut lines: u8) -> Result<(usize, u8), Error> {
     let mut at = 0;
     while input.get(at) == Some(&b'\r') {
@@ -430,7 +430,7 @@ mod tests {
         assert!(size_of::<Connection>() <= 32, "{}", size_of::<Connection>());
     }
 
-    /// Feeds a head in pieces of so many bytes; gives how many bytes were looked at, and the pieces.
+    /// Feeds a head in pieces of this many bytes; returns how many bytes were read, and the pieces.
     fn examined(head_bytes: &[u8], piece: usize) -> (usize, usize) {
         let limits = Limits::default();
         let (mut connection, mut head) = (Connection::new(), Head::new(&limits));
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_in_pieces_is_looked_at_twice_at_most() {
+    fn a_head_in_pieces_is_read_twice_at_most() {
         let short_lines = "A:\r\n".repeat(90);
         let long_name = format!("{}: v\r\n", "n".repeat(3000));
         let long_value = format!("X: {}\r\n", "v".repeat(3000));

@@ -1,17 +1,17 @@
-//! Why a message was refused, at which byte, and with which status to say so.
+//! Why a message was refused, at which byte, and the status to answer with.
 
 use std::fmt;
 
 use crate::Status;
 
 /// A refused message. The connection cannot be used for another one: where the next message would
-/// begin is not known.
+/// begin is unknown.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// What is wrong.
     pub kind: ErrorKind,
     /// The byte at which it is wrong, within the input of the failing call. Added to what was
-    /// consumed before, it is the same however the bytes were cut into calls.
+    /// consumed before, it is the same however the bytes were split over calls.
     pub offset: usize,
 }
 
@@ -25,8 +25,8 @@ macro_rules! kinds {
         }
 
         impl ErrorKind {
-            /// The status to answer a request with. Nobody answers a response: for what is wrong
-            /// in responses only, this is what a gateway would say (RFC 9110, section 15.6.3).
+            /// The status to answer a request with. A response is never answered: for errors of
+            /// responses only, this is what a gateway would send (RFC 9110, section 15.6.3).
             pub const fn status(self) -> Status {
                 match self {
                     $(ErrorKind::$kind => Status::$status,)*
@@ -45,7 +45,7 @@ macro_rules! kinds {
 
 kinds! {
     // What the grammar refuses, at its byte.
-    /// More empty lines before a message than a slip explains.
+    /// More empty lines before a message than are tolerated.
     EmptyLines BAD_REQUEST "too many empty lines before the first line",
     /// The method is not a token followed by one space.
     Method BAD_REQUEST "the method is not a token followed by one space",
@@ -72,9 +72,9 @@ kinds! {
 
     // What is wrong with a complete, well-formed head.
     /// A major version other than 1.
-    UnsupportedVersion HTTP_VERSION_NOT_SUPPORTED "only HTTP/1 is spoken here",
-    /// A target in a form that the method does not take, or that is no form at all.
-    TargetForm BAD_REQUEST "the target has none of the forms that the method may have",
+    UnsupportedVersion HTTP_VERSION_NOT_SUPPORTED "only HTTP/1 is supported",
+    /// A target in a form that the method does not allow, or in no valid form.
+    TargetForm BAD_REQUEST "the target has no form that is allowed with this method",
     /// HTTP/1.1 without `Host`.
     MissingHost BAD_REQUEST "Host is missing",
     /// More than one `Host`.
@@ -109,7 +109,7 @@ kinds! {
     Incomplete BAD_REQUEST "the connection ended in the middle of a message",
 
     // What is wrong with a response, and only there.
-    /// Behind the version there is not a space, three digits and a space.
+    /// The version is not followed by a space, three digits and a space.
     StatusCode BAD_GATEWAY "the status code is not three digits between two spaces",
     /// A control character in a reason phrase.
     Reason BAD_GATEWAY "a control character in the reason phrase",

@@ -1,25 +1,25 @@
-//! Field names that are known beforehand (RFC 9110, section 16.3 has the registry).
+//! Field names known in advance (RFC 9110, section 16.3 has the registry).
 //!
-//! A name is looked up once, while it is parsed. From then on a field is asked for by number, and a
-//! head knows the set of what it holds as one 64-bit word:
+//! A name is looked up once, while it is parsed. From then on a field is found by number, and a
+//! head has the set of its names as one 64-bit word:
 //!
 //! ```text
 //! "User-Agent" ─► last four, length ─► × constant ─► 7 bits ─► one candidate ─► compare
 //! ```
 //!
-//! The constant makes the 128 slots free of collisions; that is asserted when this is compiled. The
-//! comparison is one of 32 bytes that *end* with the name: before a name there are always bytes of
-//! the head, behind it there may be none. Letters are folded by setting 0x20 in every byte; in a
-//! name, whose bytes have been found to be those of a token, that confuses nothing else.
+//! The constant makes the 128 slots free of collisions, which is asserted at compile time. The
+//! comparison is one of 32 bytes that *end* with the name: a name is always preceded by bytes of
+//! the head, but not always followed by any. Letters are folded by setting 0x20 in every byte; in a
+//! name, which is known to be a token, that confuses nothing else.
 
 use crate::scan::block::{HALF_BYTES, Half, Scanner};
 
 macro_rules! field_names {
     ($($name:ident $text:literal,)*) => {
-        /// A field name known beforehand.
+        /// A field name known in advance.
         #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
         #[repr(u8)]
-        #[allow(missing_docs, reason = "a name says it all")]
+        #[allow(missing_docs, reason = "the names are self-explanatory")]
         pub enum FieldName {
             /// Every other name.
             #[default]
@@ -114,14 +114,14 @@ impl FieldNames {
         FieldNames(self.0 | 1 << name as u8)
     }
 
-    /// What is in either set.
+    /// The union of both sets.
     #[must_use]
     #[inline]
     pub const fn union(self, other: FieldNames) -> Self {
         FieldNames(self.0 | other.0)
     }
 
-    /// What is in both sets.
+    /// The intersection of both sets.
     #[must_use]
     #[inline]
     pub const fn intersection(self, other: FieldNames) -> Self {
@@ -157,7 +157,7 @@ const NAME_END: usize = WINDOW_BYTES - 2;
 struct Entry {
     /// LF, the name and a colon, where they are in a window.
     text: Half,
-    /// The bits of `text` that count: of letters all but 0x20, of what is around the line none.
+    /// The bits of `text` that count: all but 0x20 for letters, none outside the line.
     mask: Half,
 }
 
@@ -165,11 +165,11 @@ const SLOT_BITS: u32 = 7;
 /// Found by trial: a random odd number that gives each name a slot of its own.
 const SPREAD: u32 = 0x0d1e_bc89;
 
-/// The slot of a name with so many bytes, of which these are the last four. Before a shorter one
-/// there is always a line end.
+/// The slot of a name with this many bytes, of which these are the last four. A shorter one is
+/// always preceded by a line end.
 #[inline(always)]
 const fn slot(last: [u8; 4], len: usize) -> usize {
-    // Folds letters; what else it folds, the comparison tells apart.
+    // Folds letters; anything else it folds is caught by the comparison.
     let folded = u32::from_le_bytes(last) | 0x2020_2020;
     ((folded ^ len as u32).wrapping_mul(SPREAD) >> (32 - SLOT_BITS)) as usize
 }
@@ -185,12 +185,12 @@ const fn last_four(name: &[u8]) -> [u8; 4] {
     }
 }
 
-/// Its mask is that of no bit: it is the same as every name, and that is [`FieldName::Other`].
+/// Its mask has no bits: it matches every name, and that is [`FieldName::Other`].
 const EMPTY: Entry = Entry { text: [0; WINDOW_BYTES], mask: [0; WINDOW_BYTES] };
 
 const fn entry(known: FieldName) -> Entry {
     let name = known.name().as_bytes();
-    assert!(name.len() < NAME_END, "a known name and what is around it fit half a block");
+    assert!(name.len() < NAME_END, "a known name and its delimiters fit half a block");
     let mut entry = EMPTY;
     let before = NAME_END - name.len() - 1;
     (entry.text[before], entry.mask[before]) = (b'\n', 0xff);
@@ -238,18 +238,18 @@ static ENTRIES: [Entry; 1 << SLOT_BITS] = {
 const _: () = assert!(FieldName::ALL.len() <= 64, "a set of known names is 64 bits");
 
 impl FieldName {
-    /// The names below this number (`Host`, `Connection`, `Content-Length`) are asked for with
-    /// nearly every request: a head has their values at hand.
+    /// The names below this number (`Host`, `Connection`, `Content-Length`) are needed for nearly
+    /// every request: a head keeps their values.
     pub(crate) const WITH_VALUE: usize = FieldName::ContentLength as usize + 1;
 
-    /// The number of a field name, in any case of letters.
+    /// The number of a field name, case-insensitively.
     pub fn of(name: &[u8]) -> FieldName {
         let known = NAMES[slot(last_four(name), name.len())];
         if known.name().as_bytes().eq_ignore_ascii_case(name) { known } else { FieldName::Other }
     }
 
-    /// The number of the name of `len` bytes, at least one, all of class TOKEN, that begins a line
-    /// and with which, a colon and a space `window` ends.
+    /// The number of the name of `len` bytes, at least one, all of class TOKEN, that begins a line;
+    /// `window` ends with that name, a colon and a space.
     #[inline(always)]
     pub(crate) fn find<S: Scanner>(scanner: S, window: &Half, len: usize) -> FieldName {
         let [.., a, b, c, d, _, _] = *window;
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_meet_in_one_and() {
+    fn sets_intersect_by_one_and() {
         let set = FieldNames::of(&[FieldName::Range, FieldName::IfRange]);
         assert!(set.intersects(FieldNames::of(&[FieldName::IfRange])));
         assert!(!set.intersects(FieldNames::of(&[FieldName::Host, FieldName::Other])));

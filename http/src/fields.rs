@@ -7,9 +7,9 @@ use crate::head::Field;
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Fields<'a> {
     pub(crate) list: &'a [Field],
-    /// Which names are in the list: most questions end here.
+    /// The names in the list: most lookups end here.
     pub(crate) seen: FieldNames,
-    /// What the spans count from.
+    /// The bytes that the spans count from.
     pub(crate) bytes: &'a [u8],
 }
 
@@ -36,7 +36,7 @@ impl<'a> Fields<'a> {
         list.iter().filter(move |field| field.known == name).map(|field| field.value.of(bytes))
     }
 
-    /// The value of the first field of that name, in any case of letters.
+    /// The value of the first field of that name, case-insensitively.
     pub(crate) fn named(&self, name: &str) -> Option<&'a [u8]> {
         let (_, value) = self.all().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))?;
         Some(value)

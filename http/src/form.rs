@@ -1,4 +1,4 @@
-//! The forms of a request target, and what a host looks like.
+//! The forms of a request target, and the syntax of a host.
 //!
 //! ```text
 //! origin      /where?q=now                 every method but CONNECT
@@ -19,7 +19,7 @@ use crate::target::byte_of;
 
 /// Decides the form and, for the absolute-form, host and path.
 #[inline]
-pub(crate) fn settle(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn interpret(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     let first = bytes.get(head.target.start()).copied();
     if first == Some(b'/') && head.method != Method::Connect {
         head.form = Form::Origin;
@@ -74,7 +74,7 @@ fn authority(uri: &[u8]) -> Option<Range<usize>> {
 }
 
 /// Whether a request with this method may have this target, whose bytes have been checked: what
-/// [`settle`] decides, for the one who writes it.
+/// [`interpret`] decides, for the writer.
 pub(crate) fn fits(method: &[u8], target: &[u8]) -> bool {
     let path = target.split(|&byte| byte == b'?').next().unwrap_or(target);
     match Method::of(method) {
@@ -85,7 +85,7 @@ pub(crate) fn fits(method: &[u8], target: &[u8]) -> bool {
     }
 }
 
-/// Whether a colon and a port that is not empty end it.
+/// Whether it ends in a colon and a port that is not empty.
 fn has_port(authority: &[u8]) -> bool {
     let digits = authority.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     digits > 0 && authority[..authority.len() - digits].ends_with(b":")
@@ -127,8 +127,8 @@ fn is_authority_slow_path(text: &[u8]) -> bool {
     !name.is_empty() && is_encoded_name(name) && port.get(1..).is_none_or(is_port)
 }
 
-/// What stands between the brackets: an IPv6 address, or `v`, a version, a dot and an address of
-/// the future.
+/// The text between the brackets: an IPv6 address, or `v`, a version, a dot and an IPvFuture
+/// address.
 fn is_ip_literal(text: &[u8]) -> bool {
     if let [b'v' | b'V', rest @ ..] = text {
         let Some(dot) = rest.iter().position(|&byte| byte == b'.') else {

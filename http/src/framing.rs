@@ -1,5 +1,5 @@
 //! What a complete head means for the connection: which body follows, whether the connection
-//! persists, which host is meant. Everything that is refused for what it *says* is refused here, in
+//! persists, which host is meant. Every head that is refused for its meaning is refused here, in
 //! one order.
 //!
 //! A request that two implementations could read in two ways is refused (RFC 9112, section 11.2):
@@ -27,8 +27,8 @@ const DECISIVE: FieldNames =
 
 /// Fills in framing, host, form and path. Offsets of errors count from the request line.
 #[inline(always)]
-pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, Error> {
-    // What an earlier request has left; it shows when this one is refused half way.
+pub(crate) fn interpret(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<Exchange, Error> {
+    // Left by an earlier request; it would show if this one is refused half way.
     (head.framing, head.form) = (Framing::None, Form::Origin);
     if head.is_fast_path && !head.repeated.contains(FieldName::Host) {
         head.host = head.values[FieldName::Host as usize];
@@ -51,17 +51,17 @@ pub(crate) fn settle(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<E
     Ok(exchange)
 }
 
-/// Version, host and form where they are not what they mostly are.
+/// Version, host and form where they are not the usual ones.
 #[inline(never)]
 fn slow_path(head: &mut Head, bytes: &[u8]) -> Result<(), Error> {
     if head.major != b'1' {
         return Err(Error::new(ErrorKind::UnsupportedVersion, head.target.end() + 6));
     }
     host(head, bytes)?;
-    form::settle(head, bytes)
+    form::interpret(head, bytes)
 }
 
-/// Body and expectation, for the requests that have them. Gives whether a 100 is wanted.
+/// Body and expectation, for the requests that have them. Returns whether a 100 is wanted.
 #[inline(never)]
 fn special(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<bool, Error> {
     head.framing = framing(head, bytes)?;
@@ -70,7 +70,7 @@ fn special(head: &mut Head, bytes: &[u8], limits: &Limits) -> Result<bool, Error
     Ok(expects_continue)
 }
 
-/// Whether a body whose length is known is one that is taken.
+/// Whether a body of known length is accepted.
 #[inline]
 fn within(head: &Head, limits: &Limits) -> Result<(), Error> {
     match head.framing {
@@ -148,8 +148,8 @@ pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
 }
 
 /// All `Transfer-Encoding` fields together must name `chunked`, once and last. Other codings before
-/// it are well framed but not decoded here: 501. Without the final `chunked` nobody knows where the
-/// body ends: 400.
+/// it are well framed but not decoded here: 501. Without the final `chunked` the end of the body is
+/// unknown: 400.
 pub(crate) fn coding<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<(), ErrorKind> {
     let (mut others, mut ended) = (false, false);
     for element in values.flat_map(list::elements) {
@@ -188,7 +188,7 @@ fn expectation(head: &Head, bytes: &[u8]) -> Result<bool, Error> {
 /// Whether the connection persists, as its `Connection` fields say.
 #[inline(always)]
 fn persistence(head: &Head, bytes: &[u8]) -> bool {
-    // What browsers send, and what all send who mean to close.
+    // What browsers send, and what clients send that intend to close.
     match head.values[FieldName::Connection as usize].of(bytes) {
         b"keep-alive" if !head.repeated.contains(FieldName::Connection) => true,
         b"close" => false,

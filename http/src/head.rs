@@ -1,9 +1,9 @@
 //! A parsed request head: offsets, no borrows.
 //!
-//! A [`Head`] says where in a buffer everything is, in 16-bit offsets from the first byte of the
-//! request line. It borrows nothing, so it moves together with its buffer to another thread; with
-//! the bytes beside it, it becomes a [`Request`] that can be read. One `Head` serves request after
-//! request: its list of fields is cleared, not freed.
+//! A [`Head`] records where in a buffer everything is, in 16-bit offsets from the first byte of the
+//! request line. It borrows nothing, so it moves together with its buffer to another thread;
+//! together with the bytes, it becomes a [`Request`] that can be read. One `Head` serves request
+//! after request: its list of fields is cleared, not freed.
 //!
 //! ```text
 //! bytes   GET /a?b HTTP/1.1␍␊Host: c␍␊␍␊
@@ -22,16 +22,16 @@ use crate::{Limits, Request};
 
 /// A place in a head: offset and length, 16 bits each.
 ///
-/// Both are in one word, because a processor stalls when it reads together what has just been
-/// written in two parts.
+/// Both are in one word, because a processor stalls when it reads as one what was just written in
+/// two parts.
 #[derive(Copy, Clone, Default, PartialEq, Eq)]
 pub struct Span {
-    /// As bytes they ask for no alignment: a field has nine.
+    /// Bytes need no alignment: a field has nine.
     word: [u8; 4],
 }
 
 impl Span {
-    /// From `start` to `end`, both within the head limit, which is what fits 16 bits.
+    /// From `start` to `end`, both within the head limit, which fits 16 bits.
     #[inline(always)]
     pub(crate) fn new(start: usize, end: usize) -> Self {
         debug_assert!(start <= end && end <= Limits::HEAD_BYTES_MAX);
@@ -83,7 +83,7 @@ impl fmt::Debug for Span {
 
 /// A request method (RFC 9110, section 9). Methods are case-sensitive: `get` is [`Method::Other`].
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "a name says it all")]
+#[allow(missing_docs, reason = "the names are self-explanatory")]
 pub enum Method {
     #[default]
     Get,
@@ -95,7 +95,7 @@ pub enum Method {
     Trace,
     Connect,
     Patch,
-    /// A method without meaning here: the application answers 501. Its text is in the request.
+    /// A method unknown here: the application answers 501. Its text is in the request.
     Other,
 }
 
@@ -163,7 +163,7 @@ pub enum Framing {
     /// None.
     #[default]
     None,
-    /// So many bytes.
+    /// This many bytes.
     Length(u64),
     /// Chunks.
     Chunked,
@@ -180,7 +180,7 @@ pub struct Field {
     pub known: FieldName,
 }
 
-/// A parsed head. Made once per connection or loop, filled again and again by
+/// A parsed head. Created once per connection or loop, refilled by
 /// [`Connection::next`](crate::Connection::next).
 #[derive(Debug)]
 pub struct Head {
@@ -208,10 +208,10 @@ pub struct Head {
     pub(crate) host: Span,
     /// The values of the first few known names, by number: of the last field with that name.
     pub(crate) values: [Span; FieldName::WITH_VALUE],
-    /// HTTP/1.1, the origin-form, and a `Host` that is one at first sight: what nearly all requests
-    /// are. `false` says nothing: look closer.
+    /// HTTP/1.1, the origin-form, and a `Host` that is plainly valid: what nearly all requests are.
+    /// `false` decides nothing: check in full.
     pub(crate) is_fast_path: bool,
-    /// What it is parsed with.
+    /// The scanner it is parsed with.
     pub(crate) parser: Compiled<Parser>,
 }
 
@@ -254,7 +254,7 @@ impl Head {
         (self.query, self.host) = (Span::default(), Span::default());
     }
 
-    /// Whether a whole head is in here. Also after an error in what the head *says* (framing, host,
+    /// Whether a whole head is in here. Also after an error in its meaning (framing, host,
     /// version): then there is a request to log; after an error in its grammar there is none.
     pub fn is_complete(&self) -> bool {
         self.len != 0
@@ -266,7 +266,7 @@ impl Head {
         self.start as usize + self.len as usize
     }
 
-    /// Whether nothing is in here.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -1,9 +1,9 @@
-//! The byte-by-byte reader of heads and trailer sections: it can stop at any byte and go on later.
+//! The byte-by-byte reader of heads and trailer sections: it can stop at any byte and resume later.
 //!
-//! It only validates. What it keeps between two calls is a state and a few counters, and it finds
-//! every error of the grammar at its byte, as soon as that byte is there, however the bytes were
-//! cut: a TLS greeting on a clear port is refused at its first byte, not waited for. When the blank
-//! line has come, the head is parsed once by [`parse`](crate::parse).
+//! It only validates. Between two calls it keeps a state and a few counters, and it finds every
+//! error of the grammar at its byte, as soon as that byte has arrived, however the bytes were
+//! split: a TLS ClientHello on a clear-text port is refused at its first byte, not waited for. Once
+//! the blank line has arrived, the head is parsed once by [`parse`](crate::parse).
 //!
 //! ```text
 //! Method ─SP─► Target ─SP─► Version ──► LineCr ─CR─► LineLf ─LF─┐
@@ -53,12 +53,12 @@ impl IncrementalParser {
     pub(crate) const TRAILER: IncrementalParser =
         IncrementalParser { state: State::LineStart, element: 0, fields: 0 };
 
-    /// In a target, of which there have been so many bytes.
+    /// In a target, of which there have been this many bytes.
     pub(crate) fn in_target(len: usize) -> IncrementalParser {
         IncrementalParser { state: State::Target, element: len as u16, fields: 0 }
     }
 
-    /// Before a line, behind so many fields.
+    /// Before a line, after this many fields.
     pub(crate) fn at_line_start(fields: usize) -> IncrementalParser {
         IncrementalParser { state: State::LineStart, element: 0, fields: fields as u16 }
     }
@@ -73,8 +73,8 @@ impl IncrementalParser {
         IncrementalParser { state: State::Value, element: 0, fields: field as u16 }
     }
 
-    /// Reads `bytes` from `at` on. Gives the place behind the blank line, or `None` when it has not
-    /// come. The caller sees to it that all bytes of one head or trailer section are at most
+    /// Reads `bytes` from `at` on. Returns the offset after the blank line, or `None` when it has
+    /// not arrived. The caller makes sure that all bytes of one head or trailer section are at most
     /// 65,535.
     pub(crate) fn run(
         &mut self,

@@ -26,16 +26,17 @@
 //!
 //! # What holds
 //!
-//! - However the bytes are cut into calls, the events, the kind of an error and its byte are the
+//! - However the bytes are split over calls, the events, the kind of an error and its byte are the
 //!   same.
-//! - An error of the grammar is found at its byte, as soon as that byte is there; what a
-//!   well-formed head *says* (version, host, framing, expectation) is judged when it is complete.
+//! - An error of the grammar is found at its byte, as soon as that byte has arrived; the meaning of
+//!   a well-formed head (version, host, framing, expectation) is judged when it is complete.
 //! - Nothing is allocated per request, nothing is copied. A [`Head`] holds offsets and moves with
 //!   its buffer.
 //! - No input makes it panic.
 //!
-//! What is *not* done here: time (a slow head is the caller's to end), answers, percent-decoding of
-//! the target before somebody asks for it ([`target`]), and everything about content.
+//! What is *not* done here: time (ending a slow head is up to the caller), answers,
+//! percent-decoding of the target before it is requested ([`target`]), and everything about
+//! content.
 //!
 //! # What the RFCs leave open
 //!
@@ -64,12 +65,12 @@
 //! | other codings, then `chunked` | 501 | 6.1 |
 //! | `chunked` not last, twice, or with parameters; no `chunked` | 400 | 6.3, 7 |
 //! | empty elements in a `Transfer-Encoding` list | skipped, as RFC 9110 wants (5.6.1) | 6.1 |
-//! | a body over the limit | 413, with the head or at the chunk size that is too much | |
+//! | a body over the limit | 413, with the head or at the chunk size that exceeds it | |
 //! | chunk extensions | well formed, ignored; limited for the body as a whole (400) | 7.1.1 |
 //! | a chunk size of more than 16 digits | 400 | 7.1 |
 //! | trailer fields | well formed, limited (431), dropped | 7.1.2 |
 //! | an expectation other than 100-continue | 417; in HTTP/1.0 every expectation is ignored | |
-//! | bytes behind the last request of a connection | ignored | 9.6 |
+//! | bytes after the last request of a connection | ignored | 9.6 |
 
 // Only the scanner has any, for vector instructions.
 #![deny(unsafe_code)]

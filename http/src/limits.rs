@@ -1,11 +1,11 @@
-//! How much of everything a request may have.
+//! Upper bounds for every part of a request.
 //!
 //! Each limit has a status of its own (RFC 9112, section 3; RFC 6585, section 5; RFC 9110, section
 //! 15.5.14): the target 414, the head and its fields 431, the body 413.
 
 use std::fmt;
 
-/// The limits of one server. Checked once when made, so that the parser need not.
+/// The limits of one server. Checked once when created, so that the parser need not.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     head: u16,
@@ -32,7 +32,7 @@ impl Limits {
     /// Offsets into a head are 16 bits wide.
     pub const HEAD_BYTES_MAX: usize = u16::MAX as usize;
 
-    /// Below this, hardly a request fits.
+    /// Below this, hardly any request fits.
     pub const HEAD_BYTES_MIN: usize = 64;
 
     /// Empty lines tolerated before a request line (RFC 9112, section 2.2: at least one).
@@ -77,7 +77,7 @@ impl Limits {
         fields: 100,
         target: 8 * 1024,
         trailer: 4 * 1024,
-        // No extension is in use; those that testers send have a few bytes.
+        // Extensions are not used in practice; those that testers send have a few bytes.
         chunk_extensions: 1024,
         body: 1024 * 1024,
     };
@@ -118,7 +118,7 @@ impl Limits {
         self.target as usize
     }
 
-    /// Bytes of a body, its framing not counted.
+    /// Bytes of a body, without its framing.
     #[inline]
     pub const fn body(&self) -> u64 {
         self.body

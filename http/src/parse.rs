@@ -1,10 +1,11 @@
 //! The fast parser: a complete head in one pass, into offsets.
 //!
-//! It walks from one end of a run to the next, by the bits of classified [blocks](crate::scan::block),
-//! and takes along what the names mean. It handles the usual case, a head that is all there and well
-//! formed. In every other case it stops and says where, and [`incremental`](crate::incremental) goes on from there:
-//! it finds out what is wrong, or that more must come. So there is one place that knows errors and
-//! their offsets, and this one has none to keep track of.
+//! It jumps from one end of a run to the next, by the bits of classified
+//! [blocks](crate::scan::block), and collects the known names on the way. It handles the usual
+//! case, a complete and well-formed head. In every other case it stops and reports where, and
+//! [`incremental`](crate::incremental) resumes there: it finds out what is wrong, or that more must
+//! come. So errors and their offsets are handled in one place, and this one has none to keep track
+//! of.
 //!
 //! Both accept the same language; the tests and the fuzz targets compare them.
 //!
@@ -19,7 +20,7 @@ use crate::scan::dispatch::Program;
 use crate::scan::line::{Line, VERSION_BYTES};
 use crate::scan::{self, TOKEN};
 
-/// Where the head stopped being all there and well formed: the reader that goes on at that byte.
+/// Where the head was found incomplete or malformed: the reader that resumes at that byte.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Stop {
     pub parser: IncrementalParser,
@@ -34,7 +35,7 @@ impl Stop {
 }
 
 /// Parses the head that begins `bytes`, which is at most as long as the head limit. After an `Err`,
-/// `head` is of no use.
+/// `head` is undefined.
 #[inline(always)]
 pub(crate) fn parse(bytes: &[u8], head: &mut Head, limits: &Limits) -> Result<(), Stop> {
     let parser = head.parser;
@@ -73,7 +74,7 @@ impl Program for Parser {
     }
 }
 
-/// `method SP target SP HTTP/d.d CRLF`. Gives the place behind it, and whether its target is in
+/// `method SP target SP HTTP/d.d CRLF`. Returns the offset after it, and whether its target is in
 /// origin-form and its version 1.1.
 #[inline(always)]
 fn request_line<S: Scanner>(
@@ -109,7 +110,7 @@ fn request_line<S: Scanner>(
     }
 }
 
-/// `method SP`. Gives where the target starts. The usual ones are compared as words.
+/// `method SP`. Returns where the target starts. Common methods are compared as words.
 #[inline(always)]
 fn method(bytes: &[u8], head: &mut Head) -> Option<usize> {
     const GET: u32 = u32::from_le_bytes(*b"GET ");
@@ -138,7 +139,7 @@ fn other_method(bytes: &[u8]) -> Option<(Method, usize)> {
     Some((Method::of(&window[..len]), len))
 }
 
-/// Whether it is the usual version, compared as two words that overlap.
+/// Whether it is HTTP/1.1, compared as two words that overlap.
 #[inline(always)]
 fn is_http_1_1(line: &[u8; VERSION_BYTES]) -> bool {
     const EXPECTED: &[u8; VERSION_BYTES] = b" HTTP/1.1\r\n";
@@ -213,7 +214,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// All field lines, from `at` on, and the blank line. Gives the place behind it.
+/// All field lines, from `at` on, and the blank line. Returns the offset after it.
 #[inline(always)]
 fn lines<'a, S: Scanner>(
     bytes: &[u8],
@@ -233,8 +234,8 @@ fn lines<'a, S: Scanner>(
     }
 }
 
-/// The field that comes with every request, mostly first and written like this. Gives the place
-/// behind it, and whether it is a host at first sight.
+/// The field that comes with every request, mostly first and written like this. Returns the offset
+/// after it, and whether it is plainly a valid host.
 #[inline(always)]
 fn host_first<S: Scanner>(
     start: &Start<'_, S>,
@@ -251,8 +252,8 @@ fn host_first<S: Scanner>(
     Some((line.end + 2, start.is_plain_host(line.value(), line.end - line.value())))
 }
 
-/// Any field line, `name ":" OWS value OWS CRLF`, if it is all there and well formed. Gives the place
-/// behind it.
+/// Any field line, `name ":" OWS value OWS CRLF`, if it is complete and well formed. Returns the
+/// offset after it.
 #[inline(never)]
 fn slow_path<'a>(
     bytes: &[u8],
@@ -267,7 +268,7 @@ fn slow_path<'a>(
     match bytes.get(name_end) {
         Some(b':') => {}
         Some(_) => return stop(IncrementalParser::at_line_start(fields.count()), at),
-        // A long name that is cut is not read again.
+        // A long name that is incomplete is not read again.
         None => return stop(IncrementalParser::in_name(fields.count() + 1), name_end),
     }
     if bytes.get(end..end + 2) != Some(b"\r\n") {

@@ -34,9 +34,9 @@ impl<'a> Request<'a> {
         self.head.method
     }
 
-    /// The method as received, also when it is none of the known ones.
+    /// The method as received, even when it is not a known one.
     pub fn method_text(&self) -> &'a [u8] {
-        // The one space before the target follows it.
+        // It is followed by the one space before the target.
         let end = self.head.target.start().saturating_sub(1);
         self.bytes.get(..end).unwrap_or(&[])
     }
@@ -46,9 +46,9 @@ impl<'a> Request<'a> {
         self.head.target.of(self.bytes)
     }
 
-    /// The path as received, percent-encoded still: see
+    /// The path as received, still percent-encoded: see
     /// [`decode_path`](crate::target::decode_path). `*` for the asterisk-form, `/` for an
-    /// absolute-form without a path, nothing for CONNECT.
+    /// absolute-form without a path, empty for CONNECT.
     #[inline]
     pub fn path(&self) -> &'a [u8] {
         if self.head.path.is_empty() && self.head.form == Form::Absolute {
@@ -57,7 +57,7 @@ impl<'a> Request<'a> {
         self.head.path.of(self.bytes)
     }
 
-    /// What follows the first `?`, encoded still; `None` without a `?`.
+    /// What follows the first `?`, still encoded; `None` without a `?`.
     #[inline]
     pub fn query(&self) -> Option<&'a [u8]> {
         self.head.has_query.then(|| self.head.query.of(self.bytes))
@@ -110,7 +110,7 @@ impl<'a> Request<'a> {
         self.view().values(name)
     }
 
-    /// The value of the first field of that name, in any case of letters. For names that are not in
+    /// The value of the first field of that name, case-insensitively. For names that are not in
     /// [`FieldName`].
     pub fn field_by_name(&self, name: &str) -> Option<&'a [u8]> {
         self.view().named(name)
@@ -126,7 +126,7 @@ impl<'a> Request<'a> {
         Fields { list: self.head.fields(), seen: self.head.seen, bytes: self.bytes }
     }
 
-    /// The head as it came, from the request line to the blank line.
+    /// The head as received, from the request line to the blank line.
     pub fn head_bytes(&self) -> &'a [u8] {
         self.bytes.get(..self.head.len as usize).unwrap_or(&[])
     }

@@ -16,7 +16,7 @@ use bytes::BufMut;
 use crate::scan;
 use crate::{Method, Status};
 
-/// A field name that is no token, or a value with a CR, LF, NUL or another control character but
+/// A field name that is not a token, or a value with a CR, LF, NUL or another control character but
 /// HTAB.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct InvalidField;
@@ -75,7 +75,7 @@ pub fn end(out: &mut (impl BufMut + ?Sized)) {
     out.put_slice(b"\r\n");
 }
 
-/// The most that a chunk of one piece adds to it: sixteen digits and two line ends.
+/// The most bytes that chunk framing adds to one piece: sixteen digits and two line ends.
 pub const CHUNK_OVERHEAD_BYTES_MAX: usize = 16 + 2 + 2;
 
 /// Writes what goes before a chunk's data. `len` must not be 0: that would be the last chunk.
@@ -88,7 +88,7 @@ pub fn chunk_head(out: &mut (impl BufMut + ?Sized), len: u64) {
     out.put_slice(b"\r\n");
 }
 
-/// Writes what goes behind a chunk's data.
+/// Writes what follows a chunk's data.
 pub fn chunk_end(out: &mut (impl BufMut + ?Sized)) {
     out.put_slice(b"\r\n");
 }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn content_follows_only_where_it_may() {
+    fn content_follows_only_where_allowed() {
         assert!(body_allowed(Status::OK, Method::Get));
         assert!(body_allowed(Status::NOT_FOUND, Method::Connect));
         assert!(!body_allowed(Status::OK, Method::Head));

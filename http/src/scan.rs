@@ -1,18 +1,18 @@
 //! Byte classes, and how far a run of one class goes.
 //!
-//! Each class of RFC 9110 and RFC 3986 is one bit in a table of 256 bytes: that is what is true. What
-//! comes with every request is not looked up byte by byte but classified in [`block`]s, for which
-//! each set of vector instructions has a file of its own, with the same functions in the same order.
+//! Each class of RFC 9110 and RFC 3986 is one bit in a table of 256 bytes, which is the reference.
+//! Heads are not looked up byte by byte but classified in [`block`]s, for which each set of vector
+//! instructions has its own file, with the same functions in the same order.
 //!
 //! | file | for | a class is |
 //! |---|---|---|
-//! | `avx512` | x86-64 with AVX-512 VBMI | a table of 128 bytes, asked for 64 at once |
-//! | `avx2` | x86-64 with AVX2 | two tables of 16 bytes, asked for 32 at once |
+//! | `avx512` | x86-64 with AVX-512 VBMI | a table of 128 bytes, looked up 64 at once |
+//! | `avx2` | x86-64 with AVX2 | two tables of 16 bytes, looked up 32 at once |
 //! | `sse2` | every x86-64 | ranges, for 16 at once |
-//! | `neon` | every AArch64 | two tables of 64 bytes, asked for 16 at once |
+//! | `neon` | every AArch64 | two tables of 64 bytes, looked up 16 at once |
 //! | `portable` | the rest | the table, or arithmetic on words of 8 |
 //!
-//! Which one runs is found out at run time by [`dispatch`]. All of them are tested here against the
+//! Which one runs is decided at run time by [`dispatch`]. All of them are tested here against the
 //! table: every byte at every place, every length and alignment, right before a protected page.
 
 pub(crate) mod block;
@@ -47,7 +47,7 @@ const BASELINE: portable::Portable = portable::Portable;
 
 /// A character of a token (RFC 9110, section 5.6.2): methods, field names.
 pub(crate) const TOKEN: u8 = 1;
-/// What a path may contain (RFC 3986, section 3.3), and the brackets, which are everywhere in use.
+/// What a path may contain (RFC 3986, section 3.3), and brackets, which are in common use.
 pub(crate) const PATH: u8 = 1 << 1;
 /// What a target may contain: [`PATH`] and `?`.
 pub(crate) const TARGET: u8 = 1 << 2;
@@ -57,7 +57,7 @@ pub(crate) const VALUE: u8 = 1 << 3;
 pub(crate) const REG_NAME: u8 = 1 << 4;
 /// What a quoted string contains without a backslash (RFC 9110, section 5.6.4).
 pub(crate) const QUOTED: u8 = 1 << 5;
-/// What nearly every host is made of: letters, digits, `.` and `-`.
+/// What nearly every host consists of: letters, digits, `.` and `-`.
 pub(crate) const PLAIN_HOST: u8 = 1 << 6;
 /// A decimal digit.
 pub(crate) const DIGIT: u8 = 1 << 7;
@@ -150,7 +150,7 @@ pub(crate) fn trim_start(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// `bytes` without the optional white space behind it.
+/// `bytes` without the optional white space after it.
 #[inline]
 pub(crate) fn trim_end(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., last] = bytes
@@ -167,7 +167,7 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     trim_end(trim_start(bytes))
 }
 
-/// A walk over lines from `at` on, with what every processor of this kind has.
+/// A walk over lines from `at` on, using what every processor of this kind has.
 pub(crate) fn lines(bytes: &[u8], at: usize) -> Cursor<'_, impl Scanner> {
     Cursor::new(BASELINE, bytes, at)
 }

@@ -1,6 +1,6 @@
 //! Status codes and their reason phrases (RFC 9110, section 15).
 //!
-//! A [`Status`] is always a registered one, so that its status line exists ready made and writing
+//! A [`Status`] is always a registered one, so that its status line exists in advance and writing
 //! it is one copy.
 
 use std::fmt;
@@ -107,7 +107,7 @@ impl Status {
         self.0
     }
 
-    /// 1xx: another answer follows.
+    /// 1xx: another response follows.
     pub const fn is_informational(self) -> bool {
         self.0 < 200
     }

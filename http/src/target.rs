@@ -1,7 +1,7 @@
 //! Paths and queries decoded.
 //!
-//! The parser leaves a target as it came. What a path names is found here, once and safely:
-//! percent-encoding undone, dot segments resolved, the root never left.
+//! The parser leaves a target as it came. What a path names is determined here, once and safely:
+//! percent-encoding decoded, dot segments resolved, the root never left.
 //!
 //! RFC 3986, sections 2.1 (percent-encoding) and 5.2.4 (dot segments).
 
@@ -39,12 +39,12 @@ pub(crate) fn byte_of(high: u8, low: u8) -> Option<u8> {
 /// Decodes a path and resolves its dot segments, without ever leaving the root. `out` is cleared
 /// first.
 ///
-/// The result begins with `/` and has no segment `.` or `..`, whether they were encoded or not; an
-/// encoded `/` counts as a separator, so that what is opened is what was checked. Empty segments
-/// (`//`) stay. A path that ends in a dot segment ends in `/`.
+/// The result begins with `/` and has no segment `.` or `..`, encoded or not; an encoded `/` counts
+/// as a separator, so that the path opened is the path checked. Empty segments (`//`) stay. A path
+/// that ends in a dot segment ends in `/`.
 ///
 /// # Errors
-/// [`DecodeError`]; `out` then holds nothing of use.
+/// [`DecodeError`]; `out` is then undefined.
 pub fn decode_path(raw: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
     out.clear();
     if raw.first() != Some(&b'/') {
@@ -88,7 +88,7 @@ fn remove_dot_segments(path: &mut Vec<u8>) {
     path.truncate(write);
 }
 
-/// Appends `raw` percent-decoded; `+` becomes a space where the form encoding is meant.
+/// Appends `raw` percent-decoded; `+` becomes a space in the form encoding.
 fn decode(raw: &[u8], out: &mut Vec<u8>, plus_is_space: bool) -> Result<(), DecodeError> {
     let mut rest = raw;
     while let [first, tail @ ..] = rest {

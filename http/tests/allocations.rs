@@ -1,4 +1,4 @@
-//! Neither end allocates once its head and its buffers are made: counted by the allocator.
+//! Neither end allocates once its head and its buffers are created: counted by the allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -8,8 +8,7 @@ use stampede_http::client::{self, ResponseHead, request};
 use stampede_http::{Connection, Event, Head, Limits, Method, Status, response};
 
 thread_local! {
-    /// Allocations of this thread. A constant without a destructor: asking for it allocates
-    /// nothing.
+    /// Allocations of this thread. A constant without a destructor: reading it allocates nothing.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -19,7 +18,7 @@ fn note() {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came; counting allocates nothing.
+// SAFETY: every call is forwarded unchanged to the system's allocator; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note();
@@ -62,7 +61,7 @@ fn write_response(out: &mut impl BufMut) {
     out.put_slice(b"hello");
 }
 
-/// Both sides of a connection, with what lasts longer than a request.
+/// Both sides of a connection, with what outlives a request.
 struct Ends {
     limits: Limits,
     server: (Connection, Head),
@@ -81,7 +80,7 @@ impl Ends {
         }
     }
 
-    /// A request and its response, fed in pieces of so many bytes at most.
+    /// A request and its response, fed in pieces of at most this many bytes.
     fn exchange(&mut self, piece: usize) {
         self.buffer.clear();
         write_request(&mut self.buffer);
@@ -108,8 +107,8 @@ impl Ends {
     }
 }
 
-/// Calls `next` with what has come and is not consumed; it says how much it has consumed, and
-/// whether it needs more.
+/// Calls `next` with the bytes received and not yet consumed; it returns how many it has consumed,
+/// and whether it needs more.
 fn feed(bytes: &[u8], piece: usize, mut next: impl FnMut(&[u8]) -> (usize, bool)) {
     let (mut at, mut there) = (0, 0);
     while there < bytes.len() {

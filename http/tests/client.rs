@@ -1,8 +1,8 @@
-//! What a client makes of responses, row by row: bytes in, events out.
+//! How a client reads responses, row by row: bytes in, events out.
 //!
-//! Each row is fed whole, cut at every place, and byte by byte; all must give the same. A row says
-//! what was asked, what came, and what was seen of it: a word for each response, then how the
-//! connection stands.
+//! Each row is fed whole, cut at every place, and byte by byte; all must give the same. A row has
+//! the requests, the bytes received, and the result: a word for each response, then the
+//! connection's state.
 //!
 //! ```text
 //! 200:hello    a final response and its body    200:he…  the same, not complete
@@ -41,7 +41,7 @@ fn word(seen: &Seen) -> String {
     }
 }
 
-/// One char a byte, so that every byte can be written.
+/// One char per byte, so that every byte can be written.
 fn bytes(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(c as u32).expect("a byte")).collect()
 }
@@ -125,7 +125,7 @@ fn fields_are_as_strict_as_in_requests() {
 
 /// RFC 9112, section 6.3: rules 1 and 2.
 #[test]
-fn what_has_no_content_has_none_whatever_it_says() {
+fn a_response_without_content_has_none_whatever_its_fields_say() {
     for says in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: x\r\n"]
     {
         for (asked, line, expected) in [
@@ -244,7 +244,7 @@ fn persistence() {
         let input = format!("{version} 200 OK\r\n{fields}Content-Length: 1\r\n\r\na");
         check_get(&[(&input, expected)]);
     }
-    // What follows the last response is nobody's.
+    // Anything after the last response is ignored.
     let after = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\naHTTP/1.1 200 OK";
     let trace = assert_cuts_agree(after.as_bytes(), &[Content; 3], &Limits::default());
     assert_eq!((outcome(&trace).as_str(), trace.unanswered), ("200:a close", 2));
@@ -259,7 +259,7 @@ fn responses_answer_requests_in_order() {
     let last = "HTTP/1.1 500 Internal Server Error\r\n\r\nef";
     let all = format!("{sized}ab{sized}\r\n{chunked}HTTP/1.1 100 Continue\r\n\r\n{last}");
     let length = sized.len() + 2;
-    // Empty lines are counted anew before each.
+    // Empty lines are counted afresh before each.
     let apart = "\r\n\r\n\r\nHTTP/1.1 204 \r\n\r\n".repeat(2);
     check(&[
         (&[Content; 2], &apart, "204 204 open"),
@@ -301,7 +301,7 @@ fn interim_responses_and_other_protocols() {
 }
 
 #[test]
-fn limits_are_met_before_the_head_ends() {
+fn limits_apply_before_the_head_ends() {
     let limits = Limits::new(64, 2, 10, 10).unwrap().with_trailer(8).with_chunk_extensions(4);
     let line = "HTTP/1.1 200 OK\r\n";
     let chunked = "HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -323,7 +323,7 @@ fn limits_are_met_before_the_head_ends() {
 }
 
 #[test]
-fn a_response_tells_everything_by_its_view() {
+fn a_responses_view_shows_everything() {
     let limits = Limits::default();
     let (mut connection, mut head) = (Connection::new(), ResponseHead::new(&limits));
     connection.sent(Method::Get).unwrap();

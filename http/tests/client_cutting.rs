@@ -1,4 +1,4 @@
-//! However responses are cut, the same comes out: of those that are right, nearly right, and wrong.
+//! However responses are cut, the events are the same: for valid, nearly valid and invalid ones.
 
 #[path = "common/client.rs"]
 mod common;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use stampede_http::Limits;
 use stampede_http::client::Asked;
 
-/// Pieces of messages that make up something near a response more often than chance would.
+/// Pieces of messages that form something like a response more often than chance would.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let known: Vec<&[u8]> = vec![
         b"HTTP/1.1 200 OK\r\n",
@@ -43,7 +43,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Responses that are right, perhaps with a byte changed.
+/// Valid responses, perhaps with a byte changed.
 fn responses() -> impl Strategy<Value = Vec<u8>> {
     let whole: &[u8] = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
         HTTP/1.1 200 OK\r\nServer: x y\r\nTransfer-Encoding: chunked\r\nETag: \"a\"\r\n\r\n\
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn also_when_limits_are_met(
+    fn every_way_of_cutting_gives_the_same_at_the_limits(
         input in message(),
         asked in asked(),
         cuts in cuts(),

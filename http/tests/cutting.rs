@@ -1,5 +1,5 @@
-//! However the bytes are cut, the same comes out: on messages that are right, nearly right, and
-//! wrong.
+//! However the bytes are cut, the events are the same: for valid, nearly valid and invalid
+//! messages.
 
 mod common;
 
@@ -7,7 +7,7 @@ use common::{assert_cuts_agree, feed};
 use proptest::prelude::*;
 use stampede_http::Limits;
 
-/// Pieces of messages that make up something near a request more often than chance would.
+/// Pieces of messages that form something like a request more often than chance would.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let known: Vec<&[u8]> = vec![
         b"GET / HTTP/1.1\r\n",
@@ -42,7 +42,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A request that is right, perhaps with a byte changed.
+/// A valid request, perhaps with a byte changed.
 fn request() -> impl Strategy<Value = Vec<u8>> {
     let whole: &[u8] = b"POST /path/to?q=1 HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: x y\r\n\
         Transfer-Encoding: chunked\r\nAccept-Encoding: gzip, br\r\n\r\n\
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn also_when_limits_are_met(
+    fn every_way_of_cutting_gives_the_same_at_the_limits(
         input in message(),
         cuts in cuts(),
         head in 64..200usize,

@@ -1,6 +1,6 @@
-//! Both ends in memory: what the request writer writes goes to the server's connection, what the
-//! response writer answers to the client's. Whatever is said at one end is heard at the other,
-//! pipelined, under every framing, however the bytes are cut.
+//! Both ends in memory: the request writer's bytes go to the server's connection, the response
+//! writer's to the client's. Whatever is written at one end is read at the other, pipelined, under
+//! every framing, however the bytes are cut.
 //!
 //! ```text
 //! Exchange ─► client::request ─► bytes ─► Connection ──► as sent?
@@ -47,7 +47,7 @@ impl Exchange {
         self.method == Method::Connect && self.status.is_success()
     }
 
-    /// What the client must make of the answer's framing.
+    /// How the client must read the response's framing.
     fn framing(&self) -> Framing {
         if self.is_tunnel() {
             return Framing::Tunnel;
@@ -147,7 +147,7 @@ fn converse(exchanges: &[Exchange], question_cuts: &[usize], answer_cuts: &[usiz
     }
 
     let asked: Vec<Asked> = exchanges.iter().map(|exchange| exchange.method.into()).collect();
-    // Behind an answer that ends with the connection there is none.
+    // A response that ends with the connection is the last.
     let last = exchanges.iter().position(Exchange::is_last).unwrap_or(exchanges.len());
     let answered = &exchanges[..exchanges.len().min(last + 1)];
     let mut sent = Vec::new();
@@ -181,7 +181,7 @@ fn every_method_with_every_framing_and_status() {
                         answered_in,
                         answer: b"the answer".to_vec(),
                     };
-                    // A second one shows that the first was framed right.
+                    // A second one shows that the first was framed correctly.
                     converse(&[exchange.clone(), exchange], &[], &[]);
                 }
             }
@@ -223,10 +223,10 @@ proptest! {
         converse(&exchanges, &question_cuts, &answer_cuts);
     }
 
-    /// What the request writer takes, a strict server takes, and hears nothing else. What it refuses
-    /// leaves no byte.
+    /// A request line that the writer accepts, a strict server accepts and reads the same. One that
+    /// it refuses leaves no byte.
     #[test]
-    fn what_is_written_is_one_request(
+    fn every_written_request_is_read_as_one(
         method in "[A-Z]{1,8}|[ -~]{0,4}",
         target in "/[ -~\r\n]{0,10}|https?://[a-z:\\[\\]@0-9]{0,8}[/?]?[a-z]{0,3}|[ -~]{0,8}",
         host in "[a-z0-9:.\\[\\]%]{0,8}|[ -~\r\n]{0,6}",

@@ -1,5 +1,5 @@
-//! What a server relies on between the events: what is in the head after an error, when a 100 is
-//! wanted, what `close` does.
+//! What a server relies on between the events: the head after an error, when a 100 is wanted, the
+//! effect of `close`.
 
 use stampede_http::{
     Connection, Error, ErrorKind, Event, FieldName, FieldNames, Framing, Head, Limits, Status, Step,
@@ -14,7 +14,7 @@ fn fresh() -> (Connection, Head) {
 }
 
 #[test]
-fn a_request_tells_everything_by_its_view() {
+fn a_requests_view_shows_everything() {
     let (mut connection, mut head) = fresh();
     let input = b"PUT /a%20b?x=1&y HTTP/1.1\r\nHOST: h:1\r\nX-Own: one\r\nx-own:  two \r\n\
         Accept-Encoding: gzip\r\naccept-encoding: br\r\n\r\nGET";

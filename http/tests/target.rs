@@ -37,7 +37,7 @@ fn paths_are_decoded_and_their_dots_resolved() {
 }
 
 #[test]
-fn what_does_not_decode_is_refused() {
+fn invalid_encodings_are_refused() {
     for raw in ["/%", "/%2", "/%zz", "/%+1", "/a%"] {
         assert_eq!(decoded(raw), Err(DecodeError::BadEscape), "{raw}");
     }

@@ -1,4 +1,4 @@
-//! What the writer writes is read back as it was meant: fields by the parser of heads (a response's
+//! Everything the writer writes is read back unchanged: fields by the parser of heads (a response's
 //! fields have the grammar of a request's), chunks by the decoder of bodies.
 
 mod common;

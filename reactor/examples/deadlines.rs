@@ -1,8 +1,8 @@
-//! What a deadline on a blocking receive costs, by the way in which it is kept.
+//! What a deadline on a blocking receive costs, by the method used to keep it.
 //!
 //! A thread answers each request of 64 bytes with as many, over loopback TCP, on one core with its
-//! client; counted is the server thread's CPU time per request. The ways take turns in rounds, and
-//! the figures are the medians over the rounds.
+//! client; measured is the server thread's CPU time per request. The methods take turns in rounds,
+//! and the figures are the medians over the rounds.
 //!
 //! | way | system calls for a request that must be waited for |
 //! |---|---|
@@ -14,11 +14,11 @@
 //! | poll, recv | poll, recv, send |
 //! | recv, poll | recv (in vain), poll, recv, send |
 //!
-//! *Lazily*: the kernel's timeout is changed only when the wait that is needed is shorter than what
-//! is set by more than 1/64 of it. A longer wait is made of several: when the receive runs out of
-//! its time before the caller's deadline has come, the rest is set and it waits on. Idle limits are
-//! longer than those for a head; a head that arrives in one piece never sees the shorter one, so
-//! that usually nothing is set but once per connection.
+//! *Lazily*: the kernel's timeout is changed only when the wait needed is shorter than the current
+//! setting by more than 1/64 of it. A longer wait consists of several: when the receive times out
+//! before the caller's deadline, the rest is set and it waits on. Idle limits are longer than those
+//! for a head; a head that arrives in one piece never sees the shorter one, so that usually nothing
+//! is set but once per connection.
 //!
 //! "Waits already": requests are sent 16 at a time, so the receive finds one nearly always.
 //!
@@ -59,7 +59,7 @@ const WAYS: [(Way, &str); 7] = [
     (Way::RecvFirst, "recv, poll"),
 ];
 
-/// A blocking stream that knows what timeout the kernel has.
+/// A blocking stream that remembers the kernel's timeout.
 struct Timed {
     stream: Stream,
     set: Duration,
@@ -125,7 +125,7 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Answers until the client has finished; gives the CPU time of a request in nanoseconds.
+/// Answers until the client has finished; returns the CPU time of a request in nanoseconds.
 fn serve(stream: Stream, way: Way) -> io::Result<f64> {
     let mut timed = Timed { stream, set: Duration::MAX, begin: Instant::now() };
     if way == Way::Once {

@@ -22,17 +22,17 @@ impl Echo {
     fn accept(&mut self, ev: &mut EventLoop) -> Result<()> {
         let (stream, _) = self.listener.accept()?;
         stream.set_nonblocking(true)?;
-        if let Some(token) = ev.reserve() {
+        if let Ok(token) = ev.reserve() {
             ev.watch(token, &stream, Interest::BOTH, Trigger::Edge)?;
             self.connections.insert(token, (stream, None));
         } // else there are too many, and the stream is closed
         Ok(())
     }
 
-    /// Reads once, unless something is left of the last time, and writes it.
+    /// Writes what is left of the last read, or else reads once and writes that.
     fn echo(&mut self, ev: &mut EventLoop, token: Token) -> Result<()> {
         let Some((stream, unsent)) = self.connections.get_mut(&token) else {
-            return self.accept(ev); // the only source that is no connection
+            return self.accept(ev); // the only source that is not a connection
         };
         let buffer = unsent.take().or_else(|| self.pool.take(0));
         let mut buffer = buffer.ok_or(ErrorKind::OutOfMemory)?;
@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     println!("listening on {}", listener.local_addr()?);
     listener.set_nonblocking(true)?;
     let mut ev = EventLoop::new(Config::with_sources(CONNECTIONS_MAX))?;
-    let token = ev.reserve().ok_or(ErrorKind::OutOfMemory)?;
+    let token = ev.reserve()?;
     ev.watch(token, &listener, Interest::READABLE, Trigger::Edge)?;
     let pool = BufferPool::new(&[Class::new(16 * 1024, CONNECTIONS_MAX as usize)])?;
     ev.run(&mut Echo { listener, pool, connections: HashMap::new() })

@@ -1,15 +1,14 @@
-//! The floor of an event loop: as little as a server of HTTP/1.1 can do. The yardstick others are
-//! measured against.
+//! The floor of an event loop: the least that an HTTP/1.1 server can do. The yardstick for others.
 //!
-//! One thread, epoll(7) by edges, one recv(2) and one send(2) a request. What it answers, and its
-//! command line, is in `floors/mod.rs`.
+//! One thread, edge-triggered epoll(7), one recv(2) and one send(2) per request. Its response and
+//! its command line are in `floors/mod.rs`.
 
 #[cfg(target_os = "linux")]
 mod floors;
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    eprintln!("the floor is made of epoll(7), which this system does not have");
+    eprintln!("the floor needs epoll(7), which this system does not have");
 }
 
 #[cfg(target_os = "linux")]
@@ -29,7 +28,7 @@ mod floor {
 
     struct Loop {
         floor: Floor,
-        /// Found by descriptor.
+        /// Indexed by descriptor.
         connections: Vec<Progress>,
         input: Vec<u8>,
     }
@@ -85,7 +84,7 @@ mod floor {
             watch(epoll, fd, both).map(drop)
         }
 
-        /// Sends what is owed, then reads and answers; false: the connection is to be closed.
+        /// Sends what is pending, then reads and answers; false: the connection must be closed.
         fn serve(&mut self, fd: i32, peer_closed: bool) -> bool {
             let connection = &mut self.connections[fd as usize];
             let mut drained = false;

@@ -1,14 +1,14 @@
 //! The floor of the iterative model: accepts a connection and serves it to its end before the next.
 //!
-//! One thread, one recv(2) and one send(2) a request, both of which wait. What it answers, and its
-//! command line, is in `floors/mod.rs`.
+//! One thread, one recv(2) and one send(2) per request, both blocking. Its response and its command
+//! line are in `floors/mod.rs`.
 
 #[cfg(target_os = "linux")]
 mod floors;
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    eprintln!("the floors are made of accept4(2) and sendfile(2) as Linux has them");
+    eprintln!("the floors need Linux's accept4(2) and sendfile(2)");
 }
 
 #[cfg(target_os = "linux")]

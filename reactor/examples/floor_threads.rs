@@ -1,15 +1,15 @@
 //! The floor of a thread per connection: accepts, and starts a thread that serves the connection.
 //!
-//! One recv(2) and one send(2) a request, both of which wait. What it answers, and its command line,
-//! is in `floors/mod.rs`. The threads are pthread_create(3)'s: std's cost eight system calls more
-//! each, most of them for a stack on which to say that the other one has overflown.
+//! One recv(2) and one send(2) per request, both blocking. Its response and its command line are in
+//! `floors/mod.rs`. Threads are created by pthread_create(3): std's take eight more system calls
+//! each, most of them for an alternate stack that reports overflows.
 
 #[cfg(target_os = "linux")]
 mod floors;
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    eprintln!("the floors are made of accept4(2) and sendfile(2) as Linux has them");
+    eprintln!("the floors need Linux's accept4(2) and sendfile(2)");
 }
 
 #[cfg(target_os = "linux")]
@@ -25,7 +25,7 @@ mod threads {
     use std::sync::OnceLock;
     use std::{io, ptr};
 
-    /// The input lies on it, too.
+    /// Includes the input buffer.
     const STACK_BYTES: usize = 64 * 1024;
     const INPUT_BYTES: usize = floors::input_bytes(4 * 1024);
 
@@ -48,7 +48,7 @@ mod threads {
         }
     }
 
-    /// A small stack, and nobody waits for the thread's end.
+    /// A small stack, and a detached thread.
     fn attributes() -> io::Result<libc::pthread_attr_t> {
         let mut attributes = MaybeUninit::uninit();
         let check = |code| match code {

@@ -1,13 +1,13 @@
-//! What a thread costs that waits in recv(2): memory by stack size, and starting it.
+//! What a thread that waits in recv(2) costs: memory by stack size, and starting it.
 //!
 //! ```text
 //! stacks [THREADS]      1,000, unless said otherwise
 //! ```
 //!
-//! Each row of the first table is a process of its own. *PSS* is what the process grew by, per
-//! thread; *mapped* is address space; *areas* are mappings, of which a process has at most
+//! Each row of the first table is a separate process. *PSS* is the process's growth per thread;
+//! *mapped* is address space; *areas* are mappings, of which a process has at most
 //! `vm.max_map_count` (65,530); *page tables* are the kernel's. To each thread the kernel adds a
-//! stack of 16 KiB and a task of about 10 KiB, which no process is charged with.
+//! stack of 16 KiB and a task of about 10 KiB, which are not charged to any process.
 //!
 //! What the threads do before they wait: *nothing*; *malloc*: allocate once and free it, as an
 //! access log's line or a path would; *kept*: keep 1 KiB; *deep*: have used 8 KiB of stack. The
@@ -164,7 +164,7 @@ mod stacks {
         thread.expect("room for a thread").join().expect("no panic");
     }
 
-    /// As the C library has it, and nothing beside.
+    /// With the C library's defaults, and nothing more.
     fn by_pthread(stack: usize) {
         extern "C" fn end(argument: *mut c_void) -> *mut c_void {
             argument

@@ -1,7 +1,7 @@
 //! Deadlines without sockets: `cargo run --example timer 30 5 500` (milliseconds, the default).
 //!
-//! Every argument is a source with one deadline. One more source beats once in 100 ms for as long
-//! as any is left, by arming its deadline anew.
+//! Every argument is a source with one deadline. One more source ticks every 100 ms while any is
+//! left, by arming its deadline again.
 
 use stampede_reactor::event_loop::{Config, EventLoop, Handler};
 use stampede_reactor::{Readiness, Token};
@@ -23,11 +23,11 @@ impl Handler for Timers {
         let now_ms = ev.now_ms();
         if token == self.beat {
             println!("{now_ms:6} ms  beat");
-            // From now on, not from the last deadline: a loop that was late does not beat twice.
+            // From now, not from the last deadline: a loop that was late does not tick twice.
             ev.set_deadline(token, now_ms + BEAT_MS);
             return;
         }
-        println!("{now_ms:6} ms  {} ms are over", self.delays_ms[token.slot() as usize]);
+        println!("{now_ms:6} ms  {} ms have passed", self.delays_ms[token.slot() as usize]);
         ev.release(token);
         self.left -= 1;
         if self.left == 0 {

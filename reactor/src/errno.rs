@@ -1,7 +1,7 @@
 //! Names for the error numbers that a caller acts on (`errno(3)`).
 //!
-//! [`std::io::ErrorKind`] tells few of them apart: `EMFILE` and `EIO` are both "uncategorized". Here
-//! are those that make a difference to a server, as constants to match against:
+//! [`std::io::ErrorKind`] distinguishes few of them: `EMFILE` and `EIO` are both "uncategorized".
+//! Here are those that make a difference to a server, as constants to match against:
 //!
 //! ```
 //! use stampede_reactor::Errno;
@@ -28,29 +28,29 @@ macro_rules! errnos {
 }
 
 errnos! {
-    /// Permission denied: by the mode of a file or of a directory on the way.
+    /// Permission denied by the mode of a file or of a directory on the way.
     EACCES
-    /// Not now: it would have to wait. The same number as `EWOULDBLOCK`.
+    /// The call would have to wait. The same number as `EWOULDBLOCK`.
     EAGAIN
     /// The descriptor is not open.
     EBADF
-    /// A signal came first.
+    /// Interrupted by a signal.
     EINTR
-    /// The disk fails, or the like.
+    /// An input/output error, of the disk for instance.
     EIO
-    /// More symlinks than are followed, or one where none may be.
+    /// Too many symlinks, or one where none is allowed.
     ELOOP
-    /// This process has no descriptor left.
+    /// The process is out of descriptors.
     EMFILE
     /// A name or a path is too long.
     ENAMETOOLONG
-    /// The system has no open file left.
+    /// The system is out of open files.
     ENFILE
     /// There is no such file.
     ENOENT
     /// No memory.
     ENOMEM
-    /// Something on the way is no directory.
+    /// A component of the path is not a directory.
     ENOTDIR
     /// A socket in the file system, a FIFO without a reader, a device without a driver.
     ENXIO
@@ -60,12 +60,12 @@ errnos! {
     EPERM
     /// A file of a network file system is gone.
     ESTALE
-    /// Another file system, or outside of the directory that was not to be left.
+    /// Another file system, or outside of the directory that must not be left.
     EXDEV
 }
 
 impl Errno {
-    /// The number of an error that the system reported; `None` for an error made otherwise.
+    /// The number of an error that the system reported; `None` for any other error.
     #[inline]
     pub fn of(error: &io::Error) -> Option<Errno> {
         error.raw_os_error().map(Errno)

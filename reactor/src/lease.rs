@@ -1,8 +1,8 @@
-//! Something that a thread puts down while it is busy, so that another can take it away.
+//! A value that a thread puts down while it is busy, so that another thread can take it away.
 //!
 //! A worker that is stuck in a job cannot be stopped, but the ends of its rings can be given to
-//! somebody else: it has put them down for the time of the job, and if it ever comes back they are
-//! gone.
+//! another thread: it has put them down for the duration of the job, and if it ever comes back they
+//! are gone.
 //!
 //! ```text
 //!   Holder ── put_down(value, stamp) ──► Down ── pick_up ──► Some((Holder, value))
@@ -10,15 +10,15 @@
 //!   Taker ── stamp() … take(stamp) ────────┘
 //! ```
 //!
-//! One atomic word decides between the two, and says since when the value lies there:
+//! One atomic word decides between the two, and records when the value was put down:
 //!
-//! | word | meaning | who may touch the value |
+//! | word | meaning | may touch the value |
 //! |---|---|---|
-//! | `HELD` | the holder has it | nobody: there is none |
-//! | `TAKEN`, for good | the taker has taken it | the taker |
-//! | anything else | a stamp of the holder's: put down | whoever changes the word |
+//! | `HELD` | the holder has it | no thread: there is none |
+//! | `TAKEN`, permanently | the taker has taken it | the taker |
+//! | anything else | a stamp of the holder's: put down | the thread that changes the word |
 //!
-//! The types see to the rest: whoever has a [`Down`] has no [`Holder`] to put a second value down
+//! The types do the rest: the owner of a [`Down`] has no [`Holder`] to put a second value down
 //! with, and a holder whose value was taken is gone.
 
 use std::fmt;
@@ -31,7 +31,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 const HELD: u64 = 0;
 /// The word's value once it was taken.
 const TAKEN: u64 = 1;
-/// The least stamp.
+/// The lowest stamp.
 const STAMP_MIN: u64 = 2;
 
 struct Shared<T> {
@@ -71,21 +71,22 @@ pub struct Taker<T> {
 }
 
 impl<T: Send> Holder<T> {
-    /// Puts `value` down. `stamp` tells the taker since when it lies there; 0 and 1 count as 2.
+    /// Puts `value` down. `stamp` tells the taker since when; 0 and 1 count as 2.
     #[inline]
     pub fn put_down(self, value: T, stamp: u64) -> Down<T> {
         let stamp = stamp.max(STAMP_MIN);
-        // SAFETY: the word is HELD: it is set to something else by a holder only, and we are the
-        // one there is. So nobody else touches the value.
+        // SAFETY: the word is HELD: only a holder changes that, and there is one holder, this one.
+        // So no other thread touches the value.
         self.shared.value.with_mut(|place| unsafe { *place = Some(value) });
-        // Release: whoever takes it sees it whole, and all that its holder did before.
+        // Release: the thread that takes it sees the whole value, and all that its holder did
+        // before.
         self.shared.word.store(stamp, Ordering::Release);
         Down { shared: self.shared, stamp }
     }
 }
 
 impl<T: Send> Down<T> {
-    /// Takes the value up again, unless it was taken.
+    /// Picks the value up again, unless it was taken.
     #[inline]
     pub fn pick_up(self) -> Option<(Holder<T>, T)> {
         let value = self.shared.win(self.stamp, HELD)?;
@@ -94,14 +95,14 @@ impl<T: Send> Down<T> {
 }
 
 impl<T: Send> Taker<T> {
-    /// The stamp of the value that lies there, if one does.
+    /// The stamp of the value, if it is down.
     #[inline]
     pub fn stamp(&self) -> Option<u64> {
         let word = self.shared.word.load(Ordering::Acquire);
         (word >= STAMP_MIN).then_some(word)
     }
 
-    /// Takes the value away, if it still lies there with this stamp.
+    /// Takes the value away, if it is still down with this stamp.
     pub fn take(&self, stamp: u64) -> Option<T> {
         self.shared.win(stamp, TAKEN)
     }
@@ -114,11 +115,11 @@ impl<T: Send> Shared<T> {
         if stamp < STAMP_MIN {
             return None;
         }
-        // Acquire: the value is seen whole. Relaxed in vain: then nothing is touched.
+        // Acquire: the value is seen whole. Relaxed on failure: then nothing is touched.
         let (ok, err) = (Ordering::Acquire, Ordering::Relaxed);
         self.word.compare_exchange(stamp, word, ok, err).ok()?;
         // SAFETY: we have changed the word from a stamp, so the value is ours alone. It is touched
-        // again only by the holder, that is, by us, or if we are the taker by nobody.
+        // again only by the holder (that is us), or never if we are the taker.
         self.value.with_mut(|place| unsafe { (*place).take() })
     }
 }
@@ -146,20 +147,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_put_down_is_picked_up_again() {
+    fn a_value_put_down_is_picked_up_again() {
         let (mut holder, taker) = lease();
         for round in 0..10u64 {
             assert_eq!(taker.stamp(), None);
             let down = holder.put_down(Box::new(round), 100 + round);
             assert_eq!(taker.stamp(), Some(100 + round));
             let value;
-            (holder, value) = down.pick_up().expect("nobody took it");
+            (holder, value) = down.pick_up().expect("it was not taken");
             assert_eq!(*value, round);
         }
     }
 
     #[test]
-    fn what_was_taken_is_gone_and_taken_once() {
+    fn a_taken_value_is_gone_and_taken_once() {
         let (holder, taker) = lease();
         let down = holder.put_down("the ends", 7);
         assert_eq!(taker.take(8), None, "another stamp");
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_there_is_dropped_with_it() {
+    fn a_value_left_down_is_dropped_with_the_lease() {
         let value = Arc::new(());
         let (holder, taker) = lease();
         drop(holder.put_down(Arc::clone(&value), 9));
@@ -193,9 +194,9 @@ mod models {
     use super::*;
     use crate::sync::thread;
 
-    /// Either the holder or the taker has it in the end, whole, and never both.
+    /// In the end either the holder or the taker has the whole value, never both.
     #[test]
-    fn loom_one_of_the_two_gets_it() {
+    fn loom_exactly_one_side_gets_the_value() {
         loom::model(|| {
             let (holder, taker) = lease();
             let other = thread::spawn(move || taker.take(5).map(|value: Box<u32>| *value));
@@ -205,7 +206,7 @@ mod models {
         });
     }
 
-    /// A taker with an old stamp does not take what was put down since.
+    /// A taker with an old stamp does not take a value put down since.
     #[test]
     fn loom_an_old_stamp_takes_nothing_new() {
         loom::model(|| {

@@ -1,4 +1,5 @@
-//! A hand-written epoll/kqueue reactor: what an event-driven server needs of the operating system.
+//! A hand-written epoll/kqueue reactor: what an event-driven server needs from the operating
+//! system.
 //!
 //! ```text
 //!   handler   ◄── ready, timeout, woken, signal ──  event_loop ── deadlines ──► timer
@@ -12,21 +13,22 @@
 //! |---|---|
 //! | [`event_loop`] | the reactor pattern: sources by token, dispatch, deadlines, fairness |
 //! | [`poller`] | which of many descriptors are ready; backends `epoll` and `kqueue` |
-//! | [`net`] | listeners and streams, with the socket options of the trade |
+//! | [`net`] | listeners and streams, with the socket options servers use |
 //! | [`buffer`] | buffers from one region mapped at the start, returned from any thread; a pool for one thread, and one for many |
 //! | [`timer`] | a hierarchical timing wheel |
 //! | [`waker`], [`signal`] | other threads, and signals, as events |
-//! | [`ring`], [`sleep`] | bounded queues between threads; waking only those who sleep |
+//! | [`ring`], [`sleep`] | bounded queues between threads; waking only threads that sleep |
 //! | [`fs`] | files opened beneath a directory, and the names in one |
 //! | [`page_cache`] | reading files without waiting for a disk |
-//! | [`table`], [`token`] | a slab whose keys die with the value they were given for |
+//! | [`table`], [`token`] | a slab whose keys die with their value |
 //! | [`process`] | forked children as events, descriptors passed between processes |
 //! | [`shared`] | counters shared with forked children |
 //! | [`errno`] | names for the errors that a server acts on |
 //!
-//! There is no executor and there are no futures. A [`Handler`] is told what happened and does what
-//! it wants with plain non-blocking calls; descriptors are those of the standard library (`AsFd`,
-//! `OwnedFd`), errors are `std::io::Error`, buffers are [`bytes`]' `BufMut` and become `Bytes`.
+//! There is no executor and there are no futures. A [`Handler`] is called with what happened and
+//! makes plain non-blocking calls of its own; descriptors are those of the standard library
+//! (`AsFd`, `OwnedFd`), errors are `std::io::Error`, buffers are [`bytes`]' `BufMut` and become
+//! `Bytes`.
 //!
 //! A server that shouts back, and a client that ends it:
 //!
@@ -68,7 +70,7 @@
 //!     }
 //!
 //!     fn timeout(&mut self, ev: &mut EventLoop, token: Token) {
-//!         ev.release(token); // it has said nothing for ten seconds
+//!         ev.release(token); // silent for ten seconds
 //!         ev.stop();
 //!     }
 //! }

@@ -3,7 +3,7 @@
 use std::io;
 use std::ptr::{self, NonNull};
 
-/// Who sees what is written into a mapping.
+/// Which processes see what is written into a mapping.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Sharing {
     /// This process; a forked child gets a copy.
@@ -12,7 +12,7 @@ pub(crate) enum Sharing {
     Shared,
 }
 
-/// A mapping that is undone on drop.
+/// A mapping that is unmapped on drop.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     base: NonNull<u8>,
@@ -39,8 +39,8 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// One byte touched shall cost 4 KiB of memory, not 2 MiB: an idle server is small. Where
-    /// the advice is not understood nothing is lost.
+    /// One byte touched should cost 4 KiB of memory, not 2 MiB: an idle server is small. Where the
+    /// advice is not understood nothing is lost.
     fn forbid_huge_pages(&self) {
         #[cfg(target_os = "linux")]
         // SAFETY: the range is our own mapping; the advice does not change its contents.
@@ -58,14 +58,14 @@ impl Mapping {
     }
 }
 
-// SAFETY: an address and a length. Whoever makes references out of them answers for those.
+// SAFETY: an address and a length. Code that makes references out of them answers for those.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: base and len are what mmap was asked for, and nobody uses them after this.
+        // SAFETY: base and len are what mmap was asked for, and neither is used after this.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }
 }

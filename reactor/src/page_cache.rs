@@ -1,28 +1,27 @@
 //! Reading files without waiting for a disk.
 //!
-//! A descriptor of a regular file is always ready, whatever it says, and a read of it waits for the
-//! disk, whatever flags it has. What a thread that must not wait can do is to ask for what is in
-//! the page cache already:
+//! A descriptor of a regular file always reports ready, and reading from it waits for the disk,
+//! whatever its flags. A thread that must not wait can ask for what is already in the page cache:
 //!
 //! ```text
 //! read_cached ──► Some(count)   it was in memory
-//!            └──► None          it was not, or that cannot be told: for somebody who may wait
+//!            └──► None          it was not, or the kernel cannot tell: for a thread that may block
 //! ```
 //!
-//! On Linux that is preadv2(2) with `RWF_NOWAIT`. mincore(2) would need a mapping, and says of a
-//! file that the caller may not write to that all is in memory; cachestat(2) counts pages whose
-//! reading has only begun. Elsewhere, and on file systems that do not know the flag (`EOPNOTSUPP`:
-//! tmpfs, and some of FUSE), the answer is always `None`.
+//! On Linux that is preadv2(2) with `RWF_NOWAIT`. mincore(2) would need a mapping, and reports
+//! every page of a file that the caller may not write to as resident; cachestat(2) counts pages
+//! whose reading has only begun. Elsewhere, and on file systems that do not know the flag
+//! (`EOPNOTSUPP`: tmpfs, some FUSE file systems), the answer is always `None`.
 //!
 //! What is *not* guaranteed: that what was in memory a moment ago still is. And a read that finds
-//! nothing may start the reading of that page, without waiting for it.
+//! nothing may start reading that page, without waiting for it.
 
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd;
 
-/// Reads what of `buffer.len()` bytes at `offset` is in memory, up to the first page that is not;
-/// `Some(0)` at the file's end. `None`: it cannot be had without waiting, as far as can be told.
+/// Reads the part of `buffer.len()` bytes at `offset` that is in memory, up to the first page that
+/// is not; `Some(0)` at the file's end. `None`: nothing is known to be available without waiting.
 ///
 /// # Errors
 /// The file's, see `preadv2(2)`.
@@ -35,7 +34,7 @@ pub fn read_cached(file: impl AsFd, buffer: &mut [u8], offset: u64) -> io::Resul
 }
 
 /// Not in memory; or no such flag for this file (`EOPNOTSUPP`) or this kernel (`EINVAL` up to 4.13,
-/// or no such call); or a filter of system calls does not let it pass (`EPERM`).
+/// or no such call); or a seccomp filter forbids it (`EPERM`).
 fn cannot_tell(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -43,20 +42,21 @@ fn cannot_tell(error: &io::Error) -> bool {
     )
 }
 
-/// Whether the byte at `offset` is in memory, and its page with it. No, where that cannot be told,
-/// and beyond the file's end.
+/// Whether the byte at `offset` is in memory, and its page with it. False where the kernel cannot
+/// tell, and beyond the file's end.
 pub fn is_cached(file: impl AsFd, offset: u64) -> bool {
     matches!(read_cached(file, &mut [0], offset), Ok(Some(1)))
 }
 
-/// Has the kernel begin to read a part of a file, which may wait for a queue but not for the bytes.
-/// Best effort: who reads it later finds out.
+/// Has the kernel start reading a part of a file, which may wait for a queue but not for the bytes.
+/// Best effort: errors show when the bytes are read.
 pub fn prefetch(file: impl AsFd, part: Range<u64>) {
     os::prefetch(file.as_fd(), part);
 }
 
-/// From now on the kernel reads of this file what it is asked for and no more. It would read ahead
-/// in whichever thread comes upon what it read last, and that may be one that must not wait.
+/// From now on the kernel reads only what is requested of this file. Otherwise it would read ahead
+/// in whichever thread reaches the end of the last read-ahead, and that may be one that must not
+/// wait.
 pub fn stop_readahead(file: impl AsFd) {
     os::stop_readahead(file.as_fd());
 }
@@ -80,8 +80,8 @@ mod os {
         })
     }
 
-    /// The kernel takes as much at once as it would read ahead, and forgets the rest: this much,
-    /// unless somebody has set it to less.
+    /// The kernel reads at most its read-ahead size at once and drops the rest: this much, unless
+    /// it was configured smaller.
     const PREFETCH_BYTES: usize = 128 << 10;
 
     pub fn prefetch(file: BorrowedFd<'_>, part: Range<u64>) {
@@ -112,8 +112,7 @@ mod os {
         Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
     }
 
-    /// The kernel sees by itself that the file is read in order; and nothing is read but by those
-    /// who may wait.
+    /// The kernel detects sequential reading by itself; and only threads that may wait read at all.
     pub fn prefetch(_file: BorrowedFd<'_>, _part: Range<u64>) {}
 
     pub fn stop_readahead(_file: BorrowedFd<'_>) {}
@@ -126,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// A file without a name; in the build's directory, for `/tmp` may be a tmpfs.
+    /// A file without a name, in the build directory, because `/tmp` may be a tmpfs.
     fn file(contents: &[u8]) -> File {
         let folder = std::env::current_exe().unwrap().parent().unwrap().to_owned();
         let name = folder.join(format!("page_cache-{}-{}", std::process::id(), contents.len()));
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_cannot_be_told_or_is_an_error() {
+    fn a_descriptor_that_is_not_a_file_yields_none_or_an_error() {
         let (pipe, _end) = io::pipe().unwrap();
         assert!(!is_cached(&pipe, 0));
         prefetch(&pipe, 0..1);

@@ -1,7 +1,7 @@
 //! Tables of counters that a process shares with the children it forks.
 //!
-//! The mapping is made before the fork (`MAP_SHARED | MAP_ANONYMOUS`, mmap(2)) and is at the same
-//! address in every child, so that a status page of one process adds up what all have counted:
+//! The mapping is created before the fork (`MAP_SHARED | MAP_ANONYMOUS`, mmap(2)) and is at the
+//! same address in every child, so that a status page of one process adds up what all have counted:
 //!
 //! ```text
 //!  master   fork()──► worker 0 ── writes ──► slot 0 ┐
@@ -9,9 +9,9 @@
 //!                     /status in any of them ◄──────┘
 //! ```
 //!
-//! Not guaranteed: anything between two slots, or two counters of one slot. Each is read at a
-//! moment of its own. A slot for each writer on cache lines of its own (`#[repr(align(64))]`, or
-//! 128) is the user's affair.
+//! Not guaranteed: anything between two slots, or two counters of one slot, which are read at
+//! different moments. Giving each writer a slot on cache lines of its own (`#[repr(align(64))]`, or
+//! 128) is up to the user.
 
 use crate::mapping::{Mapping, Sharing};
 use std::fmt;
@@ -22,9 +22,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic;
 
-/// Types that may begin as zero bytes and be used by several processes at once: the atomic integers,
-/// arrays of them, and structs of such that [`shared_struct!`](crate::shared_struct) defines, which
-/// takes no promise and no `unsafe`.
+/// Types that may begin as zero bytes and be used by several processes at once: the atomic
+/// integers, arrays of them, and structs of these that [`shared_struct!`](crate::shared_struct)
+/// defines, without any promise or `unsafe`.
 ///
 /// # Safety
 ///
@@ -32,8 +32,8 @@ use std::sync::atomic;
 /// it means the same in every process: no pointers, no descriptors, no locks of one process.
 pub unsafe trait Zeroable: Sync {}
 
-/// Defines structs for a [`SharedTable`]: every field's type is [`Zeroable`], or it does not compile.
-/// A comment, one `derive` and one `repr` may precede a struct, in this order.
+/// Defines structs for a [`SharedTable`]: every field's type is [`Zeroable`], or it does not
+/// compile. A comment, one `derive` and one `repr` may precede a struct, in this order.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -54,7 +54,7 @@ pub unsafe trait Zeroable: Sync {}
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// What means something to one process alone is refused:
+/// A type that is meaningful in one process only is refused:
 ///
 /// ```compile_fail,E0277
 /// stampede_reactor::shared_struct! {
@@ -73,9 +73,9 @@ macro_rules! shared_struct {
         $(#[doc = $doc])* $(#[derive($($derive),*)])? $(#[repr($($repr)*)])?
         $vis struct $name { $($(#[doc = $field_doc])* $field_vis $field: $type),* }
 
-        // SAFETY: a struct has no bytes but those of its fields, and padding; zero is valid for the
-        // fields, they are changed by atomics alone and mean the same in every process, says the
-        // where clause.
+        // SAFETY: a struct has no bytes but those of its fields, and padding; by the where clause
+        // zero is valid for the fields, they are changed by atomics alone and mean the same in
+        // every process.
         unsafe impl $crate::shared::Zeroable for $name where $($type: $crate::shared::Zeroable),* {}
     )+};
 }
@@ -118,8 +118,8 @@ impl<T: Zeroable> SharedTable<T> {
 }
 
 impl<T: Zeroable> SharedTable<T> {
-    /// A hold on one element that is as cheap to follow as a reference; `None` when there are
-    /// fewer.
+    /// A handle to one element that is as cheap to dereference as a reference; `None` when there
+    /// are fewer.
     pub fn slot(&self, index: usize) -> Option<SharedSlot<T>> {
         let element = NonNull::from(self.get(index)?);
         Some(SharedSlot { element, _mapping: Arc::clone(&self.mapping) })
@@ -152,8 +152,8 @@ impl<T: Zeroable> Deref for SharedTable<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: the mapping holds len elements, began as zeroes (valid, says Zeroable), is
-        // aligned to a page, lives as long as self, and is changed only by atomics.
+        // SAFETY: the mapping holds len elements, began as zeroes (valid, by Zeroable), is aligned
+        // to a page, lives as long as self, and is changed only by atomics.
         unsafe { std::slice::from_raw_parts(self.first().as_ptr(), self.len) }
     }
 }

@@ -4,18 +4,19 @@
 //!  kill(2) --> blocked, waits in the kernel --> signalfd / EVFILT_SIGNAL is readable --> next()
 //! ```
 //!
-//! A signal that is to be read must be **blocked**, or else it is delivered. [`Signals::new`]
-//! blocks for the calling thread alone, which means:
+//! A signal that is to be read must be **blocked**, or it is delivered. [`Signals::new`] blocks for
+//! the calling thread alone, which means:
 //!
 //! - Threads started later inherit the mask; threads that ran before do not, and a signal sent to
-//!   the process is delivered to any thread that lets it in. So make `Signals` before any thread.
-//! - Children inherit the mask too, through `fork(2)` and `execve(2)`. A forked worker makes
-//!   `Signals` of its own (what it inherits still reports the parent's signals to its poller); who
-//!   starts another program restores the mask in the child first.
-//! - Signals of one number that arrive before the first is read are one, as always. Where a count
-//!   matters (`CHLD`), look for all that there is to do.
+//!   the process is delivered to any thread that does not block it. So create `Signals` before any
+//!   thread.
+//! - Children inherit the mask too, through `fork(2)` and `execve(2)`. A forked worker creates its
+//!   own `Signals` (an inherited one still reports the parent's signals to its poller); before
+//!   executing another program the mask is restored in the child.
+//! - Signals of one number that arrive before the first is read merge into one, as always. Where a
+//!   count matters (`CHLD`), look for all there is to do.
 //!
-//! Dropping `Signals` restores the mask; a signal that was sent and never read is delivered then.
+//! Dropping `Signals` restores the mask; a pending signal that was never read is delivered then.
 
 use std::fmt;
 use std::io;
@@ -35,23 +36,23 @@ use crate::token::Token;
 pub struct Signal(c_int);
 
 impl Signal {
-    /// Please finish: what `kill` and service managers send.
+    /// Terminate: what `kill` and service managers send.
     pub const TERM: Signal = Signal(libc::SIGTERM);
     /// Ctrl-C.
     pub const INT: Signal = Signal(libc::SIGINT);
-    /// The terminal is gone; by custom: read your files anew.
+    /// The terminal is gone; by convention: reload files.
     pub const HUP: Signal = Signal(libc::SIGHUP);
-    /// Free for use.
+    /// User-defined.
     pub const USR1: Signal = Signal(libc::SIGUSR1);
-    /// Free for use.
+    /// User-defined.
     pub const USR2: Signal = Signal(libc::SIGUSR2);
-    /// Ctrl-\; by custom: finish at once.
+    /// Ctrl-\; by convention: quit at once.
     pub const QUIT: Signal = Signal(libc::SIGQUIT);
-    /// The end, at once: it cannot be read, only sent.
+    /// Kill at once: it cannot be read, only sent.
     pub const KILL: Signal = Signal(libc::SIGKILL);
     /// A child has ended or stopped.
     pub const CHLD: Signal = Signal(libc::SIGCHLD);
-    /// A write to a pipe or socket that nobody reads.
+    /// A write to a pipe or socket without a reader.
     pub const PIPE: Signal = Signal(libc::SIGPIPE);
 
     /// The system's number.
@@ -92,7 +93,7 @@ impl fmt::Debug for Signal {
 
 /// Signals that are read instead of delivered. See the module for threads and children.
 ///
-/// Stays on the thread that made it, whose mask it restores.
+/// Stays on the thread that created it, whose mask it restores.
 pub struct Signals {
     queue: backend::SignalQueue,
     mask_before: sigset_t,
@@ -100,7 +101,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks `signals` in this thread; from now on they wait to be read.
+    /// Blocks `signals` in this thread; from now on they stay pending until read.
     pub fn new(signals: &[Signal]) -> io::Result<Signals> {
         let set = set_of(signals)?;
         let mask_before = change_mask(libc::SIG_BLOCK, &set)?;
@@ -126,7 +127,7 @@ impl Signals {
     }
 }
 
-/// Readable while a signal waits.
+/// Readable while a signal is pending.
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.queue.as_fd()
@@ -135,7 +136,7 @@ impl AsFd for Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        // Fails for a mask that is not one; this one came from the kernel.
+        // Fails for an invalid mask; this one came from the kernel.
         let _ = change_mask(libc::SIG_SETMASK, &self.mask_before);
     }
 }
@@ -146,7 +147,7 @@ impl fmt::Debug for Signals {
     }
 }
 
-/// Makes a write that nobody will read an error (`EPIPE`) instead of the end of the process.
+/// Makes a write without a reader an error (`EPIPE`) instead of the end of the process.
 ///
 /// For the whole process, and inherited by the programs it starts. Rust's own start-up does this
 /// for a `main` in Rust; of [`net`](crate::net), only `sendfile` needs it.
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_no_signal_is_refused() {
+    fn an_invalid_signal_number_is_refused() {
         assert!(Signals::new(&[Signal(12_345)]).is_err());
     }
 

@@ -1,10 +1,10 @@
-//! What threads share, for [`ring`](crate::ring) and [`sleep`](crate::sleep): the standard library's,
-//! or, in a model, that of the `loom` crate.
+//! The primitives that [`ring`](crate::ring) and [`sleep`](crate::sleep) share between threads: the
+//! standard library's, or, in a model, the `loom` crate's.
 //!
 //! loom runs a model of two threads through every interleaving and every value that the memory
-//! model lets a load return. For that it has to see each access, and an [`UnsafeCell`] is
-//! reached by closures, so that it sees where an access begins and ends. Models are the
-//! tests named `loom_*`; the command is in the workspace's README.
+//! model lets a load return. For that it has to see each access, and an [`UnsafeCell`] is accessed
+//! by closures, so that it sees where an access begins and ends. Models are the tests named
+//! `loom_*`; the command is in the workspace's README.
 
 #[cfg(not(all(loom, test)))]
 pub(crate) use standard::*;
@@ -16,7 +16,7 @@ pub(crate) use loom::{cell::UnsafeCell, hint::spin_loop, sync::Arc, sync::atomic
 mod standard {
     pub(crate) use std::{hint::spin_loop, sync::Arc, sync::atomic, thread};
 
-    /// The standard library's cell in loom's clothes.
+    /// The standard library's cell with loom's interface.
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {

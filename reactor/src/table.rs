@@ -1,21 +1,21 @@
 //! Values by [`Token`]: the `slab` crate's table, with a generation for every slot.
 //!
-//! A slab reuses the index of a removed value at once; whoever still holds the index then reaches a
-//! stranger's value. Here each slot counts its tenants, and a [`Token`] opens a slot only for the
-//! tenant it was made for:
+//! A slab reuses the index of a removed value at once; code that still holds the index then reaches
+//! an unrelated value. Here each slot counts its values, and a [`Token`] opens a slot only for the
+//! value it was made for:
 //!
 //! ```text
 //!  insert A -> Token(3#0)     remove A        insert B -> Token(3#1)     get(3#0) -> None
 //!  slot 3: [A] generation 0   [ ] gen. 1      [B] generation 1           get(3#1) -> B
 //! ```
 //!
-//! Not guaranteed: a generation has 32 bits. A token that is kept while its slot changes hands
-//! exactly 2^32 times is valid again. Event batches live for microseconds, so no event can.
+//! Not guaranteed: a generation has 32 bits. A token that is kept while its slot is reused exactly
+//! 2^32 times is valid again. Event batches live for microseconds, so no event can.
 
 use crate::token::Token;
 use slab::Slab;
 
-/// A slab whose keys die with the value they were given for.
+/// A slab whose keys die with their value.
 ///
 /// Inserting, removing and looking up are O(1). Nothing is allocated while the table holds no more
 /// than the number of values it was made for. Above the value itself a slot costs four bytes for
@@ -23,8 +23,8 @@ use slab::Slab;
 #[derive(Debug)]
 pub struct Table<T> {
     slots: Slab<T>,
-    /// The generation of each slot's present tenant; of the next one while the slot is vacant.
-    /// As long as the greatest number of slots that were ever in use together.
+    /// The generation of each slot's present value; of the next one while the slot is vacant. As
+    /// long as the greatest number of slots ever in use together.
     generations: Vec<u32>,
 }
 
@@ -44,7 +44,7 @@ impl<T> Table<T> {
         Token::new(number, self.generations[slot])
     }
 
-    /// Whether the tenant that `token` was made for is still there.
+    /// Whether the value that `token` was made for is still there.
     #[inline]
     pub fn contains(&self, token: Token) -> bool {
         let slot = token.slot() as usize;
@@ -72,14 +72,14 @@ impl<T> Table<T> {
         self.slots.get_mut(slot)
     }
 
-    /// The token of the slot's present tenant.
+    /// The token of the slot's present value.
     #[inline]
     pub fn token_at(&self, slot: u32) -> Option<Token> {
         let generation = *self.generations.get(slot as usize)?;
         self.slots.contains(slot as usize).then(|| Token::new(slot, generation))
     }
 
-    /// Takes the value out. From here on every copy of `token` is dead.
+    /// Removes and returns the value. From here on every copy of `token` is dead.
     pub fn remove(&mut self, token: Token) -> Option<T> {
         if !self.contains(token) {
             return None;
@@ -126,7 +126,7 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
-    fn a_reused_slot_does_not_answer_to_its_last_tenants_token() {
+    fn a_reused_slot_rejects_the_previous_values_token() {
         let mut table = Table::with_capacity(1);
         let first = table.insert("first");
         assert_eq!(table.remove(first), Some("first"));
@@ -139,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn a_token_from_nowhere_opens_nothing() {
+    fn a_token_that_no_table_handed_out_opens_nothing() {
         let mut table = Table::with_capacity(1);
         assert!(!table.contains(Token::new(0, 0)));
         assert!(!table.contains(Token::from_u64(u64::MAX)));
         let token = table.insert(());
         table.remove(token);
-        // The vacant slot's next generation, guessed before anybody was given it.
+        // The vacant slot's next generation, guessed before it was handed out.
         assert_eq!(table.remove(Token::new(token.slot(), token.generation() + 1)), None);
     }
 
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn capacity_is_enough_for_that_many_and_reuse_does_not_grow_it() {
+    fn capacity_suffices_for_that_many_and_reuse_does_not_grow_it() {
         let mut table = Table::with_capacity(8);
         let capacity = table.capacity();
         for _ in 0..100 {

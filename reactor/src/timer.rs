@@ -13,12 +13,12 @@
 //!
 //! When the present reaches the beginning of a slot on a higher level, the slot's timers are placed
 //! again, now on a lower level. A timer moves at most ten times and in practice (deadlines of
-//! seconds) twice. Three things follow, and the code rests on them:
+//! seconds) twice. Three properties follow, on which the code relies:
 //!
 //! * All timers of a level lie ahead of the present within that level's turn: nothing wraps around,
 //!   and eleven levels cover all 64 bits, so that no deadline is too far away and nothing happens
-//!   after 2.2 years of running (where a wheel of six levels wraps).
-//! * Whatever is on a lower level is due before whatever is on a higher one.
+//!   after 2.2 years of uptime (where a wheel of six levels wraps).
+//! * Every timer on a lower level is due before every timer on a higher one.
 //! * So the next thing to do is the first occupied slot of the lowest occupied level: two bitmaps
 //!   and two `trailing_zeros`.
 //!
@@ -45,8 +45,8 @@ const NONE: u32 = u32::MAX;
 
 /// Names a timer until it has fired or was cancelled.
 ///
-/// It has no generation: a key that is used after that may name somebody else's timer. The owner
-/// of a key forgets it when it fires; debug builds catch a key whose entry is vacant.
+/// It has no generation: a key that is used after that may name an unrelated timer. The owner of a
+/// key drops it when it fires; debug builds catch a key whose entry is vacant.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct TimerKey(NonZeroU32);
 
@@ -72,10 +72,10 @@ struct Entry<T> {
     place: Place,
 }
 
-/// Timers with a value of type `T` each, usually a small number that says whose timer it is.
+/// Timers with a value of type `T` each, usually a small number that identifies the owner.
 #[derive(Debug)]
 pub struct Wheel<T> {
-    /// All ticks up to and including this one are done with.
+    /// All ticks up to and including this one have been processed.
     elapsed_ms: u64,
     /// Bit n: level n has timers.
     levels: u16,
@@ -115,8 +115,8 @@ impl<T: Copy> Wheel<T> {
         self.len == 0
     }
 
-    /// Adds a timer. A deadline that has passed already is that of the next tick: what an expiring
-    /// timer arms is never expired in the same round, so that a round ends.
+    /// Adds a timer. A deadline in the past becomes the next tick: a timer armed by an expiring one
+    /// never expires in the same round, so that a round ends.
     pub fn insert(&mut self, deadline_ms: u64, value: T) -> TimerKey {
         let entry = Entry { deadline_ms, prev: NONE, next: NONE, value, place: VACANT };
         let index = if self.free == NONE {
@@ -148,15 +148,15 @@ impl<T: Copy> Wheel<T> {
         self.place_ahead(key.index());
     }
 
-    /// The deadline that this timer was given.
+    /// This timer's deadline.
     pub fn deadline(&self, key: TimerKey) -> u64 {
         let entry = &self.entries[key.index() as usize];
         debug_assert_ne!(entry.place, VACANT, "the key of a timer that is gone");
         entry.deadline_ms
     }
 
-    /// When to ask again: no timer expires before this tick. It is the exact next deadline if that
-    /// is within 64 ticks, else perhaps earlier (the tick at which timers change their level).
+    /// When to check again: no timer expires before this tick. It is the exact next deadline if
+    /// that is within 64 ticks, else perhaps earlier (the tick at which timers change their level).
     #[inline]
     pub fn next_deadline(&self) -> Option<u64> {
         if self.heads[DUE as usize] != NONE {
@@ -165,10 +165,10 @@ impl<T: Copy> Wheel<T> {
         self.next_slot().map(|(_, begin_ms)| begin_ms)
     }
 
-    /// Takes one timer with a deadline at or before `now_ms` out of the wheel.
+    /// Removes one timer with a deadline at or before `now_ms` from the wheel.
     ///
-    /// `None`: there is none, all that is left lies after `now_ms`. A `now_ms` that lies before
-    /// an earlier one counts as that one: time does not go back.
+    /// `None`: there is none, all remaining ones lie after `now_ms`. A `now_ms` before an earlier
+    /// one counts as that one: time does not go back.
     #[inline]
     pub fn pop_expired(&mut self, now_ms: u64) -> Option<(TimerKey, T)> {
         if now_ms > self.elapsed_ms {
@@ -182,7 +182,7 @@ impl<T: Copy> Wheel<T> {
         Some((TimerKey::from_index(index), self.vacate(index)))
     }
 
-    /// Moves the present to `now_ms` and all that has expired by then to the list of those due.
+    /// Advances the present to `now_ms`, and moves all that has expired by then to the due list.
     fn advance(&mut self, now_ms: u64) {
         while let Some((place, begin_ms)) = self.next_slot() {
             if begin_ms > now_ms {
@@ -270,7 +270,7 @@ impl<T: Copy> Wheel<T> {
         self.due_tail = index;
     }
 
-    /// Takes an entry out of whichever list it is in.
+    /// Removes an entry from whichever list it is in.
     fn unlink(&mut self, index: u32) {
         let Entry { prev, next, place, .. } = self.entries[index as usize];
         assert!(place != VACANT, "the key of a timer that is gone");
@@ -320,7 +320,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::{BTreeMap, HashMap};
 
-    /// Everything that is due at `now`, in the order in which it comes.
+    /// Everything that is due at `now`, in order.
     fn expired(wheel: &mut Wheel<u32>, now: u64) -> Vec<u32> {
         std::iter::from_fn(|| wheel.pop_expired(now).map(|(_, value)| value)).collect()
     }
@@ -410,7 +410,7 @@ mod tests {
         Rearm(prop::sample::Index, u64),
         Cancel(prop::sample::Index),
         Pass(u64),
-        /// Straight to what `next_deadline` says, as the event loop does.
+        /// Straight to `next_deadline`, as the event loop does.
         Wait,
     }
 
@@ -429,7 +429,7 @@ mod tests {
         ]
     }
 
-    /// The naive timer queue: a sorted map. The keys of the wheel ride along.
+    /// The naive timer queue: a sorted map. It carries the wheel's keys along.
     #[derive(Default)]
     struct Oracle {
         by_deadline: BTreeMap<(u64, u32), TimerKey>,
@@ -491,7 +491,8 @@ mod tests {
                     prop_assert_eq!(oracle.by_deadline.remove(&(deadline, id)), Some(key));
                     last = deadline;
                 }
-                // Nothing that is due was left behind, and nobody is told to sleep past a deadline.
+                // Nothing due was left behind, and the owner is never told to sleep past a
+                // deadline.
                 let first = oracle.by_deadline.keys().next().map(|(deadline, _)| *deadline);
                 prop_assert!(first.is_none_or(|first| first > now));
                 let next = wheel.next_deadline();

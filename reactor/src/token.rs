@@ -1,9 +1,9 @@
 //! The name under which a source is known to the poller: a slot and its generation.
 //!
-//! A descriptor is closed and its number given to the next `accept` while events for the old one
-//! still wait in the batch that `epoll_wait(2)` returned. A token therefore carries a generation:
-//! the slot's counter is bumped when the slot is released, and an event whose generation is not the
-//! slot's present one is dropped.
+//! A descriptor is closed and its number reused by the next `accept` while events for the old one
+//! are still in the batch that `epoll_wait(2)` returned. A token therefore carries a generation:
+//! the slot's counter is incremented when the slot is released, and an event whose generation is
+//! not the slot's present one is dropped.
 //!
 //! ```text
 //!  63            32 31             0
@@ -29,12 +29,12 @@ impl Token {
         self.0 as u32
     }
 
-    /// The generation of the slot's tenant.
+    /// The generation of the source in the slot.
     pub const fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// The 64 bits that travel through the kernel (`epoll_data`, `udata`).
+    /// The 64 bits that pass through the kernel (`epoll_data`, `udata`).
     pub const fn to_u64(self) -> u64 {
         self.0
     }

@@ -7,8 +7,8 @@
 //!                                          empty the queue
 //! ```
 //!
-//! A wake-up carries nothing; what there is to do is in a queue beside it. Many wake-ups before the
-//! loop has acknowledged are one: only the first makes a system call.
+//! A wake-up carries nothing; the work itself is in a queue beside it. Wake-ups before the loop has
+//! acknowledged merge into one: only the first makes a system call.
 //!
 //! The order matters on both sides: push, then wake; acknowledge, then look. A push that the look
 //! misses came after the acknowledgement, and its wake-up is a new one.
@@ -46,7 +46,7 @@ pub struct Waker {
 }
 
 struct Shared {
-    /// True from the first wake until the loop has acknowledged it: an event is under way.
+    /// True from the first wake until the loop has acknowledged it: an event is in flight.
     pending: AtomicBool,
     wake: backend::Wake,
 }
@@ -58,12 +58,12 @@ impl Waker {
         Ok(Waker { shared: Arc::new(Shared { pending: AtomicBool::new(false), wake }) })
     }
 
-    /// Makes the present or the next wait return.
+    /// Makes the current or the next wait return.
     ///
     /// What this thread did before is seen by the loop once it has acknowledged.
     pub fn wake(&self) -> io::Result<()> {
         // AcqRel, here and below, on both sides always a read-modify-write: the acknowledgement
-        // thus synchronises with every wake before it, also with those that found `true` here.
+        // thus synchronises with every wake before it, including those that found `true` here.
         if self.shared.pending.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -74,14 +74,14 @@ impl Waker {
         result
     }
 
-    /// Wakes whether or not another wake-up is under way.
+    /// Wakes whether or not another wake-up is in flight.
     pub(crate) fn wake_now(&self) -> io::Result<()> {
         self.shared.wake.wake()
     }
 
-    /// Takes note of a wake-up, in the loop, **before** it looks for what there is to do.
+    /// Acknowledges a wake-up, in the loop, **before** it looks for work.
     ///
-    /// Tells whether there was one: an event may be spurious.
+    /// Returns whether there was one: an event may be spurious.
     pub fn acknowledge(&self) -> bool {
         self.shared.pending.swap(false, Ordering::AcqRel)
     }
@@ -159,7 +159,7 @@ mod tests {
                 })
             })
             .collect();
-        // A lost wake-up is a wait without end.
+        // A lost wake-up makes the wait hang.
         while pushed.load(Ordering::Relaxed) < 2 * PUSHES {
             poller.wait(&mut events, None).unwrap();
             waker.acknowledge();

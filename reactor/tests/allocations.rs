@@ -1,6 +1,6 @@
-//! Nothing is allocated once a loop is warm: asserted with an allocator that counts.
+//! A warm loop allocates nothing: asserted with an allocator that counts.
 //!
-//! A test binary of its own, because its allocator is the whole process's. Each thread counts for
+//! A separate test binary, because its allocator is the whole process's. Each thread counts for
 //! itself: the test harness allocates on another one meanwhile.
 
 use stampede_reactor::buffer::{BufferPool, Class};
@@ -19,7 +19,7 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: hands everything on to the system's allocator.
+// SAFETY: forwards everything to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);

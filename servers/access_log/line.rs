@@ -1,4 +1,4 @@
-//! One line of the log, in pieces: what is known at once, the measures, what follows them.
+//! One line of the log, in three parts: what is known at once, length and duration, the rest.
 //!
 //! ```text
 //! common    PEER - - [DAY/MONTH/YEAR:TIME +0000] "METHOD TARGET HTTP/1.1" STATUS BYTES
@@ -6,9 +6,9 @@
 //! json      {"time":…,"peer":…,"method":…,"target":…,…,"status":…,"body_bytes":…,"duration_us":…}
 //! ```
 //!
-//! Whatever a client sends, it cannot forge a line, a field or a terminal's escape sequence: a line
-//! consists of printable ASCII. The common formats write every other byte, the quote and the
-//! backslash as `\xHH`; JSON has its own escapes, and what is not UTF-8 becomes U+FFFD there.
+//! A client cannot forge a line, a field or a terminal's escape sequence: a line consists of
+//! printable ASCII. The common formats write every other byte, the quote and the backslash as
+//! `\xHH`; JSON has its own escapes, and invalid UTF-8 becomes U+FFFD there.
 
 use std::io::Write as _;
 
@@ -20,7 +20,7 @@ use crate::options::LogFormat;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// The part that is known when the response begins.
+/// The part known when the response begins.
 pub(super) fn before(out: &mut Vec<u8>, format: LogFormat, record: &Record<'_>, stamp: Stamp<'_>) {
     match format {
         LogFormat::Off => {}
@@ -39,7 +39,7 @@ pub(super) fn measures(out: &mut Vec<u8>, format: LogFormat, body_bytes: u64, du
     }
 }
 
-/// The part that follows the measures.
+/// The part after length and duration.
 pub(super) fn after(out: &mut Vec<u8>, format: LogFormat, record: &Record<'_>) {
     if format != LogFormat::Combined {
         return;
@@ -97,7 +97,7 @@ fn json(out: &mut Vec<u8>, record: &Record<'_>, stamp: Stamp<'_>) {
     out.extend_from_slice(b",\"body_bytes\":");
 }
 
-/// A member of the object; nothing when there is no value.
+/// A member of the object; nothing without a value.
 fn string(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
     let Some(value) = value else { return };
     out.extend_from_slice(b",\"");
@@ -109,7 +109,7 @@ fn string(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
 
 fn peer(out: &mut Vec<u8>, record: &Record<'_>) {
     match record.peer {
-        // An IPv4 client of a socket that takes both is shown as what it is.
+        // An IPv4 client of a dual-stack socket is shown as IPv4.
         Some(peer) => drop(write!(out, "{}", peer.to_canonical())),
         None => out.push(b'-'),
     }
@@ -126,7 +126,7 @@ fn number(out: &mut Vec<u8>, n: u64) {
     http::response::decimal(out, n);
 }
 
-/// Whether a byte stands for itself in every format.
+/// Whether a byte needs no escape in any format.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
@@ -165,7 +165,7 @@ fn escape_json(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// A character in JSON, in ASCII (RFC 8259, section 7): what is beyond 16 bits needs two escapes.
+/// A character in ASCII-only JSON (RFC 8259, section 7): beyond 16 bits, it takes two escapes.
 fn escape_char(out: &mut Vec<u8>, c: char) {
     match u8::try_from(c) {
         Ok(byte) if is_plain(byte) => out.push(byte),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_every_character_and_marks_what_is_none() {
+    fn json_keeps_every_character_and_marks_invalid_bytes() {
         assert_eq!(json_text("é\u{2028}𝄞".as_bytes()), r"\u00e9\u2028\ud834\udd1e");
         assert_eq!(json_text(b"a\xff\xc3"), r"a\ufffd\ufffd");
     }

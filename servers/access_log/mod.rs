@@ -1,16 +1,16 @@
-//! The access log: a line for each response, written in batches, never at the price of the loop.
+//! The access log: one line per response, written in batches, without ever blocking the loop.
 //!
 //! ```text
 //! record() ──► one line ──► batch (≤ 1 MiB) ──► output: file, pipe, terminal, socket
-//!                             │ turn_ended(): when 32 KiB are there, or 200 ms old
+//!                             │ turn_ended(): at 32 KiB, or when 200 ms old
 //!                             └ full: the line is dropped and counted
 //! ```
 //!
-//! A file takes a batch in one `write(2)`. A pipe or a terminal that nobody reads would block the
-//! whole server there; it is asked first whether it has room, and is given no more than what then
-//! fits (see `output.rs`). What it does not take waits, up to a bound.
+//! A file takes a batch in one `write(2)`. A pipe or a terminal whose reader has stopped would
+//! block the whole server, so it is polled first and given no more than fits (see `output.rs`). The
+//! rest waits, up to a bound.
 //!
-//! *Not* guaranteed: that a line survives a reader who is too slow (see
+//! *Not* guaranteed: that a line survives a reader that is too slow (see
 //! [`AccessLog::take_dropped`]); that a file's contents are on the disk (nothing is synced); the
 //! order of lines that are completed later ([`AccessLog::hold`]).
 
@@ -23,22 +23,25 @@ use crate::options::{LogFormat, LogOptions};
 
 mod line;
 mod output;
+mod shared;
 mod stamp;
 #[cfg(test)]
 mod tests;
 
 use output::Output;
+pub use shared::Log;
 use stamp::Stamps;
 
-/// A batch this large is written at the turn's end: many lines a system call, few pages of memory.
+/// A batch this large is written at the turn's end: many lines per system call, few pages of
+/// memory.
 const BATCH_BYTES: usize = 32 * 1024;
-/// A line waits at most this long: a person who watches the log sees it at once.
+/// A line waits at most this long, which looks immediate to a person watching the log.
 const BATCH_MS: u64 = 200;
-/// What waits for a slow reader; beyond it lines are dropped.
+/// Bound on bytes waiting for a slow reader; beyond it, lines are dropped.
 const PENDING_BYTES_MAX: usize = 1024 * 1024;
-/// How soon to ask again an output that had no room.
+/// How soon to retry an output that had no room.
 const RETRY_MS: u64 = 20;
-/// What a server that ends gives a slow reader.
+/// How long a stopping server waits for a slow reader.
 const LAST_FLUSH: Duration = Duration::from_millis(500);
 
 const _: () = assert!(BATCH_BYTES < PENDING_BYTES_MAX);
@@ -48,19 +51,19 @@ const _: () = assert!(RETRY_MS < BATCH_MS);
 pub struct Record<'a> {
     /// The client; `None` for a Unix socket.
     pub peer: Option<IpAddr>,
-    /// The request; `None` when its head could not be read.
+    /// The request; `None` if its head was invalid.
     pub request: Option<http::Request<'a>>,
     /// The response's status.
     pub status: u16,
     /// Bytes of the response's body that were sent.
     pub body_bytes: u64,
-    /// From the request's first byte to the response's last, as exactly as turns are timed.
+    /// From the request's first byte to the response's last, at the resolution of loop turns.
     pub duration_us: u64,
     /// When the response was made.
     pub time: SystemTime,
 }
 
-/// The line of a response that is still being sent: complete but for its length and its duration.
+/// The line of a response that is still being sent, without its length and duration.
 #[derive(Debug)]
 pub struct HeldRecord {
     text: Vec<u8>,
@@ -68,25 +71,25 @@ pub struct HeldRecord {
     split: usize,
 }
 
-/// The access log of one loop.
+/// The access log of one loop, or of threads that share it: see [`Log`].
 #[derive(Debug)]
 pub struct AccessLog {
     on: bool,
     format: LogFormat,
     stamps: Stamps,
-    /// Lines to write; those before `written` are out already.
+    /// Lines to write; the bytes before `written` are already out.
     batch: Vec<u8>,
     written: usize,
-    /// When the batch must go out, on the loop's clock.
+    /// When the batch must be written, on the loop's clock.
     due_ms: Option<u64>,
-    /// The output had no room: nothing is tried before `due_ms`.
+    /// The output had no room: no retry before `due_ms`.
     blocked: bool,
     dropped: u64,
     output: Option<Output>,
 }
 
 impl AccessLog {
-    /// Opens the log. An access log that is off costs nothing but itself.
+    /// Opens the log, unless it is off.
     ///
     /// # Errors
     /// The file's, with its name.
@@ -106,7 +109,7 @@ impl AccessLog {
         })
     }
 
-    /// Whether there is a log at all: ask before a [`Record`] is put together.
+    /// Whether the log is on: check before building a [`Record`].
     #[inline]
     pub fn is_on(&self) -> bool {
         self.on
@@ -124,13 +127,13 @@ impl AccessLog {
         self.line_ended(begin);
     }
 
-    /// Keeps the line of a response whose end is not known yet; its request need not live on.
+    /// Formats the line of a response that is not complete yet; the request may go away.
     pub fn hold(&self, record: &Record<'_>) -> Box<HeldRecord> {
         let mut text = Vec::with_capacity(256);
         if !self.on {
             return Box::new(HeldRecord { text, split: 0 });
         }
-        // The stamps' cache is not touched: the line is rare, and `self` need not be ours alone.
+        // Not the stamps' cache: such lines are rare, and this way `&self` will do.
         let mut stamps = Stamps::new();
         line::before(&mut text, self.format, record, stamps.of(record.time));
         let split = text.len();
@@ -138,7 +141,7 @@ impl AccessLog {
         Box::new(HeldRecord { text, split })
     }
 
-    /// Logs a line that was held, now that its response is over.
+    /// Logs a held line, now that its response is complete.
     pub fn record_held(&mut self, held: &HeldRecord, body_bytes: u64, duration_us: u64) {
         if !self.on {
             return;
@@ -151,7 +154,7 @@ impl AccessLog {
         self.line_ended(begin);
     }
 
-    /// Ends the line that begins at `begin`, or takes it back when too much is waiting.
+    /// Ends the line that begins at `begin`, or drops it if too much is waiting.
     fn line_ended(&mut self, begin: usize) {
         self.batch.push(b'\n');
         if self.batch.len() - self.written > PENDING_BYTES_MAX {
@@ -179,7 +182,7 @@ impl AccessLog {
         self.due_ms
     }
 
-    /// Writes what the output takes without waiting.
+    /// Writes as much as the output takes without blocking.
     pub fn flush(&mut self) {
         let Some(output) = &mut self.output else {
             return;
@@ -196,8 +199,7 @@ impl AccessLog {
         }
     }
 
-    /// Opens the file again under its name, after somebody moved the old one away. On an error the
-    /// old one is kept.
+    /// Reopens the file by name, after the old one was moved away. On an error the old one is kept.
     ///
     /// # Errors
     /// The file's, with its name.
@@ -212,7 +214,8 @@ impl AccessLog {
         Ok(())
     }
 
-    /// The first half of the line is in the old file: the new one shall not begin with the second.
+    /// If the old file got part of a line, drops the rest, so that the new one begins with a whole
+    /// line.
     fn drop_half_line(&mut self) {
         if self.written == 0 || self.batch[self.written - 1] == b'\n' {
             return;
@@ -222,18 +225,27 @@ impl AccessLog {
         self.dropped += 1;
     }
 
-    /// How many lines were dropped since this was last asked.
+    /// How many lines were dropped since the last call.
     pub fn take_dropped(&mut self) -> u64 {
         mem::take(&mut self.dropped)
     }
 }
 
-/// What is left goes out, if the reader takes it soon.
-impl Drop for AccessLog {
-    fn drop(&mut self) {
+impl AccessLog {
+    /// Writes what is left if the reader takes it soon; the rest is lost.
+    pub fn finish(&mut self) {
         self.flush();
         if let (true, Some(output)) = (self.blocked, &mut self.output) {
             output.write_patiently(&self.batch[self.written..], LAST_FLUSH);
         }
+        (self.written, self.blocked) = (0, false);
+        self.batch.clear();
+    }
+}
+
+/// Writes what is left, if the reader takes it soon.
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.finish();
     }
 }

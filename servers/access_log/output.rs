@@ -1,10 +1,10 @@
-//! Where the lines go, without ever waiting there.
+//! The log's destination, written without ever blocking.
 //!
-//! A file of our own is opened non-blocking, which a regular file ignores and a named pipe needs.
-//! Standard output is not ours alone: `O_NONBLOCK` set on it would also hold for the shell that
-//! shares the open file description. So it is asked by `poll(2)`, and then given at most `PIPE_BUF`
-//! bytes, which a pipe that is writable takes whole (pipe(7)); cut at a line's end, they also
-//! arrive in one piece beside the lines of other processes.
+//! A named file is opened non-blocking, which a regular file ignores and a named pipe needs.
+//! Standard output is shared: `O_NONBLOCK` would also apply to the shell, which has the same open
+//! file description. So it is checked with `poll(2)`, then given at most `PIPE_BUF` bytes, which a
+//! writable pipe takes whole (pipe(7)); cut at a line's end, they do not mix with the lines of
+//! other processes.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -22,9 +22,9 @@ use crate::options::LogTarget;
 #[derive(Debug)]
 pub(super) struct Output {
     file: File,
-    /// Its name, when it can be opened again.
+    /// Its name, if it can be reopened.
     path: Option<PathBuf>,
-    /// A write might wait: ask before it.
+    /// A write might block: poll first.
     may_wait: bool,
 }
 
@@ -38,15 +38,15 @@ impl Output {
             }
             LogTarget::File(path) => {
                 let file = open_file(path)?;
-                // A terminal or a device by its name: O_NONBLOCK holds for our description alone.
+                // Even for a device: O_NONBLOCK applies only to this open file description.
                 Ok(Output { file, path: Some(path.clone()), may_wait: false })
             }
         }
     }
 
-    /// An output that others may share.
+    /// An output that may be shared with other processes.
     pub fn over(file: File) -> Self {
-        // A regular file never makes a writer wait for a reader.
+        // A regular file never blocks a writer.
         let may_wait = !file.metadata().is_ok_and(|found| found.is_file());
         Output { file, path: None, may_wait }
     }
@@ -56,7 +56,7 @@ impl Output {
         &self.file
     }
 
-    /// Opens the file under its name anew; whether there was one to open.
+    /// Reopens the file by name; returns whether it has one.
     pub fn reopen(&mut self) -> io::Result<bool> {
         let Some(path) = &self.path else {
             return Ok(false);
@@ -65,8 +65,8 @@ impl Output {
         Ok(true)
     }
 
-    /// Writes as much as there is room for; returns how much. What cannot be written now (no room,
-    /// a full disk, a reader that went away) may be later.
+    /// Writes as much as there is room for; returns how much. The rest (no room, a full disk, no
+    /// reader) may be retried later.
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
         while written < bytes.len() {
@@ -83,7 +83,7 @@ impl Output {
         written
     }
 
-    /// The same, waiting for room up to `patience` altogether.
+    /// The same, waiting for room up to `patience` in total.
     pub fn write_patiently(&mut self, bytes: &[u8], patience: Duration) {
         let end = Instant::now() + patience;
         let mut written = self.write(bytes);
@@ -99,7 +99,7 @@ impl Output {
         }
     }
 
-    /// What one write may take.
+    /// The part of `bytes` for one write.
     fn portion<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         if !self.may_wait || bytes.len() <= PIPE_BUF {
             return bytes;
@@ -109,25 +109,25 @@ impl Output {
         lines.map_or(fitting, |end| &fitting[..=end])
     }
 
-    /// Whether the output takes bytes now, or within `patience`. An error counts as room: the write
-    /// that follows reports it.
+    /// Whether the output has room now, or within `patience`. An error condition such as a hang-up
+    /// counts as room: the write fails with it.
     fn has_room(&self, patience: Duration) -> bool {
         wait_writable(&self.file, patience).unwrap_or(false)
     }
 }
 
-/// Opens a log file for appending, making it when there is none.
+/// Opens a log file for appending, creating it if missing.
 fn open_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .append(true)
         .create(true)
-        .mode(0o640) // addresses and user agents are nobody else's business
+        .mode(0o640) // addresses and user agents are personal data
         .custom_flags((OpenFlags::NONBLOCK | OpenFlags::NOCTTY).bits())
         .open(path);
     let named = |error: io::Error| {
         let hint = match (Errno::of(&error), std::fs::metadata(path)) {
             (Some(Errno::ENXIO), Ok(found)) if found.file_type().is_fifo() => {
-                " (a named pipe needs a reader first)"
+                "; a named pipe needs a reader first"
             }
             _ => "",
         };

@@ -1,4 +1,4 @@
-//! The time of a line as text, made once a second.
+//! The timestamp of a line, formatted once per second.
 //!
 //! All times are UTC: a server's log outlives its daylight saving time.
 
@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-/// The last second that four digits of a year can name: 9999-12-31T23:59:59.
+/// The last second of a four-digit year: 9999-12-31T23:59:59.
 const SECOND_MAX: u64 = 253_402_300_799;
 
-/// The texts of one moment.
+/// A moment in all formats.
 #[derive(Copy, Clone)]
 pub(super) struct Stamp<'a> {
     /// `22/Nov/2026:06:00:09 +0000`
@@ -20,7 +20,7 @@ pub(super) struct Stamp<'a> {
     pub millis: u32,
 }
 
-/// The texts of the second last asked for.
+/// The texts of the most recent second.
 #[derive(Debug)]
 pub(super) struct Stamps {
     second: Option<u64>,
@@ -47,8 +47,8 @@ impl Stamps {
         }
     }
 
-    /// Takes an IMF-fixdate apart, `Sun, 06 Nov 1994 08:49:37 GMT`: whoever writes the responses'
-    /// dates has done the calendar already.
+    /// Takes an IMF-fixdate apart, `Sun, 06 Nov 1994 08:49:37 GMT`: the library that formats
+    /// response dates does the calendar arithmetic.
     fn make(&mut self, second: u64) {
         let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
         let (day, name, year, time) = (&date[5..7], &date[8..11], &date[12..16], &date[17..25]);

@@ -14,7 +14,7 @@ use crate::options::LogTarget;
 
 const TIME: SystemTime = UNIX_EPOCH;
 
-/// Calls `with` with the request that `text` is.
+/// Calls `with` with the request in `text`.
 fn with_request<T>(text: &[u8], with: impl FnOnce(http::Request<'_>) -> T) -> T {
     let limits = http::Limits::default();
     let mut head = http::Head::new(&limits);
@@ -42,7 +42,7 @@ fn open(format: LogFormat, path: &Path) -> AccessLog {
     AccessLog::open(&LogOptions { format, target }).unwrap()
 }
 
-/// What one record looks like in a file, at once and held.
+/// A record as written to a file, both directly and held.
 fn logged(format: LogFormat) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
@@ -55,7 +55,7 @@ fn logged(format: LogFormat) -> String {
     log.flush();
     let text = fs::read_to_string(&path).unwrap();
     let (first, second) = text.split_once('\n').unwrap();
-    assert_eq!(second.strip_suffix('\n'), Some(first), "a held line is no different");
+    assert_eq!(second.strip_suffix('\n'), Some(first), "a held line is the same");
     first.to_owned()
 }
 
@@ -82,7 +82,7 @@ fn json_lines_hold_everything() {
 }
 
 #[test]
-fn a_head_that_could_not_be_read_is_logged_too() {
+fn an_invalid_head_is_logged_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut log = open(LogFormat::Combined, &path);
@@ -129,7 +129,7 @@ fn a_batch_is_written_when_it_is_old_or_large_and_not_before() {
 }
 
 #[test]
-fn a_moved_file_is_opened_anew_and_no_line_is_lost() {
+fn a_moved_file_is_reopened_and_no_line_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
     let mut log = open(LogFormat::Common, &path);
@@ -144,7 +144,7 @@ fn a_moved_file_is_opened_anew_and_no_line_is_lost() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_anew_leaves_the_old_one_in_use() {
+fn a_file_that_cannot_be_reopened_leaves_the_old_one_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
     let mut log = open(LogFormat::Common, &path);
@@ -157,7 +157,7 @@ fn a_file_that_cannot_be_opened_anew_leaves_the_old_one_in_use() {
     assert!(fs::read(&moved).unwrap().ends_with(b"\n"));
 }
 
-/// A log that writes into a pipe as if that were standard output, and the pipe's other end.
+/// A log that writes to a pipe as if to standard output, and the pipe's other end.
 fn into_pipe() -> (AccessLog, File) {
     let (reader, writer) = std::io::pipe().unwrap();
     let file = File::from(OwnedFd::from(writer));
@@ -168,7 +168,7 @@ fn into_pipe() -> (AccessLog, File) {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_blocks_nothing_and_costs_lines_beyond_the_bound() {
+fn a_pipe_without_an_active_reader_blocks_nothing_and_costs_lines_beyond_the_bound() {
     let (mut log, mut reader) = into_pipe();
     let mut recorded = 0u64;
     let mut now_ms = 0;
@@ -183,7 +183,7 @@ fn a_pipe_that_nobody_reads_blocks_nothing_and_costs_lines_beyond_the_bound() {
     let lines = recorded - log.take_dropped();
     assert_eq!(log.take_dropped(), 0);
 
-    // The reader wakes up: everything that was not dropped arrives whole.
+    // The reader resumes: everything not dropped arrives whole.
     let all = std::thread::spawn(move || {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
@@ -218,7 +218,7 @@ fn the_last_lines_of_a_blocked_log_go_out_when_the_reader_comes_back() {
 }
 
 #[test]
-fn a_reader_that_went_away_is_no_error_of_ours() {
+fn a_closed_pipe_is_not_an_error() {
     let (mut log, reader) = into_pipe();
     drop(reader);
     log.record(&record(None));
@@ -267,7 +267,7 @@ fn a_line_cut_in_two_by_reopening_is_dropped_and_counted() {
 }
 
 #[test]
-fn our_own_files_are_not_inherited_by_children() {
+fn log_files_are_not_inherited_by_children() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(LogFormat::Common, &folder.path().join("log"));
     let fd = log.output.as_ref().unwrap().file_for_tests().as_raw_fd();

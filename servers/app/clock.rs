@@ -2,8 +2,8 @@
 //!
 //! A request needs the time twice: for its deadlines (monotonic) and for the `Date` field (RFC
 //! 9110, section 6.6.1: wall clock, whole seconds). Asking the kernel costs some 25 ns and
-//! formatting a date some 100; both are done here, once a turn and once a second, and everyone else
-//! borrows.
+//! formatting a date some 100; both are done here, once a turn and once a second, and every other module
+//! borrows the result.
 
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -56,7 +56,7 @@ impl Clock {
         self.next_second_ms = self.now_ms + u64::from(1000 - since_epoch.subsec_millis());
     }
 
-    /// Milliseconds since the loop began: the clock that deadlines are told on.
+    /// Milliseconds since the loop began: the clock of deadlines.
     #[inline]
     pub fn now_ms(&self) -> u64 {
         self.now_ms

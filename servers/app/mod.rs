@@ -5,7 +5,7 @@
 //! its own, [`App::handle`] never blocks. It answers, or says what the answer needs:
 //!
 //! ```text
-//!             ┌── Action::Done ───────────────► the response is in hand
+//!             ┌── Action::Done ───────────────► the response is complete
 //! handle() ───┼── Action::Work ──► work()    ► where it runs is the model's decision
 //!             └── Action::Wait(t) ► resume() ► how to wait is the model's decision
 //! ```
@@ -37,7 +37,7 @@ pub use response::{Piece, Prepared, Response};
 pub enum Action {
     /// Nothing: `handle` has answered.
     Done,
-    /// Blocking or heavy work: call [`App::work`], in a place where it may take its time.
+    /// Blocking or heavy work: call [`App::work`], on a thread that may block.
     Work,
     /// Time, standing for the answer of another service: call [`App::resume`] after it.
     Wait(Duration),
@@ -47,7 +47,7 @@ pub enum Action {
 pub enum BodyPlan {
     /// Read it off the connection and forget it. `handle` is called at once, before the body.
     Discard,
-    /// Gather it (at most so many bytes, 413 above) and hand it to `handle` as [`Request::body`].
+    /// Gather it (at most that many bytes, 413 above) and hand it to `handle` as [`Request::body`].
     Collect(u64),
     /// Pass it on piece by piece, as it arrives; the sink answers. `handle` is not called.
     Stream(Box<dyn Sink>),
@@ -99,11 +99,12 @@ impl<'a> Deref for Request<'a> {
 
 /// An application: Task 3.
 pub trait App: Send + Sync + 'static {
-    /// The part that each loop or thread has for itself.
-    type Local;
+    /// The part that each loop or thread has for itself. Where threads take turns with a few of
+    /// them, one has it at a time.
+    type Local: Send;
 
     /// Makes the local part of loop or thread number `index` (which is also the number of its slot
-    /// of counters), on that loop or thread.
+    /// of counters).
     fn local(&self, index: usize) -> Self::Local;
 
     /// What to do with the body that follows this head. Not asked when none follows.
@@ -146,13 +147,13 @@ pub type Generator = Box<dyn io::Read + Send>;
 /// A file as responses share it.
 pub type SharedFile = Arc<File>;
 
-/// Whether a thread may wait for a disk: one that serves many clients had better not, if there is
-/// somebody else who can.
+/// Whether a thread may wait for the disk: one that serves many clients should not, if another thread
+/// can.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Disk {
     /// It may.
     Wait,
-    /// It takes what is in memory, and has the rest done as work.
+    /// It takes what is in memory, and leaves the rest to work.
     Avoid,
 }
 
@@ -165,4 +166,14 @@ pub const ALLOW_READ: &str = "GET, HEAD, OPTIONS";
 /// Whether `method` only reads: GET or HEAD.
 pub fn reads(method: Method) -> bool {
     matches!(method, Method::Get | Method::Head)
+}
+
+/// Answers what a read-only resource answers to another method: OPTIONS learns the methods, any
+/// other gets a 405 (RFC 9110, section 9.3.7).
+#[cold]
+pub fn refuse_method(request: &Request<'_>, response: &mut Response<'_>) {
+    match request.method() {
+        Method::Options => response.start(Status::NO_CONTENT).field("Allow", ALLOW_READ).empty(),
+        _ => response.method_not_allowed(ALLOW_READ),
+    }
 }

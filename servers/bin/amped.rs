@@ -1,4 +1,4 @@
-//! `amped`: the site under AMPED, one event loop and worker threads. `amped --help` says the rest.
+//! `amped`: the site under AMPED, one event loop and worker threads. See `amped --help`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `sped`: the site under SPED, one process with one event loop. `sped --help` says the rest.
+//! `sped`: the site under SPED, one process with one event loop. See `sped --help`.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,4 @@
-//! `symped`: the site under SYMPED, a master and a SPED worker for each core. `symped --help` says the
-//! rest.
+//! `symped`: the site under SYMPED, a master and one SPED worker per core. See `symped --help`.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
-//! Task 1: accepting, and pausing when the system has nothing left to accept with; for every model.
+//! Task 1: accepting, and pausing when descriptors or memory run out; for every model.
 //!
 //! Listeners are level-triggered: what one turn leaves in the queue is reported again. So a turn
-//! takes what it may expect (see `Budget`) instead of draining until `EAGAIN`.
+//! accepts as many as it can expect (see `Budget`) instead of draining until `EAGAIN`.
 //!
 //! ```text
 //! turn(token) ──► next, next, …  ──► end_turn
@@ -9,9 +9,8 @@
 //! ```
 //!
 //! At `EMFILE`, `ENFILE`, `ENOBUFS` and `ENOMEM` a level-triggered listener would spin: the queue
-//! is not empty and cannot be emptied. The listeners are taken out of the poller and put back when a
-//! connection has closed or a moment has passed. The connections in their queues lose nothing but
-//! time.
+//! is not empty and cannot be emptied. The listeners are removed from the poller and added again
+//! when a connection has closed or `PAUSE_MS` have passed. Connections in their queues only wait.
 
 use std::io;
 use std::time::Duration;
@@ -20,12 +19,11 @@ use reactor::net::{Accept, Peer, Stream};
 use reactor::{EventLoop, Interest, Token, Trigger};
 
 use crate::operation::listen::Listening;
-use crate::operation::proxy_protocol::Trusted;
-use crate::options::Options;
+use crate::options::{Options, Trusted};
 
 /// Connections accepted from one listener in one turn, at most.
 const ACCEPTS_PER_TURN_MAX: u32 = 64;
-/// How long accepting rests when the system is out of descriptors or memory.
+/// How long accepting pauses when the system is out of descriptors or memory.
 const PAUSE_MS: u64 = 100;
 
 /// How a new connection begins.
@@ -35,18 +33,20 @@ pub enum Admission {
     Serve,
     /// With a balancer's header (`--proxy-protocol`).
     ProxyHeader,
-    /// It must not: its peer may not say for whom it speaks.
+    /// Not at all: its peer is not a trusted balancer.
     Refuse,
 }
 
-/// All listeners of one loop, and what holds for the connections from them.
+/// All listeners of one loop, and the settings for connections from them.
 pub struct Acceptors {
     list: Vec<Acceptor>,
     connections_max: u32,
     /// `SO_LINGER` for accepted connections, when the operator asks for it.
     linger: Option<Duration>,
-    /// With `--proxy-protocol`: the peers whose connections begin with a header; others are refused.
+    /// With `--proxy-protocol`: peers whose connections begin with a header; others are refused.
     trusted: Option<Box<Trusted>>,
+    /// Accepted connections are blocking sockets.
+    blocking: bool,
 }
 
 /// A listener and how many connections the next turn should expect of it.
@@ -55,7 +55,7 @@ struct Acceptor {
     token: Token,
     budget: Budget,
     paused: bool,
-    /// Another worker's, served here for a while.
+    /// Another worker's, served here until that worker is replaced.
     adopted: bool,
 }
 
@@ -67,7 +67,7 @@ pub struct Turn {
     ended: Ended,
 }
 
-/// Why it ended.
+/// Why a turn ended.
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum Ended {
     Budget,
@@ -82,7 +82,12 @@ impl Acceptors {
         let operation = &options.operation;
         let trusted = operation.proxy_protocol.then(|| Box::new(operation.trusted.clone()));
         let (connections_max, linger) = (options.limits.connections, options.tcp.linger);
-        Acceptors { list: Vec::new(), connections_max, linger, trusted }
+        Acceptors { list: Vec::new(), connections_max, linger, trusted, blocking: false }
+    }
+
+    /// The same for blocking connections.
+    pub fn blocking(self) -> Self {
+        Acceptors { blocking: true, ..self }
     }
 
     /// Accepts from one more listener.
@@ -121,7 +126,7 @@ impl Acceptors {
         self.list.len()
     }
 
-    /// There are none, or none any more.
+    /// There are none left, or there never were.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -131,7 +136,7 @@ impl Acceptors {
         self.connections_max
     }
 
-    /// Leaves the files of Unix sockets where they are: another process goes on with them.
+    /// Leaves the files of Unix sockets in place: another process goes on using them.
     pub fn leave_files(&mut self) {
         self.list.iter_mut().for_each(|acceptor| acceptor.listening.leave_file());
     }
@@ -150,7 +155,7 @@ impl Acceptors {
         Some(Turn { index, budget, taken: 0, ended: Ended::Budget })
     }
 
-    /// A turn that takes all there is.
+    /// A turn that drains the queue.
     pub fn whole_queue(&self, index: usize) -> Turn {
         Turn { index, budget: u32::MAX, taken: 0, ended: Ended::Budget }
     }
@@ -162,7 +167,10 @@ impl Acceptors {
                 turn.ended = Ended::Exhausted;
                 return None;
             }
-            match self.list.get(turn.index)?.listening.listener.accept() {
+            let listener = &self.list.get(turn.index)?.listening.listener;
+            let accepted =
+                if self.blocking { listener.accept_blocking() } else { listener.accept() };
+            match accepted {
                 Ok(Accept::Stream(stream, peer)) => {
                     turn.taken += 1;
                     return Some((stream, peer));
@@ -181,7 +189,7 @@ impl Acceptors {
         None
     }
 
-    /// Learns from a turn; pauses all accepting when there was no room for one more, and says so.
+    /// Learns from a turn; `true`: there was no room for one more, and all accepting is paused.
     pub fn end_turn(&mut self, ev: &mut EventLoop, turn: Turn) -> bool {
         // A turn may have closed listeners, by what it accepted.
         let Some(acceptor) = self.list.get_mut(turn.index) else { return false };
@@ -193,12 +201,12 @@ impl Acceptors {
         turn.ended == Ended::Exhausted
     }
 
-    /// How a connection from this peer begins. What the operator has said about its close is set.
+    /// How a connection from this peer begins. Also applies `--linger` to it.
     pub fn admission(&self, stream: &Stream, peer: Peer) -> Admission {
         if let Some(time) = self.linger {
-            // Any time but zero is undone, also where the listener hands it down: `close` would
-            // block for it, with all other clients, although the socket is non-blocking
-            // (`socket(7)`). Best effort: a Unix socket has no such option.
+            // Any time but zero is switched off, even if inherited from the listener: `close` would
+            // block the loop, although the socket is non-blocking (`socket(7)`). Best effort: a
+            // Unix socket has no such option.
             let _ = stream.set_linger(time.is_zero().then_some(time));
         }
         match &self.trusted {
@@ -214,12 +222,20 @@ impl Acceptors {
         self.list.iter_mut().for_each(|acceptor| acceptor.pause(ev));
     }
 
+    /// Accepts nothing until [`Acceptors::resume`].
+    pub fn suspend(&mut self, ev: &mut EventLoop) {
+        for acceptor in &mut self.list {
+            acceptor.pause(ev);
+            ev.clear_deadline(acceptor.token);
+        }
+    }
+
     /// Some of them are paused.
     pub fn are_paused(&self) -> bool {
         self.list.iter().any(|acceptor| acceptor.paused)
     }
 
-    /// Puts paused listeners back, unless there is still no place for a connection.
+    /// Resumes paused listeners, unless there is still no room for a connection.
     pub fn resume(&mut self, ev: &mut EventLoop, has_place: bool) {
         for acceptor in self.list.iter_mut().filter(|acceptor| acceptor.paused) {
             if has_place {
@@ -233,16 +249,15 @@ impl Acceptors {
 
 impl Acceptor {
     fn register(ev: &mut EventLoop, listening: Listening) -> io::Result<Self> {
-        let missing = || io::Error::other("no source left in the event loop");
-        let token = ev.reserve().ok_or_else(missing)?;
+        let token = ev.reserve()?;
         ev.watch(token, &listening.listener, Interest::READABLE, trigger(&listening))?;
         Ok(Acceptor { listening, token, budget: Budget::new(), paused: false, adopted: false })
     }
 
-    /// Accepts no more from it, whatever other processes do.
+    /// Stops accepting from it in this process.
     fn end(self, ev: &mut EventLoop) {
         if !self.paused {
-            // It is closed right after: a failure has nothing to spoil.
+            // A failure does no harm: it is closed right after.
             let _ = ev.unwatch(self.token, &self.listening.listener);
         }
         ev.release(self.token);
@@ -251,7 +266,7 @@ impl Acceptor {
     fn pause(&mut self, ev: &mut EventLoop) {
         if !self.paused {
             self.paused = true;
-            // A listener that could not be taken out is reported again: worse, not wrong.
+            // If this fails, the listener is merely reported again.
             let _ = ev.unwatch(self.token, &self.listening.listener);
         }
         ev.set_deadline(self.token, ev.now_ms() + PAUSE_MS);
@@ -268,7 +283,7 @@ impl Acceptor {
     }
 }
 
-/// Of the processes that share a queue, one is enough for one connection.
+/// Of the processes that share a queue, waking one per connection is enough.
 fn trigger(listening: &Listening) -> Trigger {
     if listening.shared { Trigger::LevelExclusive } else { Trigger::Level }
 }
@@ -276,17 +291,17 @@ fn trigger(listening: &Listening) -> Trigger {
 /// How many connections a turn takes from a listener.
 ///
 /// Measured, an `accept4(2)` that finds nothing costs 4 µs and one more `epoll_wait(2)` 0.13 µs. So
-/// the budget is what was there last time; it doubles after some turns that have all used it up;
-/// and whenever that turns out to be too much, the next attempt comes twice as late.
+/// the budget is the number found last time; it doubles after several turns in a row have used it
+/// up; each time that turns out to be too many, the next attempt comes twice as late.
 struct Budget {
     accepts: u32,
     /// Turns in a row that have used it up.
     used_up: u32,
-    /// How many of them make it grow.
+    /// How many of them make the budget grow.
     patience: u32,
 }
 
-/// One `EAGAIN` in so many turns, when connections come singly.
+/// One `EAGAIN` in this many turns, when connections come singly.
 const PATIENCE_MAX: u32 = 64;
 
 impl Budget {
@@ -294,7 +309,7 @@ impl Budget {
         Budget { accepts: 1, used_up: 0, patience: 1 }
     }
 
-    /// All of it was there.
+    /// The turn used it all.
     fn met(&mut self) {
         self.used_up += 1;
         if self.used_up >= self.patience {
@@ -304,9 +319,9 @@ impl Budget {
         }
     }
 
-    /// Only `taken` were there.
+    /// Only `taken` connections were there.
     fn missed(&mut self, taken: u32) {
-        // Twice what growing has taken off.
+        // Growing has halved it: restore that, and double it.
         self.patience = (self.patience * 4).min(PATIENCE_MAX);
         self.used_up = 0;
         self.accepts = taken.max(1);

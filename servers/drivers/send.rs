@@ -1,8 +1,8 @@
 //! Sending: a buffer of heads and small bodies, then the pieces of the last response.
 //!
 //! [`send_all`] writes until everything is out, the socket is full, or the turn's budget is spent.
-//! On a socket that took less than it was offered the kernel has noted that its owner wants space
-//! (`SOCK_NOSPACE`), so the edge will come: there is no second `send` to learn `EAGAIN`.
+//! When a socket takes less than it was offered, the kernel has already set `SOCK_NOSPACE`, so the
+//! edge will come: a second `send` to see `EAGAIN` is not needed.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -21,16 +21,16 @@ pub const SEND_TURN_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of a file sent with one `sendfile(2)`.
 const SENDFILE_BYTES_MAX: usize = 1 << 20;
 
-/// How far sending came.
+/// How far sending got.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// Everything is with the kernel.
+    /// The kernel has everything.
     Done,
-    /// The socket is full: an edge will say when it is not.
+    /// The socket is full: an edge will report room.
     Full,
     /// The budget is spent: go on next turn.
     Budget,
-    /// What comes next is not in memory: it has to be read by a thread that may wait.
+    /// The next piece is not in memory: a thread that may block has to read it.
     Cold,
     /// The response cannot be completed: the file shrank or the generator failed.
     Broken,
@@ -41,14 +41,14 @@ pub enum Progress {
 pub struct FileSending {
     /// By sendfile(2), instead of through a buffer.
     pub sendfile: bool,
-    /// What is not in memory.
+    /// Whether to wait for what is not in memory.
     pub disk: Disk,
 }
 
-/// Sends `out`, then `pieces`; returns how far it came and how many bytes went out.
+/// Sends `out`, then `pieces`; returns how far it got and how many bytes went out.
 ///
 /// # Errors
-/// The socket's (`EPIPE`, `ECONNRESET`, …): the connection is of no more use.
+/// The socket's (`EPIPE`, `ECONNRESET`, …): the connection must be closed.
 pub fn send_all(
     stream: &Stream,
     out: &mut Buffer,
@@ -74,7 +74,7 @@ pub fn send_all(
     }
 }
 
-/// One call of the kernel's at most, for what comes first.
+/// Sends what comes first, with at most one system call.
 fn send_some(
     stream: &Stream,
     out: &mut Buffer,
@@ -115,7 +115,7 @@ fn send_some(
     }
 }
 
-/// What a `send` that found a full socket means.
+/// Bytes that a `send` took: none if the socket is full.
 #[inline(always)]
 pub fn taken(result: io::Result<usize>) -> io::Result<usize> {
     match result {
@@ -171,11 +171,11 @@ fn send_file(
     total: &mut u64,
 ) -> io::Result<Progress> {
     match stream.sendfile(file, offset, count) {
-        // Zero bytes of a range that should have some: the file was cut short.
+        // The range is not empty, so the file was truncated.
         Ok(0) => Ok(Progress::Broken),
         Ok(sent) => {
             *total += sent as u64;
-            // Less than asked for is a full socket, or a file that ends: the next call tells.
+            // A short count means a full socket or a truncated file: the next call tells which.
             Ok(Progress::Done)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Progress::Full),

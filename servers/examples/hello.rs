@@ -1,4 +1,4 @@
-//! An application of one's own, under a model chosen by name:
+//! An application of your own, under a model chosen by name:
 //! `cargo run --release --example hello -- sped --listen 127.0.0.1:8081`
 
 use std::process::ExitCode;

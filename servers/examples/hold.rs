@@ -1,16 +1,16 @@
-//! Holds keep-alive connections to a server: one of the processes that `measure/hold.py` starts, for a
-//! process has descriptors for some of them only.
+//! Holds keep-alive connections to a server: one of the processes that `measure/hold.py` starts,
+//! because one process has descriptors for only some of them.
 //!
 //! ```text
-//! hold IP:PORT COUNT SOURCE      SOURCE: the number of its first source address, 127.1.0.0 being 0
+//! hold IP:PORT COUNT SOURCE      SOURCE: the number of its first source address, from 127.1.0.0
 //!
-//!   opens COUNT connections, each is answered once            ──► "held COUNT"
-//!   a line on standard input: each is answered once more      ──► "answered COUNT"
-//!   the end of standard input: ends
+//!   opens COUNT connections, a request on each                ──► "held COUNT"
+//!   a line on standard input: another request on each         ──► "answered COUNT"
+//!   the end of standard input: exits
 //! ```
 //!
-//! A batch of connections is made, then all of them ask, then all are answered: so that neither side
-//! waits for the other at each step.
+//! It opens a batch of connections, then sends all requests, then reads all answers, so that
+//! neither side waits for the other at each step.
 
 use std::error::Error;
 use std::io::{self, Read as _, Write as _};
@@ -20,10 +20,10 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 #[path = "../../tests/common/os.rs"]
 mod os;
 
-/// Connections that are in hand at a time. With many processes of these the server's queues, of
-/// some hundred connections each, do not run over.
+/// Connections opened at a time. Even with many of these processes, the server's queues, of some
+/// hundred connections each, do not overflow.
 const BATCH: usize = 64;
-/// Source addresses of one process: with fewer, looking for a free port takes longer and longer.
+/// Source addresses of one process: with fewer, finding a free port takes longer and longer.
 const SOURCES: u32 = 8;
 
 const REQUEST: &[u8] = b"GET /plaintext HTTP/1.1\r\nHost: hold\r\n\r\n";
@@ -78,7 +78,7 @@ fn read_answer(connection: &mut TcpStream) -> io::Result<()> {
         len += read;
         if read == 0 || !answer.starts_with(&ANSWER_START[..len.min(ANSWER_START.len())]) {
             let text = String::from_utf8_lossy(&answer[..len]).into_owned();
-            return Err(io::Error::other(format!("no answer to be had: {text:?}")));
+            return Err(io::Error::other(format!("unexpected answer: {text:?}")));
         }
     }
     Ok(())

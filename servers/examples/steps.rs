@@ -1,13 +1,13 @@
-//! Counts the instructions that a running process executes in user space, one by one, until it ends:
-//! the processor's own, where a simulator (callgrind) hides some of them, AVX-512 among others.
+//! Counts the instructions that a running process executes in user space, one by one, until it
+//! exits: on the real processor, because a simulator (callgrind) hides some, such as AVX-512.
 //!
 //! ```text
 //! steps PID      ──► "attached", and when the process has ended "N instructions"
 //! ```
 //!
-//! ptrace(2) has the process stop after every instruction (PTRACE_SINGLESTEP); a system call counts as
-//! one. That takes some microseconds each, so a thousand requests take seconds. Of a process with
-//! several threads the first is counted. `measure/instructions.py --native` uses it.
+//! ptrace(2) stops the process after every instruction (PTRACE_SINGLESTEP); a system call counts as
+//! one. Each takes some microseconds, so a thousand requests take seconds. In a process with
+//! several threads only the first is counted. `measure/instructions.py --native` uses it.
 
 use std::process::ExitCode;
 
@@ -38,9 +38,9 @@ mod linux {
     use std::ffi::{c_int, c_uint};
     use std::{io, ptr};
 
-    /// Steps through `pid` until it ends.
+    /// Steps through `pid` until it exits.
     pub fn count(pid: libc::pid_t) -> io::Result<u64> {
-        // Its first stop is the SIGSTOP of this, which is not for it.
+        // Its first stop is this call's SIGSTOP, which must not be delivered.
         trace(libc::PTRACE_ATTACH, pid, 0)?;
         let (mut count, mut signal) = (0, 0);
         while let Some(stopped_by) = wait(pid)? {
@@ -64,10 +64,10 @@ mod linux {
         }
     }
 
-    /// The signal that it has stopped for; `None` when it has ended.
+    /// The signal that has stopped it; `None` when it has exited.
     fn wait(pid: libc::pid_t) -> io::Result<Option<c_int>> {
         let mut status = 0;
-        // SAFETY: `status` is there for the time of the call.
+        // SAFETY: `status` is valid for the duration of the call.
         if unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) } == -1 {
             return Err(io::Error::last_os_error());
         }

@@ -1,5 +1,5 @@
-//! A load that verifies every answer, for `measure/symped.py`: `verify IP:PORT CLIENTS`. It runs until
-//! the end of its standard input and then prints, as one line of JSON, what came of it.
+//! A load that verifies every answer, for `measure/symped.py`: `verify IP:PORT CLIENTS`. It runs
+//! until the end of its standard input and then prints the results as one line of JSON.
 
 use std::error::Error;
 use std::io;
@@ -8,7 +8,7 @@ use std::io;
 #[path = "../../tests/common/verify.rs"]
 mod verify;
 
-/// Troubles that are told in words.
+/// Failures that are described in words.
 const TROUBLES_MAX: usize = 10;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -144,7 +144,7 @@ counters! {
     Counter works,
     /// Microseconds spent in work.
     Counter work_us,
-    /// Requests that had to wait for room in the workplace.
+    /// Requests that had to wait for room in a worker's ring.
     Counter jobs_delayed,
     /// Requests answered 503 because there was none.
     Counter jobs_rejected,
@@ -152,7 +152,7 @@ counters! {
     Counter worker_panics,
     /// Jobs that took longer than a job may.
     Counter work_timeouts,
-    /// Workers that were stuck and have been substituted.
+    /// Stuck workers that were replaced.
     Counter workers_substituted,
     /// Threads that are stuck with such a job now.
     Gauge workers_stuck,
@@ -200,7 +200,7 @@ impl CounterSlot {
         }
     }
 
-    /// Its writer has died: what it held is no more, what it did remains.
+    /// Its writer has died: gauges go back to zero, counters remain.
     pub fn reset_gauges(&self) {
         for (counter, description) in self.all().zip(Self::DESCRIPTIONS) {
             if description.kind == Kind::Gauge {
@@ -221,11 +221,11 @@ impl CounterSlot {
     }
 }
 
-/// One loop's hold on its slot: derefs to [`CounterSlot`].
+/// One loop's handle on its slot: derefs to [`CounterSlot`].
 pub struct Counters(SharedSlot<CounterSlot>);
 
 impl Counters {
-    /// The hold of loop `index`; `None` when the metrics has no such slot.
+    /// The handle of loop `index`; `None` when there is no such slot.
     pub fn new(metrics: &Metrics, index: usize) -> Option<Self> {
         metrics.slots.slot(index).map(Counters)
     }

@@ -64,8 +64,7 @@ impl Metrics {
         })
     }
 
-    /// Zeroed slots for `processes` of one loop each, which have so many slots to count in one after
-    /// another.
+    /// Zeroed slots for `processes` of one loop each, which use `slots` slots one after another.
     ///
     /// # Errors
     /// As for [`Metrics::new`].
@@ -114,7 +113,7 @@ impl Metrics {
         self.workers.iter()
     }
 
-    /// A hold on the numbers of one worker's place, for the one who writes them.
+    /// A handle on the numbers of one worker's place, for their writer.
     pub fn worker_slot(&self, index: usize) -> Option<SharedSlot<WorkerCounters>> {
         self.workers.slot(index)
     }

@@ -21,7 +21,7 @@ pub enum State {
     Starting,
     /// It serves.
     Serving,
-    /// It has died young, and its successor waits for a while.
+    /// It exited right after starting; the next one is being held back.
     Waiting,
     /// There is none, and none will come: the server stops.
     Gone,
@@ -78,7 +78,7 @@ pub struct Report {
     pub state: State,
     /// The slot that it counts in.
     pub slot: usize,
-    /// How many workers of this post have died unasked.
+    /// How many workers of this post have died unexpectedly.
     pub restarts: u64,
 }
 
@@ -119,7 +119,7 @@ impl ProcessTable {
         }
     }
 
-    /// Its worker has died unasked.
+    /// Its worker has died unexpectedly.
     pub fn count_restart(&self, post: usize) {
         if let Some(entry) = self.entries.get(post) {
             entry.restarts.fetch_add(1, Relaxed);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::Counter;
 
-/// Upper bounds of a histogram's buckets, in microseconds: by factors of ten, for a job may take
-/// anything between a header's lookup and somebody's report.
+/// Upper bounds of a histogram's buckets, in microseconds: by factors of ten, because a job may be
+/// anything between a lookup and a long report.
 pub const BOUNDS_US: [u64; 7] = [10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 reactor::shared_struct! {
@@ -35,7 +35,7 @@ reactor::shared_struct! {
 }
 
 impl Histogram {
-    /// Counts one that took so long.
+    /// Counts one that took `time`.
     pub fn add(&self, time: Duration) {
         let us = time.as_micros() as u64;
         let bucket = BOUNDS_US.iter().position(|&bound| us <= bound).unwrap_or(BOUNDS_US.len());

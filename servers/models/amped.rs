@@ -12,14 +12,14 @@
 //! ```
 //!
 //! One loop does Tasks 1 and 2 for all clients, as in SPED. Task 3, where it would take time, is
-//! handed to worker threads: so no client waits for another's work, as long as there are workers.
-//! Try `/work?us=1000000` and `/plaintext` at the same time. What it costs is the handing over:
-//! compare `--offload all`, under which every request goes there.
+//! handed to worker threads, so no client waits for another's work while a worker is free. Try
+//! `/work?us=1000000` and `/plaintext` at the same time. The price is the handover: compare
+//! `--offload all`, which hands over every request.
 //!
-//! What it changes against SPED is one line: the driver gets a workplace.
+//! The difference from SPED is one line: the driver gets an executor.
 //!
 //! Pai, Druschel and Zwaenepoel, "Flash: An Efficient and Portable Web Server", USENIX 1999,
-//! section 3.4. Flash's helpers were processes, for threads that may block were rare then.
+//! section 3.4. Flash's helpers were processes, because kernel threads were rare then.
 
 use std::io;
 use std::sync::Arc;
@@ -27,18 +27,16 @@ use std::sync::Arc;
 use reactor::EventLoop;
 use reactor::event_loop::Config;
 
-use super::sped;
-use crate::app::App;
+use super::Server;
+use crate::app::{App, Disk};
 use crate::drivers::event::Driver;
 use crate::metrics::Metrics;
-use crate::model::{ModelInfo, Server};
-use crate::operation::privileges;
-use crate::operation::sandbox::{Sandbox, Who};
-use crate::operation::upgrade::SingleProcess;
+use crate::model::ModelInfo;
+use crate::operation::{self, upgrade::SingleProcess};
 use crate::options::Options;
 use crate::work::threads::{PoolSize, Workers};
 
-/// What AMPED decides.
+/// AMPED's description.
 pub static INFO: ModelInfo = ModelInfo {
     name: "amped",
     title: "Asymmetric Multi-Process Event-Driven",
@@ -47,7 +45,7 @@ pub static INFO: ModelInfo = ModelInfo {
     task1: "the loop",
     task2: "the loop, non-blocking",
     task3: "worker threads, reached over rings",
-    in_flight: "connections that the descriptor limit allows; work by the rings",
+    in_flight: "as many connections as the descriptor limit allows; work: bounded by the rings",
     picture: "
             +--------- the loop ----------+
  clients -->| accept -> read -> write     |--> clients
@@ -56,6 +54,7 @@ pub static INFO: ModelInfo = ModelInfo {
                         +-v-----+-+
                         |  work   | x N threads
                         +---------+",
+    disk: Disk::Avoid,
 };
 
 /// Sources of a loop that are not connections: listeners, housekeeping.
@@ -72,15 +71,13 @@ pub fn metrics(options: &Options) -> io::Result<Metrics> {
 /// Runs `app` in one loop on the calling thread, and its work on others, until a signal stops it.
 ///
 /// # Errors
-/// What the system refuses at the start (poller, buffers, threads), or a failing poller later.
+/// What the system refuses at startup (poller, buffers, threads), or a failing poller later.
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
-    let sandbox = Sandbox::prepare(server.service.name, options, Who::Process)?;
-    privileges::drop(options)?;
-    sandbox.iter().try_for_each(Sandbox::enter)?;
+    let sandbox = operation::confine(options)?;
     let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
     let mut ev = EventLoop::new(Config { sources_max, ..Config::default() })?;
-    // Before there are threads: they inherit the sandbox, and that these signals are not for them.
-    ev.handle_signals(&sped::SIGNALS)?;
+    // Before there are threads: they inherit the sandbox and the blocked signals.
+    ev.handle_signals(&operation::SIGNALS)?;
     let app = Arc::new(app);
     let metrics = &server.metrics;
     let workers = Some(Workers::start(&mut ev, &app, options, metrics)?);

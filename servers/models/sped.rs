@@ -8,8 +8,8 @@
 //! ```
 //!
 //! One loop does all three tasks for all clients. It never waits for a client, so ten thousand idle
-//! or slow ones cost it nothing; but while it works for one, all others wait. That is the lesson:
-//! try `/work?us=1000000` and `/plaintext` at the same time.
+//! or slow ones cost it nothing; but while it works for one, all the others wait. That is the
+//! lesson: try `/work?us=1000000` and `/plaintext` at the same time.
 //!
 //! Pai, Druschel and Zwaenepoel, "Flash: An Efficient and Portable Web Server", USENIX 1999,
 //! section 3.3.
@@ -17,19 +17,18 @@
 use std::io;
 use std::sync::Arc;
 
+use reactor::EventLoop;
 use reactor::event_loop::Config;
-use reactor::{EventLoop, Signal};
 
-use crate::app::App;
+use super::Server;
+use crate::app::{App, Disk};
 use crate::drivers::event::Driver;
 use crate::metrics::Metrics;
-use crate::model::{ModelInfo, Server};
-use crate::operation::privileges;
-use crate::operation::sandbox::{Sandbox, Who};
-use crate::operation::upgrade::SingleProcess;
+use crate::model::ModelInfo;
+use crate::operation::{self, upgrade::SingleProcess};
 use crate::options::Options;
 
-/// What SPED decides.
+/// SPED's description.
 pub static INFO: ModelInfo = ModelInfo {
     name: "sped",
     title: "Single Process Event-Driven",
@@ -38,20 +37,17 @@ pub static INFO: ModelInfo = ModelInfo {
     task1: "the loop",
     task2: "the loop, non-blocking",
     task3: "inline in the loop",
-    in_flight: "connections that the descriptor limit allows",
+    in_flight: "as many connections as the descriptor limit allows",
     picture: "
             +--------------- one thread ---------------+
  clients -->| accept -> read -> parse -> work -> write |--> clients
             +--------^-----------------------+---------+
                      +------ epoll_wait <----+",
+    disk: Disk::Wait,
 };
 
 /// Sources of a loop that are not connections: listeners, housekeeping.
 const SOURCES_BESIDE_CONNECTIONS: u32 = 64;
-
-/// Stop, finish, open the logs again (with USR1 nothing but that), and upgrade.
-pub(super) const SIGNALS: [Signal; 6] =
-    [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1, Signal::USR2];
 
 /// The loop's counters.
 ///
@@ -64,21 +60,19 @@ pub fn metrics(_options: &Options) -> io::Result<Metrics> {
 /// Runs `app` in one loop on the calling thread until a signal stops it.
 ///
 /// # Errors
-/// What the system refuses at the start (poller, buffers), or a failing poller later.
+/// What the system refuses at startup (poller, buffers), or a failing poller later.
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
-    let sandbox = Sandbox::prepare(server.service.name, options, Who::Process)?;
-    privileges::drop(options)?;
-    sandbox.iter().try_for_each(Sandbox::enter)?;
+    let sandbox = operation::confine(options)?;
     let mut event_loop = event_loop(options)?;
     let (app, metrics) = (Arc::new(app), &server.metrics);
     let driver = Driver::new(&mut event_loop, app, options, server.listeners, metrics, 0)?;
     SingleProcess::new(&mut event_loop, server.service, driver)?.inside(sandbox).run(event_loop)
 }
 
-/// A loop for as many connections as the options allow, which hears what operators say.
+/// A loop for as many connections as the options allow, which handles the operator's signals.
 pub(super) fn event_loop(options: &Options) -> io::Result<EventLoop> {
     let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
     let mut event_loop = EventLoop::new(Config { sources_max, ..Config::default() })?;
-    event_loop.handle_signals(&SIGNALS)?;
+    event_loop.handle_signals(&operation::SIGNALS)?;
     Ok(event_loop)
 }

@@ -1,7 +1,7 @@
 //! SYMPED: SYmmetric Multi-Process Event-Driven.
 //!
 //! ```text
-//!             ┌──────── master: forks, watches over, replaces; signals ────────┐
+//!             ┌──────── master: forks, monitors, replaces; signals ────────────┐
 //!             │                       │                                        │
 //!             ▼                       ▼                                        ▼
 //!  worker 0 ┌──────────────────────────────────────────────┐   worker 1 ┌──────────────
@@ -11,46 +11,49 @@
 //! ```
 //!
 //! As many SPED servers as there are cores, each a process of its own: they share nothing but the
-//! port and a page of counters, so they neither lock nor wait for each other, and what kills one of
-//! them costs its own clients only. A server of N workers never uses more than N cores. What SYMPED
-//! changes in SPED is on this page; the rest is what an operator needs of a master.
+//! port and a page of counters, so they neither lock nor wait for each other, and a crash costs
+//! only the crashed worker's clients. A server of N workers never uses more than N cores. What
+//! SYMPED changes in SPED is on this page; the rest is what an operator expects of a master.
 //!
-//! How connections come to the workers (`--accept`):
+//! How connections reach the workers (`--accept`):
 //!
-//! | mode | who accepts | balance | when a worker dies |
+//! | mode | accepted by | balance | when a worker dies |
 //! |---|---|---|---|
-//! | `reuseport` | each its own listener; the kernel's hash of the addresses chooses | even in the mean: a worker's share scatters by its square root | its queue waits for its successor |
-//! | `shared` | all of them one listener; the kernel wakes one (EPOLLEXCLUSIVE) | who is awake takes most | the others go on |
-//! | `pass` | the master, which passes each to the worker that has the fewest | even to one connection | what it had not received goes to the others |
+//! | `reuseport` | each worker on its own listener; the kernel picks one by a hash of the addresses | even on average: a worker's share varies by its square root | its queue waits for its successor |
+//! | `shared` | all workers on one listener; the kernel wakes one (EPOLLEXCLUSIVE) | workers that are awake take most | the others go on |
+//! | `pass` | the master, which passes each to the worker with the fewest | even to within one connection | connections it had not received go to the others |
 //!
-//! Nothing is lost in any of them, for the master keeps every listener open itself (the queue of a
-//! closed one would be reset), also the one whose worker is in back-off: another worker serves it
-//! meanwhile. The default is `reuseport`, which balances well from some hundred connections on and
-//! costs a connection nothing; `pass` costs it a descriptor's way through the master, and makes the
-//! master a bottleneck for connections that are short; `shared` leaves most of the work to one
-//! worker unless there is enough for all. Where the kernel does not spread (not Linux, not
-//! FreeBSD), `shared` is the default. Unix sockets and inherited ones are always shared.
+//! None of them loses a connection: the master keeps every listener open itself (closing one resets
+//! its queue), including that of a worker in back-off, which another worker serves meanwhile. The
+//! default is `reuseport`, which balances well from some hundred connections on and costs a
+//! connection nothing; `pass` costs each a descriptor passed through the master, which becomes a
+//! bottleneck for short connections; `shared` leaves most of the work to one worker unless there is
+//! enough for all. Where the kernel does not balance (anything but Linux and FreeBSD), `shared` is
+//! the default. Unix sockets and inherited ones are always shared.
 //!
-//! The processes are the `supervisor`'s: who decides, posts and the workers in them, replacing and
-//! ending, connections, what the processes say.
+//! The processes themselves are the `supervisor` module's business: starting and replacing workers,
+//! stopping, passing connections, and the messages between master and workers.
 
 use std::io;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use reactor::EventLoop;
-use reactor::event_loop::Config;
+use reactor::net::Stream;
 
-use super::sped;
+use super::{Server, sped};
 use crate::access_log::AccessLog;
-use crate::app::App;
+use crate::app::{App, Disk};
+use crate::drivers::event::Driver;
 use crate::metrics::Metrics;
-use crate::model::{ModelInfo, Server};
+use crate::model::ModelInfo;
+use crate::operation::listen::Listening;
 use crate::operation::sandbox::{Sandbox, Who};
+use crate::operation::{self, Ending};
 use crate::options::{Accept, Options};
-use crate::supervisor::master::Master;
-use crate::supervisor::worker;
+use crate::supervisor::{self, Supervised, WorkerSetup};
 
-/// What SYMPED decides.
+/// SYMPED's description.
 pub static INFO: ModelInfo = ModelInfo {
     name: "symped",
     title: "SYmmetric Multi-Process Event-Driven",
@@ -59,7 +62,7 @@ pub static INFO: ModelInfo = ModelInfo {
     task1: "each worker (or the master, with --accept pass)",
     task2: "each worker, non-blocking",
     task3: "inline in each worker",
-    in_flight: "workers × connections that the descriptor limit allows",
+    in_flight: "workers × as many connections as the descriptor limit allows",
     picture: "
             +------------ worker: one process ---------+
  clients -->| accept -> read -> parse -> work -> write |--> clients
@@ -69,21 +72,20 @@ pub static INFO: ModelInfo = ModelInfo {
  clients -->| accept -> read -> parse -> work -> write |--> clients
             +------------------------------------------+
  master: forks them, replaces who dies, hears the operator's signals",
+    disk: Disk::Wait,
 };
 
-/// Slots of counters for each post: its worker and those of its predecessors that still finish what
-/// they have in hand. When all are taken, the next replacement waits for one of them to end.
+/// Counter slots per worker slot: for the worker itself, and for predecessors that are still
+/// finishing requests. When all are taken, the next replacement waits for one of them to exit.
 const SLOTS_PER_POST: usize = 4;
-/// Sources of the master's loop: two for each worker, and a few. It has no connections.
-const MASTER_SOURCES_MAX: u32 = 16 * 1024;
 
-/// How many workers there are.
+/// The number of workers.
 fn workers(options: &Options) -> usize {
     let cores = || available_parallelism().map_or(1, |count| count.get());
     options.workers.count.unwrap_or_else(cores)
 }
 
-/// The workers' counters, and who they are.
+/// The workers' counters, and their process table.
 ///
 /// # Errors
 /// The mapping's, see `mmap(2)`.
@@ -92,7 +94,7 @@ pub fn metrics(options: &Options) -> io::Result<Metrics> {
     Metrics::with_processes(workers, workers * SLOTS_PER_POST)
 }
 
-/// How many listeners there are on a port.
+/// The number of listeners per port.
 pub fn queues(options: &Options) -> usize {
     match options.workers.accept {
         Accept::ReusePort => workers(options),
@@ -103,23 +105,47 @@ pub fn queues(options: &Options) -> usize {
 /// Runs `app` in worker processes until a signal stops them; returns in each of them, too.
 ///
 /// # Errors
-/// In the master what the system refuses at the start; in a worker what SPED would say.
+/// In the master, what the system refuses at startup; in a worker, the same as SPED's.
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
-    // Each worker has its own; that there can be none is to be said once.
+    // Each worker has its own; report once, here, that there can be none.
     drop(AccessLog::open(&options.log)?);
-    let sandbox = Sandbox::prepare(server.service.name, options, Who::Workers)?;
-    let mut event_loop = EventLoop::new(Config::with_sources(MASTER_SOURCES_MAX))?;
-    event_loop.handle_signals(&sped::SIGNALS)?;
-    let mut master = Master::new(&mut event_loop, options, server)?;
-    while !master.is_done() {
-        while let Some(post) = master.next_vacancy() {
-            if let Some(setup) = master.fill(&mut event_loop, post) {
-                // This is the worker. What its master holds is none of its business.
-                drop((master, event_loop));
-                return worker::run(app, options, setup, sandbox, sped::event_loop);
-            }
-        }
-        event_loop.run(&mut master)?;
+    let Server { listeners, metrics, service } = server;
+    let sandbox = Sandbox::prepare(options, Who::Workers)?;
+    supervisor::run(options, listeners, metrics, service, |setup| {
+        work(app, options, setup, sandbox.as_ref())
+    })
+}
+
+/// A worker: SPED, and it obeys its master.
+fn work<A: App>(
+    app: A,
+    options: &Options,
+    setup: WorkerSetup,
+    sandbox: Option<&Sandbox>,
+) -> io::Result<()> {
+    setup.pin(options);
+    operation::confine_worker(options, sandbox)?;
+    let mut event_loop = sped::event_loop(options)?;
+    let WorkerSetup { metrics, slot, listeners, channel, .. } = setup;
+    let app = Arc::new(app);
+    let driver = Driver::new(&mut event_loop, app, options, listeners, &metrics, slot)?;
+    supervisor::serve(event_loop, driver, channel)
+}
+
+impl<A: App> Supervised for Driver<A> {
+    fn receive(&mut self, ev: &mut EventLoop, stream: Stream) {
+        Driver::receive(self, ev, stream);
     }
-    master.result()
+
+    fn adopt(&mut self, ev: &mut EventLoop, listening: Listening) -> io::Result<()> {
+        Driver::adopt(self, ev, listening)
+    }
+
+    fn disown(&mut self, ev: &mut EventLoop) {
+        Driver::disown(self, ev);
+    }
+
+    fn end(&mut self, ev: &mut EventLoop, how: Ending) {
+        self.drain(ev, how);
+    }
 }

@@ -1,14 +1,14 @@
-//! What an operator needs of a server: where it listens, who it runs as, how it is confined,
-//! watched over and replaced. The models are understood without it.
+//! What an operator needs: listening addresses, privileges, confinement, supervision and upgrades.
+//! The models can be understood without it.
 //!
 //! | folder or file | what |
 //! |---|---|
 //! | `listen` | listening sockets, from the options |
-//! | `proxy_protocol` | the client's address, as a proxy in front gives it |
-//! | `privileges` | a user other than the one that started it |
-//! | `sandbox` | nothing but what serving needs |
+//! | `proxy_protocol` | the client's address, as reported by a proxy in front |
+//! | `privileges` | switching to another user |
+//! | `sandbox` | confining the serving process |
 //! | `service` | pid file, service manager |
-//! | `upgrade` | replaced by a newer version of itself: the old process's side |
+//! | `upgrade` | replacing the running binary: the old process's side |
 //! | `inherited` | the new process's side |
 
 pub mod inherited;
@@ -18,3 +18,46 @@ pub mod proxy_protocol;
 pub mod sandbox;
 pub mod service;
 pub mod upgrade;
+
+use std::io;
+
+use reactor::Signal;
+
+use self::sandbox::{Sandbox, Who};
+use crate::options::Options;
+
+/// The signals that a server handles: stop, finish, reload (USR1 only reopens the logs), and
+/// upgrade.
+pub const SIGNALS: [Signal; 6] =
+    [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1, Signal::USR2];
+
+/// How a server should stop.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// After the requests in flight, or the drain timeout. A second time: at once.
+    Stop,
+    /// After the requests in flight, without a time limit.
+    Quit,
+    /// The same; another process now owns the listeners and the connections in their queues.
+    HandOver,
+}
+
+/// The last step before serving, once all is bound and while there is one thread: drops privileges
+/// and enters the sandbox, as configured.
+///
+/// # Errors
+/// The system refuses.
+pub fn confine(options: &Options) -> io::Result<Option<Sandbox>> {
+    let sandbox = Sandbox::prepare(options, Who::Process)?;
+    confine_worker(options, sandbox.as_ref())?;
+    Ok(sandbox)
+}
+
+/// The same in a worker process, with the sandbox prepared by its master.
+///
+/// # Errors
+/// The system refuses.
+pub fn confine_worker(options: &Options, sandbox: Option<&Sandbox>) -> io::Result<()> {
+    privileges::drop(options)?;
+    sandbox.map_or(Ok(()), Sandbox::enter)
+}

@@ -1,4 +1,4 @@
-//! Giving up privileges (`--user`, `--group`): a server that was started by root to have port 80 and
+//! Dropping privileges (`--user`, `--group`): a server started as root for the sake of port 80 and
 //! its log need not stay root.
 //!
 //! ```text
@@ -6,15 +6,15 @@
 //!                                     └─► (SYMPED) master ─► fork ─► drop() ─► loop ─► serving
 //! ```
 //!
-//! This is the one point: everything is bound, and no byte of a client has been read. SYMPED's
-//! master keeps what it has, for it forks workers that need it, and touches no client's byte.
+//! This is the only possible point: everything is bound, and no client data has been read. SYMPED's
+//! master keeps its privileges, for it forks workers that need them, and never handles client data.
 //!
-//! A user is in all its groups, as when it logs in: what is shared with it by a group is so that it can
-//! be served. With `--group` it is in that one alone.
+//! The process joins all of the user's groups, as at login, so that files readable through a group
+//! can be served. With `--group` it joins only that one.
 //!
-//! The log file is opened afterwards, so that opening it again (HUP) works as well as the first
-//! time. Where there is none yet it is made before, and given to the user; one that is there is left
-//! as it is, for its name may be a link that somebody else has put there.
+//! The log file is opened afterwards, so that reopening it (HUP) works just as well. A missing log
+//! file is created before, and given to the user; an existing one is left as it is, for its name
+//! may be a link planted by another user.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -24,10 +24,10 @@ use reactor::process::{become_user, identity};
 
 use crate::options::{LogFormat, LogTarget, Options};
 
-/// Becomes the user and group that the options name, if they do, for good.
+/// Permanently switches to the configured user and group, if any.
 ///
 /// # Errors
-/// It is not allowed; the text names the mend.
+/// Permission denied; the text names the fix.
 pub fn drop(options: &Options) -> io::Result<()> {
     let operation = &options.operation;
     if operation.user.is_none() && operation.group.is_none() {
@@ -44,14 +44,14 @@ pub fn drop(options: &Options) -> io::Result<()> {
     make_log(options, user, group);
     become_user(user, &groups).map_err(|error| {
         let text = format!(
-            "cannot become user {user} in group {group}: {error}; \
-             start it as root, or leave --user and --group out"
+            "cannot switch to user {user}, group {group}: {error}; \
+             start as root, or omit --user and --group"
         );
         io::Error::new(error.kind(), text)
     })
 }
 
-/// Makes the log file. Where that fails, opening it says why.
+/// Creates the log file. If that fails, opening it reports why.
 fn make_log(options: &Options, user: u32, group: u32) {
     let (LogTarget::File(path), true) = (&options.log.target, options.log.format != LogFormat::Off)
     else {

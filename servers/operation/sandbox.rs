@@ -1,33 +1,33 @@
-//! A server that may do nothing but serve (`--sandbox`, Linux): whoever takes it over by a flaw of its
-//! code is left with what it needs itself.
+//! Confining the serving process (`--sandbox`, Linux): an attacker who takes over the server
+//! through a bug gets no more access than serving needs.
 //!
 //! ```text
-//!  prepare()  rules from the options: as the user that it is started as, once
+//!  prepare()  rules from the options: once, as the user that started the server
 //!     │
-//!     ▼       privileges are given up
+//!     ▼       privileges are dropped
 //!  enter()    before there are threads:    SPED, AMPED   the whole process
 //!                                          SYMPED        each worker; the master stays outside,
 //!                                                        for it starts the successor (USR2)
 //! ```
 //!
-//! | what | for what |
+//! | what | allowed |
 //! |---|---|
 //! | the root directory | reading |
-//! | the log's directory | making and appending: HUP makes a new file |
-//! | directories of Unix sockets and the pid file | removing them in the end (not SYMPED's workers) |
-//! | everything else in the file system | nothing: neither reading, nor running programs |
-//! | TCP | accepting from the listeners that there are; no bind, no connect |
-//! | signals and abstract sockets of others | nothing |
+//! | the log's directory | creating and appending: HUP creates a new file |
+//! | directories of Unix sockets and the pid file | removal on exit (not for SYMPED's workers) |
+//! | everything else in the file system | nothing: neither reading nor executing |
+//! | TCP | accepting from existing listeners; no bind, no connect |
+//! | signals and abstract sockets of other processes | nothing |
 //!
-//! And nothing it runs gains privileges (no_new_privs). Older kernels know less: what they lack is said
-//! in one line, and the rest holds.
+//! No program it runs can gain privileges (no_new_privs). Older kernels can deny less: what they
+//! lack is reported in one line, and the rest is enforced.
 //!
-//! Directories are known by what they are, not by their names: one that is put in the place of another
-//! is not allowed. As the site has its root open for as long as it runs, and the workers share one
-//! set of rules, all of them serve the same.
+//! Rules apply to directories, not to their names: a directory moved into the place of another is
+//! not allowed. Since the site keeps its root open, and the workers share one set of rules, all of
+//! them serve the same.
 //!
-//! *Not* guaranteed: that a directory's other files are safe from being removed or appended to: give
-//! log, sockets and pid file directories of their own.
+//! *Not* guaranteed: protection of other files in these directories against removal or appending:
+//! give log, sockets and pid file directories of their own.
 
 use std::fs;
 use std::io;
@@ -36,14 +36,15 @@ use std::path::{Path, PathBuf};
 use reactor::process::{Access, Landlock, no_new_privileges};
 
 use crate::options::{ListenAddr, LogFormat, LogTarget, Options};
+use crate::report::report;
 
-/// What a server is left with.
+/// A server's remaining rights.
 pub struct Sandbox {
-    /// `None`: the kernel knows none.
+    /// `None`: the kernel has no Landlock.
     rules: Option<Landlock>,
 }
 
-/// Who goes in.
+/// What is confined.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Who {
     /// The whole server.
@@ -53,43 +54,43 @@ pub enum Who {
 }
 
 impl Sandbox {
-    /// Rules for a server with these options, if they ask for any. Says what the kernel lacks.
+    /// Rules for a server with these options, if enabled. Reports what the kernel lacks.
     ///
     /// # Errors
-    /// A directory that is to be allowed cannot be looked at.
-    pub fn prepare(name: &str, options: &Options, who: Who) -> io::Result<Option<Sandbox>> {
+    /// A directory to allow cannot be opened.
+    pub fn prepare(options: &Options, who: Who) -> io::Result<Option<Sandbox>> {
         if !options.operation.sandbox {
             return Ok(None);
         }
         let rules = match Landlock::new() {
             Ok(rules) => rules,
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                eprintln!(
-                    "{name}: --sandbox: this kernel has no Landlock ({error}): files and network \
-                     stay open to the server; that nothing gains privileges holds"
+                report!(
+                    "--sandbox: Landlock is not available ({error}): file system and network \
+                     are not confined; no_new_privs is set"
                 );
                 return Ok(Some(Sandbox { rules: None }));
             }
             Err(error) => return Err(failed("Landlock", &error)),
         };
         if let Some(what) = rules.missing() {
-            eprintln!("{name}: --sandbox: this kernel cannot deny {what}; the rest holds");
+            report!("--sandbox: this kernel cannot deny {what}; the rest is enforced");
         }
         for (path, access) in needs(options, who) {
             match rules.allow(&path, access) {
-                // Whoever needs it says so.
+                // The code that needs it reports it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(failed(&path.display().to_string(), &error)),
                 Ok(()) => {}
             }
         }
         if who == Who::Process {
-            eprintln!("{name}: --sandbox: no upgrade (SIGUSR2): {NO_PROGRAMS}");
+            report!("--sandbox: upgrades (SIGUSR2) are disabled: {NO_PROGRAMS}");
         }
         Ok(Some(Sandbox { rules: Some(rules) }))
     }
 
-    /// Goes in, for good. To be called while there is one thread.
+    /// Enters the sandbox permanently. To be called while there is one thread.
     ///
     /// # Errors
     /// The system refuses.
@@ -101,23 +102,23 @@ impl Sandbox {
         }
     }
 
-    /// Why no program can be started from inside, if none can.
+    /// Why programs cannot be started from inside, if so.
     pub fn forbids_programs(&self) -> Option<&'static str> {
         self.rules.as_ref().map(|_| NO_PROGRAMS)
     }
 }
 
-const NO_PROGRAMS: &str = "from inside the sandbox no program can be started";
+const NO_PROGRAMS: &str = "no program can be started inside the sandbox";
 
 fn failed(what: &str, error: &io::Error) -> io::Error {
-    let text = format!("--sandbox: {what}: {error}; leave the option out, or mend that");
+    let text = format!("--sandbox: {what}: {error}; fix that, or omit --sandbox");
     io::Error::new(error.kind(), text)
 }
 
-/// What a server needs of the file system once it serves.
+/// What a server needs from the file system once it serves.
 fn needs(options: &Options, who: Who) -> Vec<(PathBuf, Access)> {
     let mut needs = Vec::new();
-    needs.extend(options.root.iter().map(|root| (root.clone(), Access::READ)));
+    needs.extend(options.content.root.iter().map(|root| (root.clone(), Access::READ)));
     if let (LogTarget::File(path), true) =
         (&options.log.target, options.log.format != LogFormat::Off)
     {
@@ -134,8 +135,8 @@ fn needs(options: &Options, who: Who) -> Vec<(PathBuf, Access)> {
     needs
 }
 
-/// A log file may be opened again, or made anew beside the one that was moved away. Its name may be a
-/// link, or that of a pipe or a terminal, which nobody makes anew.
+/// A log file may be reopened, or recreated after it was moved away. Its name may be a link, or
+/// that of a pipe or a terminal, which are never recreated.
 fn needs_of_log(path: &Path) -> (PathBuf, Access) {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match fs::metadata(&real) {
@@ -144,7 +145,7 @@ fn needs_of_log(path: &Path) -> (PathBuf, Access) {
     }
 }
 
-/// The directory that a file is in.
+/// The directory of a file.
 fn directory(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -157,9 +158,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_needs_its_root_and_the_directories_of_what_it_makes() {
+    fn a_server_needs_its_root_and_the_directories_of_the_files_it_creates() {
         let folder = tempfile::tempdir().unwrap();
-        let mut options = Options { root: Some("/srv/www".into()), ..Options::default() };
+        let mut options = Options::default();
+        options.content.root = Some("/srv/www".into());
         let read = ("/srv/www".into(), Access::READ);
         assert_eq!(needs(&options, Who::Workers), needs(&options, Who::Process));
         options.log.format = LogFormat::Common;
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logs_link_leads_to_its_directory_and_a_device_is_alone() {
+    fn a_log_link_is_resolved_to_its_directory_and_a_device_stands_alone() {
         let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (log, file) = (folder.path().join("log"), other.path().join("file"));
         fs::write(&file, "").unwrap();

@@ -1,34 +1,33 @@
-//! How many descriptors this process may have, and so how many connections.
+//! How many descriptors, and therefore connections, this process may have.
 //!
-//! The soft limit is by tradition 1,024, for the sake of programs that use `select(2)`; a program
-//! that does not may raise it to the hard limit, and is meant to.
+//! The soft limit is traditionally 1,024, for programs that use `select(2)`; all others are
+//! expected to raise it to the hard limit.
 
 use std::io;
 
 use reactor::process::DescriptorLimit;
 
 /// Descriptors kept for everything that is not a connection, as a sum: 256 cached open files, 128
-/// files that responses in flight hold beyond the cache, 128 for listeners, pollers, logs, signals
-/// and whatever the C library opens in passing.
+/// files held by responses in flight beyond the cache, 128 for listeners, pollers, logs, signals
+/// and what the C library opens.
 const RESERVE: u64 = 256 + 128 + 128;
 
-/// The default stops here however many descriptors there may be: containers are often given a
-/// billion, and a table for all of them is memory that nobody asked for. `--max-connections` may
-/// say more.
+/// Upper bound of the default: containers often have a limit of a billion descriptors, and a table
+/// for all of them would waste memory. `--max-connections` may exceed it.
 const CONNECTIONS_DEFAULT_MAX: u64 = 100_000;
 
-/// The limit to reckon with where the system names none: macOS says "infinity" and means
+/// The limit to assume where the system reports none: macOS reports "infinity" but enforces
 /// `OPEN_MAX`.
 const UNLIMITED: u64 = 10_240;
 
-/// How many connections the hard limit allows beside everything else; at least half of it.
+/// Connections that the hard limit allows besides everything else; at least half of it.
 pub fn connections_max() -> u32 {
     let hard = DescriptorLimit::get().map_or(1024, |limit| known(limit.hard));
     let connections = hard.saturating_sub(RESERVE).max(hard / 2);
     u32::try_from(connections.min(CONNECTIONS_DEFAULT_MAX)).unwrap_or(u32::MAX)
 }
 
-/// Raises the soft limit to the hard limit; returns how many descriptors there may be now.
+/// Raises the soft limit to the hard limit; returns the new limit.
 ///
 /// # Errors
 /// See `setrlimit(2)`.

@@ -1,19 +1,18 @@
-//! `--help`, made from the table, and what is said to a flag that nobody knows.
+//! `--help`, generated from the table, and the error for an unknown flag.
 
 use std::fmt::Write as _;
 
 use super::Options;
 use super::error::{Fault, OptionsError};
-use super::list::GROUPS;
-use super::table::{Entry, Setter, entries, models_with};
-use crate::model::ModelInfo;
+use super::list::{GROUPS, entries, models_with};
+use super::table::{Entry, Model, Setter};
 
-/// Columns of a terminal that nobody has widened.
+/// Columns of a default terminal.
 const WIDTH: usize = 80;
-/// Where the explanations begin: two columns after the longest flag and its value.
+/// Column of the explanations: two after the longest flag and its value.
 const INDENT: usize = 26;
 
-/// Flags of other servers, and what they are called here.
+/// Flags of other servers, and their equivalents here.
 const ELSEWHERE: [(&str, &str); 8] = [
     ("--port", "--listen PORT"),
     ("--host", "--listen IP:PORT"),
@@ -26,20 +25,20 @@ const ELSEWHERE: [(&str, &str); 8] = [
 ];
 
 /// The whole help.
-pub(super) fn text(info: &ModelInfo) -> String {
-    let name = info.name;
+pub(super) fn text(model: Model<'_>) -> String {
+    let (info, name) = (model.info, model.info.name);
     let mut out = format!("{name} ({}): an HTTP server\n", info.title);
     paragraph(&mut out, info.lesson, 0);
     let _ = write!(out, "\nUsage: {name} [OPTION]...\n\n");
     for (command, meaning) in [
         (name.to_owned(), "a welcome page on 127.0.0.1, port 8080"),
-        (format!("{name} --root ."), "the files of this directory"),
-        (format!("{name} --root . --listen :80"), "the same, for everyone"),
+        (format!("{name} --root ."), "the files in this directory"),
+        (format!("{name} --root . --listen :80"), "the same, reachable from other machines"),
     ] {
         let _ = writeln!(out, "  {command:<34}{meaning}");
     }
     let defaults = Options::default();
-    for group in GROUPS.iter().filter(|group| group.is_for(name)) {
+    for group in GROUPS.iter().filter(|group| model.takes(group)) {
         let _ = write!(out, "\n{}\n", group.title);
         for entry in group.entries {
             item(&mut out, &flag_and_value(entry, &defaults), &explanation(entry, &defaults));
@@ -55,19 +54,20 @@ pub(super) fn text(info: &ModelInfo) -> String {
     out
 }
 
-/// What holds for all options.
+/// Notes on all options.
 const ENDING: [&str; 3] = [
     "SIZE is a number of bytes, or one with K, M or G: 16K. TIME has a unit: 500ms, 10s, 2m, 1h. \
      [Brackets] show the default. --no-NAME turns a switch off, --NAME turns it on.",
     "Every option is also an environment variable: STAMPEDE_HEAD_TIMEOUT=5s is --head-timeout 5s, \
-     STAMPEDE_STATUS=off is --no-status; commas separate repeated values. Arguments win.",
-    "SIGTERM and SIGINT stop the server when it has answered what it has in hand, a second one \
-     stops it at once; SIGQUIT lets that take its time. SIGHUP opens the log file again, and replaces \
-     worker processes by new ones. SIGUSR2 starts the program again on the same sockets: a newer \
-     version of it takes over, and this one finishes.",
+     STAMPEDE_STATUS=off is --no-status; commas separate repeated values. Arguments take \
+     precedence.",
+    "SIGTERM and SIGINT stop the server after the requests in flight, a second one stops it at \
+     once; SIGQUIT waits without a time limit. SIGHUP reopens the log file and replaces worker \
+     processes. SIGUSR2 re-executes the binary with the listening sockets inherited; the old \
+     process then finishes.",
 ];
 
-/// `--head-timeout TIME`; of a switch the form that changes the default.
+/// `--head-timeout TIME`; for a switch, the form that changes the default.
 fn flag_and_value(entry: &Entry, defaults: &Options) -> String {
     match entry.setter {
         Setter::Switch(_) if entry.show(defaults) == "on" && entry.flag != "demo" => {
@@ -85,7 +85,7 @@ fn explanation(entry: &Entry, defaults: &Options) -> String {
     }
 }
 
-/// One line of the help, or a few, the explanation in its column.
+/// One option: a line or more, with the explanation in its column.
 fn item(out: &mut String, flag: &str, explanation: &str) {
     let _ = write!(out, "  {flag:<width$}", width = INDENT - 2);
     let mut text = String::new();
@@ -93,7 +93,7 @@ fn item(out: &mut String, flag: &str, explanation: &str) {
     out.push_str(text.trim_start());
 }
 
-/// `text` in lines of at most [`WIDTH`] columns, `indent` of them empty.
+/// Wraps `text` at [`WIDTH`] columns, indented by `indent`.
 fn paragraph(out: &mut String, text: &str, indent: usize) {
     let mut column = WIDTH;
     for word in text.split_whitespace() {
@@ -112,23 +112,23 @@ fn paragraph(out: &mut String, text: &str, indent: usize) {
     out.push('\n');
 }
 
-/// The error for a flag that is not in the model's table, with the nearest one that is.
-pub(super) fn unknown(info: &ModelInfo, flag: &str) -> OptionsError {
-    let others = models_with(flag.trim_start_matches('-'));
+/// The error for a flag that is not in the model's table, with the closest one that is.
+pub(super) fn unknown(model: Model<'_>, flag: &str) -> OptionsError {
+    let others = models_with(flag.trim_start_matches('-'), model.all);
     if !others.is_empty() {
-        let cause = format!("{} has no such option", info.name);
-        return Fault::new(cause, format!("It is one of {}", others.join(" and "))).of(flag, None);
+        let cause = format!("{} has no such option", model.info.name);
+        return Fault::new(cause, format!("it belongs to {}", others.join(" and "))).of(flag, None);
     }
-    let hint = match nearest(info, flag) {
-        Some(near) => format!("Did you mean {near}? See --help for all of them"),
-        None => "See --help for all there are".to_owned(),
+    let hint = match nearest(model, flag) {
+        Some(near) => format!("did you mean {near}? See --help"),
+        None => "see --help".to_owned(),
     };
-    Fault::new("there is no such option", hint).of(flag, None)
+    Fault::new("no such option", hint).of(flag, None)
 }
 
-/// What is called so elsewhere, or spelt most like it here.
-fn nearest(info: &ModelInfo, flag: &str) -> Option<String> {
-    let entries = || entries(info.name);
+/// The equivalent of another server's flag, or the closest spelling.
+fn nearest(model: Model<'_>, flag: &str) -> Option<String> {
+    let entries = || entries(model);
     if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == flag) {
         return Some((*ours).to_owned());
     }
@@ -139,7 +139,7 @@ fn nearest(info: &ModelInfo, flag: &str) -> Option<String> {
         .chain(["--help".to_owned(), "--version".to_owned()])
         .map(|known| (edit_distance(flag, &known), known))
         .min_by_key(|(distance, _)| *distance)?;
-    // A third of the letters wrong is still recognisable; more is a guess that helps nobody.
+    // With up to a third of the letters wrong a flag is recognisable; beyond that, guesses mislead.
     (distance <= flag.len() / 3).then_some(near)
 }
 

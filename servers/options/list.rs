@@ -1,4 +1,4 @@
-//! The list of options: the one that arguments, environment and `--help` are driven by.
+//! The list of options, which drives arguments, environment and `--help`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,122 +7,114 @@ use std::time::Duration;
 
 use super::error::Fault;
 use super::operation::OPERATION;
-use super::processes::PROCESSES;
-use super::table::{Entry, Group, Number, Setter, utf8};
-use super::{ListenAddr, LogFormat, LogTarget, Offload, Options, Overload, value};
+use super::table::{DAY, Entry, Group, Model, OptionGroup, Setter, Takes, number, time, utf8};
+use super::threads::CONNECTION_THREADS;
+use super::value::{name_of, path_or_none, value_of};
+use super::workers::{PROCESSES, THREADS};
+use super::{ListenAddr, LogFormat, LogTarget, Options, value};
 
-/// A number's setter: its range was checked before it is narrowed.
-macro_rules! number {
-    ($allowed:expr, $($field:ident).+ : $type:ty) => {
-        Number {
-            allowed: $allowed,
-            get: |options| options.$($field).+ as u64,
-            set: |options, n| options.$($field).+ = n as $type,
-        }
-    };
-}
-
-/// A time whose zero means "without limit", or "at once".
-macro_rules! time {
-    ($longest:expr, $($field:ident).+) => {
-        Setter::Time {
-            longest: $longest,
-            get: |options| Some(options.$($field).+),
-            set: |options, time| options.$($field).+ = time.unwrap_or_default(),
-        }
-    };
-}
-
-const DAY: Duration = Duration::from_secs(86_400);
 /// `SO_LINGER` counts seconds in 16 bits on the BSDs.
 const LINGER_LONGEST: Duration = Duration::from_secs(32_767);
-/// A count of connections, buffers or files beyond this is a slip of the finger.
+/// A larger count of connections, buffers or files is a typing error.
 const COUNT_MAX: u64 = 10_000_000;
-/// More workers than any machine has processors.
-const WORKERS_MAX: u64 = 1024;
-/// A job takes two buffers of address space and, once used, as much memory.
-const RING_MAX: u64 = 1 << 16;
 const TIB: u64 = 1 << 40;
-/// `usize` of the smallest machine that this is built for.
+/// Bounded by the address space of a 32-bit machine.
 const MEMORY_MAX: u64 = if usize::BITS == 32 { 1 << 30 } else { TIB };
 /// Offsets into a head are 16 bits wide.
 const HEAD_MAX: u64 = u16::MAX as u64;
 
-/// Models that an option is for: every one.
-const ALL: &[&str] = &[];
-
 pub(super) const GROUPS: &[Group] = &[
-    Group { title: "What is served", models: ALL, entries: SERVED },
-    Group { title: "Where it listens", models: ALL, entries: LISTENS },
-    Group { title: "Limits", models: ALL, entries: LIMITS },
-    Group { title: "Timeouts (0 or off: without limit)", models: ALL, entries: TIMEOUTS },
-    Group { title: "Memory, per loop", models: ALL, entries: MEMORY },
-    Group { title: "Sockets", models: ALL, entries: SOCKETS },
-    Group { title: "Access log", models: ALL, entries: LOG },
-    Group { title: "Operation", models: ALL, entries: OPERATION },
-    Group { title: "Workers", models: &["amped"], entries: WORKERS },
-    Group { title: "Workers", models: &["symped"], entries: PROCESSES },
+    Group { title: "Content", group: None, entries: SERVED },
+    Group { title: "Listening", group: None, entries: LISTENS },
+    Group { title: "Limits", group: None, entries: LIMITS },
+    Group { title: "Timeouts (0 or off: no limit)", group: None, entries: TIMEOUTS },
+    Group { title: "Memory, per loop", group: None, entries: MEMORY },
+    Group { title: "Sockets", group: None, entries: SOCKETS },
+    Group { title: "Access log", group: None, entries: LOG },
+    Group { title: "Operation", group: None, entries: OPERATION },
+    Group { title: "Workers", group: Some(OptionGroup::Threads), entries: THREADS },
+    Group { title: "Workers", group: Some(OptionGroup::Processes), entries: PROCESSES },
+    Group {
+        title: "Threads",
+        group: Some(OptionGroup::PerConnection),
+        entries: CONNECTION_THREADS,
+    },
 ];
+
+/// A model's entries, in the order of the help.
+pub(super) fn entries(model: Model<'_>) -> impl Iterator<Item = &'static Entry> {
+    GROUPS.iter().filter(move |group| model.takes(group)).flat_map(|group| group.entries)
+}
+
+/// The models of `all` that have this flag; empty if every model has it, or none.
+pub(super) fn models_with(flag: &str, all: &[Takes]) -> Vec<&'static str> {
+    let has = |group: &&Group| group.entries.iter().any(|entry| entry.flag == flag);
+    let groups: Vec<_> = GROUPS.iter().filter(has).filter_map(|group| group.group).collect();
+    let takes = |(_, theirs): &&Takes| theirs.iter().any(|group| groups.contains(group));
+    all.iter().filter(takes).map(|(name, _)| *name).collect()
+}
 
 const SERVED: &[Entry] = &[
     Entry {
         flag: "root",
         value: "DIR",
-        help: "serve the files of this directory, and nothing outside it",
-        setter: Setter::Other { get: |options| path_or_none(options.root.as_ref()), set: set_root },
+        help: "serve the files in this directory, and nothing outside it",
+        setter: Setter::Other {
+            get: |options| path_or_none(options.content.root.as_ref()),
+            set: set_root,
+        },
     },
     Entry {
         flag: "demo",
         value: "",
-        help: "demonstration routes: /plaintext /json /echo /work /sleep /bytes \
-               (on by itself without --root)",
-        setter: Setter::Switch(|options| &mut options.demo),
+        help: "demonstration routes such as /plaintext and /work?us=N (the default without --root)",
+        setter: Setter::Switch(|options| &mut options.content.demo),
     },
     Entry {
         flag: "status",
         value: "",
-        help: "no /status, /status.json and /metrics",
-        setter: Setter::Switch(|options| &mut options.status),
+        help: "turn off /status, /status.json and /metrics",
+        setter: Setter::Switch(|options| &mut options.content.status),
     },
     Entry {
         flag: "index",
         value: "NAME",
-        help: "file that stands for its directory; repeat it for a second choice",
+        help: "file to serve for a directory; repeatable, in order of preference",
         setter: Setter::List {
-            get: |options| options.index.join(","),
-            clear: |options| options.index.clear(),
+            get: |options| options.content.index.join(","),
+            clear: |options| options.content.index.clear(),
             add: add_index,
         },
     },
     Entry {
         flag: "autoindex",
         value: "",
-        help: "list directories that have no such file",
-        setter: Setter::Switch(|options| &mut options.autoindex),
+        help: "list directories that have no index file",
+        setter: Setter::Switch(|options| &mut options.content.autoindex),
     },
     Entry {
         flag: "dotfiles",
         value: "",
         help: "serve files whose name begins with a dot",
-        setter: Setter::Switch(|options| &mut options.dotfiles),
+        setter: Setter::Switch(|options| &mut options.content.dotfiles),
     },
     Entry {
         flag: "precompressed",
         value: "",
         help: "do not look for x.br, x.zst and x.gz beside x",
-        setter: Setter::Switch(|options| &mut options.precompressed),
+        setter: Setter::Switch(|options| &mut options.content.precompressed),
     },
     Entry {
         flag: "sendfile",
         value: "",
-        help: "read and send large files instead of sendfile(2)",
+        help: "send large files with read and send instead of sendfile(2)",
         setter: Setter::Switch(|options| &mut options.sendfile),
     },
     Entry {
         flag: "cache-ttl",
         value: "TIME",
-        help: "how long a cached file is believed unchanged",
-        setter: time!(DAY, cache_ttl),
+        help: "how long a cached file is served without checking for changes",
+        setter: time!(DAY, content.cache_ttl),
     },
 ];
 
@@ -130,9 +122,9 @@ const LISTENS: &[Entry] = &[
     Entry {
         flag: "listen",
         value: "ADDR",
-        help: "IP:PORT, [IPv6]:PORT, PORT for this machine only, :PORT for every address, \
-               unix:PATH, or fd:N for an inherited socket; repeatable. Sockets passed by systemd \
-               (LISTEN_FDS) are used when it is not given",
+        help: "IP:PORT, [IPv6]:PORT, PORT for this machine only, :PORT for all addresses, \
+               unix:PATH, or fd:N for an inherited socket; repeatable. Without it, sockets passed \
+               by systemd (LISTEN_FDS) are used",
         setter: Setter::List {
             get: |options| join(&options.listen),
             clear: |options| options.listen.clear(),
@@ -145,7 +137,7 @@ const LISTENS: &[Entry] = &[
     Entry {
         flag: "backlog",
         value: "N",
-        help: "connections that wait in the kernel to be accepted",
+        help: "length of the kernel's queue of connections to accept",
         setter: Setter::Count(number!(1..=65_535, backlog: u32)),
     },
 ];
@@ -154,37 +146,37 @@ const LIMITS: &[Entry] = &[
     Entry {
         flag: "max-head",
         value: "SIZE",
-        help: "a request's head",
+        help: "size of a request's head",
         setter: Setter::Size(number!(256..=HEAD_MAX, limits.head: usize)),
     },
     Entry {
         flag: "max-fields",
         value: "N",
-        help: "its fields",
+        help: "header fields of a request",
         setter: Setter::Count(number!(1..=10_000, limits.fields: usize)),
     },
     Entry {
         flag: "max-target",
         value: "SIZE",
-        help: "its target (the path and what follows)",
+        help: "size of a request target (path and query)",
         setter: Setter::Size(number!(64..=HEAD_MAX, limits.target: usize)),
     },
     Entry {
         flag: "max-body",
         value: "SIZE",
-        help: "a request's body",
+        help: "size of a request body",
         setter: Setter::Size(number!(0..=TIB, limits.body: u64)),
     },
     Entry {
         flag: "max-connections",
         value: "N",
-        help: "connections open at once; by default what the limit on open files (ulimit -Hn) allows",
+        help: "connections open at once; the default follows the limit on open files (ulimit -Hn)",
         setter: Setter::Count(number!(1..=COUNT_MAX, limits.connections: u32)),
     },
     Entry {
         flag: "max-requests",
         value: "N",
-        help: "requests a connection may send; 0: any number",
+        help: "requests per connection; 0: no limit",
         setter: Setter::Count(number!(0..=u32::MAX as u64, limits.requests: u32)),
     },
 ];
@@ -193,37 +185,37 @@ const TIMEOUTS: &[Entry] = &[
     Entry {
         flag: "head-timeout",
         value: "TIME",
-        help: "from a head's first byte to its last",
+        help: "from the first byte of a request's head to the last",
         setter: time!(DAY, timeouts.head),
     },
     Entry {
         flag: "body-timeout",
         value: "TIME",
-        help: "between two pieces of a body",
+        help: "between two reads of a request body",
         setter: time!(DAY, timeouts.body),
     },
     Entry {
         flag: "body-rate",
         value: "SIZE",
-        help: "bytes a second that a body must bring over any such time; 0: however slow",
+        help: "minimum body rate in bytes per second, averaged over --body-timeout; 0: no minimum",
         setter: Setter::Size(number!(0..=1 << 30, timeouts.body_rate: u64)),
     },
     Entry {
         flag: "idle-timeout",
         value: "TIME",
-        help: "between two requests of a connection",
+        help: "between two requests on a connection",
         setter: time!(DAY, timeouts.idle),
     },
     Entry {
         flag: "write-timeout",
         value: "TIME",
-        help: "between two pieces of a response that the client takes",
+        help: "between two writes of a response that make progress",
         setter: time!(DAY, timeouts.write),
     },
     Entry {
         flag: "request-timeout",
         value: "TIME",
-        help: "a whole request, from its first byte to the last of its response",
+        help: "from the first byte of a request to the last of its response",
         setter: Setter::Time {
             longest: DAY,
             get: |options| options.timeouts.request,
@@ -233,7 +225,7 @@ const TIMEOUTS: &[Entry] = &[
     Entry {
         flag: "drain-timeout",
         value: "TIME",
-        help: "what a server that was told to stop gives its clients; 0: nothing",
+        help: "how long a graceful shutdown waits for requests in flight; 0: not at all",
         setter: time!(DAY, drain_timeout),
     },
 ];
@@ -242,32 +234,32 @@ const MEMORY: &[Entry] = &[
     Entry {
         flag: "buffers",
         value: "N",
-        help: "buffers for requests and responses in hand; an idle connection has none",
+        help: "buffers for requests and responses in flight; an idle connection has none",
         setter: Setter::Count(number!(4..=COUNT_MAX, buffers.count: usize)),
     },
     Entry {
         flag: "buffer-size",
         value: "SIZE",
-        help: "size of each; untouched ones take no memory",
+        help: "size of each buffer; untouched ones take no memory",
         setter: Setter::Size(number!(1024..=16 << 20, buffers.size: usize)),
     },
     Entry {
         flag: "body-memory",
         value: "SIZE",
-        help: "bodies being collected, all together",
+        help: "total size of request bodies being collected",
         setter: Setter::Size(number!(0..=MEMORY_MAX, limits.body_memory: usize)),
     },
     Entry {
         flag: "cache-size",
         value: "SIZE",
         help: "small files kept in memory",
-        setter: Setter::Size(number!(0..=MEMORY_MAX, cache_bytes: usize)),
+        setter: Setter::Size(number!(0..=MEMORY_MAX, content.cache_bytes: usize)),
     },
     Entry {
         flag: "cache-files",
         value: "N",
         help: "larger files kept open",
-        setter: Setter::Count(number!(0..=1_000_000, cache_files: usize)),
+        setter: Setter::Count(number!(0..=1_000_000, content.cache_files: usize)),
     },
 ];
 
@@ -275,13 +267,13 @@ const SOCKETS: &[Entry] = &[
     Entry {
         flag: "nodelay",
         value: "",
-        help: "leave Nagle's algorithm on",
+        help: "keep Nagle's algorithm on",
         setter: Setter::Switch(|options| &mut options.tcp.nodelay),
     },
     Entry {
         flag: "defer-accept",
         value: "TIME",
-        help: "accept a connection when its request is there, or after this time",
+        help: "accept a connection when its request has arrived, or after this time",
         setter: Setter::Time {
             longest: Duration::from_secs(3600),
             get: |options| options.tcp.defer_accept,
@@ -291,8 +283,8 @@ const SOCKETS: &[Entry] = &[
     Entry {
         flag: "linger",
         value: "TIME",
-        help: "SO_LINGER, in whole seconds: 0 resets a connection that is closed; more \
-               only where a thread may wait in close(2), which a loop may not",
+        help: "SO_LINGER, in whole seconds: 0 resets the connection on close; more \
+               only where a thread may block in close(2), which an event loop may not",
         setter: Setter::Time {
             longest: LINGER_LONGEST,
             get: |options| options.tcp.linger,
@@ -302,7 +294,7 @@ const SOCKETS: &[Entry] = &[
     Entry {
         flag: "fastopen",
         value: "N",
-        help: "TCP Fast Open: connections that may bring data in their SYN",
+        help: "TCP Fast Open: length of the queue of connections with data in their SYN",
         setter: Setter::Other {
             get: |options| options.tcp.fastopen.map_or("off".to_owned(), |n| n.to_string()),
             set: set_fastopen,
@@ -311,9 +303,9 @@ const SOCKETS: &[Entry] = &[
     Entry {
         flag: "congestion",
         value: "NAME",
-        help: "congestion control, by the name that the kernel knows it by (bbr)",
+        help: "congestion control algorithm, by the kernel's name (bbr)",
         setter: Setter::Other {
-            get: |options| options.tcp.congestion.clone().unwrap_or("the system's".to_owned()),
+            get: |options| options.tcp.congestion.clone().unwrap_or("system default".to_owned()),
             set: |options, text| {
                 options.tcp.congestion = Some(utf8(text)?.to_owned());
                 Ok(())
@@ -328,14 +320,17 @@ const LOG: &[Entry] = &[
         value: "FORMAT",
         help: "off, common, combined or json",
         setter: Setter::Other {
-            get: |options| format_name(options.log.format).to_owned(),
-            set: set_format,
+            get: |options| name_of(&FORMATS, options.log.format).to_owned(),
+            set: |options, text| {
+                options.log.format = value_of(&FORMATS, text)?;
+                Ok(())
+            },
         },
     },
     Entry {
         flag: "log-file",
         value: "FILE",
-        help: "where its lines go; SIGHUP opens it again",
+        help: "where the access log goes; SIGHUP reopens it",
         setter: Setter::Other {
             get: |options| match &options.log.target {
                 LogTarget::Stdout => "stdout".to_owned(),
@@ -346,107 +341,6 @@ const LOG: &[Entry] = &[
     },
 ];
 
-/// Of a model whose workers are threads behind rings.
-const WORKERS: &[Entry] = &[
-    Entry {
-        flag: "workers",
-        value: "N",
-        help: "threads that work; auto: one for each processor but the loop's, at least one",
-        setter: Setter::Other { get: worker_count, set: set_worker_count },
-    },
-    Entry {
-        flag: "ring",
-        value: "N",
-        help: "jobs that may wait for each, rounded up to a power of two",
-        setter: Setter::Count(number!(1..=RING_MAX, workers.ring: usize)),
-    },
-    Entry {
-        flag: "offload",
-        value: "WHAT",
-        help: "what goes to them: blocking (what the application marks as work) or all",
-        setter: Setter::Other {
-            get: |options| name_of(&OFFLOADS, options.workers.offload).to_owned(),
-            set: |options, text| {
-                options.workers.offload = value_of(&OFFLOADS, text)?;
-                Ok(())
-            },
-        },
-    },
-    Entry {
-        flag: "overload",
-        value: "WHAT",
-        help: "when all rings are full: wait (its connection is not read from) or reject (503)",
-        setter: Setter::Other {
-            get: |options| name_of(&OVERLOADS, options.workers.overload).to_owned(),
-            set: |options, text| {
-                options.workers.overload = value_of(&OVERLOADS, text)?;
-                Ok(())
-            },
-        },
-    },
-    Entry {
-        flag: "work-timeout",
-        value: "TIME",
-        help: "a job that takes longer is answered 503 and its worker substituted; 0: never",
-        setter: time!(DAY, workers.timeout),
-    },
-    Entry {
-        flag: "worker-priority",
-        value: "P",
-        help: "normal, nice:1 to nice:19, batch, idle, or slice:TIME (turns of 100us to 100ms): a \
-               worker that shares the loop's core gives way to it",
-        setter: Setter::Other {
-            get: |options| value::show_priority(options.workers.priority),
-            set: |options, text| {
-                options.workers.priority = value::priority(utf8(text)?)?;
-                Ok(())
-            },
-        },
-    },
-    Entry {
-        flag: "pin",
-        value: "",
-        help: "keep the loop and each worker on a processor of its own",
-        setter: Setter::Switch(|options| &mut options.workers.pin),
-    },
-];
-
-const OFFLOADS: [(&str, Offload); 2] = [("blocking", Offload::Blocking), ("all", Offload::All)];
-
-const OVERLOADS: [(&str, Overload); 2] = [("wait", Overload::Wait), ("reject", Overload::Reject)];
-
-/// The name of a value that has one.
-pub(super) fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
-    names.iter().find(|(_, known)| *known == value).map_or("", |(name, _)| name)
-}
-
-/// The value that is called so.
-pub(super) fn value_of<T: Copy>(names: &[(&'static str, T)], text: &OsStr) -> Result<T, Fault> {
-    let fault = || {
-        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-        Fault::new("there is no such choice", format!("Write {}", names.join(" or ")))
-    };
-    names.iter().find(|(name, _)| text == *name).map(|(_, value)| *value).ok_or_else(fault)
-}
-
-pub(super) fn worker_count(options: &Options) -> String {
-    options.workers.count.map_or("auto".to_owned(), |count| count.to_string())
-}
-
-pub(super) fn set_worker_count(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
-    options.workers.count = match utf8(text)? {
-        "auto" => None,
-        text => match value::count(text)? {
-            count @ 1..=WORKERS_MAX => Some(count as usize),
-            _ => {
-                let hint = format!("Write 1 to {WORKERS_MAX}, or auto");
-                return Err(Fault::new("this is no number of workers", hint));
-            }
-        },
-    };
-    Ok(())
-}
-
 const FORMATS: [(&str, LogFormat); 4] = [
     ("off", LogFormat::Off),
     ("common", LogFormat::Common),
@@ -454,31 +348,20 @@ const FORMATS: [(&str, LogFormat); 4] = [
     ("json", LogFormat::Json),
 ];
 
-fn format_name(format: LogFormat) -> &'static str {
-    FORMATS.iter().find(|(_, known)| *known == format).map_or("off", |(name, _)| name)
-}
-
-fn set_format(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
-    let known = FORMATS.iter().find(|(name, _)| text == *name);
-    let fault = || Fault::new("this is no log format", "Write off, common, combined or json");
-    options.log.format = known.ok_or_else(fault)?.1;
-    Ok(())
-}
-
 fn set_log_file(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     options.log.target = match text.to_str() {
         Some("stdout" | "-") => LogTarget::Stdout,
-        Some("") => return Err(Fault::new("the name is missing", "Write a path, or stdout")),
+        Some("") => return Err(Fault::new("missing file name", "expected a path, or stdout")),
         _ => LogTarget::File(PathBuf::from(text)),
     };
     Ok(())
 }
 
 fn set_root(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
-    let hint = "Name a directory that this user may read";
+    let hint = "expected a directory that this user may read";
     match fs::metadata(text) {
-        Ok(found) if found.is_dir() => options.root = Some(PathBuf::from(text)),
-        Ok(_) => return Err(Fault::new("this is no directory", hint)),
+        Ok(found) if found.is_dir() => options.content.root = Some(PathBuf::from(text)),
+        Ok(_) => return Err(Fault::new("not a directory", hint)),
         Err(error) => return Err(Fault::new(error.to_string(), hint)),
     }
     Ok(())
@@ -487,9 +370,9 @@ fn set_root(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
 fn add_index(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     let name = utf8(text)?;
     if name.is_empty() || name.contains(['/', '\0']) || name == "." || name == ".." {
-        return Err(Fault::new("this is no file name", "Write a name without a slash: index.html"));
+        return Err(Fault::invalid("a file name without a slash, such as index.html"));
     }
-    options.index.push(name.to_owned());
+    options.content.index.push(name.to_owned());
     Ok(())
 }
 
@@ -498,16 +381,10 @@ fn set_fastopen(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
         "off" | "0" => None,
         text => match text.parse() {
             Ok(queue) if queue <= 65_535 => Some(queue),
-            _ => {
-                return Err(Fault::new("this is no such number", "Write 1 to 65535, or off"));
-            }
+            _ => return Err(Fault::invalid("1 to 65535, or off")),
         },
     };
     Ok(())
-}
-
-pub(super) fn path_or_none(path: Option<&PathBuf>) -> String {
-    path.map_or("none".to_owned(), |path| path.display().to_string())
 }
 
 fn join(addrs: &[ListenAddr]) -> String {

@@ -1,7 +1,7 @@
-//! What a person may decide about a server, with defaults that serve well.
+//! A server's settings, with defaults for production.
 //!
 //! Everything here has a flag (`--head-timeout 10s`) and an environment variable
-//! (`STAMPEDE_HEAD_TIMEOUT=10s`); an argument wins over a variable, a variable over the default.
+//! (`STAMPEDE_HEAD_TIMEOUT=10s`); an argument overrides a variable, a variable the default.
 //!
 //! ```text
 //! list.rs   the options: flag, help, field ──► parse.rs  arguments, environment → Options
@@ -9,140 +9,129 @@
 //! value.rs  "16K", "500ms", "unix:PATH"        descriptors.rs  RLIMIT_NOFILE
 //! ```
 //!
-//! What is *not* checked here: whether an address can be bound or a log file written. Whoever opens
-//! it knows better, and says so.
+//! *Not* checked here: whether an address can be bound or a log file written. The code that opens
+//! it reports that.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::Range;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use reactor::process::Priority;
 
+mod content;
 pub mod descriptors;
 mod error;
 mod help;
 mod list;
 mod operation;
 mod parse;
-mod processes;
+pub(crate) mod passed;
 mod table;
 #[cfg(test)]
 mod tests;
+mod threads;
+mod trusted;
 mod value;
+mod workers;
 
+pub use content::Content;
 pub use error::OptionsError;
 pub use operation::Operation;
+pub use table::{OptionGroup, Takes};
+pub use threads::Threads;
+pub use trusted::{Network, Trusted};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// What a person decided, or the defaults.
+/// All settings, as given or by default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Where to listen.
     pub listen: Vec<ListenAddr>,
-    /// Sockets that systemd has passed, and that `listen` does not name.
+    /// Sockets passed by systemd that `listen` does not name.
     pub unused: Vec<ListenAddr>,
-    /// The directory to serve.
-    pub root: Option<PathBuf>,
-    /// Whether the demonstration routes answer. Parsing turns it on when there is no root.
-    pub demo: bool,
-    /// Whether `/status`, `/status.json` and `/metrics` answer.
-    pub status: bool,
-    /// Names of the files that stand for their directory, in order of preference.
-    pub index: Vec<String>,
-    /// Whether a directory without an index file is listed.
-    pub autoindex: bool,
-    /// Whether files whose name begins with a dot are served.
-    pub dotfiles: bool,
-    /// Whether `x.br`, `x.zst` and `x.gz` beside `x` are served to clients that take them.
-    pub precompressed: bool,
-    /// How old a cached file may be before it is looked at again; zero: every time.
-    pub cache_ttl: Duration,
-    /// Bytes of small files kept in memory, per loop.
-    pub cache_bytes: usize,
-    /// Files kept open, per loop.
-    pub cache_files: usize,
-    /// How large and how many.
+    /// What is served.
+    pub content: Content,
+    /// Sizes and counts.
     pub limits: Limits,
-    /// How long.
+    /// How long to wait for a client.
     pub timeouts: Timeouts,
-    /// Connections that the kernel keeps for a listener until they are accepted.
+    /// Length of the kernel's queue of connections to accept, per listener.
     pub backlog: u32,
     /// The buffer pool, per loop.
     pub buffers: Buffers,
     /// Socket options.
     pub tcp: TcpOptions,
-    /// Whether large files go out by `sendfile(2)`; otherwise they are read and sent.
+    /// Whether large files are sent with `sendfile(2)` rather than read and sent.
     pub sendfile: bool,
     /// The access log.
     pub log: LogOptions,
-    /// How long a stopping server answers what it has in hand; zero: not at all.
+    /// How long a graceful shutdown waits for requests in flight; zero: not at all.
     pub drain_timeout: Duration,
-    /// Threads or processes beside the first, in models that have them.
+    /// Worker threads or processes, in models that have them.
     pub workers: Workers,
-    /// How it is run: behind whom, and as whom.
+    /// One thread per connection, in models that have them.
+    pub threads: Threads,
+    /// Settings for production: proxies, privileges, confinement.
     pub operation: Operation,
 }
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddr {
-    /// A TCP address. `[::]` takes IPv4 too, unless another address of the list does.
+    /// A TCP address. `[::]` accepts IPv4 too, unless another address in the list does.
     Tcp(SocketAddr),
-    /// A Unix socket, made at this path.
+    /// A Unix socket, created at this path.
     Unix(PathBuf),
-    /// An inherited descriptor that is listening already.
+    /// An inherited descriptor that is already listening.
     Fd(RawFd),
 }
 
-/// How large and how many.
+/// Sizes and counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request's head; above: 431.
+    /// Bytes of a request's head; beyond: 431.
     pub head: usize,
-    /// Fields of a head; above: 431.
+    /// Fields of a head; beyond: 431.
     pub fields: usize,
-    /// Bytes of a request target; above: 414.
+    /// Bytes of a request target; beyond: 414.
     pub target: usize,
-    /// Bytes of a request's body; above: 413.
+    /// Bytes of a request's body; beyond: 413.
     pub body: u64,
     /// Connections open at once.
     pub connections: u32,
-    /// Requests that one connection may send; 0: any number, since an old connection costs us
-    /// nothing.
+    /// Requests per connection; 0: no limit, since an old connection costs nothing.
     pub requests: u32,
-    /// Bytes of memory that all collected bodies together may hold.
+    /// Bytes of all request bodies being collected.
     pub body_memory: usize,
 }
 
-/// How long to wait for a client. A zero means: without limit.
+/// How long to wait for a client; zero means no limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// From a head's first byte to its last.
     pub head: Duration,
-    /// Between two pieces of a body; also the window over which `body_rate` is taken.
+    /// Between two reads of a body; also the window over which `body_rate` is averaged.
     pub body: Duration,
-    /// Bytes per second that a body must bring over any window; 0: no matter how slow.
+    /// Minimum rate of a body in bytes per second, over any window; 0: no minimum.
     pub body_rate: u64,
     /// Between two requests.
     pub idle: Duration,
-    /// Between two pieces of a response that the client takes.
+    /// Between two writes of a response that make progress.
     pub write: Duration,
     /// From a request's first byte to the last of its response.
     pub request: Option<Duration>,
 }
 
-/// A pool of large buffers; its memory is touched when it is first used.
+/// A pool of large buffers; untouched ones take no memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Buffers {
     /// How many.
     pub count: usize,
-    /// Bytes of each: it must hold a head or a target with something to spare, see
+    /// Bytes of each: enough for a head or a target with space to spare, see
     /// [`Options::check`].
     pub size: usize,
 }
@@ -152,61 +141,61 @@ pub struct Buffers {
 pub struct TcpOptions {
     /// `TCP_NODELAY`: a response is not held back until an earlier one is acknowledged.
     pub nodelay: bool,
-    /// `TCP_DEFER_ACCEPT` (accept filter `dataready` on FreeBSD): accept when the request is there.
+    /// `TCP_DEFER_ACCEPT` (accept filter `dataready` on FreeBSD): accept when data has arrived.
     pub defer_accept: Option<Duration>,
-    /// `SO_LINGER`: how `close(2)` treats what was not sent; zero resets the connection.
+    /// `SO_LINGER`: how `close(2)` treats unsent data; zero resets the connection.
     pub linger: Option<Duration>,
-    /// `TCP_FASTOPEN`: so many connections may bring data in their SYN.
+    /// `TCP_FASTOPEN`: length of the queue of connections with data in their SYN.
     pub fastopen: Option<u32>,
     /// `TCP_CONGESTION`: the algorithm's name.
     pub congestion: Option<String>,
 }
 
-/// Threads or processes beside the first.
+/// Worker threads or processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workers {
-    /// How many; `None`: as many as suit the model and the processors.
+    /// How many; `None`: depends on the model and the processors.
     pub count: Option<usize>,
-    /// Whether each stays on a processor of its own.
+    /// Whether each is pinned to a processor of its own.
     pub pin: bool,
-    /// Jobs that wait for each worker at most.
+    /// Jobs queued per worker at most.
     pub ring: usize,
     /// Which requests go to workers.
     pub offload: Offload,
     /// What happens when all rings are full.
     pub overload: Overload,
-    /// How long a job may take before its worker counts as stuck; zero: any time.
+    /// How long a job may take before its worker counts as stuck; zero: no limit.
     pub timeout: Duration,
-    /// How they share their core with the loop.
+    /// Scheduling of workers on the loop's core.
     pub priority: Priority,
-    /// How connections come to worker processes.
+    /// How connections reach worker processes.
     pub accept: Accept,
 }
 
-/// How connections come to worker processes.
+/// How connections reach worker processes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Accept {
-    /// Each worker has a listener on the port, and the kernel spreads connections over them.
+    /// Each worker has a listener on the port; the kernel balances connections between them.
     ReusePort,
-    /// All workers wait at one listener; the kernel wakes one of them.
+    /// All workers wait on one listener; the kernel wakes one of them.
     Shared,
-    /// The master accepts, and passes each connection to the worker that has the fewest.
+    /// The master accepts, and passes each connection to the worker with the fewest.
     Pass,
 }
 
 /// Which requests go to workers.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Offload {
-    /// What the application marks as work.
+    /// Those that the application marks as blocking.
     Blocking,
-    /// Every one: the model as in textbooks.
+    /// All of them: the textbook model.
     All,
 }
 
 /// What happens to a request when all rings are full.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Overload {
-    /// It waits, and nothing more is read from its connection.
+    /// It waits, and its connection is not read from.
     Wait,
     /// It is answered 503 with Retry-After.
     Reject,
@@ -215,22 +204,22 @@ pub enum Overload {
 /// The access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// What a line looks like.
+    /// Format of a line.
     pub format: LogFormat,
     /// Where lines go.
     pub target: LogTarget,
 }
 
-/// What a line of the access log looks like.
+/// Format of the access log.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// There is no access log.
+    /// No access log.
     Off,
     /// NCSA common log format.
     Common,
-    /// The same with referrer and user agent.
+    /// The common format with referrer and user agent.
     Combined,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -239,7 +228,7 @@ pub enum LogFormat {
 pub enum LogTarget {
     /// Standard output.
     Stdout,
-    /// A file that is appended to, and opened again on SIGHUP.
+    /// A file that is appended to, and reopened on SIGHUP.
     File(PathBuf),
 }
 
@@ -248,9 +237,9 @@ pub enum LogTarget {
 pub enum Parsed {
     /// Serve.
     Run(Box<Options>),
-    /// Print this on standard output and end: `--help`.
+    /// Print this on standard output and exit: `--help`.
     Help(String),
-    /// Print this on standard output and end: `--version`.
+    /// Print this on standard output and exit: `--version`.
     Version(String),
 }
 
@@ -259,25 +248,17 @@ impl Default for Options {
         Options {
             listen: vec![ListenAddr::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))],
             unused: Vec::new(),
-            root: None,
-            demo: true,
-            status: true,
-            index: vec!["index.html".to_owned()],
-            autoindex: false,
-            dotfiles: false,
-            precompressed: true,
-            cache_ttl: Duration::from_secs(1),
-            cache_bytes: 64 * MIB,
-            cache_files: 256,
+            content: Content::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
-            backlog: 4096, // Linux's own net.core.somaxconn; a kernel that allows fewer takes fewer
+            backlog: 4096, // Linux's default net.core.somaxconn; the kernel clamps larger values
             buffers: Buffers::default(),
             tcp: TcpOptions::default(),
             sendfile: true,
             log: LogOptions::default(),
             drain_timeout: Duration::from_secs(10),
             workers: Workers::default(),
+            threads: Threads::default(),
             operation: Operation::default(),
         }
     }
@@ -321,23 +302,23 @@ impl Default for Workers {
         Workers {
             count: None,
             pin: false,
-            // Of jobs of 5 ms more than a second's worth: who waits longer has gone.
+            // With jobs of 5 ms, more than a second's worth: clients rarely wait longer.
             ring: 256,
             offload: Offload::Blocking,
             overload: Overload::Wait,
             timeout: Duration::from_secs(30),
             // At 80 % of one core (latency.py priority), the 99th percentile of light requests in
             // ms: normal 0.9, batch 0.9, slice:500us 0.5, nice:5 0.35, idle 0.2, nice:19 0.1. The
-            // last two leave a worker next to nothing where another program is busy; with this
-            // it has a third of the other's share.
+            // last two all but starve a worker beside another busy program; nice:5 leaves it a
+            // third of that program's share.
             priority: Priority::Nice(5),
             accept: Accept::default(),
         }
     }
 }
 
-/// Where listeners on one port get a share of the connections each (`SO_REUSEPORT` on Linux,
-/// `SO_REUSEPORT_LB` on FreeBSD), that: see `models/symped.rs` for why.
+/// `reuseport` where the kernel balances connections between listeners on one port (`SO_REUSEPORT`
+/// on Linux, `SO_REUSEPORT_LB` on FreeBSD): see `models/symped.rs` for why.
 impl Default for Accept {
     fn default() -> Self {
         match cfg!(any(target_os = "linux", target_os = "freebsd")) {
@@ -365,7 +346,7 @@ impl Default for LogOptions {
     }
 }
 
-/// As the access log's line and `--listen` name it: `127.0.0.1:8080`, `unix:PATH`, `fd:3`.
+/// As `--listen` takes it: `127.0.0.1:8080`, `unix:PATH`, `fd:3`.
 impl fmt::Display for ListenAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -374,17 +355,4 @@ impl fmt::Display for ListenAddr {
             ListenAddr::Fd(fd) => write!(f, "fd:{fd}"),
         }
     }
-}
-
-/// The first descriptor that systemd passes; see `sd_listen_fds(3)`.
-const LISTEN_FDS_START: RawFd = 3;
-/// More sockets than anybody passes: what says otherwise is not a count.
-const LISTEN_FDS_MAX: RawFd = 1024;
-
-/// The descriptors of systemd's socket activation, when they are meant for this process.
-fn listen_fds(env: &impl Fn(&str) -> Option<OsString>) -> Range<RawFd> {
-    let number = |name| env(name)?.to_str()?.parse::<RawFd>().ok();
-    let ours = number("LISTEN_PID").is_some_and(|pid| u32::try_from(pid) == Ok(std::process::id()));
-    let count = number("LISTEN_FDS").filter(|count| ours && (0..=LISTEN_FDS_MAX).contains(count));
-    LISTEN_FDS_START..LISTEN_FDS_START + count.unwrap_or(0)
 }

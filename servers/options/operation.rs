@@ -1,5 +1,5 @@
-//! Options for running a server in earnest, under every model: who speaks for whom, and as whom it
-//! runs.
+//! Options for production use, under every model: trusted proxies, privileges, pid file and
+//! sandbox.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,24 +9,24 @@ use reactor::process::{User, group_by_name, user_by_name, user_by_number};
 
 use super::Options;
 use super::error::Fault;
-use super::list::path_or_none;
 use super::table::{Entry, Setter, utf8};
-use crate::operation::proxy_protocol::{NotANetwork, Trusted};
+use super::trusted::{NotANetwork, Trusted};
+use super::value::path_or_none;
 
-/// What a person decided about running it.
+/// Settings for production use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Operation {
     /// Whether connections begin with a PROXY protocol header.
     pub proxy_protocol: bool,
-    /// Who may send it.
+    /// Which peers may send it.
     pub trusted: Trusted,
-    /// As whom it serves.
+    /// The user to switch to.
     pub user: Option<Account>,
-    /// In which group alone; else in the user's.
+    /// The only group to be in; `None`: the user's groups.
     pub group: Option<Account>,
-    /// Where its process number is written.
+    /// Where the PID is written.
     pub pid_file: Option<PathBuf>,
-    /// Whether it gives up what it does not need.
+    /// Whether to confine the serving process.
     pub sandbox: bool,
 }
 
@@ -37,7 +37,7 @@ pub struct Account {
     pub name: String,
     /// Its number.
     pub number: u32,
-    /// The groups of a user, its own first; none, if the system does not know it.
+    /// A user's groups, the primary one first; empty if the system does not know the user.
     pub groups: Vec<u32>,
 }
 
@@ -45,15 +45,15 @@ pub(super) const OPERATION: &[Entry] = &[
     Entry {
         flag: "proxy-protocol",
         value: "",
-        help: "connections begin with a PROXY protocol header (version 1 or 2), from those who are \
-               trusted; all others are refused",
+        help: "require a PROXY protocol header (version 1 or 2) on every connection, from trusted \
+               peers only",
         setter: Setter::Switch(|options| &mut options.operation.proxy_protocol),
     },
     Entry {
         flag: "trusted",
         value: "NET",
-        help: "who may send it: an IP address, a network (10.0.0.0/8), or unix for Unix sockets; \
-               repeatable",
+        help: "peers that may send it: an IP address, a network (10.0.0.0/8), or unix for Unix \
+               sockets; repeatable",
         setter: Setter::List {
             get: |options| options.operation.trusted.to_string(),
             clear: |options| options.operation.trusted = Trusted::default(),
@@ -63,26 +63,26 @@ pub(super) const OPERATION: &[Entry] = &[
     Entry {
         flag: "user",
         value: "NAME",
-        help: "become this user, by name or number, in all its groups, before serving (a master \
-               stays what it is)",
+        help: "drop privileges to this user (name or number) and its supplementary groups before \
+               serving (a SYMPED master keeps its own)",
         setter: Setter::Other {
-            get: |options| show(options.operation.user.as_ref()),
+            get: |options| show(options.operation.user.as_ref(), "current user"),
             set: set_user,
         },
     },
     Entry {
         flag: "group",
         value: "NAME",
-        help: "be in this group only, instead of the user's",
+        help: "switch to this group only, without the user's groups",
         setter: Setter::Other {
-            get: |options| show(options.operation.group.as_ref()),
+            get: |options| show(options.operation.group.as_ref(), "user's groups"),
             set: set_group,
         },
     },
     Entry {
         flag: "pid-file",
         value: "PATH",
-        help: "write the process's number there while it serves, for one server at a time",
+        help: "write the PID to this file, and lock it against a second server",
         setter: Setter::Other {
             get: |options| path_or_none(options.operation.pid_file.as_ref()),
             set: set_pid_file,
@@ -91,40 +91,40 @@ pub(super) const OPERATION: &[Entry] = &[
     Entry {
         flag: "sandbox",
         value: "",
-        help: "give up what serving does not need (Linux): files but for the root and the log, new \
-               connections, privileges; without processes also SIGUSR2",
+        help: "confine the serving process (Landlock, no_new_privs): only the root and the log \
+               stay reachable; SIGUSR2 then needs worker processes",
         setter: Setter::Switch(|options| &mut options.operation.sandbox),
     },
 ];
 
 impl Operation {
-    /// Checks what several of them together must satisfy; gives the flag with the fault.
+    /// Checks constraints between several options; returns the flag with the fault.
     pub(super) fn check(&self) -> Result<(), (&'static str, Fault)> {
         if self.proxy_protocol && self.trusted.is_empty() {
-            let hint = "Add --trusted and the balancer's address or network";
-            return Err(("--proxy-protocol", Fault::new("nobody is trusted to send it", hint)));
+            let hint = "add --trusted with the balancer's address or network";
+            return Err(("--proxy-protocol", Fault::new("no trusted peers", hint)));
         }
-        // It would stay in the present one: root's, as a rule.
+        // The process would keep its current group, usually root's.
         if self.user.as_ref().is_some_and(|user| user.groups.is_empty()) && self.group.is_none() {
-            let fault = Fault::new("this system knows of no group for that number", "Add --group");
+            let fault = Fault::new("the system has no group for that number", "add --group");
             return Err(("--user", fault));
         }
         if self.sandbox && cfg!(not(target_os = "linux")) {
-            let fault = Fault::new("this system has no Landlock", "Leave it out");
+            let fault = Fault::without_hint("needs Landlock, which only Linux has");
             return Err(("--sandbox", fault));
         }
         Ok(())
     }
 }
 
-fn show(account: Option<&Account>) -> String {
-    account.map_or("unchanged".to_owned(), |account| account.name.clone())
+fn show(account: Option<&Account>, default: &str) -> String {
+    account.map_or(default.to_owned(), |account| account.name.clone())
 }
 
 fn set_pid_file(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     let path = PathBuf::from(text);
     if path.file_name().is_none() {
-        return Err(Fault::new("this names no file", "Name one: /run/stampede/pid"));
+        return Err(Fault::new("missing file name", "expected a path such as /run/stampede/pid"));
     }
     options.operation.pid_file = Some(path);
     Ok(())
@@ -144,14 +144,14 @@ fn set_group(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Who is called so, or has this number; a number may be nobody's.
+/// Finds an account by name or number; a number need not belong to an account.
 fn account(
     text: &str,
     what: &str,
     by_name: impl Fn(&str) -> io::Result<Option<(u32, Vec<u32>)>>,
     by_number: impl Fn(u32) -> io::Result<Option<(u32, Vec<u32>)>>,
 ) -> Result<Account, Fault> {
-    let hint = || format!("Name a {what} of this system, or write its number");
+    let hint = || format!("expected the name or number of a {what}");
     let find = || -> io::Result<_> {
         // The highest one means "unchanged" (setresuid(2)).
         let number = text.parse().ok().filter(|number| *number != u32::MAX);
@@ -162,7 +162,7 @@ fn account(
     };
     match find() {
         Ok(Some((number, groups))) => Ok(Account { name: text.to_owned(), number, groups }),
-        Ok(None) => Err(Fault::new(format!("there is no such {what}"), hint())),
+        Ok(None) => Err(Fault::new(format!("no such {what}"), hint())),
         Err(error) => Err(Fault::new(error.to_string(), hint())),
     }
 }
@@ -176,14 +176,12 @@ fn add_trusted(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     }
     let network = text.parse().map_err(|why| match why {
         NotANetwork::Address => {
-            Fault::new("this is no IP address", "Write 10.0.0.1, 10.0.0.0/8, ::1 or unix")
+            Fault::invalid("an address (10.0.0.1, ::1), a network (10.0.0.0/8) or unix")
         }
         NotANetwork::Bits => {
-            Fault::new("this is no number of bits", "Write 0 to 32 for IPv4, to 128 for IPv6")
+            Fault::new("invalid prefix length", "expected 0 to 32 for IPv4, 0 to 128 for IPv6")
         }
-        NotANetwork::Host => {
-            Fault::new("the address has bits beyond the network's", "Write them as zeros")
-        }
+        NotANetwork::Host => Fault::new("the address has host bits set", "write them as zeros"),
     })?;
     trusted.networks.push(network);
     Ok(())

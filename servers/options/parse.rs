@@ -1,11 +1,11 @@
-//! Arguments and environment into [`Options`].
+//! Parses arguments and environment into [`Options`].
 //!
 //! ```text
 //! environment ──► given (by entry) ◄── arguments win        then: defaults ◄── apply ◄── given
 //! ```
 //!
-//! Nothing is applied before everything is gathered, so that an argument silences a wrong variable.
-//! A variable that begins with STAMPEDE_ and is not ours is ignored: Kubernetes sets
+//! Nothing is applied until everything is collected, so that an argument overrides even an invalid
+//! variable. Unknown variables that begin with STAMPEDE_ are ignored: Kubernetes sets
 //! `STAMPEDE_SERVICE_HOST` and the like for a service of this name.
 
 use std::ffi::{OsStr, OsString};
@@ -13,57 +13,60 @@ use std::ffi::{OsStr, OsString};
 use lexopt::Arg;
 
 use super::error::{Fault, OptionsError};
-use super::table::{self, Entry, Setter, entries};
-use super::{ListenAddr, LogFormat, LogTarget, Options, Parsed, help, listen_fds};
+use super::list::entries;
+use super::table::{self, Entry, Model, Setter, Takes};
+use super::{ListenAddr, LogFormat, LogTarget, Options, Parsed, help, passed};
 use crate::model::ModelInfo;
-use crate::operation::inherited;
 
-/// A slack beyond the head that a buffer must have: where the response's head begins to be written.
+/// Space that a buffer needs beyond the request's head, for the beginning of the response's head.
 const HEAD_SLACK: usize = 1024;
-/// The same beyond the target: a redirect repeats it.
+/// Space that it needs beyond the target, which a redirect repeats.
 const TARGET_SLACK: usize = 4096;
 
-/// The values that somebody gave one entry, and under what name.
+/// The values given for one entry, and under what name.
 struct Given {
     entry: &'static Entry,
     setting: String,
     values: Vec<OsString>,
-    /// From the environment: an argument replaces it.
+    /// Whether it is from the environment, where an argument replaces it.
     by_variable: bool,
 }
 
 impl Options {
-    /// Reads the arguments (without the program's name) and, by `env`, the environment.
+    /// Parses the arguments (without the program's name) and, through `env`, the environment, for
+    /// one of `all` models.
     ///
     /// # Errors
-    /// The first setting that cannot be taken, with the cause and the mend.
+    /// The first invalid setting, with the cause and the fix.
     pub fn from_env_and_args(
         info: &ModelInfo,
+        all: &[Takes],
         args: impl IntoIterator<Item = OsString>,
         env: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Parsed, OptionsError> {
-        let mut given = from_env(info, &env);
+        let model = Model { info, all };
+        let mut given = from_env(model, &env);
         let mut parser = lexopt::Parser::from_args(args);
         while let Some(arg) = parser.next().map_err(|error| unreadable(&error))? {
             let flag = match arg {
-                Arg::Short('h') | Arg::Long("help") => return Ok(Parsed::Help(help::text(info))),
+                Arg::Short('h') | Arg::Long("help") => return Ok(Parsed::Help(help::text(model))),
                 Arg::Short('V') | Arg::Long("version") => {
                     return Ok(Parsed::Version(version(info)));
                 }
-                Arg::Short(letter) => return Err(help::unknown(info, &format!("-{letter}"))),
+                Arg::Short(letter) => return Err(help::unknown(model, &format!("-{letter}"))),
                 Arg::Value(word) => return Err(stray(&word)),
                 Arg::Long(name) => name.to_owned(),
             };
-            one_argument(info, &flag, &mut parser, &mut given)?;
+            one_argument(model, &flag, &mut parser, &mut given)?;
         }
         let mut options = apply(&given)?;
-        let passed = listen_fds(&env).map(ListenAddr::Fd);
+        let by_systemd = passed::listen_fds(&env).map(ListenAddr::Fd);
         if given.iter().any(|given| given.entry.flag == "listen") {
-            options.unused = passed.filter(|addr| !options.listen.contains(addr)).collect();
+            options.unused = by_systemd.filter(|addr| !options.listen.contains(addr)).collect();
         } else {
-            // systemd's, or those that systemd gave the process that this one replaces.
-            let mut inherited = inherited::numbered(&env);
-            inherited.extend(passed);
+            // From systemd, or from systemd by way of the process that this one replaces.
+            let mut inherited = passed::numbered(&env);
+            inherited.extend(by_systemd);
             if !inherited.is_empty() {
                 options.listen = inherited;
             }
@@ -72,7 +75,7 @@ impl Options {
         Ok(Parsed::Run(Box::new(options)))
     }
 
-    /// Checks what several options together must satisfy.
+    /// Checks constraints between several options.
     ///
     /// # Errors
     /// The option to change.
@@ -81,28 +84,28 @@ impl Options {
         let least = (limits.head + HEAD_SLACK).max(limits.target + TARGET_SLACK);
         if self.buffers.size < least {
             let cause = format!(
-                "a buffer must hold a head ({} bytes) and {HEAD_SLACK} more, \
+                "must be at least {least}, to hold a head ({} bytes) and {HEAD_SLACK} more, \
                  or a target ({} bytes) and {TARGET_SLACK} more",
                 limits.head, limits.target
             );
-            let hint = format!("At least {least}, or lower --max-head and --max-target");
+            let hint = "or lower --max-head and --max-target";
             let size = Some(self.buffers.size.to_string());
             return Err(Fault::new(cause, hint).of("--buffer-size", size));
         }
         if let (LogFormat::Off, LogTarget::File(path)) = (self.log.format, &self.log.target) {
-            let hint = "Add --access-log common, combined or json, or leave the file out";
-            let fault = Fault::new("the access log is off, so nothing goes there", hint);
+            let hint = "add --access-log common, combined or json";
+            let fault = Fault::new("the access log is off", hint);
             return Err(fault.of("--log-file", Some(path.display().to_string())));
         }
         self.operation.check().map_err(|(flag, fault)| fault.of(flag, None))
     }
 }
 
-/// What the environment gives.
-fn from_env(info: &ModelInfo, env: &impl Fn(&str) -> Option<OsString>) -> Vec<Given> {
+/// The settings from the environment.
+fn from_env(model: Model<'_>, env: &impl Fn(&str) -> Option<OsString>) -> Vec<Given> {
     let variable = |name: &str| env(name).filter(|text| !text.is_empty());
     let mut given = Vec::new();
-    for entry in entries(info.name) {
+    for entry in entries(model) {
         let mut add = |setting: String, values| {
             given.push(Given { entry, setting, values, by_variable: true });
         };
@@ -119,7 +122,7 @@ fn from_env(info: &ModelInfo, env: &impl Fn(&str) -> Option<OsString>) -> Vec<Gi
     given
 }
 
-/// `STAMPEDE_NO_STATUS=on` means `STAMPEDE_STATUS=off`; what is neither is left for the error.
+/// `STAMPEDE_NO_STATUS=on` means `STAMPEDE_STATUS=off`; other values stay, for the error message.
 fn inverted(text: &OsStr) -> OsString {
     match text.to_str().map(super::value::switch) {
         Some(Ok(true)) => "off".into(),
@@ -128,15 +131,15 @@ fn inverted(text: &OsStr) -> OsString {
     }
 }
 
-/// Adds one flag and its value, if it takes one, to what was given.
+/// Adds one flag, and its value if it takes one, to `given`.
 fn one_argument(
-    info: &ModelInfo,
+    model: Model<'_>,
     flag: &str,
     parser: &mut lexopt::Parser,
     given: &mut Vec<Given>,
 ) -> Result<(), OptionsError> {
     let setting = format!("--{flag}");
-    let (entry, negated) = find(info, flag).ok_or_else(|| help::unknown(info, &setting))?;
+    let (entry, negated) = find(model, flag).ok_or_else(|| help::unknown(model, &setting))?;
     let value = match entry.setter {
         Setter::Switch(_) => {
             let text = parser.optional_value().unwrap_or_else(|| "on".into());
@@ -155,15 +158,15 @@ fn one_argument(
     Ok(())
 }
 
-/// The value that must follow; a flag in its place means that it was forgotten.
+/// The value that must follow; a flag in its place means that the value is missing.
 fn value_of(
     entry: &Entry,
     setting: &str,
     parser: &mut lexopt::Parser,
 ) -> Result<OsString, OptionsError> {
     let missing = || {
-        let hint = format!("Write {setting} {}", entry.value);
-        Fault::new("its value is missing", hint).of(setting, None)
+        let hint = format!("expected {setting} {}", entry.value);
+        Fault::new("missing value", hint).of(setting, None)
     };
     if let Some(text) = parser.optional_value() {
         return Ok(text);
@@ -173,8 +176,8 @@ fn value_of(
 }
 
 /// The entry of a flag, and whether the flag negates it.
-fn find(info: &ModelInfo, flag: &str) -> Option<(&'static Entry, bool)> {
-    let named = |name: &str| entries(info.name).find(|entry| entry.flag == name);
+fn find(model: Model<'_>, flag: &str) -> Option<(&'static Entry, bool)> {
+    let named = |name: &str| entries(model).find(|entry| entry.flag == name);
     if let Some(entry) = named(flag) {
         return Some((entry, false));
     }
@@ -182,7 +185,7 @@ fn find(info: &ModelInfo, flag: &str) -> Option<(&'static Entry, bool)> {
     matches!(entry.setter, Setter::Switch(_)).then_some((entry, true))
 }
 
-/// The defaults, changed as was given. Of a value given twice the last one counts.
+/// The defaults with the given values applied. Of a value given twice, the last one counts.
 fn apply(given: &[Given]) -> Result<Options, OptionsError> {
     let mut options = Options::default();
     for Given { entry, setting, values, .. } in given {
@@ -194,8 +197,8 @@ fn apply(given: &[Given]) -> Result<Options, OptionsError> {
             entry.set(&mut options, value).map_err(|fault| fault.of(setting, shown()))?;
         }
     }
-    if options.root.is_some() && !given.iter().any(|given| given.entry.flag == "demo") {
-        options.demo = false;
+    if options.content.root.is_some() && !given.iter().any(|given| given.entry.flag == "demo") {
+        options.content.demo = false;
     }
     Ok(options)
 }
@@ -204,14 +207,14 @@ fn version(info: &ModelInfo) -> String {
     format!("{} (stampede) {}\n", info.name, env!("CARGO_PKG_VERSION"))
 }
 
-/// A word that belongs to no flag: most likely the directory.
+/// A word without a flag: most likely the directory to serve.
 fn stray(word: &OsStr) -> OptionsError {
     let word = word.to_string_lossy();
-    let hint = format!("To serve a directory, write --root {word}");
-    Fault::new("this argument belongs to no option", hint).of(&word, None)
+    let hint = format!("to serve a directory, use --root {word}");
+    Fault::new("unexpected argument", hint).of(&word, None)
 }
 
-/// What lexopt itself refuses: `-h=x` and the like.
+/// What lexopt itself rejects: `-h=x` and the like.
 fn unreadable(error: &lexopt::Error) -> OptionsError {
-    Fault::new(error.to_string(), "See --help").of("arguments", None)
+    Fault::new(error.to_string(), "see --help").of("arguments", None)
 }

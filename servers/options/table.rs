@@ -1,21 +1,48 @@
 //! What an option is: a flag, its help, and the field of [`Options`] it sets.
 //!
-//! The options themselves are in `list.rs`. A switch is named by what it turns on; `--no-NAME`
-//! turns it off, and the help shows whichever changes the default.
+//! The options themselves are in `list.rs`. A switch is named after what it turns on; `--no-NAME`
+//! turns it off, and the help shows the form that changes the default.
 
 use std::ffi::{OsStr, OsString};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::error::Fault;
-use super::list::GROUPS;
 use super::{Options, value};
+use crate::model::ModelInfo;
+
+/// A number's setter: the range is checked before the conversion narrows it.
+macro_rules! number {
+    ($allowed:expr, $($field:ident).+ : $type:ty) => {
+        $crate::options::table::Number {
+            allowed: $allowed,
+            get: |options| options.$($field).+ as u64,
+            set: |options, n| options.$($field).+ = n as $type,
+        }
+    };
+}
+
+/// A time whose zero means "without limit", or "at once".
+macro_rules! time {
+    ($longest:expr, $($field:ident).+) => {
+        $crate::options::table::Setter::Time {
+            longest: $longest,
+            get: |options| Some(options.$($field).+),
+            set: |options, time| options.$($field).+ = time.unwrap_or_default(),
+        }
+    };
+}
+
+pub(super) use {number, time};
+
+/// The upper bound of most times.
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// One option.
 pub(super) struct Entry {
     /// Its flag without the dashes: `head-timeout`.
     pub flag: &'static str,
-    /// What stands for its value in the help; empty for a switch.
+    /// Placeholder for its value in the help; empty for a switch.
     pub value: &'static str,
     /// What it does; the help adds the default.
     pub help: &'static str,
@@ -46,25 +73,47 @@ pub(super) enum Setter {
     },
 }
 
-/// A field that holds a number, of whatever type.
+/// A field that holds a number of any integer type.
 pub(super) struct Number {
     pub allowed: RangeInclusive<u64>,
     pub get: fn(&Options) -> u64,
     pub set: fn(&mut Options, u64),
 }
 
-/// A heading of the help and what stands under it.
+/// A heading of the help and its options.
 pub(super) struct Group {
     pub title: &'static str,
-    /// The models that take them; none named: all.
-    pub models: &'static [&'static str],
+    /// `None`: every model has them.
+    pub group: Option<OptionGroup>,
     pub entries: &'static [Entry],
 }
 
-impl Group {
-    /// Whether the model called so takes its options.
-    pub fn is_for(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.contains(&model)
+/// Options that only some models have.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum OptionGroup {
+    /// Worker threads fed by rings.
+    Threads,
+    /// Worker processes.
+    Processes,
+    /// One thread per connection.
+    PerConnection,
+}
+
+/// A model's name and its option groups.
+pub type Takes = (&'static str, &'static [OptionGroup]);
+
+/// The model whose options are parsed, and all models with theirs.
+#[derive(Copy, Clone)]
+pub(super) struct Model<'m> {
+    pub info: &'m ModelInfo,
+    pub all: &'m [Takes],
+}
+
+impl Model<'_> {
+    /// Whether the model has these options.
+    pub fn takes(&self, group: &Group) -> bool {
+        let mut ours = self.all.iter().filter(|(name, _)| *name == self.info.name);
+        group.group.is_none_or(|group| ours.any(|(_, groups)| groups.contains(&group)))
     }
 }
 
@@ -74,13 +123,13 @@ impl Entry {
         format!("STAMPEDE_{}", self.flag.to_ascii_uppercase().replace('-', "_"))
     }
 
-    /// `STAMPEDE_NO_STATUS`: a switch is also known by its opposite.
+    /// `STAMPEDE_NO_STATUS`: a switch can also be set by its negation.
     pub fn variable_off(&self) -> Option<String> {
         let off = || format!("STAMPEDE_NO_{}", self.flag.to_ascii_uppercase().replace('-', "_"));
         matches!(self.setter, Setter::Switch(_)).then(off)
     }
 
-    /// Its value in `options`, as the help shows it.
+    /// The value in `options`, as the help shows it.
     pub fn show(&self, options: &Options) -> String {
         match &self.setter {
             Setter::Switch(field) => {
@@ -108,7 +157,7 @@ impl Entry {
                 let time = value::time(utf8(text)?)?;
                 if time.is_some_and(|time| time > *longest) {
                     let most = value::show_time(Some(*longest));
-                    return Err(Fault::new("this is too long", format!("At most {most}")));
+                    return Err(Fault::without_hint(format!("must be at most {most}")));
                 }
                 set(options, time);
             }
@@ -122,10 +171,10 @@ impl Number {
     fn set(&self, options: &mut Options, n: u64, show: fn(u64) -> String) -> Result<(), Fault> {
         let (least, most) = (*self.allowed.start(), *self.allowed.end());
         if n < least {
-            return Err(Fault::new("this is too little", format!("At least {}", show(least))));
+            return Err(Fault::without_hint(format!("must be at least {}", show(least))));
         }
         if n > most {
-            return Err(Fault::new("this is too much", format!("At most {}", show(most))));
+            return Err(Fault::without_hint(format!("must be at most {}", show(most))));
         }
         (self.set)(options, n);
         Ok(())
@@ -133,21 +182,10 @@ impl Number {
 }
 
 pub(super) fn utf8(text: &OsStr) -> Result<&str, Fault> {
-    text.to_str().ok_or_else(|| Fault::new("this is not UTF-8", "Write plain text"))
+    text.to_str().ok_or_else(|| Fault::without_hint("not valid UTF-8"))
 }
 
-/// All entries of a model, in the order of the help.
-pub(super) fn entries(model: &str) -> impl Iterator<Item = &'static Entry> {
-    GROUPS.iter().filter(move |group| group.is_for(model)).flat_map(|group| group.entries)
-}
-
-/// The models that take this flag, where the model in question does not.
-pub(super) fn models_with(flag: &str) -> Vec<&'static str> {
-    let has = |group: &&Group| group.entries.iter().any(|entry| entry.flag == flag);
-    GROUPS.iter().filter(has).flat_map(|group| group.models).copied().collect()
-}
-
-/// The values of a variable: lists are separated by commas.
+/// The values of a variable: commas separate the elements of a list.
 pub(super) fn split_variable(entry: &Entry, text: OsString) -> Vec<OsString> {
     match (&entry.setter, text.to_str()) {
         (Setter::List { .. }, Some(list)) => {

@@ -1,4 +1,4 @@
-//! What arguments, variables and the help do, seen from outside.
+//! Arguments, variables and the help, seen from outside.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::table::{Setter, entries};
+use super::list::entries;
+use super::table::{Model, Setter};
 use super::*;
 use crate::model::ModelInfo;
 
@@ -19,12 +20,17 @@ const INFO: ModelInfo = ModelInfo {
     task3: "",
     in_flight: "",
     picture: "",
+    disk: crate::app::Disk::Wait,
 };
+
+const ALL: &[Takes] =
+    &[("sped", &[]), ("amped", &[OptionGroup::Threads]), ("symped", &[OptionGroup::Processes])];
+const AMPED: Model<'_> = Model { info: &INFO, all: ALL };
 
 fn parse_with(args: &[&str], env: &[(&str, &str)]) -> Result<Parsed, OptionsError> {
     let env: HashMap<&str, &str> = env.iter().copied().collect();
     let args = args.iter().map(OsString::from);
-    Options::from_env_and_args(&INFO, args, |name| env.get(name).map(OsString::from))
+    Options::from_env_and_args(&INFO, ALL, args, |name| env.get(name).map(OsString::from))
 }
 
 fn run(args: &[&str]) -> Options {
@@ -71,7 +77,7 @@ fn sample(flag: &str) -> &'static str {
     }
 }
 
-/// The log file alone would be refused.
+/// A log file alone would be refused.
 const WITH_LOG: &str = "--access-log=common";
 
 #[test]
@@ -79,12 +85,12 @@ fn nothing_given_is_the_default() {
     assert_eq!(run(&[]), Options::default());
     let default = Options::default();
     assert_eq!(default.listen, [ListenAddr::Tcp("127.0.0.1:8080".parse().unwrap())]);
-    assert!(default.demo && default.status && default.root.is_none());
+    assert!(default.content.demo && default.content.status && default.content.root.is_none());
 }
 
 #[test]
 fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
-    for entry in entries("amped") {
+    for entry in entries(AMPED) {
         let mut base = vec![];
         if entry.flag == "log-file" {
             base.push(WITH_LOG);
@@ -93,7 +99,7 @@ fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
             base.push("--trusted=127.0.0.1");
         }
         if entry.flag == "user" {
-            base.push("--group=78"); // a number that is nobody's has none of its own
+            base.push("--group=78"); // a number without an account has no groups
         }
         let default = run(&base);
         let (flag, text) = match entry.setter {
@@ -109,7 +115,7 @@ fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
         let by_variable = run_with(&base, &[(&entry.variable(), text)]);
         assert_eq!(by_flag, by_variable, "{flag}");
         assert_eq!(entry.show(&by_flag), text, "{flag}");
-        for other in entries("amped").filter(|other| other.flag != entry.flag) {
+        for other in entries(AMPED).filter(|other| other.flag != entry.flag) {
             if (entry.flag, other.flag) != ("root", "demo") {
                 assert_eq!(other.show(&by_flag), other.show(&default), "{flag}: {}", other.flag);
             }
@@ -119,10 +125,10 @@ fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
 
 #[test]
 fn a_root_turns_the_demonstration_off_unless_it_is_asked_for() {
-    assert!(!run(&["--root", "/"]).demo);
-    assert!(run(&["--root", "/", "--demo"]).demo);
-    assert!(!run(&["--no-demo"]).demo);
-    assert!(!run_with(&["--root", "/"], &[("STAMPEDE_DEMO", "off")]).demo);
+    assert!(!run(&["--root", "/"]).content.demo);
+    assert!(run(&["--root", "/", "--demo"]).content.demo);
+    assert!(!run(&["--no-demo"]).content.demo);
+    assert!(!run_with(&["--root", "/"], &[("STAMPEDE_DEMO", "off")]).content.demo);
 }
 
 #[test]
@@ -139,18 +145,18 @@ fn lists_are_repeated_as_arguments_and_separated_by_commas_in_variables() {
     let env = [("STAMPEDE_LISTEN", "81, [::1]:81"), ("STAMPEDE_INDEX", "a,b")];
     assert_eq!(by_args, run_with(&[], &env));
     assert_eq!(by_args.listen.len(), 2);
-    assert_eq!(by_args.index, ["a", "b"]);
+    assert_eq!(by_args.content.index, ["a", "b"]);
 }
 
 #[test]
 fn a_switch_takes_every_spelling() {
     for args in [["--no-status"], ["--status=off"], ["--status=no"], ["--no-status=on"]] {
-        assert!(!run(&args).status, "{args:?}");
+        assert!(!run(&args).content.status, "{args:?}");
     }
-    assert!(run(&["--no-status", "--status"]).status, "the last one counts");
-    assert!(!run_with(&[], &[("STAMPEDE_NO_STATUS", "1")]).status);
-    assert!(run_with(&[], &[("STAMPEDE_NO_STATUS", "0")]).status);
-    assert!(run_with(&[], &[("STAMPEDE_STATUS", "")]).status, "empty is as good as unset");
+    assert!(run(&["--no-status", "--status"]).content.status, "the last one counts");
+    assert!(!run_with(&[], &[("STAMPEDE_NO_STATUS", "1")]).content.status);
+    assert!(run_with(&[], &[("STAMPEDE_NO_STATUS", "0")]).content.status);
+    assert!(run_with(&[], &[("STAMPEDE_STATUS", "")]).content.status, "empty is as good as unset");
 }
 
 #[test]
@@ -164,33 +170,33 @@ fn zero_and_off_switch_a_timeout_off() {
 }
 
 #[test]
-fn errors_name_the_flag_the_value_the_cause_and_the_mend() {
+fn errors_name_the_flag_the_value_the_cause_and_the_fix() {
     for (args, expected) in [
-        (&["--head-timeout", "10x"][..], r#"--head-timeout "10x": "x" is no unit of time. Write"#),
-        (&["--head-timeout", "10"], r#"--head-timeout "10": its unit is missing. Write"#),
-        (&["--max-head", "1M"], r#"--max-head "1M": this is too much. At most 65535."#),
-        (&["--max-body"], "--max-body: its value is missing. Write --max-body SIZE."),
-        (&["--root", "--demo"], "--root: its value is missing. Write --root DIR."),
-        (&["--demo=maybe"], r#"--demo "maybe": this is neither on nor off. Write on or off."#),
-        (&["--root", "/nonexistent"], r#"--root "/nonexistent": No such file"#),
-        (&["--root", "/dev/null"], r#"--root "/dev/null": this is no directory. Name"#),
-        (&["--listen", "::1"], r#"--listen "::1": the port is missing. Add it: [::1]:8080."#),
-        (
-            &["--idle-timout", "1s"],
-            "--idle-timout: there is no such option. Did you mean --idle-timeout?",
-        ),
-        (&["--no-sendfiles"], "Did you mean --no-sendfile?"),
-        (&["--port", "80"], "Did you mean --listen PORT?"),
-        (&["--xyzzy"], "there is no such option. See --help"),
-        (&["-x"], "-x: there is no such option."),
-        (&["htdocs"], "To serve a directory, write --root htdocs."),
-        (&["--index", "a/b"], "this is no file name. Write a name without a slash"),
-        (&["--log-file", "/x"], "--log-file \"/x\": the access log is off, so nothing goes there."),
-        (&["--buffer-size", "16K"], "--buffer-size \"16384\": a buffer must hold a head"),
-        (&["--proxy-protocol"], "--proxy-protocol: nobody is trusted to send it. Add --trusted"),
-        (&["--trusted", "lb"], "--trusted \"lb\": this is no IP address. Write"),
-        (&["--trusted", "10.1.1.1/8"], "the address has bits beyond the network's. Write them"),
-        (&["--no-root"], "--no-root: there is no such option."),
+        (&["--head-timeout", "10x"][..], r#"--head-timeout 10x: unknown unit "x"; expected"#),
+        (&["--head-timeout", "10"], "--head-timeout 10: missing unit; expected"),
+        (&["--max-head", "1M"], "--max-head 1M: must be at most 65535"),
+        (&["--max-head", "1"], "--max-head 1: must be at least 256"),
+        (&["--max-body"], "--max-body: missing value; expected --max-body SIZE"),
+        (&["--offload", "none"], "--offload none: invalid value; expected blocking or all"),
+        (&["--access-log", "xml"], "expected off, common, combined or json"),
+        (&["--root", "--demo"], "--root: missing value; expected --root DIR"),
+        (&["--demo=maybe"], "--demo maybe: invalid value; expected on or off"),
+        (&["--root", "/nonexistent"], "--root /nonexistent: No such file"),
+        (&["--root", "/dev/null"], "--root /dev/null: not a directory; expected"),
+        (&["--listen", "::1"], "--listen ::1: missing port; write [::1]:8080"),
+        (&["--idle-timout", "1s"], "--idle-timout: no such option; did you mean --idle-timeout?"),
+        (&["--no-sendfiles"], "did you mean --no-sendfile?"),
+        (&["--port", "80"], "did you mean --listen PORT?"),
+        (&["--xyzzy"], "no such option; see --help"),
+        (&["-x"], "-x: no such option;"),
+        (&["htdocs"], "htdocs: unexpected argument; to serve a directory, use --root htdocs"),
+        (&["--index", "a/b"], "invalid value; expected a file name without a slash"),
+        (&["--log-file", "/x"], "--log-file /x: the access log is off; add --access-log"),
+        (&["--buffer-size", "16K"], "--buffer-size 16384: must be at least 17408, to hold a head"),
+        (&["--proxy-protocol"], "--proxy-protocol: no trusted peers; add --trusted"),
+        (&["--trusted", "lb"], "--trusted lb: invalid value; expected an address"),
+        (&["--trusted", "10.1.1.1/8"], "the address has host bits set; write them"),
+        (&["--no-root"], "--no-root: no such option;"),
     ] {
         let text = refused(args);
         assert!(text.contains(expected), "{args:?}: {text}");
@@ -203,7 +209,7 @@ fn errors_name_the_flag_the_value_the_cause_and_the_mend() {
 fn the_help_names_every_option_with_its_default_within_80_columns() {
     let help = help();
     println!("{help}");
-    for entry in entries("amped") {
+    for entry in entries(AMPED) {
         let named = [format!("--{}", entry.flag), format!("--no-{}", entry.flag)];
         let named = named.iter().any(|flag| help.contains(&format!("  {flag} ")));
         assert!(named, "--{} is missing", entry.flag);
@@ -218,13 +224,15 @@ fn the_help_names_every_option_with_its_default_within_80_columns() {
 #[test]
 fn an_option_of_another_model_is_refused_by_its_name() {
     let sped = ModelInfo { name: "sped", ..INFO };
-    let refused = Options::from_env_and_args(&sped, ["--ring=8".into()], |_| None);
+    let refused = Options::from_env_and_args(&sped, ALL, ["--ring=8".into()], |_| None);
     let text = refused.expect_err("sped has no rings").to_string();
-    assert_eq!(text, "--ring: sped has no such option. It is one of amped.");
-    let parsed =
-        Options::from_env_and_args(&sped, [], |name| (name == "STAMPEDE_RING").then(|| "8".into()));
-    assert!(matches!(parsed, Ok(Parsed::Run(_))), "a variable may be another server's");
-    let Ok(Parsed::Help(help)) = Options::from_env_and_args(&sped, ["-h".into()], |_| None) else {
+    assert_eq!(text, "--ring: sped has no such option; it belongs to amped");
+    let parsed = Options::from_env_and_args(&sped, ALL, [], |name| {
+        (name == "STAMPEDE_RING").then(|| "8".into())
+    });
+    assert!(matches!(parsed, Ok(Parsed::Run(_))), "the variable may be meant for another server");
+    let Ok(Parsed::Help(help)) = Options::from_env_and_args(&sped, ALL, ["-h".into()], |_| None)
+    else {
         panic!("no help")
     };
     assert!(!help.contains("--ring"));
@@ -232,8 +240,8 @@ fn an_option_of_another_model_is_refused_by_its_name() {
 
 #[test]
 fn flags_and_variables_are_unique_and_negations_do_not_collide() {
-    let mut names: Vec<String> = entries("amped").map(|entry| entry.variable()).collect();
-    names.extend(entries("amped").filter_map(|entry| entry.variable_off()));
+    let mut names: Vec<String> = entries(AMPED).map(|entry| entry.variable()).collect();
+    names.extend(entries(AMPED).filter_map(|entry| entry.variable_off()));
     let count = names.len();
     names.sort();
     names.dedup();
@@ -247,7 +255,7 @@ fn the_version_names_the_model_and_the_project() {
 }
 
 #[test]
-fn sockets_from_systemd_are_used_when_they_are_meant_for_us_and_nothing_else_is_said() {
+fn sockets_from_systemd_are_used_when_they_are_meant_for_us_and_without_listen() {
     let pid = std::process::id().to_string();
     let ours = [("LISTEN_FDS", "2"), ("LISTEN_PID", pid.as_str())];
     assert_eq!(run_with(&[], &ours).listen, [ListenAddr::Fd(3), ListenAddr::Fd(4)]);
@@ -269,12 +277,12 @@ fn sockets_from_systemd_are_used_when_they_are_meant_for_us_and_nothing_else_is_
 
 proptest! {
     #[test]
-    fn whatever_is_given_is_taken_or_refused_by_name(
+    fn any_arguments_are_accepted_or_refused_by_name(
         words in prop::collection::vec("(--)?[a-z-]{1,12}(=[\\PC]{0,6})?", 0..4),
     ) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         if let Err(error) = parse_with(&words, &[]) {
-            prop_assert!(error.to_string().ends_with('.'));
+            prop_assert!(error.to_string().contains(": "));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The text of a value: sizes `16K`, times `500ms`, addresses `[::1]:8080`, switches `on`.
 //!
-//! Each kind is read by one function and written by another, so that what `--help` shows as a
-//! default can be given back as it stands.
+//! Each kind has a function that parses it and one that prints it, so that a default shown by
+//! `--help` can be passed back as is.
 
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -13,17 +14,17 @@ use reactor::process::Priority;
 use super::ListenAddr;
 use super::error::Fault;
 
-/// Multiples of a byte: a K is 1,024, whoever writes it.
+/// Multiples of a byte: a K is always 1,024.
 const SIZE_UNITS: [(&str, u64); 3] = [("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)];
 
 /// Units of time in microseconds, the largest first.
 const TIME_UNITS: [(&str, u64); 5] =
     [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
 
-const SIZE_MEND: &str = "Write a number of bytes, or one followed by K, M or G: 16K, 1M, 64KiB";
-const TIME_MEND: &str = "Write a number and its unit: 500ms, 10s, 2m, 1h; or off";
-const LISTEN_MEND: &str =
-    "Write IP:PORT, [IPv6]:PORT, :PORT for every address, unix:PATH or fd:NUMBER";
+const SIZE_HINT: &str = "expected a number of bytes, or one with K, M or G: 16K, 1M, 64KiB";
+const TIME_HINT: &str = "expected a number with a unit (500ms, 10s, 2m, 1h), or off";
+const LISTEN_HINT: &str =
+    "expected IP:PORT, [IPv6]:PORT, :PORT for all addresses, unix:PATH or fd:N";
 
 /// Splits `16KiB` into 16 and `KiB`.
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
@@ -34,16 +35,16 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
 
 /// `16K`, `16k`, `16KB`, `16KiB` and `16384` are the same.
 pub(super) fn size(text: &str) -> Result<u64, Fault> {
-    let fault = |cause: &str| Fault::new(cause, SIZE_MEND);
-    let (number, unit) = number_and_unit(text).ok_or_else(|| fault("this is no size"))?;
+    let fault = |cause: &str| Fault::new(cause, SIZE_HINT);
+    let (number, unit) = number_and_unit(text).ok_or_else(|| fault("invalid size"))?;
     let unit = unit.to_ascii_uppercase();
     let letter = unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit);
     let factor = match SIZE_UNITS.iter().find(|(name, _)| *name == letter) {
         Some((_, factor)) => *factor,
         None if letter.is_empty() && unit != "IB" => 1,
-        None => return Err(fault("this is no unit of size")),
+        None => return Err(fault("unknown unit")),
     };
-    number.checked_mul(factor).ok_or_else(|| fault("this is more bytes than can be counted"))
+    number.checked_mul(factor).ok_or_else(|| fault("number too large"))
 }
 
 /// The shortest text that [`size`] reads as `bytes`.
@@ -56,25 +57,25 @@ pub(super) fn show_size(bytes: u64) -> String {
     }
 }
 
-/// A plain number.
+/// A decimal number.
 pub(super) fn count(text: &str) -> Result<u64, Fault> {
-    text.parse().map_err(|_| Fault::new("this is no number", "Write digits only: 100"))
+    text.parse().map_err(|_| Fault::invalid("a number, such as 100"))
 }
 
-/// `500ms`, `10s`; `off` is `None`. A bare number is refused, but for 0: it could mean anything.
+/// `500ms`, `10s`; `off` is `None`. A number without a unit is ambiguous and refused, except 0.
 pub(super) fn time(text: &str) -> Result<Option<Duration>, Fault> {
-    let fault = |cause: String| Fault::new(cause, TIME_MEND);
+    let fault = |cause: String| Fault::new(cause, TIME_HINT);
     if matches!(text, "off" | "none") {
         return Ok(None);
     }
-    let (number, unit) = number_and_unit(text).ok_or_else(|| fault("this is no time".into()))?;
+    let (number, unit) = number_and_unit(text).ok_or_else(|| fault("invalid time".into()))?;
     let factor = match TIME_UNITS.iter().find(|(name, _)| *name == unit) {
         Some((_, factor)) => *factor,
         None if number == 0 && unit.is_empty() => 1,
-        None if unit.is_empty() => return Err(fault("its unit is missing".into())),
-        None => return Err(fault(format!("{unit:?} is no unit of time"))),
+        None if unit.is_empty() => return Err(fault("missing unit".into())),
+        None => return Err(fault(format!("unknown unit {unit:?}"))),
     };
-    let us = number.checked_mul(factor).ok_or_else(|| fault("this is too long".into()))?;
+    let us = number.checked_mul(factor).ok_or_else(|| fault("number too large".into()))?;
     Ok(Some(Duration::from_micros(us)))
 }
 
@@ -93,37 +94,37 @@ pub(super) fn show_time(time: Option<Duration>) -> String {
     }
 }
 
-/// `on`, `off` and what else people write.
+/// `on`, `off` and their common spellings.
 pub(super) fn switch(text: &str) -> Result<bool, Fault> {
     match text.to_ascii_lowercase().as_str() {
         "on" | "yes" | "true" | "1" => Ok(true),
         "off" | "no" | "false" | "0" => Ok(false),
-        _ => Err(Fault::new("this is neither on nor off", "Write on or off")),
+        _ => Err(Fault::invalid("on or off")),
     }
 }
 
-const PRIORITY_MEND: &str = "Write normal, nice:1 to nice:19, batch, idle, or slice:500us";
-/// Microseconds of a turn that Linux takes.
+const PRIORITIES: &str = "normal, nice:1 to nice:19, batch, idle, or slice:TIME of 100us to 100ms";
+/// Time slices that Linux accepts, in microseconds.
 const SLICE_US: RangeInclusive<u128> = 100..=100_000;
 
 /// A priority: `nice:5`, `batch`, `slice:500us`.
 pub(super) fn priority(text: &str) -> Result<Priority, Fault> {
-    let fault = |cause: &str| Fault::new(cause.to_owned(), PRIORITY_MEND);
+    let fault = || Fault::invalid(PRIORITIES);
     Ok(match text.split_once(':') {
         None if text == "normal" => Priority::Normal,
         None if text == "batch" => Priority::Batch,
         None if text == "idle" => Priority::Idle,
         Some(("nice", nice)) => match nice.parse() {
             Ok(nice @ 1..=19) => Priority::Nice(nice),
-            _ => return Err(fault("this is no nice value of 1 to 19")),
+            _ => return Err(fault()),
         },
         Some(("slice", slice)) => match time(slice)? {
             Some(slice) if SLICE_US.contains(&slice.as_micros()) => {
                 Priority::Slice(slice.as_micros() as u32)
             }
-            _ => return Err(fault("this is no time of 100us to 100ms")),
+            _ => return Err(fault()),
         },
-        _ => return Err(fault("this is no priority")),
+        _ => return Err(fault()),
     })
 }
 
@@ -140,6 +141,29 @@ pub(super) fn show_priority(priority: Priority) -> String {
     }
 }
 
+/// The name of a value; empty if it has none.
+pub(super) fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
+    names.iter().find(|(_, known)| *known == value).map_or("", |(name, _)| name)
+}
+
+/// The value with the name `text`.
+pub(super) fn value_of<T: Copy>(names: &[(&'static str, T)], text: &OsStr) -> Result<T, Fault> {
+    let fault = || {
+        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        match names.split_last() {
+            Some((last, [])) => Fault::invalid(last),
+            Some((last, others)) => Fault::invalid(format_args!("{} or {last}", others.join(", "))),
+            None => Fault::without_hint("invalid value"),
+        }
+    };
+    names.iter().find(|(name, _)| text == *name).map(|(_, value)| *value).ok_or_else(fault)
+}
+
+/// A path, or `none`.
+pub(super) fn path_or_none(path: Option<&PathBuf>) -> String {
+    path.map_or("none".to_owned(), |path| path.display().to_string())
+}
+
 /// An address to listen on.
 pub(super) fn listen(text: &str) -> Result<ListenAddr, Fault> {
     if let Some(path) = text.strip_prefix("unix:") {
@@ -148,7 +172,7 @@ pub(super) fn listen(text: &str) -> Result<ListenAddr, Fault> {
     if let Some(number) = text.strip_prefix("fd:") {
         return match number.parse() {
             Ok(fd) if fd >= 0 => Ok(ListenAddr::Fd(fd)),
-            _ => Err(Fault::new("this is no descriptor's number", "Write it like fd:3")),
+            _ => Err(Fault::invalid("a descriptor, such as fd:3")),
         };
     }
     tcp(text).map(ListenAddr::Tcp)
@@ -156,28 +180,28 @@ pub(super) fn listen(text: &str) -> Result<ListenAddr, Fault> {
 
 fn unix(path: &str) -> Result<ListenAddr, Fault> {
     if path.is_empty() || path.contains('\0') {
-        return Err(Fault::new("the path is missing", "Write it like unix:/run/stampede.sock"));
+        return Err(Fault::new("missing path", "expected a path, such as unix:/run/stampede.sock"));
     }
     Ok(ListenAddr::Unix(PathBuf::from(path)))
 }
 
 fn tcp(text: &str) -> Result<SocketAddr, Fault> {
-    let fault = |cause: &str| Fault::new(cause, LISTEN_MEND);
+    let fault = |cause: &str| Fault::new(cause, LISTEN_HINT);
     if let Ok(addr) = text.parse() {
         return Ok(addr);
     }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        let hint = format!("Add it: {}", SocketAddr::new(ip, 8080));
-        return Err(Fault::new("the port is missing", hint));
+        let hint = format!("write {}", SocketAddr::new(ip, 8080));
+        return Err(Fault::new("missing port", hint));
     }
     let (host, port) = text.rsplit_once(':').unwrap_or(("localhost", text));
     let Ok(port) = port.parse::<u16>() else {
-        return Err(fault("this is no address with a port from 0 to 65535"));
+        return Err(fault("invalid address or port"));
     };
     let ip: IpAddr = match host {
         "" | "*" => Ipv6Addr::UNSPECIFIED.into(),
         "localhost" => Ipv4Addr::LOCALHOST.into(),
-        _ => return Err(fault("the part before the port is no IP address")),
+        _ => return Err(fault("not an IP address")),
     };
     Ok(SocketAddr::new(ip, port))
 }
@@ -246,7 +270,7 @@ mod tests {
             assert!(listen(text).is_err(), "{text}");
         }
         let missing = listen("::1").unwrap_err();
-        assert_eq!(missing.hint, "Add it: [::1]:8080");
+        assert_eq!(missing.hint, "write [::1]:8080");
     }
 
     proptest! {

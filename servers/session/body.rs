@@ -1,9 +1,9 @@
 //! Request bodies: discarded, collected or streamed, as the application decided after the head.
 //!
-//! A collected body that is there whole, as most are, is handed over where it lies. Else the head
-//! is saved and the body gathered behind it, on the heap, because it may be larger than any buffer:
-//! each request's share is bounded by `--max-body`, that of all together by `--body-memory` (503
-//! above).
+//! A collected body that has arrived whole, as most have, is handed over in place. Otherwise the
+//! head is saved and the body collected behind it, on the heap, because it may be larger than any
+//! buffer: each request's share is bounded by `--max-body`, and all of them together by
+//! `--body-memory` (503 above).
 
 use std::mem;
 
@@ -19,9 +19,9 @@ use crate::work::request::{Call, PendingRequest, SavedRequest};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What has become of a head with a body behind it.
+/// The outcome of a head with a body behind it.
 pub(super) enum Begun {
-    /// So many bytes of the body were used at once.
+    /// This many bytes of the body have been consumed already.
     Used(usize),
     /// The request is left to the driver, with its body.
     Work(PendingRequest),
@@ -57,7 +57,7 @@ impl Session {
         }
     }
 
-    /// [`Session::answer`] for a request with a body, which is not the path that is measured.
+    /// [`Session::answer`] for a request with a body: not inlined, since it is not the fast path.
     fn answer_body<A: App>(
         &mut self,
         cx: &mut Context<A>,
@@ -76,8 +76,8 @@ impl Session {
         out: &mut Output,
     ) -> Begun {
         if self.http.expects_continue() {
-            // The final status takes the place of 100, and whether the body still comes is the
-            // client's choice: the connection cannot be used again (RFC 9110, section 10.1.1).
+            // The final status replaces 100, and the client may or may not send the body: the
+            // connection cannot be used again (RFC 9110, section 10.1.1).
             self.http.close();
         }
         let work = self.answer_body(cx, head_bytes, &[], out);
@@ -85,7 +85,8 @@ impl Session {
             self.unread = true;
             return Begun::answered(work, 0);
         }
-        if self.phase == Phase::Idle {
+        // Until it is answered, the session is in another phase.
+        if self.phase == Phase::Idle && work.is_none() {
             self.phase = Phase::Body;
         }
         let now_ms = cx.now_ms();
@@ -110,7 +111,7 @@ impl Session {
             }
             let length = length as usize;
             if rest.len() >= length {
-                // All there: walk the state machine over it and answer from where it lies.
+                // All there: walk the state machine over it and answer in place.
                 let used = self.skip_body(cx, rest);
                 let work = self.answer_body(cx, head_bytes, &rest[..length], out);
                 return Begun::answered(work, used);
@@ -131,7 +132,7 @@ impl Session {
         at
     }
 
-    /// The body is yet to come: saves the head, and tells a client that waits for it to go ahead.
+    /// The body is yet to come: saves the head, and sends 100 to a client that waits for it.
     fn await_body<A: App>(
         &mut self,
         cx: &mut Context<A>,
@@ -222,13 +223,14 @@ impl Session {
         self.finished(cx, finished, Some(saved.head()), out);
     }
 
-    /// Drops the body that is being read, and the request that waits for its turn; `true` when the
-    /// request whose body it is has been answered already.
+    /// Drops the body being read, and the saved request; `true` when the body's request has been
+    /// answered already.
     pub(super) fn forget_body<A: App>(&mut self, cx: &mut Context<A>) -> bool {
         let Some(exchange) = &mut self.exchange else { return false };
-        let in_flight = exchange.call.take().is_some() || self.phase == Phase::Work;
-        let answered = matches!(exchange.body, Body::Discard) && !in_flight;
+        // A body is discarded after the answer: if it is not being read, there was no answer yet.
+        let answered = matches!(exchange.body, Body::Discard) && self.phase == Phase::Body;
         exchange.body = Body::None;
+        exchange.call = None;
         cx.memory.give_back(mem::take(&mut exchange.saved).len());
         if exchange.wait_until_ms != 0 {
             exchange.wait_until_ms = 0;

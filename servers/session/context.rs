@@ -1,8 +1,7 @@
-//! What a thread serves with: everything that a step of a conversation needs besides the
-//! conversation.
+//! Everything that a step of a session needs besides the session.
 //!
 //! An event loop owns one context. Threads borrow one of a few for a step and give it back before
-//! they wait: nothing of a conversation stays in it, and nothing of it is kept by a conversation.
+//! they wait: no session leaves state in it, and no session keeps a part of it.
 
 use std::io;
 use std::sync::Arc;
@@ -12,16 +11,16 @@ use reactor::net::Peer;
 
 use super::deadlines::TimeoutsMs;
 use super::exchange::Exchange;
-use crate::access_log::AccessLog;
+use crate::access_log::Log;
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::metrics::{Counters, Metrics};
 use crate::options::{Limits, Options};
 
-/// Room that the output has, beyond the longest target, before a response is begun: status line,
+/// Free space in the output, beyond the longest target, before a response begins: status line,
 /// fields, and the target once more as a `Location`.
 pub const HEAD_ROOM: usize = 4 * 1024;
-/// Exchanges kept for the next request that needs one: beyond that many they go back to the heap.
+/// Exchanges kept for reuse; more than this go back to the heap.
 const SPARE_EXCHANGES_MAX: usize = 1024;
 
 /// See the module's head.
@@ -34,19 +33,19 @@ pub struct Context<A: App> {
     pub head: http::Head,
     /// The parser's limits.
     pub limits: http::Limits,
-    /// What time it is: moved on by the driver before each step.
+    /// The current time: updated by the driver before each step.
     pub clock: Clock,
-    /// What is counted.
+    /// The counters.
     pub counters: Counters,
     /// Where a line is written for each response.
-    pub log: AccessLog,
-    /// The client of the conversation whose step this is; set only when the log is on.
+    pub log: Log,
+    /// The client of the session whose step this is; set only when the log is on.
     pub peer: Option<Peer>,
-    /// What may take how long.
+    /// The timeouts.
     pub timeouts: TimeoutsMs,
-    /// The account of request bytes outside of the buffers.
+    /// The budget for request bytes outside of the buffers.
     pub memory: BodyMemory,
-    /// The server finishes: each response is its connection's last.
+    /// The server is draining: each response is its connection's last.
     pub draining: bool,
     /// Every request is handed to the driver, not only what the application marks as work.
     pub offload_all: bool,
@@ -56,7 +55,7 @@ pub struct Context<A: App> {
 }
 
 impl<A: App> Context<A> {
-    /// A context that counts in slot `index`, by which the application also makes its local part.
+    /// A context that counts in slot `index`, which also selects the application's local part.
     ///
     /// # Errors
     /// Limits that contradict each other, an access log that cannot be opened, no slot of counters.
@@ -68,6 +67,23 @@ impl<A: App> Context<A> {
         memory: BodyMemory,
         now_ms: u64,
     ) -> io::Result<Self> {
+        let log = Log::open(&options.log)?;
+        Context::with_log(app, options, metrics, index, memory, now_ms, log)
+    }
+
+    /// The same with a log that is shared with other contexts.
+    ///
+    /// # Errors
+    /// Limits that contradict each other, no slot of counters.
+    pub fn with_log(
+        app: Arc<A>,
+        options: &Options,
+        metrics: &Metrics,
+        index: usize,
+        memory: BodyMemory,
+        now_ms: u64,
+        log: Log,
+    ) -> io::Result<Self> {
         let limits = http_limits(&options.limits)?;
         let counters = Counters::new(metrics, index);
         Ok(Context {
@@ -77,7 +93,7 @@ impl<A: App> Context<A> {
             limits,
             clock: Clock::new(now_ms),
             counters: counters.ok_or_else(|| io::Error::other("no slot of counters left"))?,
-            log: AccessLog::open(&options.log)?,
+            log,
             peer: None,
             timeouts: TimeoutsMs::new(&options.timeouts),
             memory,
@@ -89,7 +105,7 @@ impl<A: App> Context<A> {
         })
     }
 
-    /// Milliseconds on the clock that deadlines are told on.
+    /// The current time in milliseconds, on the deadlines' clock.
     #[inline(always)]
     pub(super) fn now_ms(&self) -> u64 {
         self.clock.now_ms()
@@ -103,8 +119,8 @@ fn http_limits(limits: &Limits) -> io::Result<http::Limits> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
-/// Bytes that requests may hold outside of the buffers: bodies being collected, heads that wait for
-/// their body or for a time. One account for all contexts that share it.
+/// A budget for bytes that requests hold outside of the buffers: bodies being collected, heads that
+/// wait for their body or for a timer. Its clones share one budget.
 #[derive(Clone)]
 pub struct BodyMemory {
     max: usize,
@@ -112,7 +128,7 @@ pub struct BodyMemory {
 }
 
 impl BodyMemory {
-    /// An account of `max` bytes.
+    /// A budget of `max` bytes.
     pub fn new(max: usize) -> Self {
         BodyMemory { max, held: Arc::default() }
     }
@@ -122,7 +138,7 @@ impl BodyMemory {
         self.held.load(Relaxed)
     }
 
-    /// Takes so many bytes more; `false`, and none are taken, when that would be too many.
+    /// Takes `bytes`; `false`, and takes none, when that would exceed the budget.
     pub(super) fn take(&self, bytes: usize) -> bool {
         let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.max);
         self.held.fetch_update(Relaxed, Relaxed, more).is_ok()
@@ -135,7 +151,7 @@ impl BodyMemory {
     }
 }
 
-/// Exchanges at rest, the one used last on top: its memory is warm.
+/// Idle exchanges, the one used last on top: its memory is warm.
 #[derive(Default)]
 pub(super) struct Spare {
     #[expect(clippy::vec_box, reason = "an exchange is one pointer of its session")]
@@ -153,7 +169,7 @@ impl Spare {
         }
     }
 
-    /// Keeps one for later; what it held (files, buffers) is given back now.
+    /// Keeps one for later; releases what it held (files, buffers) now.
     pub fn keep(&mut self, mut exchange: Box<Exchange>) {
         *exchange = Exchange::new(0);
         if self.list.len() < SPARE_EXCHANGES_MAX {

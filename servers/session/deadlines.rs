@@ -1,23 +1,23 @@
-//! What may take how long: one deadline for a conversation, of whichever thing it is waiting for.
+//! Timeouts: a session has one deadline, for the thing it is currently waiting for.
 //!
 //! | phase | deadline | when it passes |
 //! |---|---|---|
 //! | `Idle` | idle time | closed |
 //! | `Head`, nothing yet (a new connection) | idle time or head time, the shorter | closed |
-//! | `Head`, begun | the head's start + head time; it does not move | 408 |
+//! | `Head`, begun | the head's start + head time; never extended | 408 |
 //! | `Body` | last piece + body time, or the end of a rate window | 408, or the next window |
 //! | `Send` | last bytes taken + write time | reset |
-//! | `Wait` | what the application said | the request goes on |
-//! | `Work` | none of the client's: it waits for us | |
+//! | `Wait` | the application's time | the request goes on |
+//! | `Work` | none: the client waits for us | |
 //! | `Linger` | [`LINGER_MS`] after FIN | closed |
 //!
-//! A request as a whole has its time from its first byte to the last of its response
-//! (`--request-timeout`): it cuts each of these short.
+//! `--request-timeout` limits a request as a whole, from its first byte to the last byte of its
+//! response: it cuts each of these short.
 //!
 //! Deadlines that move later with every request are cheap for the driver (an event loop re-arms its
-//! timer only when it fires). The body's rate is measured over windows as long as the body time that
-//! follow each other, not over every interval of that length: a client can be slow across the border
-//! of two for at most twice that time.
+//! timer only when it fires). The body's rate is measured over consecutive windows as long as the
+//! body time, not over every interval of that length: a client can be slow across the border of two
+//! windows for at most twice that time.
 
 use std::time::Duration;
 
@@ -28,20 +28,20 @@ use crate::app::App;
 use crate::app::response::Output;
 use crate::options::Timeouts;
 
-/// How long a connection may linger after FIN.
+/// How long a lingering close may take after FIN.
 pub const LINGER_MS: u64 = 2_000;
 /// No deadline.
 pub const NEVER: u64 = u64::MAX;
 /// The time over which a body's rate is measured when the body time is off.
 const BODY_WINDOW_MS: u64 = 10_000;
 
-/// [`Timeouts`] in milliseconds; what is switched off is [`NEVER`].
+/// [`Timeouts`] in milliseconds; [`NEVER`] for one that is off.
 pub struct TimeoutsMs {
     head: u64,
     body: u64,
     /// The time over which a body's rate is measured.
     body_window: u64,
-    /// Bytes a body must bring in a window; 0: no such rule.
+    /// Bytes of a body that must arrive in a window; 0: no minimum.
     body_window_bytes: u64,
     idle: u64,
     write: u64,
@@ -68,21 +68,20 @@ impl TimeoutsMs {
     }
 }
 
-/// The full time of which only the low bits were kept; right for 49 days back.
+/// The full time of which only the low bits were kept; correct up to 49 days back.
 #[inline]
 fn full(now_ms: u64, low: u32) -> u64 {
     now_ms - u64::from((now_ms as u32).wrapping_sub(low))
 }
 
-/// When something that runs for `time` from `from` is over.
+/// When something that begins at `from` and takes `time` is over.
 #[inline]
 fn after(from: u64, time: u64) -> u64 {
     from.saturating_add(time)
 }
 
 impl Session {
-    /// When [`Session::expired`] is to be called, unless something else comes first; [`NEVER`] is
-    /// possible.
+    /// When to call [`Session::expired`], unless something else happens first; may be [`NEVER`].
     #[inline(always)]
     pub fn deadline_ms<A: App>(&self, cx: &Context<A>) -> u64 {
         match self.phase {
@@ -97,7 +96,7 @@ impl Session {
         let moved = self.exchange.as_ref().map_or(now_ms, |it| full(now_ms, it.moved_ms));
         let own = match self.phase {
             Phase::Idle => return after(now_ms, times.idle),
-            Phase::Head if self.has_begun() => return after(started, times.head),
+            Phase::Head if self.has_begun() => after(started, times.head),
             Phase::Head => return after(started, times.head.min(times.idle)),
             Phase::Linger => return after(started, LINGER_MS),
             Phase::Body => after(moved, times.body).min(self.window_end(cx)),
@@ -108,7 +107,7 @@ impl Session {
         own.min(self.request_deadline_ms(cx))
     }
 
-    /// When the request as a whole has had its time: the deadline while it is the client that waits.
+    /// When the request as a whole times out: the only deadline while the client waits for us.
     pub fn request_deadline_ms<A: App>(&self, cx: &Context<A>) -> u64 {
         after(full(cx.now_ms(), self.started_ms), cx.timeouts.request)
     }
@@ -122,15 +121,19 @@ impl Session {
         }
     }
 
-    /// A byte of a head has come.
-    fn has_begun(&self) -> bool {
+    /// Whether a byte of a head has arrived.
+    pub(super) fn has_begun(&self) -> bool {
         self.http.eof().is_err()
     }
 
     /// The deadline has passed.
     pub fn expired<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
         let now_ms = cx.now_ms();
-        let in_request = !matches!(self.phase, Phase::Idle | Phase::Head | Phase::Linger);
+        let in_request = match self.phase {
+            Phase::Idle | Phase::Linger => false,
+            Phase::Head => self.has_begun(),
+            Phase::Body | Phase::Send | Phase::Wait | Phase::Work => true,
+        };
         if in_request && now_ms >= self.request_deadline_ms(cx) {
             cx.counters.timeouts_request.add(1);
             return self.give_up(cx, out);
@@ -142,7 +145,7 @@ impl Session {
             }
             Phase::Head => {
                 cx.counters.timeouts_head.add(1);
-                // A client that has not sent a byte gets none.
+                // A client that has not sent a byte gets no answer.
                 if self.has_begun() { self.give_up(cx, out) } else { Next::Close }
             }
             Phase::Body => self.body_expired(cx, out),
@@ -157,7 +160,7 @@ impl Session {
         }
     }
 
-    /// Either nothing has come for too long, or a window ends: was it enough?
+    /// Either nothing has arrived for too long, or a window ends: was it enough?
     fn body_expired<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
         let now_ms = cx.now_ms();
         let (body, window) = (cx.timeouts.body, cx.timeouts.body_window);
@@ -178,7 +181,7 @@ impl Session {
         Next::Read
     }
 
-    /// 408 when nothing has been answered yet, else the end of the connection.
+    /// 408 if the request has not been answered yet; otherwise the connection ends.
     fn give_up<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
         if self.phase == Phase::Send {
             return Next::Reset;

@@ -1,6 +1,7 @@
-//! A request between being read and its response being sent, when that takes more than one step.
+//! The state of a request, from being read until its response is sent, when that takes more than
+//! one step.
 //!
-//! A request that is read, answered and sent at once never needs an [`Exchange`].
+//! A request that is read, answered and sent in one step needs no [`Exchange`].
 
 use reactor::Buffer;
 
@@ -9,11 +10,11 @@ use crate::app::Sink;
 use crate::app::response::Pieces;
 use crate::work::request::{Call, SavedRequest};
 
-/// What becomes of the body that is being read.
+/// What to do with the body that is being read.
 pub(super) enum Body {
-    /// None is.
+    /// There is none.
     None,
-    /// It is read and forgotten; the response is already on its way.
+    /// It is read and discarded; the response is already on its way.
     Discard,
     /// It is appended to the saved request, up to a limit in bytes.
     Collect(u64),
@@ -25,16 +26,16 @@ pub(super) enum Body {
 #[derive(Copy, Clone, Debug)]
 pub(super) struct SavedCall {
     pub call: Call,
-    /// `handle` has asked for the connection's end.
+    /// `handle` has asked to close the connection.
     pub close: bool,
 }
 
 /// Output that a full socket did not take.
 #[derive(Default)]
 pub struct Unsent {
-    /// Heads and small bodies, if any of them is left.
+    /// Heads and small bodies, if any are left.
     pub bytes: Option<Buffer>,
-    /// What comes after them.
+    /// The pieces after them.
     pub pieces: Pieces,
 }
 
@@ -44,18 +45,18 @@ pub(super) struct Exchange {
     pub body: Body,
     pub saved: SavedRequest,
     pub log: Option<Box<HeldRecord>>,
-    /// What `saved` needs, once everything before it is sent.
+    /// The call that `saved` needs, once everything before it is sent.
     pub call: Option<SavedCall>,
     /// When the application's wait is over; 0: no wait.
     pub wait_until_ms: u64,
-    /// Bytes of the response's body sent so far, for the log; begins below zero by what was in the
-    /// output before it.
+    /// Bytes of the response's body sent so far, for the log; starts at minus the number of bytes
+    /// in the output before it.
     pub sent: i64,
     /// When a byte last moved, low bits of `now_ms`.
     pub moved_ms: u32,
-    /// Bytes that the kernel had and the client had not taken, when last looked at.
+    /// Bytes that the client had not acknowledged at the last check.
     pub unacknowledged: u32,
-    /// The present window over which the body's rate is measured: its start and its bytes.
+    /// The current window over which the body's rate is measured: its start and its bytes.
     pub window_ms: u32,
     pub window_bytes: u32,
 }
@@ -77,15 +78,15 @@ impl Exchange {
         }
     }
 
-    /// From now on the time between two pieces of the body runs, and the window over which its rate
-    /// is measured.
+    /// Starts the timeout between two pieces of the body, and the window over which its rate is
+    /// measured.
     pub fn begin_window(&mut self, now_ms: u64) {
         self.moved_ms = now_ms as u32;
         self.window_ms = now_ms as u32;
         self.window_bytes = 0;
     }
 
-    /// Nothing needs it any more.
+    /// Whether it is no longer needed.
     pub fn is_idle(&self) -> bool {
         self.unsent.is_empty()
             && self.wait_until_ms == 0
@@ -96,7 +97,7 @@ impl Exchange {
 }
 
 impl Unsent {
-    /// Everything is sent.
+    /// Whether everything is sent.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_none() && self.pieces.is_empty()
     }

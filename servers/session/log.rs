@@ -25,14 +25,14 @@ impl Session {
         if out.pieces.is_empty() {
             return cx.log.record(&record);
         }
-        // Still to be streamed: the line is written when it has been.
+        // The body is yet to be streamed: the line is written after it.
         let held = cx.log.hold(&record);
         let exchange = self.exchange(cx);
         exchange.log = Some(held);
         exchange.sent = -(out.bytes.len() as i64);
     }
 
-    /// Writes the log line of a response that was streamed, complete or not.
+    /// Writes the log line of a streamed response, complete or not.
     pub(super) fn log_held<A: App>(&mut self, cx: &mut Context<A>) {
         let duration_us = self.age_ms(cx.now_ms()) * 1000;
         let Some(exchange) = &mut self.exchange else { return };

@@ -1,4 +1,4 @@
-//! A conversation: HTTP as one connection speaks it, without the connection.
+//! A session: HTTP on one connection, without the connection.
 //!
 //! ```text
 //!            feed(input)                     the application
@@ -7,14 +7,14 @@
 //!     └── sends `Output` ◄──────┘
 //! ```
 //!
-//! A [`Session`] knows no descriptor and does not wait: bytes and milliseconds are parameters. What
-//! it needs beside itself is in a [`Context`], which is borrowed for a step and never held over a
-//! wait; what it has to say is in an [`Output`]. Each step says what the driver is to do [`Next`]:
+//! A [`Session`] has no descriptor and never waits: bytes and milliseconds are parameters. What
+//! else it needs is in a [`Context`], which is borrowed for a step and never kept across a wait;
+//! what it sends goes into an [`Output`]. Each step returns what the driver must do [`Next`]:
 //!
 //! | step | when |
 //! |---|---|
 //! | [`Session::feed`] | bytes have arrived |
-//! | [`Session::sent`] | all of the output is with the kernel |
+//! | [`Session::sent`] | the kernel has all of the output |
 //! | [`Session::park`] | a full socket did not take all of it |
 //! | [`Session::eof`] | the client has finished sending |
 //! | [`Session::answered`] | a request that was left to the driver has been answered |
@@ -23,11 +23,11 @@
 //!
 //! How an event loop, a thread or a fiber waits between the steps is its driver's business.
 //!
-//! *Not* guaranteed: that a step uses all of its input. What it leaves is fed again, with more bytes
+//! *Not* guaranteed: that a step uses all of its input. The rest must be fed again, with more bytes
 //! behind it; when [`Session::has_pending`], without waiting for more.
 //!
-//! Files: `serve` (from bytes to responses), `body`, `deadlines`, `refuse`, `log`, `exchange` (what
-//! is kept of a request that takes more than one step), `context`.
+//! Files: `serve` (from bytes to responses), `body`, `saved` (requests that wait), `deadlines`,
+//! `refuse`, `log`, `exchange` (the state of a request that takes more than one step), `context`.
 
 mod body;
 mod context;
@@ -49,29 +49,29 @@ pub use deadlines::{LINGER_MS, NEVER};
 pub use exchange::Unsent;
 use exchange::{Body, Exchange};
 
-/// What a conversation is busy with.
+/// What a session is doing.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Phase {
-    /// Between two requests: no byte of the next one has come.
+    /// Between two requests: no byte of the next one has arrived.
     Idle,
-    /// Reads a head whose time runs: it has begun, or it is the connection's first.
+    /// Reads a head, whose timeout is running: it has begun, or it is the connection's first.
     Head,
     /// Reads a body.
     Body,
     /// Has output that a full socket did not take.
     Send,
-    /// Waits for a time that the application named.
+    /// Waits for as long as the application asked.
     Wait,
     /// Its request is being answered elsewhere.
     Work,
-    /// Has sent everything and FIN; reads until the client has, too (RFC 9112, section 9.6).
+    /// Has sent everything and FIN; reads until the client's FIN (RFC 9112, section 9.6).
     Linger,
 }
 
-/// What the driver is to do next.
+/// What the driver must do next.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Next {
-    /// Receive, and feed what came.
+    /// Receive, and feed the bytes.
     Read,
     /// Send the output; then [`Session::sent`].
     Write,
@@ -87,7 +87,7 @@ pub enum Next {
     Reset,
 }
 
-/// One connection's conversation.
+/// One connection's session.
 pub struct Session {
     http: http::Connection,
     exchange: Option<Box<Exchange>>,
@@ -96,14 +96,14 @@ pub struct Session {
     phase: Phase,
     /// The connection ends once the output is sent.
     last: bool,
-    /// It ends with unread input: the reset of a plain close would overtake the answer.
+    /// It ends with unread input: a plain close would send RST, which could overtake the answer.
     unread: bool,
-    /// Input that was left may contain whole requests.
+    /// Unused input may contain whole requests.
     pending: bool,
 }
 
 impl Session {
-    /// A conversation whose first head must be complete in time, from now on.
+    /// A session; the timeout for its first head starts now.
     pub fn new(now_ms: u64) -> Self {
         Session {
             http: http::Connection::new(),
@@ -116,39 +116,41 @@ impl Session {
         }
     }
 
-    /// What it is busy with.
+    /// What it is doing.
     #[inline(always)]
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Input that was left may contain whole requests: feed it before receiving more.
+    /// Unused input may contain whole requests: feed it before receiving more.
     #[inline(always)]
     pub fn has_pending(&self) -> bool {
         self.pending
     }
 
-    /// The driver left bytes unserved that the conversation has not seen, or not all of.
+    /// The driver has input that the session has not seen yet, or only in part.
     pub fn set_pending(&mut self) {
         self.pending = true;
     }
 
-    /// The driver has no room for input that was left: the connection ends, unread.
+    /// The driver has no room for unused input: the connection ends, unread.
     pub fn abandon_input(&mut self) {
         (self.last, self.unread) = (true, true);
     }
 
     /// Its request is being answered elsewhere from now on.
     pub fn begin_work(&mut self) {
+        debug_assert!(self.saved_call().is_none(), "a connection has one request in flight");
+        debug_assert!(!self.has_unsent(), "earlier responses have not been sent");
         self.phase = Phase::Work;
     }
 
-    /// The connection ends once the output is sent: input is of no more use.
+    /// The connection ends once the output is sent: it needs no more input.
     pub fn is_last(&self) -> bool {
         self.last
     }
 
-    /// Nothing is in flight: no byte of a request, no response under way.
+    /// Whether nothing is in flight: no byte of a request, no response.
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle | Phase::Head)
             && self.exchange.is_none()
@@ -160,7 +162,7 @@ impl Session {
         u64::from((now_ms as u32).wrapping_sub(self.started_ms))
     }
 
-    /// All of the output is with the kernel, the last `bytes` of it in this step.
+    /// The kernel has all of the output; it took the last `bytes` in this step.
     #[inline(always)]
     pub fn sent<A: App>(&mut self, cx: &mut Context<A>, bytes: u64) -> Next {
         cx.counters.bytes_sent.add(bytes);
@@ -170,25 +172,34 @@ impl Session {
         if self.last { self.over() } else { Next::Read }
     }
 
-    /// A full socket took `bytes` of the output: what is left is the conversation's until it is
-    /// sent. See [`Session::unsent`].
+    /// A full socket took `bytes` of the output: the session keeps the rest until it is sent. See
+    /// [`Session::unsent`].
     pub fn park<A: App>(&mut self, cx: &mut Context<A>, bytes: u64, unsent: Unsent) {
+        debug_assert!(!unsent.is_empty(), "nothing is left to send");
+        debug_assert!(!self.has_unsent(), "an earlier response has not been sent");
+        self.stall(cx, bytes);
+        self.exchange(cx).unsent = unsent;
+    }
+
+    /// The same for a driver that keeps what is left itself.
+    pub fn stall<A: App>(&mut self, cx: &mut Context<A>, bytes: u64) {
+        self.phase = Phase::Send;
         cx.counters.bytes_sent.add(bytes);
         let now_ms = cx.now_ms();
         let exchange = self.exchange(cx);
         exchange.sent += bytes as i64;
         exchange.moved_ms = now_ms as u32;
-        exchange.unsent = unsent;
-        self.phase = Phase::Send;
     }
 
-    /// What a full socket did not take, to send from; then [`Session::moved`] or [`Session::sent`].
+    /// The rest that a full socket did not take. Send it, then call [`Session::moved`] or
+    /// [`Session::sent`].
     pub fn unsent(&mut self) -> Option<&mut Unsent> {
         Some(&mut self.exchange.as_mut()?.unsent)
     }
 
-    /// The client took `bytes` of what was unsent, and not all of it.
+    /// The socket took `bytes` of the unsent output, but not all of it.
     pub fn moved<A: App>(&mut self, cx: &mut Context<A>, bytes: u64) {
+        debug_assert!(self.phase == Phase::Send, "everything is sent");
         if bytes > 0 {
             cx.counters.bytes_sent.add(bytes);
             let now_ms = cx.now_ms();
@@ -198,9 +209,9 @@ impl Session {
         }
     }
 
-    /// So many bytes are with the kernel and not with the client. Fewer than last time: it reads,
-    /// however slowly. The socket says writable only when a third of its buffer is free, which may
-    /// be a megabyte: a slow reader would be taken for one that does not read.
+    /// The client has not acknowledged `bytes` yet. If that is fewer than last time, it is reading,
+    /// however slowly. A socket becomes writable only when a third of its buffer is free, which may
+    /// be a megabyte: without this, a slow reader would look like one that does not read.
     pub fn unacknowledged<A: App>(&mut self, cx: &mut Context<A>, bytes: u32) {
         let now_ms = cx.now_ms();
         let exchange = self.exchange(cx);
@@ -210,7 +221,7 @@ impl Session {
         exchange.unacknowledged = bytes;
     }
 
-    /// Until now the client waited for us: its time to read begins.
+    /// Until now the client waited for us: its write timeout starts.
     pub fn resume_sending<A: App>(&mut self, cx: &mut Context<A>) {
         let now_ms = cx.now_ms();
         self.exchange(cx).moved_ms = now_ms as u32;
@@ -218,6 +229,7 @@ impl Session {
 
     /// The client has finished sending, and everything before that has been fed.
     pub fn eof<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
+        debug_assert!(self.reads() && !self.pending, "end of input in {:?}", self.phase);
         self.last = true;
         if let Err(error) = self.http.eof() {
             self.refuse(cx, error.status(), None, out);
@@ -225,8 +237,8 @@ impl Session {
         self.next(out)
     }
 
-    /// A request that was left to the driver has been answered, or not: `outcome` and `out` say so.
-    /// Its head is in the context again, and was parsed from `head_bytes`.
+    /// A request that was left to the driver has come back with `outcome` and `out`. Its head is in
+    /// the context again, and was parsed from `head_bytes`.
     pub fn answered<A: App>(
         &mut self,
         cx: &mut Context<A>,
@@ -235,6 +247,8 @@ impl Session {
         body: &[u8],
         out: &mut Output,
     ) -> Next {
+        debug_assert!(self.saved_call().is_none(), "a connection has one request in flight");
+        debug_assert!(!self.has_unsent(), "earlier responses have not been sent");
         self.phase = Phase::Idle;
         match outcome {
             Outcome::Answered(finished) => self.finished(cx, finished, Some(head_bytes), out),
@@ -243,20 +257,21 @@ impl Session {
                 self.refuse(cx, http::Status::INTERNAL_SERVER_ERROR, None, out);
             }
         }
-        // A body that was to be discarded after the answer.
+        // There may be a body to discard after the answer.
         self.unread |= self.last && self.http.body_follows();
         self.next(out)
     }
 
-    /// Everything is sent, and FIN follows: from now on the client has [`LINGER_MS`] to read it.
+    /// Everything is sent, and FIN follows: the client now has [`LINGER_MS`] to read it.
     pub fn linger<A: App>(&mut self, cx: &mut Context<A>) {
+        debug_assert!(!self.has_unsent(), "FIN before the response's end");
         self.drop_exchange(cx);
         self.phase = Phase::Linger;
         self.started_ms = cx.now_ms() as u32;
     }
 
-    /// The connection is gone: gives back what the conversation holds, and logs a response that did
-    /// not get to its end.
+    /// The connection is gone: releases what the session holds, and logs a response that was cut
+    /// short.
     pub fn end<A: App>(&mut self, cx: &mut Context<A>) {
         if self.exchange.is_some() {
             self.log_held(cx);
@@ -267,6 +282,7 @@ impl Session {
     /// What comes next, with what is in `out` now.
     #[inline(always)]
     fn next(&self, out: &Output) -> Next {
+        debug_assert!(self.phase != Phase::Send, "a step while the socket is full");
         if !out.is_empty() {
             return Next::Write;
         }
@@ -285,17 +301,28 @@ impl Session {
         }
     }
 
-    /// The last response is with the kernel.
-    #[inline]
-    fn over(&self) -> Next {
-        if self.unread { Next::Linger } else { Next::Close }
+    /// Whether it is the client's turn to send.
+    fn reads(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Head | Phase::Body)
     }
 
-    /// All is sent of an exchange: what it was for comes next.
+    /// Whether there is output that a full socket did not take.
+    fn has_unsent(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| !exchange.unsent.is_empty())
+    }
+
+    /// The kernel has the last response.
+    #[inline]
+    fn over(&self) -> Next {
+        if self.unread || self.pending { Next::Linger } else { Next::Close }
+    }
+
+    /// All of an exchange's output is sent: what follows depends on what else it holds.
     fn sent_exchange<A: App>(&mut self, cx: &mut Context<A>, bytes: u64) -> Next {
         let now_ms = cx.now_ms();
         let exchange = self.exchange(cx);
         exchange.sent += bytes as i64;
+        debug_assert!(exchange.unsent.is_empty(), "not everything is sent");
         exchange.unsent = Unsent::default();
         let reads_body = !matches!(exchange.body, Body::None);
         let (waits, works) = (exchange.wait_until_ms != 0, exchange.call.is_some());
@@ -305,32 +332,32 @@ impl Session {
         } else if works {
             self.phase = Phase::Work;
         } else if self.last {
-            // What it ends with is said by `over`.
+            // `over` decides how it ends.
         } else if !reads_body {
             self.phase = Phase::Idle;
             self.drop_idle_exchange(cx);
         } else if self.phase != Phase::Body {
-            // Only now is the body read: the client's time for it begins.
+            // The body is read only now: its timeout starts.
             self.phase = Phase::Body;
             self.exchange(cx).begin_window(now_ms);
         }
         self.next_without_output()
     }
 
-    /// The conversation's exchange, made when it has none.
+    /// The session's exchange; creates one if there is none.
     fn exchange<A: App>(&mut self, cx: &mut Context<A>) -> &mut Exchange {
         let now_ms = cx.clock.now_ms();
         self.exchange.get_or_insert_with(|| cx.spare.take(now_ms))
     }
 
-    /// Gives an exchange back that nothing needs any more.
+    /// Releases an exchange that is no longer needed.
     fn drop_idle_exchange<A: App>(&mut self, cx: &mut Context<A>) {
         if let Some(exchange) = self.exchange.take_if(|exchange| exchange.is_idle()) {
             cx.spare.keep(exchange);
         }
     }
 
-    /// Gives it back whatever it holds.
+    /// Releases the exchange with all that it holds.
     fn drop_exchange<A: App>(&mut self, cx: &mut Context<A>) {
         self.forget_body(cx);
         if let Some(exchange) = self.exchange.take() {

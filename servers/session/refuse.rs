@@ -1,4 +1,4 @@
-//! Answers that end the conversation because of what the client did, or because there is no room.
+//! Answers that end the session: the client did something wrong, or resources are exhausted.
 
 use http::{Method, Status, Version};
 
@@ -7,8 +7,8 @@ use crate::app::App;
 use crate::app::response::{Frame, Output, Piece, Response};
 
 impl Session {
-    /// Answers with a status and ends the conversation. Where a response is on its way already and
-    /// only its request's body turns out broken: only the end.
+    /// Answers with a status and ends the session. If the response is already on its way and its
+    /// request's body turns out malformed, only ends it.
     #[cold]
     pub(super) fn refuse<A: App>(
         &mut self,
@@ -17,6 +17,7 @@ impl Session {
         head_bytes: Option<&[u8]>,
         out: &mut Output,
     ) {
+        debug_assert!(out.pieces.is_empty(), "would cut an earlier response short");
         let answered = self.forget_body(cx);
         self.http.close();
         (self.last, self.unread, self.pending) = (true, true, false);
@@ -40,8 +41,8 @@ impl Session {
         self.finished(cx, finished, head_bytes, out);
     }
 
-    /// A head that is refused for what it says is whole all the same: it is logged, and HEAD gets no
-    /// content. Of one that is no head at all, or of a broken body, there is only the status.
+    /// A head that is refused for its contents is still complete: it is logged, and HEAD gets no
+    /// content. Of an unparsable head, or a malformed body, there is only the status.
     #[cold]
     pub(super) fn refuse_malformed<A: App>(
         &mut self,
@@ -57,20 +58,20 @@ impl Session {
         self.refuse(cx, status, head_bytes, out);
     }
 
-    /// Answers 503 and ends the conversation: for want of memory, buffers or a worker.
+    /// Answers 503 and ends the session: out of memory, buffers or workers.
     #[cold]
     pub fn unavailable<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
         self.refuse(cx, Status::SERVICE_UNAVAILABLE, None, out);
         self.next(out)
     }
 
-    /// The response cannot be completed: its file was cut short, or its generator failed.
+    /// The response cannot be completed: its file was truncated, or its generator failed.
     #[cold]
     pub fn aborted<A: App>(&mut self, cx: &mut Context<A>) -> Next {
         cx.counters.responses_aborted.add(1);
         let piece = self.exchange.as_mut().and_then(|exchange| exchange.unsent.pieces.front());
         match piece {
-            // To this client, which speaks HTTP/1.0, FIN would say that it was complete.
+            // To this HTTP/1.0 client, FIN would mean that the response is complete.
             Some(Piece::Generate { left: None, chunked: false, .. }) => Next::Reset,
             _ => Next::Close,
         }

@@ -1,7 +1,8 @@
-//! Requests whose bytes the conversation keeps: their buffer has moved on before they are answered.
+//! Saved requests: the session keeps their bytes, because their buffer is reused before they are
+//! answered.
 //!
-//! They are kept on the heap, in the account of `--body-memory`, and their head is parsed once more
-//! when their turn comes.
+//! They are kept on the heap, counted against `--body-memory`, and their head is parsed again when
+//! their turn comes.
 
 use std::mem;
 
@@ -14,8 +15,9 @@ use crate::app::response::{Output, Response};
 use crate::work::request::{Call, PendingRequest, Place, SavedRequest};
 
 impl Session {
-    /// Keeps a request that was left to the driver until everything before it is sent, or there is
-    /// room for it. `input` begins with it. `false`: there is no memory for it.
+    /// Saves a request that was left to the driver until everything before it is sent, or there is
+    /// room for it. `input` begins with it. `false`: there is no memory for it, and it still has to
+    /// be answered.
     pub fn save<A: App>(
         &mut self,
         cx: &mut Context<A>,
@@ -24,10 +26,15 @@ impl Session {
     ) -> bool {
         let Place::Input { head_len, .. } = work.place else { return true };
         let (head, body) = input[..work.input_len()].split_at(head_len as usize);
-        self.save_request(cx, work, SavedRequest::new(head, body))
+        let saved = self.save_request(cx, work, SavedRequest::new(head, body));
+        if self.phase != Phase::Send {
+            // Even if it was not saved: what was sent before it may have begun the next phase.
+            self.phase = Phase::Work;
+        }
+        saved
     }
 
-    /// Takes a request that was saved out of the conversation, with its head in the context again.
+    /// Takes the saved request out of the session, and parses its head into the context again.
     /// `None`: there is none.
     pub fn take_saved<A: App>(&mut self, cx: &mut Context<A>) -> Option<SavedRequest> {
         let exchange = self.exchange.as_mut()?;
@@ -37,7 +44,7 @@ impl Session {
         parse_again(cx, &saved).then_some(saved)
     }
 
-    /// Answers 503 to the request that was saved; the connection stays.
+    /// Answers 503 to the saved request; the connection stays open.
     pub fn overloaded<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
         self.phase = Phase::Idle;
         match self.take_saved(cx) {
@@ -53,13 +60,13 @@ impl Session {
         self.next(out)
     }
 
-    /// The request that is saved, and what it needs.
+    /// The saved request, and the call that it needs.
     pub fn saved_call(&self) -> Option<PendingRequest> {
         let SavedCall { call, close } = self.exchange.as_ref()?.call?;
         Some(PendingRequest { call, close, place: Place::Saved })
     }
 
-    /// Calls the application for a request whose head must be parsed once more, from its own bytes.
+    /// Calls the application for a saved request, whose head is parsed again.
     pub(super) fn call_saved<A: App>(
         &mut self,
         cx: &mut Context<A>,
@@ -99,8 +106,8 @@ impl Session {
     }
 }
 
-/// Brings a saved head back into the context. The same bytes were a valid head before; should they
-/// not be one now, that must not end the server.
+/// Parses a saved head into the context again. The same bytes were a valid head before; if they are
+/// not one now, that must not stop the server.
 pub(super) fn parse_again<A: App>(cx: &mut Context<A>, saved: &SavedRequest) -> bool {
     http::Connection::new().next(saved.head(), &mut cx.head, &cx.limits).is_ok()
 }

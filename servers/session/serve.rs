@@ -1,4 +1,4 @@
-//! From bytes to requests to responses: the request's path, on one screen.
+//! From bytes to requests to responses: the path of a request, in one place.
 //!
 //! [`Session::feed`] walks the input with the HTTP state machine and answers every request in it
 //! into the output, until the input is used up or something must happen first: a response that is
@@ -9,15 +9,15 @@ use std::time::Duration;
 use http::{Event, Framing, Status};
 
 use super::body::Begun;
-use super::{Context, Next, Phase, Session};
+use super::{Context, NEVER, Next, Phase, Session};
 use crate::app::response::{Finished, Frame, Output, Response};
 use crate::app::{Action, App, Request};
 use crate::work::request::{Call, PendingRequest, Place, SavedRequest};
 
 impl Session {
-    /// Answers the requests in `input`; returns how many bytes of it are done with, and what comes
-    /// next. The request of a [`Next::Work`] whose place is the input begins at the first byte that
-    /// is not done with.
+    /// Answers the requests in `input`; returns how many bytes of it are consumed, and what comes
+    /// next. The request of a [`Next::Work`] whose place is the input begins at the first
+    /// unconsumed byte.
     #[inline(always)]
     pub fn feed<A: App>(
         &mut self,
@@ -25,7 +25,9 @@ impl Session {
         input: &[u8],
         out: &mut Output,
     ) -> (usize, Next) {
-        if self.phase == Phase::Idle {
+        debug_assert!(self.reads() && !self.last, "fed in {:?}", self.phase);
+        let earlier_ms = self.started_ms;
+        if self.awaits_request() {
             self.started_ms = cx.now_ms() as u32;
         }
         self.pending = false;
@@ -50,7 +52,7 @@ impl Session {
                     }
                 }
                 Event::NeedMore => {
-                    self.head_begins(cx, at < input.len());
+                    self.head_begins(cx, at < input.len(), earlier_ms);
                     return (at, self.next(out));
                 }
                 Event::Head => match self.begin_body(cx, &input[begin..at], &input[at..], out) {
@@ -75,19 +77,35 @@ impl Session {
                 self.pending = at < input.len();
                 return (at, self.next(out));
             }
+            if self.phase == Phase::Idle {
+                // The next request starts now: it arrived with this one's body, not its head.
+                self.started_ms = cx.now_ms() as u32;
+            }
         }
     }
 
-    /// The input ends within a head: from its first byte on the time for the whole of it runs.
+    /// Whether no byte of the next request has arrived.
+    #[inline(always)]
+    fn awaits_request(&self) -> bool {
+        self.phase == Phase::Idle || (self.phase == Phase::Head && !self.has_begun())
+    }
+
+    /// The input ends within a head: the timeout for all of it runs from its first byte. An empty
+    /// line before the first head does not count as one: a new connection's timeout, which has been
+    /// running since `earlier_ms`, goes on.
     #[inline]
-    fn head_begins<A: App>(&mut self, cx: &Context<A>, has_bytes: bool) {
-        if has_bytes && self.phase == Phase::Idle {
-            self.phase = Phase::Head;
-            self.started_ms = cx.now_ms() as u32;
+    fn head_begins<A: App>(&mut self, cx: &Context<A>, has_bytes: bool, earlier_ms: u32) {
+        match self.phase {
+            Phase::Idle if has_bytes => {
+                self.phase = Phase::Head;
+                self.started_ms = cx.now_ms() as u32;
+            }
+            Phase::Head if !self.has_begun() => self.started_ms = earlier_ms,
+            _ => {}
         }
     }
 
-    /// What is answered already must go out before more is served: a wait or work comes next.
+    /// Whether earlier answers must go out before more is served: a wait or work comes next.
     #[inline]
     fn must_yield(&self) -> bool {
         matches!(self.phase, Phase::Wait | Phase::Work)
@@ -110,7 +128,8 @@ impl Session {
         self.call(cx, Call::Handle, head_bytes, body, place, out)
     }
 
-    /// The connection has had its number of requests, or the server finishes.
+    /// Closes the connection after this response if it has had its number of requests, or the
+    /// server is draining.
     #[inline]
     pub(super) fn close_if_last<A: App>(&mut self, cx: &Context<A>) {
         let spent = cx.requests_max != 0 && self.http.requests() >= cx.requests_max;
@@ -119,10 +138,10 @@ impl Session {
         }
     }
 
-    /// Task 3. `head_bytes` are the bytes that the context's head was parsed from, and they are to
-    /// be found at `place`.
+    /// Task 3. `head_bytes` are the bytes that the context's head was parsed from; they are at
+    /// `place`.
     ///
-    /// This is the seam where models differ: *work* is never done here, but left to the driver.
+    /// This is where models differ: *work* is never done here, but left to the driver.
     #[inline(always)]
     pub(super) fn call<A: App>(
         &mut self,
@@ -136,6 +155,7 @@ impl Session {
         if cx.offload_all {
             return Some(PendingRequest { call, close: false, place });
         }
+        debug_assert!(out.pieces.is_empty(), "would cut an earlier response short");
         let frame = self.frame(&cx.head);
         let request = Request::new(cx.head.request(head_bytes), body, &cx.clock);
         let mut response = Response::new(out, &cx.clock, frame);
@@ -161,7 +181,7 @@ impl Session {
         }
     }
 
-    /// What of the request in `head` shapes its response.
+    /// The parts of the request in `head` that shape its response.
     #[inline(always)]
     pub fn frame(&self, head: &http::Head) -> Frame {
         Frame {
@@ -192,7 +212,7 @@ impl Session {
         }
     }
 
-    /// The application asked for a time: the request is saved.
+    /// The application asked to wait: the request is saved.
     #[cold]
     pub(super) fn begin_wait<A: App>(
         &mut self,
@@ -205,7 +225,8 @@ impl Session {
         if !cx.memory.take(head_bytes.len() + body.len()) {
             return self.refuse(cx, Status::SERVICE_UNAVAILABLE, Some(head_bytes), out);
         }
-        let until_ms = cx.now_ms() + time.as_millis() as u64;
+        let wait_ms = u64::try_from(time.as_millis()).unwrap_or(NEVER);
+        let until_ms = cx.now_ms().saturating_add(wait_ms);
         let exchange = self.exchange(cx);
         exchange.saved = SavedRequest::new(head_bytes, body);
         exchange.wait_until_ms = until_ms.max(1);

@@ -2,18 +2,19 @@
 //!
 //! | on | what | where |
 //! |---|---|---|
-//! | without a root, or with `--demo` | the demonstration routes | [`demo`] |
+//! | without a root, or with `--demo` | the demonstration routes | [`routes`] |
 //! | unless `--no-status` | the status page and the metrics | [`status`] |
 //! | with a root | its files | [`files`] |
 //! | without one | the welcome page, at `/` | [`welcome`] |
 //!
-//! Looked for in that order; the routes are exact, so that a file hides behind one only if it has
-//! its very name. Methods that nobody knows are 501, and those that open a tunnel or tell the
-//! client what it sent are 405 everywhere (RFC 9110, sections 9.3.6 and 9.3.8).
+//! Tried in that order; routes match exactly, so one hides only a file of the very same name.
+//! Unknown methods get 501; CONNECT and TRACE get 405 everywhere (RFC 9110, sections 9.3.6 and
+//! 9.3.8).
 
-pub mod demo;
 pub mod files;
+pub mod handler;
 mod pages;
+pub mod routes;
 pub mod status;
 pub mod welcome;
 
@@ -24,23 +25,25 @@ use std::io;
 
 use http::{Form, Method, Status};
 
-use self::demo::Demo;
 use self::files::Files;
-use self::status::StatusPages;
+use self::handler::{Handler, Means};
+use self::routes::Routes;
 use self::welcome::Welcome;
-use crate::app::{ALLOW_READ, Action, App, BodyPlan, Request, Response};
+use crate::app::{
+    ALLOW_READ, Action, App, BodyPlan, Prepared, Request, Response, reads, refuse_method,
+};
 use crate::metrics::Metrics;
 use crate::model::ModelInfo;
 use crate::options::Options;
 
-/// What some resource or other answers, for `OPTIONS *`: the demonstration's `/echo` takes them
-/// all.
+/// The methods that at least one resource supports, for `OPTIONS *`: `/echo` takes them all.
 const ALLOW_SOMEWHERE: &str = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
 
 /// The application: demonstration, status, files, welcome.
 pub struct Site {
-    demo: Option<Demo>,
-    status: Option<StatusPages>,
+    /// Whether the demonstration routes are among them.
+    demo: bool,
+    routes: Routes,
     files: Option<Files>,
     welcome: Welcome,
 }
@@ -50,10 +53,11 @@ pub struct SiteLocal {
     files: Option<files::Local>,
 }
 
-/// Whose request it is.
+/// The part of the site that a request is for.
 enum Place<'s> {
-    Demo(&'s Demo, demo::Route),
-    Status(&'s StatusPages, status::Route),
+    /// An answer that is always the same.
+    Prepared(&'s Prepared),
+    Route(&'s dyn Handler),
     Files(&'s Files),
     Welcome,
     Nowhere,
@@ -65,28 +69,22 @@ impl Site {
     /// # Errors
     /// The root cannot be opened.
     pub fn new(options: &Options, metrics: Metrics, info: &'static ModelInfo) -> io::Result<Self> {
-        let (body_max, memory_max) = (options.limits.body, options.limits.body_memory);
-        let demo = options.demo.then(|| Demo::new(body_max, memory_max)).transpose()?;
-        let status = options.status.then(|| StatusPages::new(metrics.clone(), info));
+        let routes = Routes::new(&Means { options, metrics: &metrics, info })?;
         Ok(Site {
-            demo,
-            status,
-            files: Files::new(options, metrics)?,
-            welcome: Welcome::new(info, options.demo, options.status)?,
+            demo: options.content.demo,
+            routes,
+            files: Files::new(options, metrics, info.disk)?,
+            welcome: Welcome::new(info, options.content.demo, options.content.status)?,
         })
     }
 
     #[inline(always)]
     fn place(&self, path: &[u8]) -> Place<'_> {
-        if let Some(demo) = &self.demo
-            && let Some(route) = demo::route(path)
-        {
-            return Place::Demo(demo, route);
+        if let Some(prepared) = self.routes.prepared(path) {
+            return Place::Prepared(prepared);
         }
-        if let Some(status) = &self.status
-            && let Some(route) = status::route(path)
-        {
-            return Place::Status(status, route);
+        if let Some(handler) = self.routes.handler(path) {
+            return Place::Route(handler);
         }
         match &self.files {
             Some(files) => Place::Files(files),
@@ -95,21 +93,20 @@ impl Site {
         }
     }
 
-    /// Requests that no place answers by itself: they have their own.
+    /// Requests that are answered the same in every part of the site.
     #[inline(always)]
     fn needs_slow_path(&self, request: &Request<'_>) -> bool {
         match request.method() {
-            // The classic echo server answers whatever it is asked.
-            Method::Other => {
-                self.demo.is_none() || demo::route(request.path()) != Some(demo::Route::Echo)
+            method @ Method::Other => {
+                !self.routes.handler(request.path()).is_some_and(|handler| handler.takes(method))
             }
             Method::Trace | Method::Connect => true,
             _ => request.form() == Form::Asterisk,
         }
     }
 
-    /// The places that are not measured in instructions: a call of their own, so that the one that
-    /// is can be inlined into the driver.
+    /// All places but the demonstration; not inlined, so that the fast path can be inlined into the
+    /// driver.
     #[inline(never)]
     fn handle_place(
         &self,
@@ -119,8 +116,10 @@ impl Site {
         response: &mut Response<'_>,
     ) -> Action {
         match (place, &mut local.files) {
-            (Place::Demo(demo, route), _) => return demo.handle(route, request, response),
-            (Place::Status(status, route), _) => status.handle(route, request, response),
+            (Place::Route(handler), _) if handler.takes(request.method()) => {
+                return handler.handle(request, response);
+            }
+            (Place::Prepared(_) | Place::Route(_), _) => refuse_method(request, response),
             (Place::Files(files), Some(local)) => return files.handle(local, request, response),
             (Place::Welcome, _) => self.welcome.handle(request, response),
             (Place::Files(_), None) | (Place::Nowhere, _) => response.error(Status::NOT_FOUND),
@@ -128,22 +127,30 @@ impl Site {
         Action::Done
     }
 
-    /// A method that no resource of ours has, or a request about the server as a whole.
+    /// A method that none of the resources has, or a request about the server as a whole.
     #[cold]
     fn handle_slow_path(&self, request: &Request<'_>, response: &mut Response<'_>) {
-        let allow = if self.demo.is_some() { ALLOW_SOMEWHERE } else { ALLOW_READ };
+        let allow = if self.demo { ALLOW_SOMEWHERE } else { ALLOW_READ };
         match request.method() {
             Method::Other => response.error(Status::NOT_IMPLEMENTED),
             Method::Options => {
                 response.start(Status::NO_CONTENT).field("Allow", allow).empty();
             }
-            _ => response
-                .start(Status::METHOD_NOT_ALLOWED)
-                .field("Allow", ALLOW_READ)
-                .field("Content-Type", "text/plain; charset=utf-8")
-                .bytes(b"405 Method Not Allowed\n"),
+            _ => response.method_not_allowed(ALLOW_READ),
         }
     }
+}
+
+/// The number in a query or a field: digits and nothing else. Too large a number is the largest
+/// there is.
+fn digits(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        Some(number.saturating_mul(10).saturating_add(u64::from(digit)))
+    })
 }
 
 impl App for Site {
@@ -158,7 +165,7 @@ impl App for Site {
             return BodyPlan::Discard;
         }
         match self.place(request.path()) {
-            Place::Demo(demo, route) => demo.body(route),
+            Place::Route(handler) => handler.body(),
             _ => BodyPlan::Discard,
         }
     }
@@ -175,14 +182,17 @@ impl App for Site {
             return Action::Done;
         }
         match self.place(request.path()) {
-            Place::Demo(demo, route) => demo.handle(route, request, response),
+            Place::Prepared(prepared) if reads(request.method()) => {
+                response.prepared(prepared);
+                Action::Done
+            }
             place => self.handle_place(place, local, request, response),
         }
     }
 
     fn work(&self, request: &Request<'_>, response: &mut Response<'_>) {
         match self.place(request.path()) {
-            Place::Demo(demo, _) => demo.work(request, response),
+            Place::Route(handler) => handler.work(request, response),
             Place::Files(files) => files.work(request, response),
             _ => response.error(Status::INTERNAL_SERVER_ERROR),
         }
@@ -195,7 +205,7 @@ impl App for Site {
         response: &mut Response<'_>,
     ) -> Action {
         match self.place(request.path()) {
-            Place::Demo(demo, _) => demo.resume(request, response),
+            Place::Route(handler) => handler.resume(request, response),
             _ => {
                 response.error(Status::INTERNAL_SERVER_ERROR);
                 Action::Done

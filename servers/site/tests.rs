@@ -1,7 +1,8 @@
 //! Which part of the site answers.
 
 use super::*;
-use crate::site::demo::tests::{Answer, exchange};
+use crate::options::Content;
+use crate::site::routes::tests::{Answer, exchange};
 
 const INFO: ModelInfo = ModelInfo {
     name: "sped",
@@ -12,6 +13,7 @@ const INFO: ModelInfo = ModelInfo {
     task3: "the loop",
     in_flight: "many",
     picture: "",
+    disk: crate::app::Disk::Wait,
 };
 
 /// A site with these options, and what it answers to a request line.
@@ -37,7 +39,9 @@ fn status(options: &Options, line: &str) -> u16 {
 }
 
 fn with_root(root: &tempfile::TempDir) -> Options {
-    Options { root: Some(root.path().to_owned()), demo: false, ..Options::default() }
+    let root = Some(root.path().to_owned());
+    let content = Content { root, demo: false, ..Content::default() };
+    Options { content, ..Options::default() }
 }
 
 #[test]
@@ -57,32 +61,33 @@ fn with_a_root_there_are_its_files_and_only_what_was_asked_for_beside() {
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("plaintext"), "a file").unwrap();
     std::fs::write(root.path().join("status"), "a file").unwrap();
-    let options = with_root(&root);
+    let mut options = with_root(&root);
     assert_eq!(ask(&options, "GET /plaintext").body.len(), 6);
     assert_eq!(status(&options, "GET /json"), 404);
     assert_eq!(status(&options, "GET /"), 404);
     assert_eq!(status(&options, "GET /status"), 200);
-    let options = Options { demo: true, status: false, ..options };
+    (options.content.demo, options.content.status) = (true, false);
     assert_eq!(ask(&options, "GET /plaintext").text(), "Hello, World!");
     assert_eq!(ask(&options, "GET /status").text(), "a file");
     assert_eq!(status(&options, "GET /metrics"), 404);
 }
 
 #[test]
-fn a_listing_is_work_and_work_finds_its_way() {
+fn a_listing_is_work_and_reaches_the_files() {
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir(root.path().join("d")).unwrap();
-    let options = Options { autoindex: true, demo: true, ..with_root(&root) };
+    let mut options = with_root(&root);
+    (options.content.autoindex, options.content.demo) = (true, true);
     assert!(ask(&options, "GET /d/").text().contains("Index of /d/"));
     assert!(ask(&options, "GET /work?us=1").text().contains("computed"));
 }
 
 #[test]
-fn methods_that_nobody_has_are_told_so() {
+fn unknown_and_unsupported_methods_get_501_and_405() {
     let root = tempfile::tempdir().unwrap();
     for options in [Options::default(), with_root(&root)] {
         assert_eq!(status(&options, "FOO /"), 501);
-        let echo = if options.demo { 200 } else { 501 };
+        let echo = if options.content.demo { 200 } else { 501 };
         assert_eq!(status(&options, "FOO /echo"), echo);
         assert_eq!(status(&options, "get /"), 501);
         for line in ["TRACE /", "CONNECT x:80", "DELETE /"] {
@@ -100,7 +105,8 @@ fn methods_that_nobody_has_are_told_so() {
 #[test]
 fn a_root_that_cannot_be_opened_is_named() {
     let root = tempfile::tempdir().unwrap();
-    let missing = Options { root: Some(root.path().join("nothing")), ..Options::default() };
+    let mut missing = Options::default();
+    missing.content.root = Some(root.path().join("nothing"));
     let made = Site::new(&missing, Metrics::new(1).unwrap(), &INFO);
     let error = made.err().unwrap().to_string();
     assert!(error.contains("--root") && error.contains("nothing"), "{error}");

@@ -1,35 +1,18 @@
 //! The welcome page: what a server without a root shows at `/`.
 //!
-//! Which model this is, a picture of who does which task, links to whatever else there is to see.
-//! Everything on it is known at start, so it is prepared once.
+//! It shows which model is running, a picture of which process or thread does which task, and links
+//! to everything else. All of it is known at startup, so it is prepared once.
 
 use std::fmt::Write as _;
 use std::io;
 
 use http::Status;
 
-use super::demo::refuse_method;
 use super::pages::text::escape;
 use super::pages::{self, HTML, NO_STORE, NOSNIFF, Page, picture};
-use crate::app::{Prepared, Request, Response, reads};
+use super::routes::{self, Part, Route};
+use crate::app::{Prepared, Request, Response, reads, refuse_method};
 use crate::model::ModelInfo;
-
-/// Links to the demonstration routes: where, what is shown of it, what it does.
-const DEMO: [(&str, &str, &str); 6] = [
-    ("plaintext", "/plaintext", "Hello, World!, prepared once: what the server itself costs"),
-    ("json", "/json", "the same as JSON"),
-    ("echo", "/echo", "your request as it was received, head and body"),
-    ("work?us=200000", "/work?us=N", "computes for N microseconds (here 0.2 s): work"),
-    ("sleep?ms=1000", "/sleep?ms=N", "waits for N milliseconds, as for another service"),
-    ("bytes?n=1000000", "/bytes?n=N", "a response of N bytes, made as you take it"),
-];
-
-/// Links to the status routes.
-const STATUS: [(&str, &str, &str); 3] = [
-    ("status", "/status", "connections, requests, rates: live"),
-    ("status.json", "/status.json", "the same numbers as JSON"),
-    ("metrics", "/metrics", "the same for Prometheus"),
-];
 
 /// The welcome page, prepared.
 pub struct Welcome {
@@ -37,10 +20,10 @@ pub struct Welcome {
 }
 
 impl Welcome {
-    /// The page of the model that `info` describes, with links to the routes that are on.
+    /// The page of the model that `info` describes, with links to the enabled routes.
     ///
     /// # Errors
-    /// A prepared field that is none: a mistake in this file.
+    /// An invalid field in the prepared page: a bug in this file.
     pub fn new(info: &ModelInfo, demo: bool, status: bool) -> io::Result<Self> {
         let policy = pages::policy(None);
         let fields = [
@@ -51,11 +34,11 @@ impl Welcome {
             ("Referrer-Policy", "no-referrer"),
         ];
         let page = Prepared::new(Status::OK, &fields, page(info, demo, status))
-            .map_err(|_| io::Error::other("a prepared answer's field is not valid"))?;
+            .map_err(|_| io::Error::other("invalid field in a prepared answer"))?;
         Ok(Welcome { page })
     }
 
-    /// Answers, at once.
+    /// Answers without work or waits.
     pub fn handle(&self, request: &Request<'_>, response: &mut Response<'_>) {
         if !reads(request.method()) {
             return refuse_method(request, response);
@@ -70,15 +53,15 @@ fn page(info: &ModelInfo, demo: bool, status: bool) -> String {
     header(&mut body, info, status);
     let _ = write!(
         body,
-        "<h2>Who does which task</h2>\n<figure class=\"panel\">\n{}</figure>\n",
+        "<h2>The three tasks</h2>\n<figure class=\"panel\">\n{}</figure>\n",
         picture::picture(info)
     );
     model(&mut body, info);
     if demo {
-        links(&mut body, "Try it", &DEMO);
+        links(&mut body, "Try it", Part::Demo);
     }
     if status {
-        links(&mut body, "Watch it", &STATUS);
+        links(&mut body, "Watch it", Part::Status);
     }
     body.push_str(FOOTER);
     let title = format!("{} · Stampede", info.name);
@@ -98,30 +81,34 @@ fn header(body: &mut String, info: &ModelInfo, status: bool) {
     );
 }
 
-/// What the model decides, in its description's own words and its own picture.
+/// The model's own description and text diagram.
 fn model(body: &mut String, info: &ModelInfo) {
     let _ = write!(
         body,
-        "<h2>How it goes about it</h2>\n<div class=\"panel\"><pre>{}</pre></div>\n\
-         <p>In flight at most: {}.</p>\n",
+        "<h2>How it works</h2>\n<div class=\"panel\"><pre>{}</pre></div>\n\
+         <p>At most in flight: {}.</p>\n",
         escape(info.picture.trim_matches('\n')),
         escape(info.in_flight.trim_end_matches('.'))
     );
 }
 
-fn links(body: &mut String, title: &str, links: &[(&str, &str, &str)]) {
+fn links(body: &mut String, title: &str, part: Part) {
     let _ = writeln!(body, "<h2>{title}</h2>\n<div class=\"panel\"><table class=\"links\">");
-    for (target, shown, what) in links {
+    for Route { path, query, argument, help, .. } in
+        routes::TABLE.iter().filter(|route| route.part == part)
+    {
+        // Relative: the server may be under a prefix.
+        let target = path.trim_start_matches('/');
         let _ = writeln!(
             body,
-            "<tr><th scope=\"row\"><a href=\"{target}\"><code>{shown}</code></a></th>\
-             <td class=\"help\">{what}</td></tr>"
+            "<tr><th scope=\"row\"><a href=\"{target}{query}\"><code>{path}{argument}</code></a></th>\
+             <td class=\"help\">{help}</td></tr>"
         );
     }
     body.push_str("</table></div>\n");
 }
 
-/// What to do next: a root of one's own.
+/// What to do next: serve a directory.
 const FOOTER: &str = "</main>\n<footer>This page is built in. Start the server with \
     <code>--root DIR</code> and it serves that directory; <code>--help</code> shows the rest.\
     </footer>\n";
@@ -139,6 +126,7 @@ mod tests {
         task3: "again",
         in_flight: "many.",
         picture: "\n  <-- o -->\n",
+        disk: crate::app::Disk::Wait,
     };
 
     #[test]
@@ -149,7 +137,7 @@ mod tests {
             "Single &amp; Process",
             "&quot;lesson&quot;",
             "<pre>  &lt;-- o --&gt;</pre>",
-            "In flight at most: many.</p>",
+            "At most in flight: many.</p>",
             "<svg class=\"picture\"",
         ] {
             assert!(text.contains(part), "{part}");
@@ -169,14 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn every_link_is_a_route_that_exists() {
-        let path = |target: &str| format!("/{}", target.split('?').next().unwrap_or_default());
-        for (target, _, _) in DEMO {
-            assert!(crate::site::demo::route(path(target).as_bytes()).is_some(), "{target}");
-        }
-        for (target, _, _) in STATUS {
-            assert!(crate::site::status::route(path(target).as_bytes()).is_some(), "{target}");
-        }
+    fn links_are_relative_and_show_what_an_argument_is() {
+        let text = page(&INFO, true, true);
+        assert!(text.contains("<a href=\"work?us=200000\"><code>/work?us=N</code></a>"), "{text}");
+        assert!(!text.contains("href=\"/"));
     }
 
     #[test]

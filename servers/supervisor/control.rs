@@ -1,7 +1,7 @@
-//! What master and workers say to each other: one byte at a time, over a channel for each worker.
+//! Messages between master and workers: one byte each, over one channel per worker.
 //!
-//! Signals would not do: a terminal and a service manager send theirs to all processes at once, they
-//! carry no descriptor, and two of a kind are one. A worker that gets a signal asks its master.
+//! Signals would not do: terminals and service managers signal all processes at once, signals carry
+//! no descriptor, and pending ones of a kind merge. A signalled worker asks its master.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -12,23 +12,23 @@ use reactor::process::Channel;
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum ControlMessage {
-    /// To a worker, with a connection: it is yours.
+    /// To a worker, with a connection to serve.
     Connection = b'c',
-    /// With a listener: accept from this one, too, until [`ControlMessage::Disown`].
+    /// With a listener: accept from it, too, until [`ControlMessage::Disown`].
     Adopt = b'a',
-    /// Accept from your own listeners only.
+    /// Stop accepting from adopted listeners.
     Disown = b'd',
-    /// Open the log file again.
+    /// Reopen the log file.
     Reopen = b'o',
-    /// Your successor serves: finish what you have in hand.
+    /// The successor serves: finish requests in flight.
     HandOver = b'h',
-    /// We stop: take in who waits, and finish however long it takes.
+    /// Stop: accept queued connections, and finish without a time limit.
     Quit = b'q',
-    /// The same within the drain's time; said again: at once.
+    /// The same within the drain timeout; a second one: at once.
     Stop = b's',
-    /// To the master: I serve.
+    /// To the master: this worker serves.
     Ready = b'r',
-    /// Somebody has told me to end: replace me.
+    /// To the master: this worker received a termination signal, replace it.
     Leave = b'l',
 }
 
@@ -45,12 +45,12 @@ impl ControlMessage {
         ControlMessage::Leave,
     ];
 
-    /// What a message's byte means; `None` for one that nobody sends.
+    /// Decodes a message's byte; `None` if it is unknown.
     pub fn of(tag: u8) -> Option<ControlMessage> {
         ControlMessage::ALL.into_iter().find(|message| *message as u8 == tag)
     }
 
-    /// Says it.
+    /// Sends the message, with a descriptor if it takes one.
     pub fn send(self, channel: &Channel, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         channel.send(self as u8, fd)
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_message_is_understood_and_nothing_else() {
+    fn every_message_is_decoded_and_nothing_else() {
         for message in ControlMessage::ALL {
             assert_eq!(ControlMessage::of(message as u8), Some(message));
         }

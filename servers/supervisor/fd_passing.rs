@@ -1,10 +1,10 @@
-//! `--accept pass`: the master accepts, and passes each connection to the worker that has the fewest.
+//! `--accept pass`: the master accepts, and passes each connection to the worker with the fewest.
 //!
 //! ```text
 //! queue ─ accept ─► master ─ SCM_RIGHTS ─► channel ─► worker
-//!                     │ nobody has room: hold it, rest a moment
+//!                     │ no worker has room: hold it, pause briefly
 //!                     ▼
-//! worker dies: what it has not received is in its end of the channel, which the master holds, too
+//! worker dies: the master, which keeps a copy of its end of the channel, reads what it left there
 //! ```
 
 use std::collections::VecDeque;
@@ -15,39 +15,39 @@ use reactor::net::{Accept, Stream};
 use reactor::process::{Message, Received};
 use reactor::{EventLoop, Interest, Token, Trigger};
 
+use super::Master;
 use super::control::ControlMessage;
-use super::master::Master;
 use super::workers::{Phase, Worker, Workers};
 use crate::operation::listen::Listening;
 use crate::options::Options;
 
 /// Connections accepted from one listener in one turn, at most.
 const ACCEPTS_PER_TURN: u32 = 64;
-/// How long the master rests when nobody has room, or the system has no descriptor left.
+/// How long the master pauses when no worker has room, or no descriptor is left.
 const PAUSE_MS: u64 = 10;
 
 /// The master's side of passing.
 pub struct Passing {
-    /// The sources of the listeners, in their order.
+    /// The listeners' sources, in the same order.
     tokens: Vec<Token>,
     /// Whether they are watched.
     watched: bool,
-    /// Accepted, and not passed yet.
+    /// Accepted, but not passed yet.
     held: VecDeque<Stream>,
-    /// The source whose deadline ends a rest.
+    /// The source whose deadline ends a pause.
     rest: Token,
-    /// What one worker takes.
+    /// Limit per worker.
     connections_max: u64,
 }
 
 impl Passing {
-    pub fn new(ev: &mut EventLoop, listeners: usize, options: &Options) -> Option<Passing> {
-        let tokens = (0..listeners).map(|_| ev.reserve()).collect::<Option<_>>()?;
+    pub fn new(ev: &mut EventLoop, listeners: usize, options: &Options) -> io::Result<Passing> {
+        let tokens = (0..listeners).map(|_| ev.reserve()).collect::<io::Result<_>>()?;
         let (rest, connections_max) = (ev.reserve()?, options.limits.connections.into());
-        Some(Passing { tokens, watched: false, held: VecDeque::new(), rest, connections_max })
+        Ok(Passing { tokens, watched: false, held: VecDeque::new(), rest, connections_max })
     }
 
-    /// Accepts no more.
+    /// Stops accepting.
     pub fn end(&mut self, ev: &mut EventLoop, listeners: &[Listening]) {
         for (token, listening) in self.tokens.drain(..).zip(listeners) {
             if self.watched {
@@ -57,7 +57,7 @@ impl Passing {
         }
     }
 
-    /// Passes what is held; whether all of it went.
+    /// Passes what is held; returns whether all of it went.
     fn pass_held(&mut self, workers: &mut Workers) -> bool {
         while let Some(stream) = self.held.pop_front() {
             if let Err(stream) = pass(workers, stream, self.connections_max) {
@@ -90,7 +90,7 @@ impl Passing {
     }
 }
 
-/// Passes a connection to the worker with the fewest, or gives it back when none has room.
+/// Passes a connection to the worker with the fewest, or returns it if none has room.
 fn pass(workers: &mut Workers, stream: Stream, connections_max: u64) -> Result<(), Stream> {
     let Workers { processes, metrics, .. } = workers;
     let load =
@@ -103,7 +103,7 @@ fn pass(workers: &mut Workers, stream: Stream, connections_max: u64) -> Result<(
         .collect();
     candidates.sort_by_key(|(load, _)| *load);
     for (_, worker) in candidates {
-        // A full channel, or the limit on descriptors that are on their way: the next one may do.
+        // The channel is full, or too many descriptors are in flight: try the next worker.
         if ControlMessage::Connection.send(&worker.channel, Some(stream.as_fd())).is_ok() {
             worker.passed += 1;
             return Ok(());
@@ -124,7 +124,7 @@ impl Master {
         }
     }
 
-    /// Goes on after a rest, or when a worker serves.
+    /// Resumes after a pause, or when a worker becomes ready.
     pub(super) fn pass_on(&mut self, ev: &mut EventLoop) {
         let Some(passing) = &mut self.passing else { return };
         if passing.pass_held(&mut self.workers) {
@@ -134,7 +134,7 @@ impl Master {
         }
     }
 
-    /// Before the queues are closed: passes what they hold.
+    /// Passes the connections still queued, before the listeners are closed.
     pub(super) fn pass_rest(&mut self, ev: &mut EventLoop) {
         let Some(passing) = &mut self.passing else { return };
         for (_, listening) in passing.tokens.iter().zip(&self.listeners) {
@@ -144,7 +144,7 @@ impl Master {
         passing.pass_held(&mut self.workers);
     }
 
-    /// What a worker that has died had not received goes to the others.
+    /// Passes what a dead worker had not received to the others.
     pub(super) fn deliver_again(&mut self, ev: &mut EventLoop, worker: &mut Worker) {
         let (Some(passing), Some(far)) = (&mut self.passing, worker.far.take()) else { return };
         while let Ok(Received::Message(Message { tag, fd })) = far.recv() {
@@ -156,7 +156,7 @@ impl Master {
     }
 }
 
-/// Accepts at most so many; whether there may be more.
+/// Accepts at most `count` connections; returns whether there may be more.
 fn accept_some(listening: &Listening, held: &mut VecDeque<Stream>, count: u32) -> io::Result<bool> {
     for _ in 0..count {
         match listening.listener.accept()? {

@@ -1,10 +1,10 @@
-//! The master: decides, and touches no client's byte.
+//! The master: makes the decisions, and never handles client data.
 //!
 //! ```text
-//!            ┌── turn: signals, ends of workers, what they say, back-offs that are over
+//!            ┌── turn: signals, worker exits, control messages, expired back-offs
 //!   run() ◄──┤
-//!            └── stopped when a post is vacant: run() forks, outside of the loop, so that the
-//!                child returns from there and nothing of the master's is in its way
+//!            └── stopped when a worker slot is vacant: run() forks outside the loop, so that the
+//!                child can drop all of the master's state
 //! ```
 
 use std::io;
@@ -14,65 +14,45 @@ use std::process::ExitStatus;
 use reactor::process::{Channel, Fork, Received, fork};
 use reactor::{EventLoop, Handler, Readiness, Signal, Token};
 
+use super::Master;
 use super::control::ControlMessage;
 use super::fd_passing::Passing;
 use super::queues::{self, QueueTakeover};
 use super::rolling_restart::{RollingRestart, Stage};
 use super::worker::WorkerSetup;
 use super::workers::{Phase, Worker, Workers};
-use crate::model::Server;
+use crate::metrics::Metrics;
 use crate::operation::listen::Listening;
 use crate::operation::service::Service;
 use crate::operation::upgrade::Upgrade;
 use crate::options::{Accept, Options};
-
-/// The master's loop handler.
-pub struct Master {
-    pub(super) name: &'static str,
-    /// All listeners, for as long as the server serves; the queues are theirs, whoever accepts.
-    pub(super) listeners: Vec<Listening>,
-    pub(super) workers: Workers,
-    /// Posts to be filled now.
-    pub(super) vacancies: Vec<usize>,
-    pub(super) stage: Stage,
-    pub(super) rolling_restart: RollingRestart,
-    pub(super) upgrade: Upgrade,
-    /// The source whose deadline ends everything.
-    pub(super) chores: Token,
-    pub(super) drain_ms: u64,
-    /// Who takes care of queues whose workers are in back-off.
-    pub(super) takeover: QueueTakeover,
-    /// With `--accept pass`.
-    pub(super) passing: Option<Passing>,
-    /// Announced when all posts are filled for the first time.
-    pub(super) service: Service,
-    /// A worker could not even start before any other had.
-    failed: bool,
-}
+use crate::report::report;
 
 impl Master {
-    /// A master whose posts are all vacant.
+    /// A master whose worker slots are all vacant.
     ///
     /// # Errors
-    /// The loop has no room.
-    pub fn new(ev: &mut EventLoop, options: &Options, server: Server) -> io::Result<Self> {
-        let missing = || io::Error::other("no source left in the master's loop");
-        let Server { mut listeners, metrics, mut service } = server;
+    /// The loop has no source left.
+    pub(super) fn new(
+        ev: &mut EventLoop,
+        options: &Options,
+        mut listeners: Vec<Listening>,
+        metrics: Metrics,
+        mut service: Service,
+    ) -> io::Result<Self> {
         service.join(ev)?;
-        let name = service.name;
         queues::mark_shared(&mut listeners, metrics.loops());
         let passing = match options.workers.accept {
-            Accept::Pass => Some(Passing::new(ev, listeners.len(), options).ok_or_else(missing)?),
+            Accept::Pass => Some(Passing::new(ev, listeners.len(), options)?),
             Accept::ReusePort | Accept::Shared => None,
         };
         Ok(Master {
-            name,
             vacancies: (0..metrics.loops()).rev().collect(),
-            workers: Workers::new(ev, metrics).ok_or_else(missing)?,
+            workers: Workers::new(ev, metrics)?,
             stage: Stage::Serving,
             rolling_restart: RollingRestart::default(),
-            upgrade: Upgrade::new(ev, name).ok_or_else(missing)?,
-            chores: ev.reserve().ok_or_else(missing)?,
+            upgrade: Upgrade::new(ev)?,
+            kill_timer: ev.reserve()?,
             drain_ms: options.drain_timeout.as_millis() as u64,
             takeover: QueueTakeover::new(listeners.len()),
             listeners,
@@ -82,38 +62,38 @@ impl Master {
         })
     }
 
-    /// How it went, once it is done.
+    /// The outcome, once it is done.
     ///
     /// # Errors
-    /// It never came to serve.
-    pub fn result(&self) -> io::Result<()> {
+    /// The server never served.
+    pub(super) fn result(&self) -> io::Result<()> {
         match self.failed {
-            true => Err(io::Error::other("a worker ended before it served; nothing is served")),
+            true => Err(io::Error::other("a worker exited before it was ready; giving up")),
             false => Ok(()),
         }
     }
 
-    /// It was told to stop, and everybody has gone.
-    pub fn is_done(&self) -> bool {
+    /// Whether it was told to stop, and all workers have exited.
+    pub(super) fn is_done(&self) -> bool {
         self.stage != Stage::Serving && self.workers.processes.is_empty()
     }
 
-    /// A post to be filled now: one where nobody serves before one that is merely to be renewed, and
-    /// none while all slots of counters are taken.
-    pub fn next_vacancy(&mut self) -> Option<usize> {
+    /// The next worker slot to fill: one without a serving worker before one that is merely being
+    /// renewed, and none while all counter slots are taken.
+    pub(super) fn next_vacancy(&mut self) -> Option<usize> {
         self.workers.free_slot()?;
         let empty = self.vacancies.iter().rposition(|post| self.workers.serving(*post).is_none());
         let index = empty.or_else(|| self.vacancies.len().checked_sub(1))?;
         Some(self.vacancies.remove(index))
     }
 
-    /// Forks a worker into a post. Returns what it has to do in the worker, nothing in the master.
-    pub fn fill(&mut self, ev: &mut EventLoop, post: usize) -> Option<WorkerSetup> {
+    /// Forks a worker. Returns its setup in the worker, nothing in the master.
+    pub(super) fn fill(&mut self, ev: &mut EventLoop, post: usize) -> Option<WorkerSetup> {
         ev.refresh_clock();
         match self.fork_worker(ev, post) {
             Ok(setup) => setup,
             Err(error) => {
-                eprintln!("{}: worker {post} cannot be started: {error}", self.name);
+                report!("cannot start worker {post}: {error}");
                 self.replace_dead(ev, post, 0);
                 None
             }
@@ -133,17 +113,17 @@ impl Master {
         }
     }
 
-    /// In the worker: what it takes from its master.
+    /// In the worker: what it inherits from the master.
     fn setup(&mut self, post: usize, slot: usize, channel: Channel) -> WorkerSetup {
-        let (name, metrics) = (self.name, self.workers.metrics.clone());
+        let metrics = self.workers.metrics.clone();
         let listeners = match self.passing {
             Some(_) => Vec::new(),
             None => queues::of_post(mem::take(&mut self.listeners), post, metrics.loops()),
         };
-        WorkerSetup { name, post, slot, metrics, listeners, channel }
+        WorkerSetup { post, slot, metrics, listeners, channel }
     }
 
-    /// A worker is wanted in a post, now.
+    /// Requests a worker for a worker slot, now.
     pub(super) fn want(&mut self, ev: &mut EventLoop, post: usize) {
         let on_the_way = self.vacancies.contains(&post) || self.workers.is_starting(post);
         if self.stage == Stage::Serving && !on_the_way {
@@ -152,11 +132,12 @@ impl Master {
         }
     }
 
-    /// A worker of a post has died unasked after so long: the next one, now or in a while.
+    /// Replaces a worker that died unexpectedly after `lived_ms`, now or after a back-off, which is
+    /// returned.
     fn replace_dead(&mut self, ev: &mut EventLoop, post: usize, lived_ms: u64) -> u64 {
         let delay_ms = self.workers.count_death(post, lived_ms);
         if self.workers.serving(post).is_some() && !self.rolling_restart.is_renewing(post) {
-            return delay_ms; // it was a successor that nobody waits for any more
+            return delay_ms; // a successor that is no longer needed
         }
         match delay_ms {
             0 => self.want(ev, post),
@@ -165,20 +146,20 @@ impl Master {
         delay_ms
     }
 
-    /// A worker's end has been reported.
+    /// A worker's exit was reported.
     fn ended(&mut self, ev: &mut EventLoop, index: usize) {
         let Ok(Some(status)) = self.workers.processes[index].child.try_wait() else { return };
         let mut worker = self.workers.remove(ev, index);
-        // What a worker lacks from the first is lacking in the next one, too: whoever has started
-        // this server should know, be it a person or the server that it is to replace.
+        // If the first worker cannot start, neither can the next: fail, so that the operator or the
+        // server being replaced notices.
         let was_first = !self.service.is_announced() && worker.phase == Phase::Starting;
         if was_first && status.code().is_some() {
             self.failed = true;
             self.stop(ev);
         }
         if self.stage == Stage::Serving {
-            self.serve_on(ev, &mut worker, status);
-            // A slot of counters is free again.
+            self.replace(ev, &mut worker, status);
+            // A counter slot is free again.
             if !self.vacancies.is_empty() {
                 ev.stop();
             }
@@ -187,25 +168,25 @@ impl Master {
         }
     }
 
-    fn serve_on(&mut self, ev: &mut EventLoop, worker: &mut Worker, status: ExitStatus) {
-        let (name, post, pid) = (self.name, worker.post, worker.child.id());
+    fn replace(&mut self, ev: &mut EventLoop, worker: &mut Worker, status: ExitStatus) {
+        let (post, pid) = (worker.post, worker.child.id());
         if worker.phase == Phase::Leaving {
             if !status.success() {
-                eprintln!("{name}: worker {post} (process {pid}) did not finish: {status}");
+                report!("worker {post} (process {pid}) did not exit cleanly: {status}");
             }
             return;
         }
         let delay_ms = self.replace_dead(ev, post, self.lived_ms(ev, worker));
         let when = match delay_ms {
-            0 => "it is replaced at once".to_owned(),
-            _ => format!("it died young, and is replaced in {delay_ms} ms"),
+            0 => "exited; restarting at once".to_owned(),
+            _ => format!("exited right after starting; restarting in {delay_ms} ms"),
         };
-        eprintln!("{name}: worker {post} (process {pid}) has ended ({status}); {when}");
+        report!("worker {post} (process {pid}, {status}) {when}");
         self.deliver_again(ev, worker);
         self.take_over_queues();
     }
 
-    /// How long a worker has lived since it was ready.
+    /// How long a worker has been ready.
     fn lived_ms(&self, ev: &EventLoop, worker: &Worker) -> u64 {
         match worker.phase {
             Phase::Starting => 0,
@@ -213,11 +194,11 @@ impl Master {
         }
     }
 
-    /// A worker has something to say.
+    /// Receives a worker's messages.
     fn receive(&mut self, ev: &mut EventLoop, index: usize) {
         let control = self.workers.processes[index].control;
         while let Some(index) = self.workers.processes.iter().position(|w| w.control == control) {
-            // What is wrong with a channel shows in its worker's end.
+            // A broken channel shows when its worker exits.
             let Ok(Received::Message(message)) = self.workers.processes[index].channel.recv()
             else {
                 return;
@@ -232,11 +213,11 @@ impl Master {
         }
     }
 
-    /// A worker serves.
+    /// A worker is ready to serve.
     fn is_ready(&mut self, ev: &mut EventLoop, index: usize) {
         let post = self.workers.processes[index].post;
         if self.stage != Stage::Serving {
-            return; // what it has been told meanwhile it will do
+            return; // it has been told to finish, and will
         }
         self.workers.promote(index, ev.now_ms());
         self.rolling_restart.renewed(post);
@@ -275,7 +256,7 @@ impl Handler for Master {
             self.upgrade.timeout();
         } else if self.service.is_for(token) {
             self.service.beat(ev);
-        } else if token == self.chores {
+        } else if token == self.kill_timer {
             self.kill_rest();
         } else if let Some(post) = self.workers.posts.iter().position(|post| post.timer == token) {
             self.want(ev, post);

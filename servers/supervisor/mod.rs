@@ -1,20 +1,98 @@
-//! A master process and its workers: forking, replacing, ending them, and what they say to each
-//! other.
+//! A master process and its workers: forking, replacing and stopping them, and the control messages
+//! between them. How a worker serves its clients is up to the model.
+//!
+//! ```text
+//!  run(…, work) ─► Master ── fork ─► work(WorkerSetup): builds a handler ─► serve()
+//!                    ▲  └── ControlMessage ──► Worker ──► Supervised: receive, adopt, end, …
+//!                    └───── Ready, Leave ───────┘
+//! ```
 //!
 //! | file | what |
 //! |---|---|
-//! | `master` | decides |
-//! | `workers` | posts and the workers in them |
-//! | `rolling_restart` | replacing all, and ending |
-//! | `queues` | whose listener is whose, also while a worker is in back-off |
+//! | `master` | decisions |
+//! | `workers` | worker slots and the processes in them |
+//! | `rolling_restart` | replacing all workers, and stopping |
+//! | `queues` | which worker accepts from which listener, also during a back-off |
 //! | `fd_passing` | connections that the master accepts for its workers |
-//! | `control` | what the processes say |
-//! | `worker` | the worker process |
+//! | `control` | messages between master and workers |
+//! | `worker` | the worker process: its setup, and how it follows the master |
 
 mod control;
 mod fd_passing;
-pub mod master;
+mod master;
 mod queues;
 mod rolling_restart;
-pub mod worker;
+mod worker;
 mod workers;
+
+use std::io;
+
+use reactor::event_loop::Config;
+use reactor::{EventLoop, Token};
+
+use crate::metrics::Metrics;
+use crate::operation::SIGNALS;
+use crate::operation::listen::Listening;
+use crate::operation::service::Service;
+use crate::operation::upgrade::Upgrade;
+use crate::options::Options;
+use fd_passing::Passing;
+use queues::QueueTakeover;
+use rolling_restart::{RollingRestart, Stage};
+use workers::Workers;
+
+pub use worker::{Supervised, WorkerSetup, serve};
+
+/// Sources of the master's loop: two for each worker, and a few more. It has no connections.
+const SOURCES_MAX: u32 = 16 * 1024;
+
+/// Keeps a worker in every worker slot (one per loop of `metrics`) until a signal stops the server.
+/// Also returns in every worker, with the result of `work`.
+///
+/// # Errors
+/// In the master: a failing system call at startup, or a first worker that could not start.
+pub fn run(
+    options: &Options,
+    listeners: Vec<Listening>,
+    metrics: Metrics,
+    service: Service,
+    work: impl FnOnce(WorkerSetup) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut event_loop = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
+    event_loop.handle_signals(&SIGNALS)?;
+    let mut master = Master::new(&mut event_loop, options, listeners, metrics, service)?;
+    while !master.is_done() {
+        while let Some(post) = master.next_vacancy() {
+            if let Some(setup) = master.fill(&mut event_loop, post) {
+                // This is the worker: it must not keep the master's descriptors.
+                drop((master, event_loop));
+                return work(setup);
+            }
+        }
+        event_loop.run(&mut master)?;
+    }
+    master.result()
+}
+
+/// The master's loop handler.
+struct Master {
+    /// All listeners, open while the server serves: closing one would drop its queue.
+    listeners: Vec<Listening>,
+    workers: Workers,
+    /// Worker slots to fill now.
+    vacancies: Vec<usize>,
+    stage: Stage,
+    rolling_restart: RollingRestart,
+    upgrade: Upgrade,
+    /// The source whose deadline kills the remaining workers.
+    kill_timer: Token,
+    drain_ms: u64,
+    /// Which workers accept in place of those in back-off.
+    takeover: QueueTakeover,
+    /// With `--accept pass`.
+    passing: Option<Passing>,
+    /// Announced when every worker slot is serving for the first time.
+    service: Service,
+    /// A worker could not start before the server was ever ready.
+    failed: bool,
+}

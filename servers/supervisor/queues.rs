@@ -1,22 +1,22 @@
-//! Whose queue is whose, with several listeners on a port.
+//! Which worker accepts from which queue, with several listeners on a port.
 //!
 //! ```text
-//!  as many listeners as posts, or more:  post p accepts from all q with q mod posts = p
-//!  fewer (one, as a rule):               everybody accepts from all of them
+//!  at least as many listeners as workers:  worker w accepts from every q with q mod workers = w
+//!  fewer (usually one):                    every worker accepts from all of them
 //! ```
 //!
-//! The kernel goes on putting connections into the queue of a worker that has died. A successor that
-//! comes at once finds them there. If it has to wait, another worker accepts from that listener
-//! meanwhile: it is passed to it, and taken back when the successor serves.
+//! The kernel keeps adding connections to a dead worker's queue. An immediate replacement finds
+//! them there. During a back-off, the listener is passed to another worker, which accepts from it
+//! until the replacement serves.
 
 use std::os::fd::AsFd as _;
 
+use super::Master;
 use super::control::ControlMessage;
-use super::master::Master;
 use super::workers::Phase;
 use crate::operation::listen::Listening;
 
-/// For each listener, the process that takes care of it in its worker's place.
+/// For each listener, the process that accepts from it in place of its own worker.
 pub struct QueueTakeover {
     by: Vec<Option<u32>>,
 }
@@ -27,7 +27,8 @@ impl QueueTakeover {
     }
 }
 
-/// Notes which listeners are everybody's: those of addresses that have fewer than there are posts.
+/// Marks the listeners that all workers share: those of addresses with fewer listeners than
+/// workers.
 pub fn mark_shared(listeners: &mut [Listening], posts: usize) {
     let count =
         |listening: &Listening| listeners.iter().filter(|l| l.addr == listening.addr).count();
@@ -37,43 +38,43 @@ pub fn mark_shared(listeners: &mut [Listening], posts: usize) {
     }
 }
 
-/// The post whose listener this is, unless it is everybody's.
+/// The worker slot that owns this listener; `None` if it is shared.
 fn owner(listening: &Listening, posts: usize) -> Option<usize> {
     (!listening.shared).then(|| listening.queue % posts)
 }
 
-/// What a post accepts from.
+/// The listeners that a worker slot accepts from.
 pub fn of_post(listeners: Vec<Listening>, post: usize, posts: usize) -> Vec<Listening> {
     let is_for_it = |listening: &Listening| owner(listening, posts).is_none_or(|p| p == post);
     listeners.into_iter().filter(is_for_it).collect()
 }
 
 impl Master {
-    /// Sees to it that somebody accepts from every queue whose post is in back-off, and nobody but
+    /// Ensures that another worker accepts from every queue whose worker is in back-off, and only
     /// its own worker from the others.
     pub(super) fn take_over_queues(&mut self) {
         if self.passing.is_some() {
             return; // the master accepts
         }
         self.end_takeovers();
-        for (listening, cover) in self.listeners.iter().zip(&mut self.takeover.by) {
+        for (listening, by) in self.listeners.iter().zip(&mut self.takeover.by) {
             let Some(post) = owner(listening, self.workers.posts.len()) else { continue };
-            if !self.workers.posts[post].waits || cover.is_some() {
+            if !self.workers.posts[post].waits || by.is_some() {
                 continue;
             }
-            // The one with the least to do; all queues may go to it, which is better than waiting.
+            // The least loaded worker; it may get all the queues, which is better than waiting.
             let metrics = &self.workers.metrics;
             let load = |slot| metrics.slot(slot).map_or(0, |slot| slot.connections_open.get());
             let serving = self.workers.processes.iter().filter(|w| w.phase == Phase::Serving);
             let Some(worker) = serving.min_by_key(|worker| load(worker.slot)) else { return };
             let fd = Some(listening.listener.as_fd());
             if ControlMessage::Adopt.send(&worker.channel, fd).is_ok() {
-                *cover = Some(worker.child.id());
+                *by = Some(worker.child.id());
             }
         }
     }
 
-    /// Forgets covers that serve no more, and takes back what its own worker serves again.
+    /// Forgets takeovers by workers that no longer serve, and ends those whose own worker is back.
     fn end_takeovers(&mut self) {
         let posts = self.workers.posts.len();
         for index in 0..self.listeners.len() {
@@ -86,11 +87,11 @@ impl Master {
                 continue;
             }
             if let Some(worker) = serving {
-                // All that it has adopted: what is still to be covered is given to somebody anew.
+                // It drops all that it adopted: what still needs a takeover is reassigned.
                 worker.tell(ControlMessage::Disown);
             }
-            for cover in self.takeover.by.iter_mut().filter(|cover| **cover == Some(pid)) {
-                *cover = None;
+            for by in self.takeover.by.iter_mut().filter(|by| **by == Some(pid)) {
+                *by = None;
             }
         }
     }
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn each_post_has_its_own_queue() {
+    fn each_worker_has_its_own_queue() {
         for post in 0..3 {
             assert_eq!(queues_of(3, post, 3), [post]);
         }
@@ -123,13 +124,13 @@ mod tests {
 
     /// After an upgrade to fewer workers.
     #[test]
-    fn a_queue_that_nobody_would_have_is_somebodys() {
+    fn surplus_queues_are_distributed_over_the_workers() {
         assert_eq!(queues_of(5, 0, 2), [0, 2, 4]);
         assert_eq!(queues_of(5, 1, 2), [1, 3]);
     }
 
     #[test]
-    fn fewer_queues_than_posts_are_everybodys() {
+    fn fewer_queues_than_workers_are_shared() {
         for post in 0..3 {
             assert_eq!(queues_of(2, post, 3), [0, 1]);
         }

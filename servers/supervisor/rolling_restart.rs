@@ -1,50 +1,51 @@
-//! Replacing all workers one after another (HUP), and ending (TERM, QUIT, a successor).
+//! Replacing all workers one after another (HUP), and stopping (TERM, QUIT, a successor).
 //!
 //! ```text
-//!            HUP: post 0: fork, wait until it is ready, "hand over" to the old one; post 1: …
+//!            HUP: worker 0: fork, wait until ready, send HandOver to the old one; worker 1: …
 //!  Serving ──┬─ QUIT, or a successor serves ─► Finishing ── TERM ──┐
 //!            └─ TERM, INT ───────────────────────────────────────► Limited ── TERM ─► Over
-//!                                                                     └─ time is over ──┘
+//!                                                                     └── time is up ────┘
 //! ```
 
 use reactor::{EventLoop, Signal};
 
+use super::Master;
 use super::control::ControlMessage;
-use super::master::Master;
 use crate::metrics::State;
+use crate::report::report;
 
-/// What workers get beyond the drain's time, in which they end by themselves, before they are
-/// killed: one that computes does not hear.
+/// Time beyond the drain timeout before workers are killed. They normally exit by themselves, but a
+/// busy handler does not see the message.
 const GRACE_MS: u64 = 2_000;
-/// What they get after the second signal: time to write their logs.
+/// Time after the second signal, to write the logs.
 const GRACE_LAST_MS: u64 = 250;
 
-/// How far the server is from its end.
+/// How far the server's shutdown has progressed.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Stage {
-    /// Workers are replaced.
+    /// Dead workers are replaced.
     Serving,
-    /// Workers finish, however long it takes.
+    /// Workers finish, without a time limit.
     Finishing,
-    /// They do, within a time.
+    /// Workers finish, within a time limit.
     Limited,
-    /// They were told to end at once.
+    /// Workers were told to exit at once.
     Over,
 }
 
-/// Which posts are still to be renewed.
+/// Progress of a rolling restart: the worker slots still to be renewed.
 #[derive(Default)]
 pub struct RollingRestart {
     /// In reverse order.
     posts: Vec<usize>,
-    /// The post whose new worker is on its way.
+    /// The worker slot whose new worker is starting.
     current: Option<usize>,
-    /// Another HUP came meanwhile: when this round is over, the next one begins.
+    /// Another HUP arrived: a further round follows this one.
     again: bool,
 }
 
 impl RollingRestart {
-    /// A post has a new worker.
+    /// A new worker serves in a worker slot.
     pub fn renewed(&mut self, post: usize) {
         if self.current == Some(post) {
             self.current = None;
@@ -78,7 +79,7 @@ impl Master {
         self.continue_restart(ev);
     }
 
-    /// Goes on with the round when the last renewal is complete.
+    /// Continues the round once the last renewal is complete.
     pub(super) fn continue_restart(&mut self, ev: &mut EventLoop) {
         if self.rolling_restart.current.is_some() {
             return;
@@ -87,7 +88,7 @@ impl Master {
             self.rolling_restart.begin(self.workers.posts.len());
         }
         while let Some(post) = self.rolling_restart.posts.pop() {
-            // Where nobody serves, a new worker is due anyway.
+            // Without a serving worker, a new one is due anyway.
             if self.workers.serving(post).is_some() {
                 self.rolling_restart.current = Some(post);
                 return self.want(ev, post);
@@ -96,7 +97,7 @@ impl Master {
         self.service.reloaded();
     }
 
-    /// TERM and INT: finish in time; said a second time, at once.
+    /// TERM and INT: finish within the drain timeout; a second time, at once.
     pub(super) fn stop(&mut self, ev: &mut EventLoop) {
         let (next, grace_ms) = match self.stage {
             Stage::Serving | Stage::Finishing => (Stage::Limited, self.drain_ms + GRACE_MS),
@@ -104,7 +105,7 @@ impl Master {
         };
         self.service.stopping();
         self.end(ev, next, ControlMessage::Stop);
-        ev.set_deadline(self.chores, ev.now_ms() + grace_ms);
+        ev.set_deadline(self.kill_timer, ev.now_ms() + grace_ms);
     }
 
     /// QUIT: finish.
@@ -115,7 +116,7 @@ impl Master {
         }
     }
 
-    /// The successor serves: finish, and leave the queues to it.
+    /// The successor serves: finish, and leave it the queues.
     pub(super) fn hand_over(&mut self, ev: &mut EventLoop) {
         self.listeners.iter_mut().for_each(|listening| listening.leave_file());
         if let Some(passing) = &mut self.passing {
@@ -130,7 +131,7 @@ impl Master {
         self.stage = stage;
         self.vacancies.clear();
         self.pass_rest(ev);
-        // Before the workers': who closes a queue last must have taken in who waits in it.
+        // Before the workers close theirs: the last to close a queue must have accepted all in it.
         self.listeners.clear();
         for post in 0..self.workers.posts.len() {
             self.workers.metrics.processes().set_state(post, State::Gone);
@@ -141,12 +142,12 @@ impl Master {
         }
     }
 
-    /// Time is over.
+    /// The time is up: kills the remaining workers.
     pub(super) fn kill_rest(&mut self) {
         let count = self.workers.processes.len();
-        eprintln!("{}: killed {count} worker(s) that had not finished in time", self.name);
+        report!("killed {count} worker(s) that did not finish in time");
         for worker in &self.workers.processes {
-            // One that has ended by itself meanwhile is as good.
+            // It may have exited by itself meanwhile.
             let _ = worker.child.signal(Signal::KILL);
         }
     }

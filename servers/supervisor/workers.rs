@@ -1,11 +1,11 @@
-//! Posts, and the workers in them.
+//! Worker slots (`posts`), and the processes in them.
 //!
-//! A post always wants one worker that serves. While that one is being replaced there are two, and
-//! more when earlier ones are still finishing what they have in hand:
+//! A worker slot should always have one serving process. While that is being replaced there are
+//! two, and more while earlier ones still finish requests in flight:
 //!
 //! ```text
-//! vacant ─ fork ─► Starting ─ "Ready" ─► Serving ─ successor is ready ─► Leaving ─► ended
-//!   ▲                  └────── dies ──────┴───► at once, or in a while if it died young
+//! vacant ─ fork ─► Starting ─ "Ready" ─► Serving ─ successor is ready ─► Leaving ─► exited
+//!   ▲                  └────── dies ──────┴───► at once, or after a back-off if it died early
 //!   └───────────────────────────────────────────┘
 //! ```
 
@@ -18,23 +18,23 @@ use super::control::ControlMessage;
 use crate::metrics::State;
 use crate::metrics::{CounterSlot, Metrics};
 
-/// A worker that dies within this time of being ready has died young, and so has one that never
-/// was: it will most likely die again, and forking as fast as they die helps nobody. A worker that
-/// lives longer is worth a fork, which takes a millisecond, every time.
+/// A worker that dies before it is ready, or within this time of it, is an early exit: the next one
+/// will most likely die, too, so restarts back off. A worker that lives longer is worth a fork,
+/// which takes a millisecond, every time.
 const EARLY_EXIT_MS: u64 = 100;
-/// How long a post waits after the first of its workers that died young; doubles with each.
+/// Back-off after the first early exit in a worker slot; doubles with each further one.
 const DELAY_FIRST_MS: u64 = 50;
-/// But never more than this.
+/// Upper bound of the back-off.
 const DELAY_MAX_MS: u64 = 10_000;
 
 /// What a worker is doing.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Phase {
-    /// Forked, and not heard of yet.
+    /// Forked, but not ready yet.
     Starting,
-    /// It serves.
+    /// Ready, and serving.
     Serving,
-    /// It was told to finish.
+    /// Told to finish.
     Leaving,
 }
 
@@ -42,48 +42,49 @@ pub enum Phase {
 pub struct Worker {
     pub child: Child,
     pub channel: Channel,
-    /// The worker's own end, where connections are passed: what it dies without having received is
-    /// taken out here.
+    /// The worker's own end, with `--accept pass`: if the worker dies, the master reads what it had
+    /// not received from here.
     pub far: Option<Channel>,
+    /// Index of its worker slot.
     pub post: usize,
-    /// Its slot of counters.
+    /// Its counter slot.
     pub slot: usize,
     pub phase: Phase,
     /// When it was forked, and then when it was ready.
     pub since_ms: u64,
-    /// The source of its end.
+    /// The source of its exit.
     pub exit: Token,
-    /// The source of what it says.
+    /// The source of its messages.
     pub control: Token,
-    /// Connections that were passed to it, counted from what the slot had before.
+    /// Connections passed to it, on top of the counter slot's initial value.
     pub passed: u64,
 }
 
 impl Worker {
-    /// Tells it something. One that does not hear is either dead, which is noticed elsewhere, or
-    /// stuck, and killed when its time is over.
+    /// Sends a message. A worker that cannot receive is either dead, which is noticed elsewhere, or
+    /// stuck, and killed when its time is up.
     pub fn tell(&self, message: ControlMessage) {
         let _ = message.send(&self.channel, None);
     }
 
-    /// The connections that it has, and those on their way to it.
+    /// Its open connections, and those passed but not received yet.
     pub fn load(&self, counters: &CounterSlot) -> u64 {
         let on_their_way = self.passed.saturating_sub(counters.connections_accepted.get());
         counters.connections_open.get() + on_their_way
     }
 }
 
-/// A place for a worker.
+/// A worker slot.
 pub struct WorkerSlot {
-    /// The source whose deadline is the end of a back-off.
+    /// The source whose deadline ends a back-off.
     pub timer: Token,
-    /// Workers in a row that died young.
+    /// Consecutive early exits.
     failures: u32,
     /// In back-off, until a worker serves again.
     pub waits: bool,
 }
 
-/// All posts and all workers.
+/// All worker slots and all worker processes.
 pub struct Workers {
     pub posts: Vec<WorkerSlot>,
     pub processes: Vec<Worker>,
@@ -91,34 +92,35 @@ pub struct Workers {
 }
 
 impl Workers {
-    pub fn new(ev: &mut EventLoop, metrics: Metrics) -> Option<Workers> {
+    pub fn new(ev: &mut EventLoop, metrics: Metrics) -> io::Result<Workers> {
         let post = |timer| WorkerSlot { timer, failures: 0, waits: false };
-        let posts = (0..metrics.loops()).map(|_| ev.reserve().map(post)).collect::<Option<_>>()?;
-        Some(Workers { posts, processes: Vec::new(), metrics })
+        let posts =
+            (0..metrics.loops()).map(|_| ev.reserve().map(post)).collect::<io::Result<_>>()?;
+        Ok(Workers { posts, processes: Vec::new(), metrics })
     }
 
-    /// The worker that serves in a post.
+    /// The worker that serves in a worker slot.
     pub fn serving(&self, post: usize) -> Option<&Worker> {
         self.processes.iter().find(|worker| worker.post == post && worker.phase == Phase::Serving)
     }
 
-    /// Whether somebody is on the way to a post.
+    /// Whether a worker is starting in a worker slot.
     pub fn is_starting(&self, post: usize) -> bool {
         self.processes.iter().any(|worker| worker.post == post && worker.phase == Phase::Starting)
     }
 
-    /// A slot that nobody counts in.
+    /// A counter slot that no worker uses.
     pub fn free_slot(&self) -> Option<usize> {
         let taken = |slot: &usize| self.processes.iter().any(|worker| worker.slot == *slot);
         (0..self.metrics.slots()).find(|slot| !taken(slot))
     }
 
-    /// Tells all of them something.
+    /// Sends a message to all workers.
     pub fn tell_all(&self, message: ControlMessage) {
         self.processes.iter().for_each(|worker| worker.tell(message));
     }
 
-    /// A new worker, watched over.
+    /// Adds a new worker, and watches it.
     pub fn add(
         &mut self,
         ev: &mut EventLoop,
@@ -130,7 +132,7 @@ impl Workers {
         let (exit, control) = match watched {
             Ok(tokens) => tokens,
             Err(error) => {
-                // Nobody would ever know of its end.
+                // Its exit would go unnoticed.
                 child.signal(Signal::KILL)?;
                 child.wait()?;
                 return Err(error);
@@ -158,7 +160,7 @@ impl Workers {
         Ok(())
     }
 
-    /// A worker is ready: whoever served in its post finishes.
+    /// A worker is ready: its predecessor is told to finish.
     pub fn promote(&mut self, index: usize, now_ms: u64) {
         let post = self.processes[index].post;
         let predecessors = self
@@ -176,7 +178,7 @@ impl Workers {
         self.posts[post].waits = false;
     }
 
-    /// Takes a worker that has ended off the list.
+    /// Removes a worker that has exited.
     pub fn remove(&mut self, ev: &mut EventLoop, index: usize) -> Worker {
         let worker = self.processes.swap_remove(index);
         let _ = ev.unwatch(worker.exit, &worker.child);
@@ -189,7 +191,7 @@ impl Workers {
         worker
     }
 
-    /// A worker has died unasked: how long its post waits before the next.
+    /// Counts an unexpected death; returns how long to wait before the restart.
     pub fn count_death(&mut self, post: usize, lived_ms: u64) -> u64 {
         self.metrics.processes().count_restart(post);
         let failures = &mut self.posts[post].failures;
@@ -203,16 +205,15 @@ impl Workers {
     }
 }
 
-/// The sources of a worker's end and of what it says.
+/// The sources of a worker's exit and of its messages.
 fn watch(ev: &mut EventLoop, child: &Child, channel: &Channel) -> io::Result<(Token, Token)> {
-    let missing = || io::Error::other("no source left in the master's loop");
-    let (exit, control) = (ev.reserve().ok_or_else(missing)?, ev.reserve().ok_or_else(missing)?);
+    let (exit, control) = (ev.reserve()?, ev.reserve()?);
     ev.watch(exit, child, Interest::READABLE, Trigger::Level)?;
     ev.watch(control, channel, Interest::READABLE, Trigger::Edge)?;
     Ok((exit, control))
 }
 
-/// How long to wait after so many workers in a row that died young.
+/// How long to wait after `failures` consecutive early exits.
 fn delay_ms(failures: u32) -> u64 {
     let Some(doublings) = failures.checked_sub(1) else { return 0 };
     DELAY_FIRST_MS.checked_shl(doublings).unwrap_or(DELAY_MAX_MS).min(DELAY_MAX_MS)
@@ -231,14 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn a_post_waits_longer_with_each_early_exit_and_forgets_when_one_lives() {
+    fn restarts_back_off_with_each_early_exit_until_a_worker_lives() {
         let mut ev = EventLoop::new(reactor::event_loop::Config::with_sources(8)).unwrap();
         let mut workers = Workers::new(&mut ev, Metrics::with_processes(2, 8).unwrap()).unwrap();
         assert_eq!(workers.count_death(0, EARLY_EXIT_MS), 0);
         assert_eq!(workers.count_death(0, 5), 50);
         assert_eq!(workers.count_death(0, 5), 100);
         assert!(workers.posts[0].waits && !workers.posts[1].waits);
-        assert_eq!(workers.count_death(1, 5), 50, "posts are counted apart");
+        assert_eq!(workers.count_death(1, 5), 50, "each worker slot has its own count");
         assert_eq!(workers.count_death(0, EARLY_EXIT_MS), 0);
         let reports: Vec<_> = workers.metrics.processes().reports().collect();
         assert_eq!((reports[0].restarts, reports[0].state), (4, State::Waiting));

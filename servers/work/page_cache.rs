@@ -1,9 +1,9 @@
 //! Files that are not in memory: the loop sends what is, and has a worker read the rest first.
 //!
-//! A file's range is sent in windows. Before each the loop asks for a byte at its end, without
-//! waiting; if that is not in memory, a worker reads the window, to no purpose but that it is there
-//! then, and the loop sends it from the page cache as if it always had been. From then on all
-//! windows go to workers first, until one is found to be in memory all through.
+//! A file's range is sent in windows. Before each the loop tries to read a byte at its end, without
+//! waiting; if that is not in memory, a worker reads the window just to bring it into the page cache,
+//! and the loop sends it from there. From then on all windows go to workers first, until one is found
+//! to be in memory throughout.
 //!
 //! ```text
 //!            all in memory                       not in memory
@@ -12,7 +12,7 @@
 //!   disk                                              a window ahead of the worker
 //! ```
 //!
-//! What a generator reads from files (several ranges of one) cannot be asked for beforehand: there a
+//! What a generator reads from files (several ranges of one) cannot be checked beforehand: there a
 //! worker fills a buffer each time.
 //!
 //! Flash's idea, which asked mincore(2) (Pai et al., section 3.4); see [`reactor::page_cache`] for
@@ -33,8 +33,8 @@ use reactor::{Buffer, page_cache};
 use crate::app::response::{Piece, Reach};
 use crate::app::{Disk, SharedFile};
 
-/// Bytes of a window, at whose multiples windows end. Larger ones would have wider holes; of smaller
-/// ones the looking would be felt.
+/// Bytes of a window, at whose multiples windows end. Larger ones could hide wider holes; with
+/// smaller ones the checks would cost too much.
 const WINDOW_BYTES: u64 = 256 << 10;
 
 /// The same once one had to be read. A job costs two handovers, which take some 10 µs where cores are
@@ -43,7 +43,7 @@ const COLD_WINDOW_BYTES: u64 = 4 * WINDOW_BYTES;
 
 /// Bytes behind a window that the kernel is to begin to read, too: so that the disk has something
 /// to do while the window is sent. With it a file comes from a disk of 1.2 GB/s at three quarters to
-/// nine tenths of the rate at which SPED sends it, whose loop waits for the kernel's reading ahead.
+/// nine tenths of the rate of SPED, whose loop waits for the kernel's readahead.
 const AHEAD_BYTES: u64 = 2 * COLD_WINDOW_BYTES;
 
 /// Whether the piece cannot be sent from where it is without waiting for a disk. If it can, its

@@ -1,6 +1,6 @@
-//! A client that sends exactly the bytes it is told to, and reads answers by their framing.
+//! A client that sends exactly the given bytes, and reads responses by their framing.
 //!
-//! It is no model client: it can stop in the middle, close one direction, and slam the door (RST).
+//! It is deliberately rude: it can stop in the middle, close one direction, and reset (RST).
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::{PATIENCE, os};
 
-/// Bytes asked of the kernel at a time.
+/// Bytes requested from the kernel at a time.
 const READ_BYTES: usize = 64 * 1024;
 
 /// A connection.
@@ -26,7 +26,7 @@ pub struct Client {
 /// An answer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
-    /// Status line and fields as they came, with the blank line.
+    /// Status line and fields as received, with the blank line.
     pub head: String,
     /// Its status.
     pub status: u16,
@@ -136,7 +136,7 @@ impl Client {
         Ok(bytes)
     }
 
-    /// Hands out bytes up to and with `end`.
+    /// Hands out bytes up to and including `end`.
     fn take_through(&mut self, end: &[u8]) -> io::Result<Vec<u8>> {
         let mut from = 0;
         loop {
@@ -149,25 +149,25 @@ impl Client {
         }
     }
 
-    /// Exactly so many bytes.
+    /// Exactly this many bytes.
     #[track_caller]
     pub fn read_bytes(&mut self, len: usize) -> Vec<u8> {
         self.take(len).expect("more bytes of the answer")
     }
 
-    /// The answer to anything but HEAD.
+    /// The response to anything but HEAD.
     #[track_caller]
     pub fn response(&mut self) -> Response {
         self.try_response().expect("an answer")
     }
 
-    /// The answer to a HEAD: no content, whatever its fields say.
+    /// The response to a HEAD: no content, whatever its fields say.
     #[track_caller]
     pub fn response_to_head(&mut self) -> Response {
         self.read_head().expect("an answer")
     }
 
-    /// The answer's head, its content left to be read.
+    /// The response's head, its content left to be read.
     pub fn read_head(&mut self) -> io::Result<Response> {
         let head = self.take_through(b"\r\n\r\n")?;
         let head = String::from_utf8(head).expect("a head of ASCII characters");
@@ -176,7 +176,7 @@ impl Client {
         Ok(Response { head, status, body: Vec::new() })
     }
 
-    /// The answer to anything but HEAD, where there may be none.
+    /// The response to anything but HEAD, where there may be none.
     pub fn try_response(&mut self) -> io::Result<Response> {
         let mut response = self.read_head()?;
         if response.status < 200 || matches!(response.status, 204 | 304) {
@@ -207,14 +207,14 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads its answer.
+    /// Sends a request and reads its response.
     #[track_caller]
     pub fn exchange(&mut self, request: &[u8]) -> Response {
         self.send(request);
         self.response()
     }
 
-    /// A GET and its answer.
+    /// A GET and its response.
     #[track_caller]
     pub fn get(&mut self, target: &str) -> Response {
         self.exchange(&super::get(target))
@@ -235,7 +235,7 @@ impl Client {
         assert!(rest.is_empty(), "bytes before the end: {:?}", String::from_utf8_lossy(&rest));
     }
 
-    /// The server ends the connection, by FIN or by RST; whatever still comes is dropped.
+    /// The server ends the connection, by FIN or by RST; anything that still comes is dropped.
     #[track_caller]
     pub fn expect_end(&mut self) {
         if let Err(error) = self.read_to_end() {
@@ -291,7 +291,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// `stream` with every Date the same, so that answers of different seconds compare.
+/// `stream` with every Date the same, so that responses of different seconds compare.
 pub fn undated(stream: &[u8]) -> Vec<u8> {
     const FIELD: &[u8] = b"\r\nDate: ";
     /// `Sun, 06 Nov 1994 08:49:37 GMT`

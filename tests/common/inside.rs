@@ -1,5 +1,5 @@
-//! A server on a thread of the test's own process, with an application of the test's: so that a test
-//! holds the ends of what the application does. It runs until the process ends.
+//! A server on a thread of the test's own process, with an application of the test's: so that a
+//! test can observe and control the application. It runs until the process ends.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -7,7 +7,6 @@ use std::thread;
 
 use stampede::App;
 use stampede::metrics::{CounterSlot, Metrics};
-use stampede::model;
 use stampede::models;
 use stampede::operation::inherited::{Inherited, Predecessor};
 use stampede::operation::service::Service;
@@ -22,7 +21,7 @@ pub struct Inside {
 }
 
 impl Inside {
-    /// Runs `app` under the model called so.
+    /// Runs `app` under the model of that name.
     pub fn start<A: App>(model: &str, app: A, arguments: &[&str]) -> Self {
         Inside::start_with(model, arguments, |_, _| app)
     }
@@ -36,7 +35,8 @@ impl Inside {
         let model = models::by_name::<A>(model).expect("a model");
         let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
         let arguments = arguments.into_iter().map(OsString::from);
-        let parsed = Options::from_env_and_args(model.info, arguments, |_: &str| None);
+        let groups = models::option_groups::<A>();
+        let parsed = Options::from_env_and_args(model.info, &groups, arguments, |_: &str| None);
         let Ok(Parsed::Run(options)) = parsed else { panic!("options that are none") };
         let mut inherited = Inherited::default();
         let listeners =
@@ -46,8 +46,8 @@ impl Inside {
         let metrics = (model.metrics)(&options).expect("counters");
         let app = make(&options, &metrics);
         let predecessor = Predecessor::default();
-        let service = Service::new(model.info.name, &listeners, predecessor, None, None);
-        let server = model::Server { listeners, metrics: metrics.clone(), service };
+        let service = Service::new(&listeners, predecessor, None, None);
+        let server = models::Server { listeners, metrics: metrics.clone(), service };
         thread::spawn(move || (model.run)(app, &options, server).expect("a run to the end"));
         Inside { address, metrics }
     }
@@ -58,7 +58,7 @@ impl Inside {
         Client::connect(self.address)
     }
 
-    /// What a counter of all slots together is.
+    /// The sum of a counter over all slots.
     pub fn counter(&self, name: &str) -> u64 {
         let found = CounterSlot::DESCRIPTIONS.iter().position(|counter| counter.name == name);
         self.metrics.sum()[found.expect("a counter of that name")]

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Nothing here sleeps for a guessed time. Where the kernel gives no readiness signal, [`until`]
-//! asks again until the answer is yes, and fails loudly after [`PATIENCE`].
+//! polls a condition, and fails loudly after [`PATIENCE`].
 
-// Every file of tests is a crate of its own and uses a part of this one.
+// Every test file is a crate of its own and uses a part of this one.
 #![allow(dead_code)]
 
 pub mod client;
@@ -29,13 +29,13 @@ use std::time::{Duration, Instant};
 pub use client::{Client, Response};
 pub use server::Server;
 
-/// How long anything may take before a test gives up: far more than it takes on a loaded machine.
+/// How long anything may take before a test gives up: far more than on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often [`until`] asks.
+/// How often [`until`] polls.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Waits until `holds`; fails after [`PATIENCE`], saying what was waited for.
+/// Waits until `holds`; fails after [`PATIENCE`], naming the condition.
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
@@ -45,7 +45,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until `measure` gives the same answer for so long, and returns it.
+/// Waits until `measure` gives the same result for this long, and returns it.
 #[track_caller]
 pub fn steady<T: PartialEq>(what: &str, still: Duration, mut measure: impl FnMut() -> T) -> T {
     let end = Instant::now() + PATIENCE;
@@ -97,8 +97,7 @@ pub fn post_chunked(target: &str, fields: &[&str], chunks: &[&[u8]]) -> Vec<u8> 
     bytes
 }
 
-/// Bytes without a pattern that a mistake in an offset could hide behind; the same for the same
-/// seed.
+/// Bytes without a pattern that could hide a wrong offset; the same for the same seed.
 pub fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut bytes = Vec::with_capacity(len + 8);

@@ -1,4 +1,4 @@
-//! Looking at a server from outside: what it holds, what it costs, what it asks of the kernel.
+//! Looking at a server from outside: its descriptors, memory, CPU time and system calls.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,9 @@ pub fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).expect("the server's descriptors").count()
 }
 
-/// Bytes of memory that a process holds: its share (PSS) of everything but mapped files (`proc(5)`). Of
-/// the program's own text its share would change with every other server that starts or ends.
+/// Bytes of memory that a process holds: its share (PSS) of everything but mapped files
+/// (`proc(5)`). Its share of the program's own text would change with every other server that
+/// starts or ends.
 pub fn memory_bytes(pid: u32) -> u64 {
     let text =
         fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("the server's memory");
@@ -39,14 +40,14 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     ticks as f64 / os::ticks_per_second()
 }
 
-/// How many descriptors a process has open when it has nothing to do: none on its way.
+/// How many descriptors an idle process has open: none in transit.
 pub fn descriptors_at_rest(pid: u32) -> usize {
     until_at_rest(pid);
     descriptors(pid)
 }
 
-/// Waits until a process sleeps and goes on sleeping: it has done all that it can. (One that waits
-/// for a processor on a loaded machine does not sleep.)
+/// Waits until a process sleeps and stays asleep: it has done all that it can. (One that waits for
+/// a core on a loaded machine does not sleep.)
 pub fn until_at_rest(pid: u32) {
     let mut awake = 0;
     steady("a server at rest", Duration::from_millis(100), || {
@@ -55,7 +56,7 @@ pub fn until_at_rest(pid: u32) {
     });
 }
 
-/// Whether system calls can be traced here. Says so when they cannot: the test is then skipped.
+/// Whether system calls can be traced here. Reports when they cannot: the test is then skipped.
 pub fn can_trace(test: &str) -> bool {
     let tried = Command::new("strace")
         .args(["-o", "/dev/null", "true"])
@@ -69,7 +70,7 @@ pub fn can_trace(test: &str) -> bool {
     works
 }
 
-/// A server whose system calls are written down.
+/// A server whose system calls are recorded.
 pub struct Traced {
     pub server: Server,
     file: PathBuf,
@@ -88,7 +89,7 @@ impl Traced {
         Traced { server: Server::spawn(command), file }
     }
 
-    /// Stops the server; returns its system calls, one a line, without process numbers.
+    /// Stops the server; returns its system calls, one per line, without PIDs.
     pub fn finish(mut self) -> Vec<String> {
         assert!(self.server.stop().success());
         let read = || fs::read_to_string(&self.file).unwrap_or_default();
@@ -118,7 +119,7 @@ pub fn name(call: &str) -> &str {
     call.split('(').next().unwrap_or(call)
 }
 
-/// How many of the calls have a name that `is` says yes to.
+/// How many of the calls have a name that `is` accepts.
 pub fn count(calls: &[String], is: impl Fn(&str) -> bool) -> usize {
     calls.iter().filter(|call| is(name(call))).count()
 }

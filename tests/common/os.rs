@@ -1,4 +1,4 @@
-//! The few system calls that the standard library has no name for.
+//! The few system calls that the standard library lacks.
 
 use std::io;
 use std::mem;
@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// Whether this process may do everything.
+/// Whether this process is root.
 pub fn is_root() -> bool {
     // SAFETY: a call without arguments that cannot fail.
     unsafe { libc::geteuid() == 0 }
@@ -35,8 +35,8 @@ pub fn reset_on_close(socket: impl AsFd) {
     set_option(socket, libc::SOL_SOCKET, libc::SO_LINGER, linger).expect("SO_LINGER");
 }
 
-/// Connects with a receive buffer of about `receive_bytes`: the kernel takes little on our behalf.
-/// It must be set before connecting, because the window is announced then.
+/// Connects with a receive buffer of about `receive_bytes`: the kernel buffers little on our
+/// behalf. It must be set before connecting, because the window is announced then.
 pub fn connect_with_window(to: SocketAddr, receive_bytes: i32) -> io::Result<TcpStream> {
     let SocketAddr::V4(to) = to else {
         return Err(io::ErrorKind::Unsupported.into());
@@ -69,7 +69,7 @@ fn tcp_socket() -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     set_close_on_exec(&socket, true)?;
     Ok(socket)
@@ -91,7 +91,7 @@ fn raw_address(of: SocketAddrV4) -> (libc::sockaddr_in, libc::socklen_t) {
     (address, mem::size_of_val(&address) as libc::socklen_t)
 }
 
-/// Whether a descriptor is closed when another program takes this process over.
+/// Sets whether a descriptor is closed on exec.
 pub fn set_close_on_exec(fd: impl AsFd, on: bool) -> io::Result<()> {
     let flags = if on { libc::FD_CLOEXEC } else { 0 };
     // SAFETY: `fcntl` with F_SETFD takes integers only.
@@ -106,13 +106,13 @@ pub fn duplicate_to(fd: RawFd, target: RawFd) -> io::Result<()> {
         let result = unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
         return if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
     }
-    // SAFETY: `dup2` takes integers only; in the forked child nobody else uses `target`.
+    // SAFETY: `dup2` takes integers only; in the forked child nothing else uses `target`.
     let result = unsafe { libc::dup2(fd, target) };
     if result == target { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Takes a system call away from this process and its children, as from a kernel that does not know
-/// it (`seccomp(2)`). For use between fork and exec.
+/// Makes a system call fail in this process and its children, as if the kernel did not know it
+/// (`seccomp(2)`). For use between fork and exec.
 #[cfg(target_os = "linux")]
 pub fn unlearn(call: libc::c_long) -> io::Result<()> {
     let step = |code: u32, jt, k| libc::sock_filter { code: code as u16, jt, jf: 0, k };
@@ -131,7 +131,7 @@ pub fn unlearn(call: libc::c_long) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Lets a file stand in another one's place, for this process and its children only: in a mount
+/// Bind-mounts a file over another one, for this process and its children only: in a mount
 /// namespace of their own. Needs root. For use between fork and exec.
 #[cfg(target_os = "linux")]
 pub fn put_in_place(file: &std::ffi::CStr, of: &std::ffi::CStr) -> io::Result<()> {
@@ -145,7 +145,7 @@ pub fn put_in_place(file: &std::ffi::CStr, of: &std::ffi::CStr) -> io::Result<()
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The processes that a process has started.
+/// The children of a process.
 pub fn children(pid: u32) -> std::collections::BTreeSet<u32> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let text = text.expect("its children");
@@ -161,11 +161,11 @@ pub fn make_fifo(path: &std::path::Path) {
     assert_eq!(result, 0, "mkfifo: {}", io::Error::last_os_error());
 }
 
-/// Raises this process's limit on open descriptors as far as it goes; returns it.
+/// Raises this process's limit on open descriptors to the maximum; returns it.
 #[allow(clippy::useless_conversion)] // `rlim_t` is signed on FreeBSD
 pub fn raise_descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid place for the answer.
+    // SAFETY: `limit` is valid for writes.
     let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
     assert_eq!(got, 0, "getrlimit: {}", io::Error::last_os_error());
     limit.rlim_cur = limit.rlim_max;
@@ -186,12 +186,12 @@ pub fn ticks_per_second() -> f64 {
 pub fn readable_within(fd: impl AsFd, time: Duration) -> bool {
     let mut poll = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let timeout_ms = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: `poll` is one valid `pollfd`, and the call is told that it is one.
+    // SAFETY: `poll` is one valid `pollfd`, and the count passed is 1.
     let ready = unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };
     ready > 0
 }
 
-/// Asks the kernel to forget what it keeps of a file in memory, once all of it is on the disk.
+/// Evicts a file from the kernel's page cache, once all of it is on the disk.
 #[cfg(target_os = "linux")]
 pub fn forget_pages(file: &std::fs::File) {
     file.sync_all().expect("fsync");
@@ -199,13 +199,13 @@ pub fn forget_pages(file: &std::fs::File) {
     unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
 }
 
-/// Pages of a file that are in memory, by mincore(2): it tells the truth about one's own files, and
-/// reads nothing.
+/// Pages of a file that are in memory, by mincore(2): it is accurate for one's own files, and reads
+/// nothing.
 #[cfg(target_os = "linux")]
 pub fn pages_in_memory(file: &std::fs::File) -> usize {
     let len = file.metadata().expect("its length").len() as usize;
     let (prot, kind) = (libc::PROT_READ, libc::MAP_SHARED);
-    // SAFETY: a new mapping, which nobody looks into.
+    // SAFETY: a new mapping, which is never accessed.
     let map = unsafe { libc::mmap(std::ptr::null_mut(), len, prot, kind, file.as_raw_fd(), 0) };
     assert_ne!(map, libc::MAP_FAILED, "mmap: {}", io::Error::last_os_error());
     // A byte for each page, and pages are not smaller than this.
@@ -213,7 +213,7 @@ pub fn pages_in_memory(file: &std::fs::File) -> usize {
     // SAFETY: `map` is a mapping of `len` bytes, `pages` has a byte for each of its pages.
     let result = unsafe { libc::mincore(map, len, pages.as_mut_ptr()) };
     assert_eq!(result, 0, "mincore: {}", io::Error::last_os_error());
-    // SAFETY: it was mapped above, and nobody has a reference into it.
+    // SAFETY: it was mapped above, and there is no reference into it.
     unsafe { libc::munmap(map, len) };
     pages.iter().filter(|&&page| page & 1 == 1).count()
 }

@@ -1,4 +1,5 @@
-//! Looking at a server of several processes: who they are, what they hold, and killing one of them.
+//! Looking at a server of several processes: which they are, what they hold, and killing one of
+//! them.
 
 use std::collections::HashSet;
 use std::fs;
@@ -39,7 +40,7 @@ impl Worker {
     }
 }
 
-/// The workers of a server; `None` when the one that was asked has just died.
+/// The workers of a server; `None` when the worker that answered has just died.
 pub fn try_workers(server: &Server) -> Option<Vec<Worker>> {
     let mut client = Client::try_connect(server.address()).ok()?;
     client.try_send(&get("/status.json")).ok()?;
@@ -49,7 +50,7 @@ pub fn try_workers(server: &Server) -> Option<Vec<Worker>> {
     list.split("},").map(Worker::read).collect()
 }
 
-/// The workers of a server, in the order of their posts.
+/// The workers of a server, in the order of their slots.
 #[track_caller]
 pub fn workers(server: &Server) -> Vec<Worker> {
     let mut found = None;
@@ -60,7 +61,7 @@ pub fn workers(server: &Server) -> Vec<Worker> {
     found.expect("a list")
 }
 
-/// Waits until all posts have workers that serve and that `is` says yes to; returns them.
+/// Waits until all slots have serving workers that `is` accepts; returns them.
 #[track_caller]
 pub fn until_workers(server: &Server, what: &str, is: impl Fn(&[Worker]) -> bool) -> Vec<Worker> {
     let mut found = Vec::new();
@@ -83,7 +84,7 @@ pub fn state(pid: u32) -> Option<char> {
     text.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Whether a process runs: one that has ended may still be there for its parent to look at.
+/// Whether a process runs: a zombie does not count.
 pub fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
@@ -114,8 +115,8 @@ fn clients_of(pid: u32, port: u16) -> HashSet<u16> {
     table.lines().skip(1).filter_map(client).collect()
 }
 
-/// Kills a worker as the kernel does when memory runs out. Returns the ports of the clients whose
-/// connections go with it: it is halted first, so that they can be listed.
+/// Kills a worker as the kernel does when memory runs out. Returns the client ports of the
+/// connections that die with it: it is stopped first, so that they can be listed.
 pub fn kill(worker: u32, port: u16) -> HashSet<u16> {
     os::signal(worker, libc::SIGSTOP);
     until("it is halted", || !matches!(state(worker), Some('R' | 'S' | 'D')));

@@ -46,9 +46,35 @@ pub fn symped() -> Command {
     binary(env!("CARGO_BIN_EXE_symped"))
 }
 
+/// A thread for each connection.
+pub fn mt() -> Command {
+    binary(env!("CARGO_BIN_EXE_mt"))
+}
+
+/// One connection at a time.
+pub fn iterative() -> Command {
+    binary(env!("CARGO_BIN_EXE_iterative"))
+}
+
 /// All models, by name, for what all of them must do.
-pub fn models() -> [(&'static str, Command); 3] {
-    [("sped", sped()), ("amped", amped()), ("symped", symped())]
+pub fn models() -> [(&'static str, Command); 5] {
+    [
+        ("sped", sped()),
+        ("amped", amped()),
+        ("symped", symped()),
+        ("mt", mt()),
+        ("iterative", iterative()),
+    ]
+}
+
+/// Whether the model under test serves a client while another one is connected. Where it does not,
+/// a test of two clients at once has nothing to test: it returns, after this has said `why`.
+pub fn serves_many(why: &str) -> bool {
+    let many = env!("CARGO_CRATE_NAME") != "under_iterative";
+    if !many {
+        eprintln!("skipped, for one client is served at a time: {why}");
+    }
+    many
 }
 
 /// The model under test: most tests hold for all of them. The files that repeat the others' tests
@@ -73,8 +99,26 @@ pub fn model() -> Command {
             command.args(["--workers", "1"]);
             command
         }
+        // One context, for the same reason.
+        "under_mt" => {
+            let mut command = mt();
+            command.args(["--contexts", "1"]);
+            command
+        }
+        "under_iterative" => iterative(),
         _ => sped(),
     }
+}
+
+/// Whether connections share the buffers of `--buffers`, and wait for each other where there are
+/// fewer. Where they do not, a test of that has nothing to test: it returns, after this has said
+/// `why`.
+pub fn has_buffer_pool(why: &str) -> bool {
+    let pool = !matches!(env!("CARGO_CRATE_NAME"), "under_mt" | "under_iterative");
+    if !pool {
+        eprintln!("skipped, for connections share no buffers: {why}");
+    }
+    pool
 }
 
 impl Server {

@@ -1,4 +1,4 @@
-//! A directory with everything in it that a file server can go wrong on, and a server over it.
+//! A directory with everything that can trip a file server, and a server over it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Response, Server, os, request, until};
 
-/// What stands beside the root, and must not be served.
+/// A file beside the root that must not be served.
 pub const SECRET: &str = "root:x:0:0 the secret outside";
 
 /// A site with everything that may go wrong in it, and a secret beside it.
@@ -36,8 +36,8 @@ impl Site {
         self.server.exchange(&request("GET", target, fields))
     }
 
-    /// Waits until a file's tag is strong: a file that was changed a moment ago has a weak one, for
-    /// it might change again within the resolution of its times.
+    /// Waits until a file's tag is strong: a file that was changed a moment ago has a weak one,
+    /// because it might change again within the resolution of its timestamps.
     pub fn strong_tag(&self, target: &str) -> String {
         let tag = || self.ask(target, &[]).field("ETag").expect("an ETag").to_owned();
         until("a strong tag", || !tag().starts_with("W/"));

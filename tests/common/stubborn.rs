@@ -1,4 +1,4 @@
-//! An application whose work does what the test wants: it ends when it is let, or panics.
+//! An application whose work is controlled by the test: it ends when released, or panics.
 //!
 //! | path | what |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | `/block?…` | work that takes until the gate is opened |
 //! | `/panic` | work that panics |
 //!
-//! An answer's text is the request's target. The work that was begun is noted in order.
+//! A response's text is the request's target. Started work is recorded in order.
 
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -15,7 +15,7 @@ use stampede::{Action, App, Request, Response, Status};
 
 use super::until;
 
-/// What the test holds of the application.
+/// The test's handle to the application.
 #[derive(Clone, Default)]
 pub struct Gate {
     inner: Arc<(Mutex<State>, Condvar)>,
@@ -24,25 +24,25 @@ pub struct Gate {
 #[derive(Default)]
 struct State {
     open: bool,
-    /// Targets of the work that was begun, in order.
+    /// Targets of the work that was started, in order.
     begun: Vec<String>,
-    /// Work that waits at the gate now.
+    /// Work that is waiting at the gate now.
     waiting: usize,
 }
 
 impl Gate {
-    /// Lets all pass, from now on.
+    /// Lets all work pass, from now on.
     pub fn open(&self) {
         self.inner.0.lock().expect("no panic inside").open = true;
         self.inner.1.notify_all();
     }
 
-    /// Work that is noted, in the order in which it was begun.
+    /// Recorded work, in the order in which it was started.
     pub fn begun(&self) -> Vec<String> {
         self.inner.0.lock().expect("no panic inside").begun.clone()
     }
 
-    /// Waits until so much work stands at the gate.
+    /// Waits until this much work waits at the gate.
     #[track_caller]
     pub fn until_waiting(&self, count: usize) {
         let waiting = || self.inner.0.lock().expect("no panic inside").waiting;

@@ -8,7 +8,7 @@ use std::process::Command;
 use super::processes::is_alive;
 use super::{Server, os, until};
 
-/// A copy of a command's binary in `folder`, with the same arguments: what is at its path can be
+/// A copy of a command's binary in `folder`, with the same arguments: the file at its path can be
 /// replaced.
 pub fn copied(command: &Command, folder: &Path) -> (Command, PathBuf) {
     let path = folder.join("server");
@@ -23,11 +23,11 @@ pub fn spoil(path: &Path) {
     let new = path.with_extension("new");
     fs::write(&new, "#!/bin/sh\nexit 7\n").expect("a script");
     fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("permissions");
-    // A file that is executed cannot be written, but its name can be given away.
+    // A file that is being executed cannot be written, but it can be renamed over.
     fs::rename(new, path).expect("another program in its place");
 }
 
-/// A process that has taken over from a server, and is nobody's child; it is killed when dropped.
+/// A process that has taken over from a server, and is not our child; it is killed when dropped.
 pub struct Successor {
     pid: u32,
 }
@@ -39,8 +39,8 @@ impl Successor {
         Successor::after(server.pid(), server)
     }
 
-    /// Upgrades this one, and waits until the next one serves and this one has finished. All of them
-    /// say what they say where `server`, the first, did.
+    /// Upgrades this one, and waits until the next one serves and this one has finished. All of
+    /// them write to the standard error of `server`, the first.
     #[track_caller]
     pub fn upgraded(self, server: &Server) -> Self {
         let next = Successor::after(self.pid, server);
@@ -49,7 +49,7 @@ impl Successor {
     }
 
     fn after(pid: u32, server: &Server) -> Self {
-        const SERVES: &str = "serves; this one finishes";
+        const SERVES: &str = "serves; this one is finishing";
         let said = || server.stderr().matches(SERVES).count();
         let before = said();
         os::signal(pid, libc::SIGUSR2);
@@ -66,7 +66,7 @@ impl Successor {
         self.pid
     }
 
-    /// Asks it to stop, and waits until it is gone or nobody's but the reaper's.
+    /// Asks it to stop, and waits until it is gone or only awaits reaping.
     #[track_caller]
     pub fn stop(self) {
         os::signal(self.pid, libc::SIGTERM);

@@ -1,5 +1,5 @@
-//! A load that verifies: clients that compare every answer with what it must be, byte for byte, and
-//! that behave as RFC 9112 §9.3.1 and §9.6 ask of a client whose server closes connections.
+//! A load that verifies: clients that compare every response with the expected one, byte for byte,
+//! and that behave as RFC 9112 §9.3.1 and §9.6 require of a client whose server closes connections.
 //!
 //! ```text
 //! requests ─► connection ─► answer is right ─────────► next
@@ -7,10 +7,11 @@
 //!                 │ closed before an answer's first byte ─► repeat on a new one     (repeats)
 //!                 │ closed within an answer                                         (truncated)
 //!                 │ a wrong or no answer                                            (failed)
-//!                 └ nobody accepts                                                  (refused)
+//!                 └ the connection is refused                                       (refused)
 //! ```
 //!
-//! On the standard library alone: the tests and an example (`servers/examples/verify.rs`) use it.
+//! Uses the standard library alone: the tests and an example (`servers/examples/verify.rs`) share
+//! it.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -20,21 +21,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How long an answer may take: far more than it takes on a loaded machine.
+/// How long a response may take: far more than on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// So often is a request repeated before it has failed.
+/// How often a request is tried before it has failed.
 const ATTEMPTS_MAX: u32 = 100;
 /// The most requests sent at once.
 const PIPELINED_MAX: u64 = 3;
-/// One request in so many asks for the connection's end, so that there are always new ones.
+/// One request in this many asks for the connection's end, so that there are always new ones.
 const CLOSE_ONE_IN: u64 = 50;
-/// The largest file and the largest echo that are asked for.
+/// The largest file and the largest echo that are requested.
 const BYTES_MAX: u64 = 200_000;
 const ECHO_MAX: u64 = 3_000;
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Clone, Default, Debug)]
-pub struct Tally {
+pub struct Counters {
     /// Requests that got the right answer.
     pub answered: u64,
     /// Connections made.
@@ -43,20 +44,20 @@ pub struct Tally {
     pub announced: u64,
     /// Requests sent again.
     pub repeats: u64,
-    /// Connections that nobody accepted.
+    /// Connections that were refused.
     pub refused: u64,
-    /// Answers that were wrong, or never came.
+    /// Responses that were wrong, or never came.
     pub failed: u64,
-    /// Answers that came in part.
+    /// Responses that came in part.
     pub truncated: u64,
-    /// The clients' ports of connections that ended unannounced with requests in hand.
+    /// The client ports of connections that ended unannounced with requests in flight.
     pub cut: Vec<u16>,
-    /// What has gone wrong, in words.
+    /// Descriptions of the failures.
     pub troubles: Vec<String>,
 }
 
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Tally) {
+impl AddAssign for Counters {
+    fn add_assign(&mut self, other: Counters) {
         self.answered += other.answered;
         self.connections += other.connections;
         self.announced += other.announced;
@@ -73,11 +74,11 @@ impl AddAssign for Tally {
 pub struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
-    clients: Vec<JoinHandle<Tally>>,
+    clients: Vec<JoinHandle<Counters>>,
 }
 
 impl Load {
-    /// Starts so many clients, each with one connection at a time.
+    /// Starts this many clients, each with one connection at a time.
     pub fn start(server: SocketAddr, clients: u64) -> Load {
         let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let start = |number: u64| {
@@ -94,9 +95,9 @@ impl Load {
     }
 
     /// Lets every client finish what it has in hand.
-    pub fn finish(self) -> Tally {
+    pub fn finish(self) -> Counters {
         self.stop.store(true, Relaxed);
-        let mut sum = Tally::default();
+        let mut sum = Counters::default();
         for client in self.clients {
             sum += client.join().expect("a client that does not panic");
         }
@@ -104,7 +105,7 @@ impl Load {
     }
 }
 
-/// A request, and the content of its answer.
+/// A request, and the content of its response.
 struct Request {
     bytes: Vec<u8>,
     expected: Vec<u8>,
@@ -139,7 +140,7 @@ impl Request {
     }
 }
 
-/// What `/bytes?n=COUNT` gives: lines of 64 bytes that begin with their place.
+/// The content of `/bytes?n=COUNT`: lines of 64 bytes that begin with their offset.
 fn numbered_lines(count: usize) -> Vec<u8> {
     const REST: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX";
     let line = |place: usize| format!("{place:012} {REST}\n").into_bytes();
@@ -148,7 +149,7 @@ fn numbered_lines(count: usize) -> Vec<u8> {
     bytes
 }
 
-/// A connection, and what was received on it and not yet read.
+/// A connection, and the bytes received on it and not yet read.
 struct Connection {
     stream: TcpStream,
     port: u16,
@@ -176,7 +177,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The next answer: status, content, and whether the server closes after it.
+    /// The next response: status, content, and whether the server closes after it.
     fn answer(&mut self) -> io::Result<(u16, Vec<u8>, bool)> {
         let end = loop {
             match self.received.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -197,7 +198,7 @@ impl Connection {
     }
 }
 
-/// How a connection stands after some requests.
+/// The state of a connection after some requests.
 enum After {
     Kept,
     /// Its end was announced.
@@ -210,15 +211,20 @@ struct Client {
     server: SocketAddr,
     random: Random,
     connection: Option<Connection>,
-    tally: Tally,
+    tally: Counters,
 }
 
 impl Client {
     fn new(server: SocketAddr, number: u64) -> Client {
-        Client { server, random: Random(number * 2 + 1), connection: None, tally: Tally::default() }
+        Client {
+            server,
+            random: Random(number * 2 + 1),
+            connection: None,
+            tally: Counters::default(),
+        }
     }
 
-    fn run(mut self, stop: &AtomicBool, answered: &AtomicU64) -> Tally {
+    fn run(mut self, stop: &AtomicBool, answered: &AtomicU64) -> Counters {
         while !stop.load(Relaxed) {
             let before = self.tally.answered;
             let count = 1 + self.random.below(PIPELINED_MAX);
@@ -266,7 +272,7 @@ impl Client {
         }
     }
 
-    /// Sends the first `count` requests on a connection, and takes those off that are done with.
+    /// Sends the first `count` requests on a connection, and removes the completed ones.
     fn exchange(
         &mut self,
         connection: &mut Connection,
@@ -274,7 +280,7 @@ impl Client {
         count: usize,
     ) -> After {
         let bytes: Vec<u8> = requests[..count].iter().flat_map(|r| r.bytes.clone()).collect();
-        // Answers may be there even if not everything could be sent.
+        // Responses may be there even if not everything could be sent.
         let _ = connection.stream.write_all(&bytes);
         for _ in 0..count {
             let (status, body, closes) = match connection.answer() {
@@ -298,7 +304,7 @@ impl Client {
         After::Kept
     }
 
-    /// No answer, or not all of it.
+    /// No response, or not all of it.
     fn broken(
         &mut self,
         connection: &Connection,

@@ -2,7 +2,7 @@
 
 use super::{Closed, Fixture, Open, Row, chunked, posted, row, with};
 
-/// What the tests below show: their comments say which.
+/// The rows that the tests below cover: their comments name them.
 pub const IN_TESTS: [&str; 3] = ["CL-19", "CH-33", "CH-34"];
 
 const CHUNKS: &str = "5\r\nhello\r\n0\r\n\r\n";
@@ -131,7 +131,7 @@ fn bodies_that_end_too_soon() {
     }
 }
 
-/// CH-34. The bytes of a request sent by themselves arrive by themselves, or a few at a time.
+/// CH-34. Bytes of a request that are sent one by one arrive one by one, or a few at a time.
 #[test]
 fn chunks_that_come_byte_by_byte() {
     let fixture = Fixture::new();

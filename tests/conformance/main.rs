@@ -1,8 +1,8 @@
 //! What a strict HTTP/1.1 origin server answers, row by row, over a socket: RFC 9112 (messages) and
 //! RFC 9110 (semantics).
 //!
-//! A row is a number, what is sent, the status that must come back, and whether the connection is
-//! open afterwards. Where the RFCs leave a choice, the row says what this server has chosen.
+//! A row is a number, the bytes sent, the status that must come back, and whether the connection is
+//! open afterwards. Where the RFCs leave a choice, the row has this server's.
 //!
 //! ```text
 //! heads.rs      request line, target forms, version, Host, fields
@@ -27,12 +27,12 @@ use std::time::{Duration, SystemTime};
 
 use common::{Client, Response, Server, request, until};
 
-/// What becomes of the connection.
+/// What happens to the connection.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 enum After {
     /// Another request on it is answered.
     Open,
-    /// The server says that it closes, answers nothing more, and sends FIN.
+    /// The server announces that it closes, answers nothing more, and sends FIN.
     Closed,
 }
 
@@ -81,7 +81,7 @@ fn every_row_is_answered_as_expected() {
 }
 
 #[test]
-fn no_row_is_lost() {
+fn no_row_is_missing() {
     let rows = rows("\"tag\"");
     let rows = rows.iter().map(|row| row.id);
     let in_tests = bodies::IN_TESTS.iter().chain(&resources::IN_TESTS).chain(&whole::IN_TESTS);
@@ -93,7 +93,7 @@ fn line(line: impl AsRef<[u8]>) -> Vec<u8> {
     [line.as_ref(), b"\r\nHost: localhost\r\n\r\n"].concat()
 }
 
-/// A GET of the file with these lines behind Host.
+/// A GET of the file with these lines after Host.
 fn with(lines: impl AsRef<[u8]>) -> Vec<u8> {
     [b"GET /index.html HTTP/1.1\r\nHost: localhost\r\n", lines.as_ref(), b"\r\n\r\n"].concat()
 }
@@ -114,7 +114,7 @@ fn chunked(chunks: impl AsRef<[u8]>) -> Vec<u8> {
     posted("Transfer-Encoding: chunked", chunks)
 }
 
-/// The file that all rows ask for: 50 bytes, of 1 January 2026.
+/// The file that all rows request: 50 bytes, of 1 January 2026.
 struct Fixture {
     server: Server,
     _root: tempfile::TempDir,
@@ -134,7 +134,7 @@ impl Fixture {
     }
 
     /// The file's entity tag. It is weak as long as the file might change again within the
-    /// resolution of its times: this waits until it is strong.
+    /// resolution of its timestamps: this waits until it is strong.
     fn tag(&self) -> String {
         let tag = || {
             let answer = self.server.get("/index.html");
@@ -144,7 +144,7 @@ impl Fixture {
         tag()
     }
 
-    /// Checks all rows; fails with a list of those that were answered otherwise.
+    /// Checks all rows; fails with a list of those that were answered differently.
     #[track_caller]
     fn check(&self, rows: Vec<Row>) {
         let wrong: Vec<String> = rows.iter().filter_map(|row| self.try_row(row).err()).collect();
@@ -170,7 +170,7 @@ impl Fixture {
             .map_err(|found| format!("{}: afterwards {found}, not {:?}", row.id, row.after))
     }
 
-    /// What has become of the connection.
+    /// What happened to the connection.
     fn after(&self, client: &mut Client, answer: &Response) -> Result<After, String> {
         if answer.closes() {
             let rest = client.read_to_end().map_err(|error| error.to_string())?;
@@ -189,7 +189,7 @@ impl Fixture {
     }
 }
 
-/// The answer, behind a 100 if there is one.
+/// The response, after a 100 if there is one.
 fn final_answer(client: &mut Client, to_head: bool) -> io::Result<Response> {
     loop {
         let answer = if to_head { client.read_head() } else { client.try_response() }?;

@@ -5,7 +5,7 @@ use std::fs;
 use super::common::{Server, post, post_chunked, request};
 use super::{Closed, Fixture, Open, chunked, posted, row, with};
 
-/// What the tests below show: their comments say which.
+/// The rows that the tests below cover: their comments name them.
 pub const IN_TESTS: [&str; 12] = [
     "CO-12", "LC-01", "LC-02", "LC-03", "LC-04", "LC-05", "LC-06", "LC-07", "LC-08", "LC-09",
     "LC-10", "LC-11",
@@ -79,7 +79,7 @@ fn answers_without_content_say_nothing_of_its_length() {
     }
     assert_eq!(options.field("Content-Length"), None);
     assert!(matches!(unchanged.field("Content-Length"), None | Some("50")));
-    // Nothing came behind their heads.
+    // Nothing came after their heads.
     assert!(client.is_alive());
 }
 
@@ -96,7 +96,7 @@ fn a_slow_client_is_answered_408() {
 
 /// LC-05
 #[test]
-fn an_idle_client_is_left_without_a_word() {
+fn an_idle_connection_is_closed_without_a_response() {
     let server = Server::start(&["--demo", "--idle-timeout", "200ms"]);
     let mut client = server.connect();
     assert_eq!(client.get("/plaintext").status, 200);
@@ -129,7 +129,7 @@ fn trailer_fields_are_dropped() {
     assert!(!answer.text().contains("evil") && client.is_alive());
 }
 
-/// LC-08: a folder whose name would end the line of the `Location` that it is answered with.
+/// LC-08: a directory whose name would end the line of the `Location` in the response.
 #[test]
 fn no_name_adds_a_field_to_an_answer() {
     let root = tempfile::tempdir().expect("a directory");
@@ -185,7 +185,7 @@ fn numbers_near_2_63_and_2_64_do_not_wrap() {
 
 /// LC-11: for each limit its own status; and a limit of requests.
 #[test]
-fn each_limit_is_told_by_its_own_status() {
+fn each_limit_has_its_own_status() {
     let long = "a".repeat(5_000);
     let root = tempfile::tempdir().expect("a directory");
     let limits = ["--max-head", "4K", "--max-target", "1K", "--max-body", "1K"];

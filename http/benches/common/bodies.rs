@@ -1,8 +1,8 @@
-//! Decoders of chunked bodies beside each other. Each goes through a whole body.
+//! Decoders of chunked bodies, compared. Each decodes a whole body.
 //!
 //! | decoder | what it does with a body |
 //! |---|---|
-//! | `Stampede` | says where data lies, an event for each piece; validates extensions and trailers |
+//! | `Stampede` | gives where data lies, an event for each piece; validates extensions and trailers |
 //! | `Chunks` | the same by httparse's `parse_chunk_size`: a loop as a server would write it |
 //! | `pico::InPlace` | moves the data together within the buffer, by `phr_decode_chunked` |
 

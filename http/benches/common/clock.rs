@@ -1,25 +1,25 @@
-//! Measures several programs beside each other, on a machine that others use as well.
+//! Measures several programs against each other, on a machine that others use as well.
 //!
 //! In each round every program runs once, for some microseconds; of each program the fastest round
-//! counts. Whatever else the machine does (interrupts, neighbours, a change of frequency) only ever
-//! adds time, and what lasts longer than a round meets all programs.
+//! counts. Anything else the machine does (interrupts, neighbours, a change of frequency) only ever
+//! adds time, and what lasts longer than a round hits all programs.
 
 use std::time::Instant;
 
-/// How long a round should take at least: the clock's own 25 ns are then half a percent.
+/// The shortest round: the clock's own 25 ns are then half a percent.
 const ROUND_NS_MIN: f64 = 5_000.0;
 const ROUNDS: u32 = 20_000;
 
 /// What is measured.
 pub trait Work {
-    /// Makes ready for so many times, before the clock starts.
+    /// Prepares this many repetitions, before the clock starts.
     fn prepare(&mut self, _times: usize) {}
 
-    /// Does it so many times.
+    /// Runs this many repetitions.
     fn run(&mut self, times: usize);
 }
 
-/// One program, and what it did best.
+/// One program, and its best time.
 pub struct Contender<'a> {
     work: Box<dyn Work + 'a>,
     times: usize,
@@ -39,7 +39,7 @@ impl<'a> Contender<'a> {
         self.best_ns = self.best_ns.min(each_ns);
     }
 
-    /// Warms up, and finds how many times fill a round.
+    /// Warms up, and finds how many repetitions fill a round.
     fn calibrate(&mut self) {
         for _ in 0..100 {
             self.round();

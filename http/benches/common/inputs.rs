@@ -1,9 +1,9 @@
-//! The requests that are measured and counted: the shapes that servers see, from what a health
-//! check sends to a browser with long cookies behind a proxy. A size is part of the constant's type.
+//! The requests that are measured and counted: the shapes that servers see, from a health check to
+//! a browser with long cookies behind a proxy. A size is part of the constant's type.
 
 /// One request head, or several in a row.
 pub struct Input {
-    /// Its size in bytes: what it is called on the command line and in tables.
+    /// Its size in bytes: its name on the command line and in tables.
     pub name: &'static str,
     pub bytes: &'static [u8],
     /// Heads in it.
@@ -24,10 +24,10 @@ const fn one(name: &'static str, bytes: &'static [u8]) -> Input {
     Input { name, bytes, heads: 1 }
 }
 
-/// What a client sends that does not wait for answers.
+/// A pipelining client's requests.
 const PIPELINED: &[[u8; 31]; 16] = &[*MINIMAL; 16];
 
-/// The least that HTTP/1.1 asks for.
+/// The least that HTTP/1.1 requires.
 const MINIMAL: &[u8; 31] = b"\
     GET / HTTP/1.1\r\n\
     Host: x.org\r\n\
@@ -40,7 +40,7 @@ const TOOL: &[u8; 68] = b"\
     Accept: */*\r\n\
     \r\n";
 
-/// A program that uses an interface.
+/// An API client.
 const API: &[u8; 170] = b"\
     POST /api/v2/orders?page=3 HTTP/1.1\r\n\
     Host: api.example.org\r\n\
@@ -50,7 +50,7 @@ const API: &[u8; 170] = b"\
     X-Request-Id: 9988c79fc35526f7eaed467\r\n\
     \r\n";
 
-/// A browser's page.
+/// A browser's request for a page.
 const BROWSER: &[u8; 430] = b"\
     GET /articles/2024/why-queues-fill-up.html HTTP/1.1\r\n\
     Host: www.example.org\r\n\
@@ -63,7 +63,7 @@ const BROWSER: &[u8; 430] = b"\
     Cookie: session=mHbEuLxp; csrf=QNQqMyH7; visitor=zKg.rbyvNPVTD2g4SY_09OXVvdsjj\r\n\
     \r\n";
 
-/// A browser's picture, with long cookies: the size of everybody's benchmark.
+/// A browser's request for a picture, with long cookies: the size used in other benchmarks.
 const COOKIES: &[u8; 703] = b"\
     GET /media/photos/2011/07/harbour-at-dawn-with-two-fishing-boats.jpg HTTP/1.1\r\n\
     Host: www.harbour-diaries.example\r\n\

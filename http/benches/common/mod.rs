@@ -1,4 +1,4 @@
-//! What the benchmarks and the counting example share: inputs, parsers, and a clock that is fair.
+//! What the benchmarks and the counting example share: inputs, parsers, and a fair clock.
 #![allow(dead_code, reason = "not every program uses all of it")]
 
 pub mod bodies;

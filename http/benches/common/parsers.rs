@@ -1,4 +1,4 @@
-//! The parsers beside each other. Each takes one head and says how many bytes it was.
+//! The parsers, compared. Each takes one head and returns its length in bytes.
 //!
 //! | parser | what it does with a head |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | `httparse` | splits and validates names, values and target; slots are not filled beforehand |
 //! | `picohttpparser` | splits and validates names and values; takes nearly any method and target |
 //!
-//! Nobody's memory is prepared anew for a head: the state is made once and used again, and
+//! No parser's memory is prepared again for a head: the state is created once and reused, and
 //! httparse's slots are uninitialised memory on the stack.
 
 use std::hint::black_box;
@@ -21,7 +21,7 @@ pub const FIELDS_MAX: usize = 100;
 pub trait Parser {
     const NAME: &str;
 
-    /// Parses the head that `bytes` begins with. Gives its length.
+    /// Parses the head that `bytes` begins with. Returns its length.
     ///
     /// # Panics
     /// When it is not a complete head: the inputs are.
@@ -69,7 +69,7 @@ impl Parser for Stampede {
     }
 }
 
-/// httparse, in the way that is its fastest.
+/// httparse, used in its fastest way.
 pub struct Httparse;
 
 impl Parser for Httparse {

@@ -1,8 +1,8 @@
 //! picohttpparser, by its C interface. On Linux only: a check for another system has no C compiler
 //! for it.
 //!
-//! It comes in two builds, by the features of `picohttpparser-sys`: this one, with SSE4.2 when the
-//! crate's feature `sse4` is asked for on the command line.
+//! It comes in two builds, by the features of `picohttpparser-sys`: this one, with SSE4.2 if the
+//! crate's feature `sse4` is given on the command line.
 
 use std::ffi::{c_char, c_int};
 use std::hint::black_box;
@@ -26,7 +26,7 @@ impl Parser for Pico {
         let (mut method, mut path): (*const c_char, *const c_char) = (ptr::null(), ptr::null());
         let (mut method_len, mut path_len) = (0, 0);
         // SAFETY: it reads `bytes.len()` bytes from `bytes`, writes at most `count` slots, which is
-        // how many there are, and writes to the other places only before it returns.
+        // how many there are, and writes to the other pointers only before it returns.
         let len = unsafe {
             phr_parse_request(
                 bytes.as_ptr().cast(),
@@ -69,8 +69,8 @@ impl Work for InPlace<'_> {
     fn run(&mut self, times: usize) {
         for copy in self.copies.chunks_exact_mut(self.body.len()).take(times) {
             let mut len = copy.len();
-            // SAFETY: it moves bytes within the `len` ones of `copy`, and then says in `len` how
-            // many are left. All zeros is a decoder at its start: the C header asks for that.
+            // SAFETY: it moves bytes within the `len` ones of `copy`, and then sets `len` to how
+            // many are left. All zeros is a decoder at its start: the C header requires that.
             let left = unsafe {
                 let mut decoder = MaybeUninit::<phr_chunked_decoder>::zeroed().assume_init();
                 decoder.consume_trailer = 1;

@@ -1,8 +1,8 @@
-//! What was asked and is not answered yet, in order.
+//! The requests that are not answered yet, in order.
 //!
 //! Responses carry no number: the first one answers the first request (RFC 9112, section 9.3.2),
-//! and where its body ends depends on what that was. Two bits a request say all that is needed, so
-//! a connection's whole pipeline is two words:
+//! and where its body ends depends on that request. Two bits per request suffice, so a connection's
+//! whole pipeline is two words:
 //!
 //! ```text
 //! requests    GET  HEAD  GET  CONNECT          first ► lowest bit
@@ -22,9 +22,9 @@ pub enum Asked {
     Content,
     /// A head only: HEAD.
     Head,
-    /// A tunnel, which begins behind any 2xx: CONNECT.
+    /// A tunnel, which begins after any 2xx: CONNECT.
     Tunnel,
-    /// Content, or another protocol behind a 101: a request with `Upgrade` (RFC 9110, section 7.8)
+    /// Content, or another protocol after a 101: a request with `Upgrade` (RFC 9110, section 7.8)
     /// and any method but the two above.
     Upgrade,
 }
@@ -39,7 +39,7 @@ impl From<Method> for Asked {
     }
 }
 
-/// More requests than a connection keeps in mind are waiting for their responses.
+/// More requests than a connection tracks are waiting for their responses.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct TooManyOutstanding;
 
@@ -51,7 +51,7 @@ impl fmt::Display for TooManyOutstanding {
 
 impl std::error::Error for TooManyOutstanding {}
 
-/// The requests that are waiting, first in first out.
+/// The pending requests, first in first out.
 #[derive(Copy, Clone, Debug, Default)]
 pub(super) struct Outstanding {
     low: u64,
@@ -122,7 +122,7 @@ mod tests {
     proptest! {
         /// `None` takes one out.
         #[test]
-        fn requests_come_out_as_they_went_in(
+        fn requests_come_out_in_the_order_they_went_in(
             steps in proptest::collection::vec(asked(), 0..200),
         ) {
             let (mut bits, mut queue) = (Outstanding::NONE, VecDeque::new());

@@ -19,7 +19,7 @@ use super::asked::Outstanding;
 use super::parse::{self, Reader};
 use super::{Asked, Framing, ResponseHead, TooManyOutstanding, framing};
 
-/// What came out of a step.
+/// The result of a step.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Nothing: more bytes are needed.
@@ -30,21 +30,21 @@ pub enum Event {
     Interim,
     /// The same for the final response.
     Head,
-    /// Body data, at this place of the input. Never empty.
+    /// Body data, at this offset of the input. Never empty.
     Data {
         /// Its first byte within the input.
         start: usize,
         /// Its length.
         len: usize,
     },
-    /// The body is complete. Comes after every head that a body follows, also an empty chunked one.
+    /// The body is complete. Comes after every head that a body follows, even an empty chunked one.
     End,
 }
 
 /// A step through the input.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Bytes of the input that are done with; the next input begins behind them.
+    /// Bytes of the input that were consumed; the next input begins after them.
     pub consumed: usize,
     /// What was found in them.
     pub event: Event,
@@ -55,11 +55,11 @@ pub struct Step {
 enum Phase {
     /// A head, or the empty lines before it. `read` bytes of it have been read.
     Head { reader: Reader, read: u16 },
-    /// A body of known length, with so many bytes to come.
+    /// A body of known length, with this many bytes to come.
     Length(u64),
     /// A chunked body.
     Chunked(Chunked),
-    /// A body that the server ends by closing; the limit allows so many bytes more.
+    /// A body that the server ends by closing; the limit allows this many more bytes.
     UntilClose(u64),
     /// Another protocol.
     Tunnel,
@@ -88,7 +88,7 @@ impl Default for Connection {
 }
 
 impl Connection {
-    /// Requests that may wait for their responses at a time.
+    /// The most requests that may wait for their responses.
     pub const OUTSTANDING_MAX: usize = Outstanding::MAX;
 
     /// A connection on which nothing has been sent.
@@ -101,11 +101,12 @@ impl Connection {
         }
     }
 
-    /// A request has been sent, or is about to be: its [`Method`](crate::Method), or [`Asked`]. To
-    /// be called for each, in order, before its response is fed.
+    /// A request has been sent, or is about to be: its [`Method`](crate::Method), or [`Asked`].
+    /// Call it for each, in order, before its response is fed.
     ///
     /// # Errors
-    /// [`OUTSTANDING_MAX`](Self::OUTSTANDING_MAX) requests wait already; this one is not noted.
+    /// [`OUTSTANDING_MAX`](Self::OUTSTANDING_MAX) requests are pending already; this one is not
+    /// recorded.
     pub fn sent(&mut self, asked: impl Into<Asked>) -> Result<(), TooManyOutstanding> {
         self.outstanding.push(asked.into())
     }
@@ -113,13 +114,12 @@ impl Connection {
     /// Takes the next step through `input`, which begins where the last step's `consumed` ended.
     ///
     /// What follows the last response of a connection that does not persist, or an error, is
-    /// consumed and ignored. What follows a head with [`Framing::Tunnel`] is another protocol's and
-    /// never consumed.
+    /// consumed and ignored. What follows a head with [`Framing::Tunnel`] belongs to another
+    /// protocol and is never consumed.
     ///
     /// # Errors
-    /// The response is refused. When its head is well formed (and only what it says is wrong),
-    /// `head` holds it all the same: see [`ResponseHead::is_complete`]. The connection no longer
-    /// persists.
+    /// The response is refused. If its head is well formed (and only its meaning is wrong), `head`
+    /// holds it all the same: see [`ResponseHead::is_complete`]. The connection no longer persists.
     pub fn next(
         &mut self,
         input: &[u8],
@@ -148,7 +148,7 @@ impl Connection {
         head.clear();
         let (start, lines) = empty_lines(input, self.empty_lines)?;
         let line = &input[start..];
-        // Empty lines are done with, so that an idle connection holds no byte.
+        // Empty lines are consumed at once, so that an idle connection holds no byte.
         let more = Step { consumed: start, event: Event::NeedMore };
         if line.is_empty() || line == b"\r" {
             self.empty_lines = lines;
@@ -168,14 +168,14 @@ impl Connection {
             return Ok(more);
         };
         if parse::index(&line[..end], head).is_none() {
-            // Only a head that was made for a lower limit has too few places.
+            // Only a head that was created for a lower limit has too little room.
             return Err(Error::new(ErrorKind::TooManyFields, start));
         }
         head.start = start as u8;
         self.begin(&line[..end], head, asked, limits).map_err(|error| behind(error, start))
     }
 
-    /// A head is there. `line` begins at the status line.
+    /// The head is complete. `line` begins at the status line.
     fn begin(
         &mut self,
         line: &[u8],
@@ -183,7 +183,7 @@ impl Connection {
         asked: Asked,
         limits: &Limits,
     ) -> Result<Step, Error> {
-        let persists = framing::settle(head, line, asked, limits)?;
+        let persists = framing::interpret(head, line, asked, limits)?;
         let consumed = head.len();
         self.empty_lines = 0;
         self.phase = Phase::FRESH;
@@ -202,7 +202,7 @@ impl Connection {
         Ok(Step { consumed, event: Event::Head })
     }
 
-    /// The response that was being read is complete.
+    /// The response being read is complete.
     fn complete(&mut self) {
         self.phase = if self.persists { Phase::FRESH } else { Phase::Over };
     }
@@ -242,7 +242,7 @@ impl Connection {
         }
     }
 
-    /// The server has finished sending, and everything it sent has been fed. Gives [`Event::End`]
+    /// The server has finished sending, and everything it sent has been fed. Returns [`Event::End`]
     /// when that completes a body.
     ///
     /// # Errors
@@ -259,15 +259,15 @@ impl Connection {
         ended
     }
 
-    /// After [`Event::Head`]: whether a body follows, which [`Event::End`] will end. When not, the
+    /// After [`Event::Head`]: whether a body follows, which [`Event::End`] will end. If not, the
     /// response is complete.
     pub fn body_follows(&self) -> bool {
         matches!(self.phase, Phase::Length(_) | Phase::Chunked(_) | Phase::UntilClose(_))
     }
 
-    /// Whether the server lets another request follow: it has not said that it closes, and there
-    /// was no error. After a response that says so, those [`outstanding`](Self::outstanding) are
-    /// not answered any more.
+    /// Whether the server lets another request follow: it has not announced that it closes, and
+    /// there was no error. After a response that does, those [`outstanding`](Self::outstanding) are
+    /// never answered.
     pub fn persists(&self) -> bool {
         self.persists
     }
@@ -277,7 +277,7 @@ impl Connection {
         self.outstanding.len()
     }
 
-    /// Whether no response has begun that is not complete.
+    /// Whether no response is partly read.
     pub fn is_between_responses(&self) -> bool {
         matches!(self.phase, Phase::Head { read: 0, .. } | Phase::Over)
     }

@@ -10,9 +10,9 @@ use crate::{Limits, Version};
 use super::parse::{CODE, MAJOR};
 use super::{Asked, Framing, ResponseHead};
 
-/// Fills in the framing; gives whether another response may follow. Offsets of errors count from
+/// Fills in the framing; returns whether another response may follow. Offsets of errors count from
 /// the status line, where `bytes` begins.
-pub(super) fn settle(
+pub(super) fn interpret(
     head: &mut ResponseHead,
     bytes: &[u8],
     asked: Asked,
@@ -34,8 +34,8 @@ pub(super) fn settle(
     }
 }
 
-/// Rules 1 and 2 of RFC 9112, section 6.3: what has no content whatever its fields say. `None`: the
-/// fields say.
+/// Rules 1 and 2 of RFC 9112, section 6.3: responses that have no content whatever their fields
+/// say. `None`: the fields decide.
 fn bodiless(code: u16, asked: Asked) -> Result<Option<Framing>, Error> {
     Ok(match (code, asked) {
         (101, Asked::Upgrade) => Some(Framing::Tunnel),

@@ -2,7 +2,7 @@
 //!
 //! It is to a response what [`Head`](crate::Head) is to a request: 16-bit offsets from the first
 //! byte of the status line, so that it moves together with its buffer; its list of fields is
-//! cleared for the next response, not freed. With the bytes beside it, it becomes a [`Response`].
+//! cleared for the next response, not freed. Together with the bytes, it becomes a [`Response`].
 //!
 //! ```text
 //! bytes   HTTP/1.1 200 OK␍␊Date: x␍␊␍␊
@@ -20,17 +20,17 @@ pub enum Framing {
     /// The next response.
     #[default]
     None,
-    /// So many bytes of content.
+    /// This many bytes of content.
     Length(u64),
     /// Content in chunks.
     Chunked,
     /// Content until the server closes.
     UntilClose,
-    /// Another protocol: behind a 101, or a 2xx to CONNECT.
+    /// Another protocol: after a 101, or a 2xx to CONNECT.
     Tunnel,
 }
 
-/// A parsed head. Made once per connection or loop, filled again and again by
+/// A parsed head. Created once per connection or loop, refilled by
 /// [`Connection::next`](super::Connection::next).
 #[derive(Debug)]
 pub struct ResponseHead {
@@ -82,8 +82,8 @@ impl ResponseHead {
         self.reason = Span::default();
     }
 
-    /// Whether a whole head is in here. Also after an error in what the head *says* (version,
-    /// framing): then there is a response to log; after an error in its grammar there is none.
+    /// Whether a whole head is in here. Also after an error in its meaning (version, framing): then
+    /// there is a response to log; after an error in its grammar there is none.
     pub fn is_complete(&self) -> bool {
         self.len != 0
     }
@@ -93,13 +93,13 @@ impl ResponseHead {
         self.start as usize + self.len as usize
     }
 
-    /// Whether nothing is in here.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The status code, 0 to 999 as received. One that is no [`Status`] is treated like the x00 of
-    /// its class, and one outside 100 to 599 like 500 (RFC 9110, section 15).
+    /// The status code, 0 to 999 as received. One that is not a [`Status`] is treated like the x00
+    /// of its class, and one outside 100 to 599 like 500 (RFC 9110, section 15).
     pub fn code(&self) -> u16 {
         self.code
     }
@@ -185,7 +185,7 @@ impl<'a> Response<'a> {
         self.head.view(self.bytes).values(name)
     }
 
-    /// The value of the first field of that name, in any case of letters. For names that are not in
+    /// The value of the first field of that name, case-insensitively. For names that are not in
     /// [`FieldName`].
     pub fn field_by_name(&self, name: &str) -> Option<&'a [u8]> {
         self.head.view(self.bytes).named(name)
@@ -196,7 +196,7 @@ impl<'a> Response<'a> {
         self.head.view(self.bytes).all()
     }
 
-    /// The head as it came, from the status line to the blank line.
+    /// The head as received, from the status line to the blank line.
     pub fn head_bytes(&self) -> &'a [u8] {
         self.bytes.get(..self.head.len as usize).unwrap_or(&[])
     }

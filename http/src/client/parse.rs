@@ -1,10 +1,10 @@
 //! Reads response heads, in two passes.
 //!
-//! [`Reader`] validates. It can stop at any byte and goes on from there: what it keeps is a state
-//! and a few counters, and it finds an error at its byte as soon as that byte is there. The fields,
-//! whose grammar is that of every field section, it leaves to [`incremental`](crate::incremental). When the blank
-//! line has come, [`index`] notes where everything is, and need not doubt anything. So each byte is
-//! looked at twice, however the bytes were cut.
+//! [`Reader`] validates. It can stop at any byte and resume there: it keeps a state and a few
+//! counters, and finds an error at its byte as soon as that byte has arrived. The fields, whose
+//! grammar is that of every field section, it leaves to [`incremental`](crate::incremental). Once
+//! the blank line has arrived, [`index`] records where everything is, without validating again. So
+//! each byte is read twice, however the bytes were split.
 //!
 //! ```text
 //! Line ──► Reason ─CR─► ReasonLf ─LF─► Fields (incremental) ──► index
@@ -22,7 +22,7 @@ use crate::scan;
 
 use super::ResponseHead;
 
-/// All of a status line that has a fixed length; `d` is any digit.
+/// The part of a status line that has a fixed length; `d` is any digit.
 const LINE: &[u8; 13] = b"HTTP/d.d ddd ";
 
 /// Where in it: the major version, the minor version, the status code.
@@ -33,7 +33,7 @@ pub(super) const CODE: usize = 9;
 /// What the next byte belongs to.
 #[derive(Copy, Clone, Debug)]
 enum State {
-    /// [`LINE`], of which so many bytes have come.
+    /// [`LINE`], of which this many bytes have arrived.
     Line(u8),
     Reason,
     ReasonLf,
@@ -48,8 +48,8 @@ impl Reader {
     /// Before the first byte of a status line.
     pub(super) const START: Reader = Reader(State::Line(0));
 
-    /// Reads `bytes` from `at` on. Gives the place behind the blank line, or `None` when it has not
-    /// come.
+    /// Reads `bytes` from `at` on. Returns the offset after the blank line, or `None` when it has
+    /// not arrived.
     pub(super) fn run(
         &mut self,
         bytes: &[u8],
@@ -84,8 +84,8 @@ impl Reader {
     }
 }
 
-/// Whether all of [`LINE`] is there, and of HTTP/1.1: in one look instead of thirteen, which saves a
-/// fifth of the instructions of a short head.
+/// Whether all of [`LINE`] is there, and of HTTP/1.1: one comparison instead of thirteen, which
+/// saves a fifth of the instructions of a short head.
 fn fits_fast_path(bytes: &[u8]) -> bool {
     match bytes.strip_prefix(b"HTTP/1.1 ") {
         Some([a, b, c, b' ', ..]) => [a, b, c].iter().all(|digit| digit.is_ascii_digit()),

@@ -5,12 +5,12 @@
 //!                                                                last_chunk
 //! ```
 //!
-//! What is *not* checked: that the parts come in this order, that nothing is said twice, and that
-//! the buffer has room (a `BufMut` of fixed size panics when it has not). What is: no part can end
-//! its own line, so no target and no value from elsewhere can add a field or a second request (RFC
-//! 9112, section 11.1), and a request line is one that a strict server takes.
+//! What is *not* checked: that the parts come in this order, that nothing is repeated, and that the
+//! buffer has room (a `BufMut` of fixed size panics when it has not). What is: no part can end its
+//! own line, so no target and no foreign value can add a field or a second request (RFC 9112,
+//! section 11.1), and a strict server accepts the request line.
 //!
-//! All but the first two lines are written as in a response, by the same functions.
+//! All but the first two lines are written by the same functions as in a response.
 
 use std::fmt;
 
@@ -24,12 +24,12 @@ pub use crate::response::{
     field, last_chunk,
 };
 
-/// What makes a request line, or a `Host` line, impossible.
+/// What makes a request line, or a `Host` line, invalid.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum InvalidLine {
     /// The method is not a token of 1 to [`METHOD_BYTES_MAX`] bytes.
     Method,
-    /// The target is empty, holds a byte that no URI may contain, or has none of the forms that go
+    /// The target is empty, holds a byte that no URI may contain, or has none of the forms allowed
     /// with the method (RFC 9112, section 3.2).
     Target,
     /// The host is not a host with an optional port (RFC 9110, section 7.2).
@@ -43,7 +43,7 @@ impl fmt::Display for InvalidLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             InvalidLine::Method => "the method is not a token of 1 to 32 bytes",
-            InvalidLine::Target => "the target is none that a request with this method may have",
+            InvalidLine::Target => "the target has no form that is allowed with this method",
             InvalidLine::Host => "the host is not a host with an optional port",
         })
     }
@@ -51,7 +51,7 @@ impl fmt::Display for InvalidLine {
 
 impl std::error::Error for InvalidLine {}
 
-/// Writes the request line, for HTTP/1.1. The target is taken as it is: percent-encoded.
+/// Writes the request line, for HTTP/1.1. The target is written as given: percent-encoded.
 ///
 /// # Errors
 /// Method or target are invalid; nothing has been written.
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_has_a_form_that_goes_with_its_method() {
+    fn a_target_has_a_form_allowed_with_its_method() {
         for (method, target) in [
             ("GET", "/"),
             ("GET", "/a%20b?c=[d]?"),

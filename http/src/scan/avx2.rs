@@ -1,7 +1,8 @@
 //! Blocks of 32 bytes by AVX2 (Intel since 2013, AMD since 2015).
 //!
-//! A class of ASCII bytes is two tables of sixteen entries, asked by PSHUFB for 32 bytes at once. A
-//! byte is in row `byte >> 4` and column `byte & 15`; the six rows that have members have a bit each:
+//! A class of ASCII bytes is two tables of sixteen entries, looked up by PSHUFB for 32 bytes at
+//! once. A byte is in row `byte >> 4` and column `byte & 15`; the six rows that have members have a
+//! bit each:
 //!
 //! ```text
 //! rows[byte >> 4]      the bit of its row
@@ -38,7 +39,7 @@ impl Avx2 {
         there.then_some(Avx2(()))
     }
 
-    /// The same where the compiler knows it.
+    /// The same where it is known at compile time.
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
     pub(super) fn here() -> Self {
         Avx2(())
@@ -61,7 +62,7 @@ pub(super) fn run<P: Program>(
     P::run(Avx2(()), bytes, product, rules)
 }
 
-/// A block. The last one of the bytes is loaded with what comes before it.
+/// A block. The last one is loaded together with the bytes before it.
 #[derive(Copy, Clone)]
 pub(crate) struct Loaded {
     bytes: __m256i,
@@ -120,7 +121,7 @@ fn load_block(bytes: &[u8], rest: &[u8]) -> Loaded {
     }
 }
 
-/// Of fewer than 32 bytes: hardly a request is so short.
+/// Of fewer than 32 bytes: hardly any request is so short.
 #[inline(never)]
 fn padded(rest: &[u8]) -> Half {
     let mut half = [0; HALF_BYTES];
@@ -154,14 +155,14 @@ impl Class {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load(half: &Half) -> __m256i {
-    // SAFETY: 32 readable bytes; this load asks for no alignment.
+    // SAFETY: 32 readable bytes; this load needs no alignment.
     unsafe { _mm256_loadu_si256(half.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn table(entries: &[u8; 16]) -> __m256i {
-    // SAFETY: 16 readable bytes; this load asks for no alignment.
+    // SAFETY: 16 readable bytes; this load needs no alignment.
     _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(entries.as_ptr().cast()) })
 }
 

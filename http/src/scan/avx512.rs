@@ -1,8 +1,8 @@
 //! Blocks by AVX-512 (Intel since Ice Lake, AMD since Zen 4).
 //!
 //! VPERMI2B looks up 64 bytes at once in a table of 128: the classes of every ASCII byte, as bits.
-//! A test of one bit gives the mask. The last block of the bytes is loaded under a mask: what lies
-//! beyond is not touched, not even by the memory protection.
+//! A test of one bit gives the mask. The last block is loaded under a mask: memory beyond the end
+//! is not touched, and cannot fault.
 
 #![allow(unsafe_code, reason = "vector instructions")]
 
@@ -100,20 +100,21 @@ fn numbers() -> __m512i {
         }
         numbers
     };
-    // SAFETY: 64 readable bytes; this load asks for no alignment.
+    // SAFETY: 64 readable bytes; this load needs no alignment.
     unsafe { _mm512_loadu_si512(NUMBERS.as_ptr().cast()) }
 }
 
-/// The first bytes of `rest`; behind its end there are zeros.
+/// The first bytes of `rest`; zeros after its end.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn load(rest: &[u8]) -> __m512i {
     if let Some(block) = rest.first_chunk::<BLOCK_BYTES_MAX>() {
-        // SAFETY: 64 readable bytes; this load asks for no alignment.
+        // SAFETY: 64 readable bytes; this load needs no alignment.
         return unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
     }
     let there = _mm512_cmplt_epu8_mask(numbers(), _mm512_set1_epi8(rest.len() as i8));
-    // SAFETY: the mask has a bit for readable bytes only; others are not accessed, and fault not.
+    // SAFETY: the mask has a bit for readable bytes only; others are not accessed, and cannot
+    // fault.
     unsafe { _mm512_maskz_loadu_epi8(there, rest.as_ptr().cast()) }
 }
 
@@ -122,7 +123,7 @@ fn load(rest: &[u8]) -> __m512i {
 fn classes(block: __m512i) -> Classes {
     let ascii = _mm512_testn_epi8_mask(block, _mm512_set1_epi8(0x80u8 as i8));
     let (low, high) = (&CLASSES[..64], &CLASSES[64..128]);
-    // SAFETY: both have 64 readable bytes; these loads ask for no alignment.
+    // SAFETY: both have 64 readable bytes; these loads need no alignment.
     let (low, high) = unsafe {
         (_mm512_loadu_si512(low.as_ptr().cast()), _mm512_loadu_si512(high.as_ptr().cast()))
     };
@@ -133,7 +134,7 @@ fn classes(block: __m512i) -> Classes {
 #[target_feature(enable = "avx512bw")]
 fn outside(block: Classes, class: u8) -> u64 {
     let class_bit = _mm512_set1_epi8(class as i8);
-    // Bytes from 0x80 on (obs-text) may stand in values.
+    // Bytes from 0x80 on (obs-text) are allowed in values.
     let may_be = if class == VALUE { block.ascii } else { !0 };
     _mm512_mask_testn_epi8_mask(may_be, block.bits, class_bit)
 }

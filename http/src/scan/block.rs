@@ -1,7 +1,7 @@
 //! Blocks: the bytes of a head as bits, 32 or 64 at a time.
 //!
 //! Searching for one delimiter after another costs the latency of a search each. So a block is
-//! classified as a whole, into one bit a byte, and the parser walks from bit to bit:
+//! classified as a whole, into one bit per byte, and the parser walks from bit to bit:
 //!
 //! ```text
 //! block      a  c  c  e  p  t  :     *  /  *  ␍  ␊  …
@@ -9,11 +9,11 @@
 //! not value  0  0  0  0  0  0  0  0  0  0  0  1  1        the value at the lowest from there on
 //! ```
 //!
-//! A [`Scanner`] classifies; there is one for each set of instructions. All say the same, byte for
-//! byte: the tests of [`scan`](super) hold them against the table. A [`Cursor`] walks: forward only,
-//! and each byte is in one block.
+//! A [`Scanner`] classifies; there is one for each set of instructions. All give the same result,
+//! byte for byte: the tests of [`scan`](super) compare them with the table. A [`Cursor`] walks:
+//! forward only, and each byte is in one block.
 //!
-//! What lies beyond the last byte counts as NUL, which is in no class. So every run has an end: at
+//! Anything beyond the last byte counts as NUL, which is in no class. So every run has an end: at
 //! `bytes.len()` when the bytes have run out.
 
 use super::dispatch::Task;
@@ -26,9 +26,9 @@ pub(crate) const BLOCK_BYTES_MAX: usize = 64;
 pub(crate) type Half = [u8; HALF_BYTES];
 pub(crate) const HALF_BYTES: usize = 32;
 
-/// Classifies blocks. A value of such a type exists only where the processor has what it needs.
+/// Classifies blocks. A value of such a type exists only where the processor supports it.
 pub(crate) trait Scanner: Copy {
-    /// As many bytes as are classified in one go, in registers if there are such.
+    /// The bytes that are classified in one go, in registers where they fit.
     type Block: Copy;
 
     /// How many: at most [`BLOCK_BYTES_MAX`].
@@ -50,16 +50,16 @@ pub(crate) trait Scanner: Copy {
 /// A walk over the lines of a head, from a place in it on.
 ///
 /// Where a line ends follows from the bits of `not_value` alone, by clearing the lowest again and
-/// again, and not from where its name ends: so the processor, which works far ahead of what it has
-/// made sure of, need not wait for one line to be understood before it begins with the next.
+/// again, and not from where its name ends: so the processor, which speculates far ahead, need not
+/// wait for one line to be parsed before it begins with the next.
 #[derive(Copy, Clone)]
 pub(crate) struct Cursor<'a, S> {
     scanner: S,
     bytes: &'a [u8],
-    /// Where the block begins that the others are about.
+    /// Where the block begins that the other fields describe.
     base: usize,
     not_token: u64,
-    /// Of those bytes that have not been passed.
+    /// Those of its bytes that have not been passed.
     not_value: u64,
 }
 
@@ -87,7 +87,7 @@ impl<'a, S: Scanner> Cursor<'a, S> {
         Cursor { scanner, bytes, base, not_token, not_value: scanner.outside::<VALUE>(block) }
     }
 
-    /// Goes on behind a line of values only that ends before `at`, in CRLF. Gives `at`, most often
+    /// Continues after a line of values only that ends before `at`, in CRLF. Returns `at`, mostly
     /// without having waited for it.
     #[inline(always)]
     pub(crate) fn pass_line(&mut self, at: usize) -> usize {
@@ -100,22 +100,23 @@ impl<'a, S: Scanner> Cursor<'a, S> {
         behind
     }
 
-    /// Two bits: CR and LF. When they are not those, or LF is in the next block, nobody asks on.
+    /// Two bits: CR and LF. When they are not those, or LF is in the next block, the walk ends
+    /// here.
     #[inline(always)]
     fn pass(&mut self) {
         self.not_value &= self.not_value.wrapping_sub(1);
         self.not_value &= self.not_value.wrapping_sub(1);
     }
 
-    /// Where the field name ends that begins at `from`: the first byte that is not of class TOKEN.
-    /// `from` is not before what was asked for last.
+    /// Where the field name that begins at `from` ends: the first byte that is not of class TOKEN.
+    /// `from` is not before the last query.
     #[inline(always)]
     pub(crate) fn name_end(&mut self, from: usize) -> usize {
         self.find(from, |cursor| cursor.not_token)
     }
 
-    /// Where the field content ends that begins at `from`: the first byte that is not of class VALUE.
-    /// `from` is not before what was asked for last.
+    /// Where the field content that begins at `from` ends: the first byte that is not of class
+    /// VALUE. `from` is not before the last query.
     #[inline(always)]
     pub(crate) fn value_end(&mut self, from: usize) -> usize {
         self.find(from, |cursor| cursor.not_value)
@@ -136,11 +137,11 @@ impl<'a, S: Scanner> Cursor<'a, S> {
         }
     }
 
-    /// The same as [`value_end`](Cursor::value_end) behind a name that was found to end in a colon,
+    /// The same as [`value_end`](Cursor::value_end) after a name that was found to end in a colon,
     /// when all lines before it have been passed. This one is passed, too.
     #[inline(always)]
     pub(crate) fn line_end(&mut self) -> usize {
-        // Values are long: names are not looked for before this one has ended.
+        // Values are long: no name is searched for before this one has ended.
         while self.not_value == 0 {
             self.base += S::BLOCK_BYTES;
             let block = self.scanner.load(self.bytes, self.base);
@@ -155,7 +156,7 @@ impl<'a, S: Scanner> Cursor<'a, S> {
     }
 }
 
-/// What the request line and `Host` need to know of the first block, in which they mostly are.
+/// What the request line and `Host` need to know of the first block, which mostly contains them.
 pub(crate) struct Start<'a, S> {
     scanner: S,
     bytes: &'a [u8],
@@ -179,7 +180,7 @@ impl<'a, S: Scanner> Start<'a, S> {
         self.bytes
     }
 
-    /// Where the query ends that goes on at `from`: it may contain any number of question marks.
+    /// Where the query that continues at `from` ends: it may contain any number of question marks.
     #[cold]
     pub(crate) fn query_end(&self, from: usize) -> usize {
         let mut end = self.path_end(from);
@@ -189,7 +190,7 @@ impl<'a, S: Scanner> Start<'a, S> {
         end
     }
 
-    /// Where the path ends that begins at `from`: the first byte that is not of class PATH.
+    /// Where the path that begins at `from` ends: the first byte that is not of class PATH.
     #[inline(always)]
     pub(crate) fn path_end(&self, from: usize) -> usize {
         let ends = self.not_path.checked_shr(from as u32).unwrap_or(0);
@@ -200,7 +201,7 @@ impl<'a, S: Scanner> Start<'a, S> {
     }
 
     /// Whether the `len` bytes at `start` are a host of letters, digits, dots and hyphens with an
-    /// optional port: what nearly every `Host` is. `false` says nothing: look closer.
+    /// optional port: what nearly every `Host` is. `false` decides nothing: check in full.
     #[inline(always)]
     pub(crate) fn is_plain_host(&self, start: usize, len: usize) -> bool {
         let odd = match self.not_plain_host.checked_shr(start as u32) {
@@ -209,7 +210,7 @@ impl<'a, S: Scanner> Start<'a, S> {
         };
         let first_odd = odd.trailing_zeros() as usize;
         if first_odd >= len {
-            // Of a block of plain bytes, the rest has not been looked at.
+            // In a block of plain bytes, the rest has not been checked.
             return len != 0 && len <= S::BLOCK_BYTES;
         }
         let port = self.bytes.get(start + first_odd..start + len);
@@ -253,7 +254,7 @@ impl Task for LongPath<'_> {
     }
 }
 
-/// A block for scanners that classify sixteen bytes at a time, or fewer: a copy, zeros behind the
+/// A block for scanners that classify sixteen bytes at a time, or fewer: a copy, zeros after the
 /// end.
 pub(super) fn copied(bytes: &[u8], at: usize) -> [u8; BLOCK_BYTES_MAX] {
     count_examined(bytes, at, BLOCK_BYTES_MAX);
@@ -268,18 +269,18 @@ pub(super) fn copied(bytes: &[u8], at: usize) -> [u8; BLOCK_BYTES_MAX] {
 
 #[cfg(test)]
 thread_local! {
-    /// Bytes that scanners and loops have looked at.
+    /// Bytes that scanners and loops have read.
     pub(crate) static EXAMINED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Counts what a block at `at` looks at.
+/// Counts the bytes that a block at `at` reads.
 #[inline(always)]
 pub(super) fn count_examined(_bytes: &[u8], _at: usize, _block: usize) {
     #[cfg(test)]
     add_examined(_bytes.len().saturating_sub(_at).min(_block));
 }
 
-/// Counts bytes that a loop has looked at.
+/// Counts bytes that a loop has read.
 #[inline(always)]
 pub(crate) fn add_examined(_count: usize) {
     #[cfg(test)]

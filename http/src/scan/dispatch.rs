@@ -1,8 +1,8 @@
-//! Which scanner: decided once, when a [`Head`](crate::Head) is made, and asked once per head.
+//! Which scanner: decided once, when a [`Head`](crate::Head) is created, and used once per head.
 //!
 //! A function may use a set of instructions only when it is compiled for it, and a function that is
-//! not cannot be inlined into one that is and back out again. So the whole of a [`Task`] is compiled
-//! once for each scanner, and entered through a function that has its instructions.
+//! not cannot be inlined into one that is and back out again. So the whole of a [`Task`] is
+//! compiled once for each scanner, and entered through a function that has its instructions.
 
 #![allow(unsafe_code, reason = "a function for some processors only is called")]
 
@@ -42,7 +42,7 @@ pub(crate) trait Task {
     fn run<S: Scanner>(self, scanner: S) -> Self::Output;
 }
 
-/// The same, to be compiled once and called often: with bytes, what is made of them, and the rules.
+/// The same, to be compiled once and called often: with bytes, a result, and the rules.
 pub(crate) trait Program {
     type Product;
     type Rules;
@@ -56,15 +56,15 @@ pub(crate) trait Program {
     ) -> Self::Output;
 }
 
-/// A program in the instructions of one scanner.
+/// A program compiled for one scanner.
 pub(super) type Function<P> = unsafe fn(
     &[u8],
     &mut <P as Program>::Product,
     &<P as Program>::Rules,
 ) -> <P as Program>::Output;
 
-/// A program in the instructions of the scanner that was found. To call it costs as much as to call
-/// any function through a pointer.
+/// A program compiled for the detected scanner. Calling it costs as much as any call through a
+/// function pointer.
 pub(crate) struct Compiled<P: Program>(Function<P>);
 
 impl<P: Program> Compiled<P> {
@@ -75,7 +75,7 @@ impl<P: Program> Compiled<P> {
         product: &mut P::Product,
         rules: &P::Rules,
     ) -> P::Output {
-        // SAFETY: `Isa::compiled` has made it, from a scanner that exists.
+        // SAFETY: created by `Isa::compiled`, from a scanner that exists.
         unsafe { (self.0)(bytes, product, rules) }
     }
 }

@@ -1,7 +1,7 @@
-//! Field lines as nearly all are written, `name ":" SP value CRLF`: what one is, in one look.
+//! Field lines as nearly all are written, `name ":" SP value CRLF`, recognised by one check.
 //!
-//! The bits say where the name ends and where the line does. What is left to be seen are a few bytes
-//! at those two places:
+//! The bits give where the name ends and where the line does. What remains to be checked are a few
+//! bytes at those two places:
 //!
 //! ```text
 //! ␊user-agent: curl/8.5.0␍␊
@@ -10,17 +10,17 @@
 //!     name_end       last
 //! ```
 //!
-//! That all of them are within the bytes is made sure of once, for the line, and not anew for each:
-//! a fifth of the instructions of a field were such checks. So this reads without them, and any
-//! line that is written differently is left to those who do.
+//! One check for the line makes sure that all of them are within the bytes, instead of one for
+//! each: a fifth of the instructions of a field were such checks. So this reads without them, and
+//! leaves any line that is written differently to the code that checks.
 
-#![allow(unsafe_code, reason = "bytes are read whose place has been checked for several at once")]
+#![allow(unsafe_code, reason = "reads bytes whose bounds were checked for several at once")]
 
 use super::block::{Cursor, Scanner, Start};
 use crate::field_name::{FieldName, WINDOW_BYTES};
 
-/// A line that begins at `at`, whose bytes up to `name_end` are those of a name. If a colon is there,
-/// its value ends at `end`.
+/// A line that begins at `at`, whose bytes up to `name_end` are those of a name. If a colon
+/// follows, its value ends at `end`.
 #[derive(Copy, Clone)]
 pub(crate) struct Line {
     pub at: usize,
@@ -35,7 +35,7 @@ impl Line {
         self.name_end + 2
     }
 
-    /// Whether it is `name ":" SP value CRLF` without more white space, and all there.
+    /// Whether it is `name ":" SP value CRLF` without more white space, and complete.
     #[inline(always)]
     fn is_fast_path(self, bytes: &[u8]) -> bool {
         let Line { name_end, end, .. } = self;
@@ -62,7 +62,7 @@ impl Line {
 #[inline(always)]
 unsafe fn window<const N: usize>(bytes: &[u8], at: usize) -> &[u8; N] {
     debug_assert!(at + N <= bytes.len());
-    // SAFETY: the caller has made sure; an array of bytes asks for no alignment.
+    // SAFETY: the caller has made sure; an array of bytes needs no alignment.
     unsafe { &*bytes.as_ptr().add(at).cast() }
 }
 
@@ -72,7 +72,7 @@ unsafe fn window<const N: usize>(bytes: &[u8], at: usize) -> &[u8; N] {
 /// They are in `bytes`.
 #[inline(always)]
 unsafe fn two(bytes: &[u8], at: usize) -> [u8; 2] {
-    // SAFETY: the caller's word.
+    // SAFETY: as the caller guarantees.
     unsafe { *window(bytes, at) }
 }
 
@@ -80,7 +80,7 @@ unsafe fn two(bytes: &[u8], at: usize) -> [u8; 2] {
 pub(crate) const VERSION_BYTES: usize = b" HTTP/1.1\r\n".len();
 
 impl<S: Scanner> Start<'_, S> {
-    /// What is behind a target that ends at `end`, if so much is there.
+    /// What follows a target that ends at `end`, if that many bytes are there.
     #[inline(always)]
     pub(crate) fn version(&self, end: usize) -> Option<&[u8; VERSION_BYTES]> {
         let bytes = self.bytes();
@@ -97,8 +97,8 @@ impl<S: Scanner> Cursor<'_, S> {
         at + 2 <= self.bytes().len() && unsafe { two(self.bytes(), at) } == *b"\r\n"
     }
 
-    /// The usual lines from `at` on, where one begins, as long as `add` has room for them. Gives the
-    /// first line of which that is not true; `bytes` are those of the cursor.
+    /// The usual lines from `at` on, where one begins, as long as `add` has room for them. Returns
+    /// the first line of which that is not true; `bytes` are those of the cursor.
     #[inline(always)]
     pub(crate) fn fast_path_lines(
         &mut self,
@@ -117,8 +117,8 @@ impl<S: Scanner> Cursor<'_, S> {
             if !line.is_fast_path(self.bytes()) {
                 return line;
             }
-            // SAFETY: the window ends behind the colon and the space of a usual line, so before its
-            // end. It begins at or behind the first byte: name_end > at, and at + 3 >= WINDOW_BYTES
+            // SAFETY: the window ends after the colon and the space of a usual line, so before its
+            // end. It begins at or after the first byte: name_end > at, and at + 3 >= WINDOW_BYTES
             // has been checked before the first line; from line to line, `at` grows.
             let window = unsafe { window(self.bytes(), name_end + 2 - WINDOW_BYTES) };
             if !add(line, FieldName::find(self.scanner(), window, name_end - at)) {
@@ -136,8 +136,8 @@ impl<S: Scanner> Cursor<'_, S> {
         Line { at, name_end, end }
     }
 
-    /// The usual line at `at` if its name is `Host`, written like this. If it is not, or if it is the
-    /// first line of a block but for an LF or CRLF, what is passed is not defined.
+    /// The usual line at `at` if its name is `Host`, written like this. If it is not, or if it is
+    /// the first line of a block but for an LF or CRLF, what is passed is undefined.
     #[inline(always)]
     pub(crate) fn host_line(&mut self, at: usize) -> Option<Line> {
         if at + 6 > self.bytes().len() {

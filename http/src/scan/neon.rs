@@ -14,7 +14,7 @@ use super::block::{BLOCK_BYTES_MAX, Half, Scanner, copied};
 use super::dispatch::{self, Program, Task};
 use super::{CLASSES, VALUE};
 
-/// NEON. Made only where the whole target has it.
+/// NEON. Created only where the whole target has it.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Neon(());
 
@@ -76,7 +76,7 @@ fn outside<const CLASS: u8>(block: &[u8; BLOCK_BYTES_MAX]) -> u64 {
         let bytes = load(quarter);
         let mut inside = vtstq_u8(classes(bytes), vdupq_n_u8(CLASS));
         if CLASS == VALUE {
-            // Bytes from 0x80 on (obs-text) may stand in values.
+            // Bytes from 0x80 on (obs-text) are allowed in values.
             inside = vorrq_u8(inside, vtstq_u8(bytes, vdupq_n_u8(0x80)));
         }
         mask |= u64::from(!bits(inside)) << (16 * index);

@@ -14,7 +14,7 @@ use super::block::{BLOCK_BYTES_MAX, HALF_BYTES, Half, Scanner, copied};
 use super::dispatch::{self, Program, Task};
 use super::{VALUE, is};
 
-/// No instructions but those that every processor has.
+/// Only instructions that every processor has.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Portable;
 
@@ -76,7 +76,7 @@ fn not_value_bytes(word: u64) -> u64 {
     (below_space & !zeros(word ^ each(b'\t')) | zeros(word ^ each(0x7f))) & HIGH
 }
 
-/// The high bit of each byte that is zero; other bits mean nothing.
+/// The high bit of each byte that is zero; other bits are meaningless.
 #[inline]
 fn zeros(word: u64) -> u64 {
     !((word & !HIGH) + !HIGH) & !word

@@ -1,6 +1,6 @@
 //! Blocks by SSE2, which every x86-64 processor has: four times sixteen bytes.
 //!
-//! There is no table to be asked here; a class is put together from ranges and near-equals.
+//! There is no table lookup here; a class is composed of ranges and near-equals.
 
 #![allow(unsafe_code, reason = "vector instructions")]
 
@@ -14,7 +14,7 @@ use super::block::{BLOCK_BYTES_MAX, Half, Scanner, copied};
 use super::dispatch::{self, Program, Task};
 use super::{PATH, TOKEN, VALUE};
 
-/// SSE2. Made only where the whole target has it.
+/// SSE2. Created only where the whole target has it.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Sse2(());
 
@@ -64,7 +64,7 @@ pub(super) fn run<P: Program>(
 #[inline]
 #[target_feature(enable = "sse2")]
 fn load(quarter: &[u8; 16]) -> __m128i {
-    // SAFETY: 16 readable bytes; this load asks for no alignment.
+    // SAFETY: 16 readable bytes; this load needs no alignment.
     unsafe { _mm_loadu_si128(quarter.as_ptr().cast()) }
 }
 

@@ -9,7 +9,7 @@ mod lines;
 #[cfg(target_os = "linux")]
 mod protected;
 
-/// What a scanner says of a block.
+/// A scanner's result for a block.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     not_token: u64,
@@ -103,7 +103,7 @@ impl Task for IsSame<'_> {
     }
 }
 
-/// Walks as the parser does, and as the reader of cut heads does.
+/// Walks as the parser does, and as the reader of incomplete heads does.
 struct Walk<'a>(&'a [u8]);
 
 impl Task for Walk<'_> {
@@ -184,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_end_where_the_naive_loop_says(
+    fn lines_end_where_the_naive_loop_finds_them(
         lines in proptest::collection::vec(line(), 0..8),
         cut in any::<proptest::sample::Index>(),
     ) {
@@ -192,7 +192,7 @@ proptest! {
         bytes.truncate(cut.index(bytes.len() + 1));
         for isa in Isa::all() {
             let mut walked = isa.run(Walk(&bytes));
-            // Beyond the end there is nothing to tell apart.
+            // Beyond the end there is nothing to distinguish.
             for (_, end) in &mut walked {
                 *end = (*end).min(bytes.len());
             }
@@ -201,7 +201,7 @@ proptest! {
     }
 
     #[test]
-    fn a_value_ends_where_the_naive_loop_says(
+    fn a_value_ends_where_the_naive_loop_finds_it(
         bytes in proptest::collection::vec(
             prop_oneof![12 => Just(b'a'), 2 => Just(b' '), 1 => any::<u8>()], 0..200),
         from in 0..200usize,

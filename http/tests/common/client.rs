@@ -1,10 +1,10 @@
-//! A driver for tests: feeds responses in pieces, as a load generator would, and keeps what came
-//! out.
+//! A driver for tests: feeds responses in pieces, as a load generator would, and records the
+//! events.
 
 use stampede_http::client::{Asked, Connection, Event, Framing, ResponseHead};
 use stampede_http::{ErrorKind, Limits};
 
-/// What came out of a connection, up to the end of what the server sent.
+/// The events of a connection, up to the end of what the server sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// Interim and final responses, the last one perhaps not complete.
@@ -24,7 +24,7 @@ pub struct Trace {
 pub struct Seen {
     pub interim: bool,
     pub code: u16,
-    /// Everything the view of the head tells, as text.
+    /// Everything the view of the head shows, as text.
     pub head: String,
     /// Where the head ends, counted from the first byte of all.
     pub head_end: usize,
@@ -33,7 +33,7 @@ pub struct Seen {
     pub complete: bool,
 }
 
-/// Feeds `input`, cut behind each place in `cuts` (ascending), as what answers `asked`; then the
+/// Feeds `input`, cut after each place in `cuts` (ascending), as what answers `asked`; then the
 /// server closes.
 pub fn feed(input: &[u8], cuts: &[usize], asked: &[Asked], limits: &Limits) -> Trace {
     let (mut connection, mut head) = (Connection::new(), ResponseHead::new(limits));
@@ -49,7 +49,7 @@ pub fn feed(input: &[u8], cuts: &[usize], asked: &[Asked], limits: &Limits) -> T
             Err(error) => {
                 trace.error = Some(error);
                 assert!(!connection.persists());
-                assert_eq!(connection.eof(), Ok(None), "an error is told once");
+                assert_eq!(connection.eof(), Ok(None), "an error is reported once");
                 return trace;
             }
         }
@@ -73,7 +73,8 @@ pub fn feed(input: &[u8], cuts: &[usize], asked: &[Asked], limits: &Limits) -> T
     trace
 }
 
-/// Takes all steps through `input[at..end]`. Gives where the first byte is that was not consumed.
+/// Takes all steps through `input[at..end]`. Returns the offset of the first byte that was not
+/// consumed.
 fn feed_piece(
     input: &[u8],
     mut at: usize,

@@ -1,4 +1,4 @@
-//! The rows of the conformance table, by group: a test can show that it has lost none.
+//! The rows of the conformance table, by group: a test can show that none is missing.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +20,8 @@ const GROUPS: [(&str, usize); 14] = [
     ("LC", 11), // what no single stimulus shows
 ];
 
-/// Fails with the rows that are missing, and with what is no row. What has a name in words is a row
-/// of a test's own.
+/// Fails with the rows that are missing, and with unknown ones. A name in words is a row of the
+/// test's own.
 pub fn assert_complete<'a>(covered: impl IntoIterator<Item = &'a str>) {
     let all: BTreeSet<String> = GROUPS
         .iter()

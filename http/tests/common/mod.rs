@@ -1,8 +1,8 @@
-//! A driver for tests: feeds bytes in pieces, as a server would, and keeps what came out.
+//! A driver for tests: feeds bytes in pieces, as a server would, and records the events.
 
 use stampede_http::{Connection, ErrorKind, Event, Framing, Head, Limits};
 
-/// What came out of a connection.
+/// The events of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// The requests, the last one perhaps not complete.
@@ -18,7 +18,7 @@ pub struct Trace {
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// Everything the view of the head tells, as text.
+    /// Everything the view of the head shows, as text.
     pub head: String,
     /// Where the head ends, counted from the first byte of all.
     pub head_end: usize,
@@ -29,7 +29,7 @@ pub struct Seen {
     pub complete: bool,
 }
 
-/// Feeds `input`, cut behind each place in `cuts` (ascending).
+/// Feeds `input`, cut after each place in `cuts` (ascending).
 pub fn feed(input: &[u8], cuts: &[usize], limits: &Limits) -> Trace {
     let (mut connection, mut head) = (Connection::new(), Head::new(limits));
     let mut trace = Trace::default();

@@ -31,7 +31,7 @@ pub fn connection() -> Vec<Row> {
     ]
 }
 
-/// Which methods there are is the application's to say.
+/// Which methods there are is up to the application.
 pub fn methods() -> Vec<Row> {
     vec![
         row("ME-01", "HEAD /index.html HTTP/1.1\r\nHost: a\r\n\r\n", "1 open"),

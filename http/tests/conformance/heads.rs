@@ -46,12 +46,12 @@ pub fn request_line() -> Vec<Row> {
             "1 open",
         ),
         row("a method of 33 bytes", "MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM / HTTP/1.1\r\n", "0 501"),
-        // Encoded, a line end is text like any other.
+        // An encoded line end is text like any other.
         row("RL-21", "GET /%0d%0aX-Injected:%201 HTTP/1.1\r\nHost: localhost\r\n\r\n", "1 open"),
     ]
 }
 
-/// What is too long is refused before it ends.
+/// Elements that are too long are refused before they end.
 pub fn too_long() -> Vec<Row> {
     let long = "a".repeat(20_000);
     vec![

@@ -1,8 +1,8 @@
 //! What is accepted and what is refused, row by row: the answers of a strict origin server. RFC
 //! 9112 and RFC 9110.
 //!
-//! Each row is fed whole, cut at every place, and byte by byte; all must give the same. A row says
-//! how many requests are complete and what comes then: `open` (the connection persists), `close`,
+//! Each row is fed whole, cut at every place, and byte by byte; all must give the same. A row has
+//! the number of complete requests and what follows: `open` (the connection persists), `close`,
 //! `wait` (in the middle of a request), or the status of the refusal.
 //!
 //! ```text
@@ -13,7 +13,7 @@
 //! whole.rs       what no single stimulus shows
 //! ```
 //!
-//! The same rows are asked of a server over a socket, in the workspace's own tests. Only there:
+//! The workspace's own tests send the same rows to a server over a socket. Only there:
 //!
 //! | rows | why not here |
 //! |---|---|
@@ -55,7 +55,7 @@ fn expand(stimulus: &str) -> Vec<u8> {
     let get = "GET /index.html HTTP/1.1\r\nHost: localhost\r\n";
     let post = "POST /index.html HTTP/1.1\r\nHost: localhost\r\n";
     let text = stimulus.replace("<G>", get).replace("<P>", post);
-    // One char a byte, so that every byte can be written.
+    // One char per byte, so that every byte can be written.
     text.chars().map(|c| u8::try_from(c as u32).expect("a byte")).collect()
 }
 
@@ -63,7 +63,7 @@ fn trace(stimulus: &str) -> Trace {
     let input = expand(stimulus);
     let trace = assert_cuts_agree(&input, &Limits::default());
     if let Some((_, offset)) = trace.error {
-        assert!(offset <= input.len(), "an error is at a byte that was given");
+        assert!(offset <= input.len(), "an error is at a byte of the input");
     }
     trace
 }
@@ -113,7 +113,7 @@ fn every_row_is_answered_as_expected() {
 }
 
 #[test]
-fn no_row_is_lost() {
+fn no_row_is_missing() {
     let rows = rows();
     let rows = rows.iter().map(|row| row.id);
     let values = resources::VALUES.iter().map(|(id, ..)| *id);

@@ -1,9 +1,9 @@
-//! Ranges and conditions. What they mean is the application's to say; here they are shown to reach
-//! it as they were sent.
+//! Ranges and conditions. Their meaning is up to the application; here they are shown to reach it
+//! as they were sent.
 
 use stampede_http::{Connection, Event, FieldName, FieldNames, Head, Limits};
 
-/// The row, the method, and the lines behind `Host`.
+/// The row, the method, and the lines after `Host`.
 pub const VALUES: [(&str, &str, &str); 37] = [
     ("RA-01", "GET", "Range: bytes=0-4"),
     ("RA-02", "GET", "Range: bytes=-5"),

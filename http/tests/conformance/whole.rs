@@ -7,7 +7,7 @@ use stampede_http::{
 
 use super::{assert_cuts_agree, expand, outcome, trace};
 
-/// The rows that the tests below show: their comments say which.
+/// The rows that the tests below cover: their comments name them.
 pub const ROWS: [&str; 8] =
     ["LC-02", "LC-03", "LC-04", "LC-06", "LC-07", "LC-08", "LC-10", "LC-11"];
 
@@ -19,7 +19,7 @@ fn every_answer_is_one_of_http_1_1() {
     }
 }
 
-/// LC-03: neither a server nor a client of this crate takes an interim response for the last word.
+/// LC-03: neither a server nor a client of this crate takes an interim response for the final one.
 #[test]
 fn an_interim_response_does_not_end_the_exchange() {
     let waits = trace("<P>Content-Length: 5\r\nExpect: 100-continue\r\n\r\n");

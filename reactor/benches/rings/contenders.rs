@@ -1,12 +1,12 @@
-//! The rings that run beside each other, behind one interface. Everything is inlined: it costs none
-//! of them anything.
+//! The rings that are compared, behind one interface. Everything is inlined, so it costs none of
+//! them anything.
 
 use crossbeam_queue::ArrayQueue;
 use rtrb::chunks::ChunkError;
 use stampede_reactor::ring::{mpmc, spsc};
 use std::sync::Arc;
 
-/// What is passed on: moved like a job, and not copied as a slice of bytes would be.
+/// The item passed: moved like a job, not copied as a slice of bytes would be.
 pub struct Item(pub u64);
 
 /// A ring between two threads.
@@ -19,7 +19,7 @@ pub trait Ring {
     /// Whether there was room.
     fn push(producer: &mut Self::Producer, item: u64) -> bool;
     fn pop(consumer: &mut Self::Consumer) -> Option<u64>;
-    /// Pushes items of these numbers as far as there is room, and as `max` allows.
+    /// Pushes items of these numbers while there is room, and at most `max`.
     fn push_batch(
         producer: &mut Self::Producer,
         max: usize,
@@ -96,7 +96,7 @@ impl Ring for Rtrb {
         max: usize,
         numbers: &mut impl Iterator<Item = u64>,
     ) {
-        // The whole batch at first: in this order it need not ask how much room there is.
+        // The whole batch first: in this order it need not check how much room there is.
         let room = match producer.write_chunk_uninit(max) {
             Ok(chunk) => {
                 chunk.fill_from_iter(numbers.map(Item));

@@ -15,7 +15,7 @@ const CAPACITY: usize = 64;
 /// The job after which the worker ends.
 const LAST: u64 = u64::MAX;
 
-/// Both sides look at their rings all the time.
+/// Both sides poll their rings all the time.
 pub fn awake(table: &mut Table, other: OtherCore) {
     const ROUNDS: usize = 401;
     const JOBS: u64 = 2_000;
@@ -28,8 +28,9 @@ pub fn awake(table: &mut Table, other: OtherCore) {
     table.measure("round trip, both awake", ROUNDS, JOBS, contenders);
 }
 
-/// Each side sleeps while the other one works: the loop in its poller, the worker in a futex. Theirs
-/// are woken in the straightforward way: unpark after every push, the eventfd after every result.
+/// Each side sleeps while the other one works: the loop in its poller, the worker in a futex. The
+/// rivals are woken in the straightforward way: unpark after every push, the eventfd after every
+/// result.
 pub fn from_sleep(table: &mut Table, other: OtherCore) {
     const ROUNDS: usize = 201;
     const JOBS: u64 = 100;
@@ -58,7 +59,7 @@ fn both_awake<R: Ring>(other: OtherCore, jobs: u64) -> Duration {
             } {}
         },
         || {
-            round_trip(0); // the worker is there
+            round_trip(0); // the worker is running
             let time = time(|| (0..jobs).for_each(&mut round_trip));
             round_trip(LAST);
             time

@@ -1,4 +1,4 @@
-//! The rings, and the hand-over through them, beside crossbeam's `ArrayQueue` and the rtrb crate.
+//! The rings, and a job's round trip through them, compared with crossbeam's `ArrayQueue` and rtrb.
 //!
 //! ```text
 //! cargo bench -p stampede-reactor --bench rings               a table in Markdown, half a minute
@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Two threads, each pinned to a core of its own. All contenders of a row take turns in many short
-//! rounds, so that what disturbs the machine disturbs them alike; each one's figure is the lower
-//! quartile of its rounds. Of two of theirs the better one counts. The last column is ours beside
-//! itself: what the method scatters.
+//! rounds, so that a disturbance of the machine hits them alike; each one's figure is the lower
+//! quartile of its rounds. Of two rivals the better one counts. The last column is ours relative to
+//! itself: the method's scatter.
 
 mod contenders;
 mod handover;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Ours may be slower by this before `--check` fails: the rows of ours beside itself scatter so.
+/// Ours may be slower by this before `--check` fails: the scatter of ours relative to itself.
 const TOLERANCE: f64 = 0.05;
 
 /// One contender of a row: a name, and what measures one round of it.
@@ -17,14 +17,14 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// What one row has to say.
+/// The result of one row.
 struct Row {
     what: &'static str,
     /// By contender, ours first: nanoseconds an item, the lower quartile of the rounds.
     typical_ns: Vec<(&'static str, f64)>,
-    /// Ours by the better of theirs.
+    /// Ours relative to the better rival.
     ratio: f64,
-    /// Ours by ours.
+    /// Ours relative to ours.
     control: f64,
 }
 
@@ -39,7 +39,7 @@ impl Table {
         Table { words, rows: Vec::new() }
     }
 
-    /// `contenders` begin with ours, twice, and then come theirs. A round of each has so many items.
+    /// `contenders` begin with ours, twice, then the rivals. A round of each has this many items.
     pub fn measure(
         &mut self,
         what: &'static str,
@@ -53,7 +53,7 @@ impl Table {
         let mut times_ns = vec![Vec::new(); contenders.len()];
         for round in 0..=rounds {
             for turn in 0..contenders.len() {
-                // Nobody always comes after the same other one.
+                // So that no contender always follows the same one.
                 let index = (turn + round) % contenders.len();
                 let time = (contenders[index].round)();
                 // The first round warms up.
@@ -91,8 +91,8 @@ impl Table {
     }
 }
 
-/// Not the median: while other programs want the same cores, more than half of the rounds can be
-/// about them.
+/// Not the median: while other programs want the same cores, they may dominate more than half of
+/// the rounds.
 fn lower_quartile(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 4]

@@ -1,4 +1,4 @@
-//! Items a second: through a ring between two cores, and through one that nobody else uses.
+//! Items a second: through a ring between two cores, and through an uncontended one.
 
 use crate::OtherCore;
 use crate::contenders::{Crossbeam, Ours, OursMpmc, Ring, Rtrb};
@@ -94,7 +94,7 @@ fn in_batches<R: Ring>(other: OtherCore) -> Duration {
     through::<R>(other, push, pop)
 }
 
-/// From when both threads are there until the last item was popped.
+/// From the moment both threads are ready until the last item was popped.
 fn through<R: Ring>(
     other: OtherCore,
     push: impl FnOnce(&mut R::Producer) + Send,

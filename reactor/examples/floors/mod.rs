@@ -1,12 +1,13 @@
-//! What the floors share: their command line, the answer, and counting the ends of heads.
+//! What the floors share: their command line, the response, and counting the ends of heads.
 //!
-//! A floor is as little as a server of HTTP/1.1 can do under one model; it is the yardstick for the
-//! servers of that model. It understands nothing of HTTP but the blank line that ends a head: for
-//! each one it answers a constant. No timeouts, no limits, no parsing, no Date that is true. Built
-//! on libc alone, so that it measures nothing of ours.
+//! A floor is the least that an HTTP/1.1 server can do under one model; it is the yardstick for the
+//! servers of that model. It understands nothing of HTTP but the blank line that ends a head, and
+//! answers each one with a constant. No timeouts, no limits, no parsing, no true Date. Built on
+//! libc alone, so that it measures nothing of ours.
 //!
-//! All answers are the same bytes, so that the stream of answers is periodic, and what a connection
-//! is owed is two numbers: where it is within an answer, and how many bytes are left to send.
+//! All responses are the same bytes, so that the stream of responses is periodic, and a
+//! connection's pending output is two numbers: the offset within a response, and the bytes left to
+//! send.
 //!
 //! ```text
 //! floor PORT [--body N]          a body of N bytes instead of "Hello, World!"
@@ -21,19 +22,19 @@ use std::os::fd::AsRawFd;
 use std::{env, fs, mem, net, ptr};
 
 const BLANK_LINE: &[u8] = b"\r\n\r\n";
-/// What of a blank line may be missing, and so is kept for the next read.
+/// The part of a blank line that may be missing, and so is kept for the next read.
 const TAIL_MAX: usize = BLANK_LINE.len() - 1;
 /// Bytes that are searched at once.
 const BLOCK: usize = 16;
 /// Answers are kept side by side up to this size, to answer pipelined requests with one send.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// The bytes that an input of `read_bytes` needs: the last read's tail before, a block behind.
+/// The bytes that an input of `read_bytes` needs: the last read's tail before, a block after.
 pub const fn input_bytes(read_bytes: usize) -> usize {
     TAIL_MAX + read_bytes + BLOCK
 }
 
-/// What is answered, to whom, and how.
+/// The response, the listener, and the options.
 pub struct Floor {
     pub listener: net::TcpListener,
     /// Close after the first answer.
@@ -104,14 +105,14 @@ fn listen(port: u16, defer: bool) -> io::Result<net::TcpListener> {
     let fd = listener.as_raw_fd();
     let option = |name, value: i32| {
         let (value, len) = ((&raw const value).cast(), mem::size_of::<i32>() as u32);
-        // SAFETY: the value lives during the call and has the length that is said.
+        // SAFETY: the value lives during the call and has the length passed.
         check(unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, name, value, len) })
     };
     option(libc::TCP_NODELAY, 1)?; // accepted connections inherit it
     if defer {
         option(libc::TCP_DEFER_ACCEPT, 1)?;
     }
-    // SAFETY: takes no pointer. Again, for a longer queue than std asks for.
+    // SAFETY: takes no pointer. Again, for a longer backlog than std's.
     check(unsafe { libc::listen(fd, 4096) })?;
     let mut stdout = io::stdout();
     writeln!(stdout, "listening on {}", listener.local_addr()?)?;
@@ -122,11 +123,11 @@ fn listen(port: u16, defer: bool) -> io::Result<net::TcpListener> {
 /// A connection's progress through requests and answers.
 #[derive(Clone, Copy, Default)]
 pub struct Progress {
-    /// Bytes of answers that are still to be sent; no more is read before that.
+    /// Bytes of responses still to be sent; nothing is read before that.
     owed: usize,
-    /// Where in the answer the first of them is.
+    /// Offset of the first of them within the response.
     at: usize,
-    /// There was a request: with `--close` the answer is the end.
+    /// There was a request: with `--close` the response is the last.
     pub answered: bool,
     /// The end of the last read, if a blank line may begin there.
     tail: [u8; TAIL_MAX],
@@ -134,12 +135,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// One recv(2) into `input`, which has [`input_bytes`]: gives their number, after counting the
-    /// heads that end in them. As in recv, 0 is the end and less is an error.
+    /// One recv(2) into `input`, which has [`input_bytes`]: returns their number, after counting
+    /// the heads that end in them. As in recv, 0 is the end and less is an error.
     #[inline(always)]
     pub fn recv(&mut self, floor: &Floor, fd: i32, input: &mut [u8]) -> isize {
         let room = input.len() - TAIL_MAX - BLOCK;
-        // SAFETY: behind the tail there is that much room.
+        // SAFETY: after the tail there is that much room.
         let count = unsafe { libc::recv(fd, input[TAIL_MAX..].as_mut_ptr().cast(), room, 0) };
         if count > 0 {
             let heads = self.count_heads(input, count as usize);
@@ -149,7 +150,7 @@ impl Progress {
         count
     }
 
-    /// The bytes still owed when the socket is full or all is sent; `None`: the peer is gone.
+    /// The bytes still pending when the socket is full or all is sent; `None`: the peer is gone.
     #[inline(always)]
     pub fn send(&mut self, floor: &Floor, fd: i32) -> Option<usize> {
         while self.owed > 0 {
@@ -178,7 +179,7 @@ impl Progress {
         Some(0)
     }
 
-    /// Counts the blank lines in what was read, one that began in the last read included.
+    /// Counts the blank lines in the last read, including one that began in the read before.
     fn count_heads(&mut self, input: &mut [u8], count: usize) -> usize {
         let begin = TAIL_MAX - self.tail_len;
         if self.tail_len > 0 {
@@ -243,11 +244,11 @@ pub fn accept(floor: &Floor, flags: i32) -> Option<i32> {
 }
 
 pub fn close(fd: i32) {
-    // SAFETY: a descriptor of an accepted connection, which is forgotten now.
+    // SAFETY: a descriptor of an accepted connection, which is not used after this.
     unsafe { libc::close(fd) };
 }
 
-/// Serves a connection whose calls wait until it ends, and closes it.
+/// Serves a blocking connection until it ends, and closes it.
 #[allow(dead_code)] // the floor with an event loop does not wait
 pub fn serve_blocking(floor: &Floor, fd: i32, input: &mut [u8]) {
     let mut progress = Progress::default();

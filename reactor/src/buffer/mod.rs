@@ -10,19 +10,20 @@
 //!  any thread:    Buffer ──────────── drop elsewhere: pushed on the stack of returns
 //! ```
 //!
-//! * A [`BufferPool`] belongs to the thread that made it; that thread takes and returns without any
-//!   atomic read-modify-write. A free list is a chain through the first bytes of the free buffers.
-//! * A [`Buffer`] may go to any thread. Dropped there it is pushed on a stack that is never popped
-//!   from, only taken as a whole by the owner: no lock, and no ABA problem (which needs a pop).
-//! * Buffers that were used before are preferred to fresh ones, whose pages have never been
-//!   touched: a pool of 64 MiB that has served three clients at a time occupies three buffers.
-//! * Threads that all take share a [`SharedPool`], at the price of a lock per take.
-//! * A pool that is dry says `None`. What happens then is decided by who asks (pause reading, as a
-//!   rule); there is never an allocation behind one's back.
-//! * The region outlives the pool as long as a buffer lives: the last one to go unmaps it.
+//! * A [`BufferPool`] belongs to the thread that created it; that thread takes and returns without
+//!   any atomic read-modify-write. A free list is a chain through the first bytes of the free
+//!   buffers.
+//! * A [`Buffer`] may move to any thread. Dropped there, it is pushed onto a stack that is never
+//!   popped, only taken as a whole by the owner: no lock, and no ABA problem (which needs a pop).
+//! * Used buffers are preferred to fresh ones, whose pages have never been touched: a pool of 64
+//!   MiB that has served three clients at a time occupies three buffers.
+//! * Threads that all need buffers share a [`SharedPool`], at the price of a lock per take.
+//! * An exhausted pool returns `None`. The caller decides what happens then (as a rule, it pauses
+//!   reading); the pool never allocates behind the caller's back.
+//! * The region outlives the pool while any buffer is alive: the last one dropped unmaps it.
 //!
 //! Not guaranteed: that a buffer is blank. The spare part of a reused buffer holds what its last
-//! user wrote (it is initialised memory, so reading it is no undefined behaviour, just gossip).
+//! user wrote (it is initialised memory, so reading it is stale data, not undefined behaviour).
 //!
 //! ```
 //! use stampede_reactor::buffer::{BufferPool, Class};
@@ -82,13 +83,13 @@ pub struct BufferPool {
 }
 
 impl BufferPool {
-    /// Maps a region for all `classes`, whose sizes must ascend. Costs no memory yet but address
-    /// space.
+    /// Maps a region for all `classes`, whose sizes must ascend. Costs address space, but no memory
+    /// yet.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for classes that do not ascend, are empty or are more than 256; otherwise
-    /// what mmap(2) says.
+    /// `InvalidInput` if the classes do not ascend, are empty or number more than 256; otherwise
+    /// the error of mmap(2).
     pub fn new(classes: &[Class]) -> io::Result<Self> {
         let region = Region::new(classes)?;
         Ok(BufferPool { region, thread_bound: PhantomData })
@@ -112,8 +113,8 @@ impl BufferPool {
         self.region().classes().iter().position(|class| class.size() >= bytes)
     }
 
-    /// A buffer of the smallest class that holds `bytes`; `None` when all of that class are in
-    /// use (a larger one is not taken: those were counted for something else) or no class does.
+    /// A buffer of the smallest class that holds `bytes`; `None` when all of that class are in use
+    /// (larger ones are reserved for larger needs) or no class is large enough.
     pub fn take_at_least(&self, bytes: usize) -> Option<Buffer> {
         self.take(self.class_for(bytes)?)
     }
@@ -128,12 +129,12 @@ impl BufferPool {
         self.region().classes()[class].size()
     }
 
-    /// How many buffers of this class there are in all.
+    /// The number of buffers of this class, free or not.
     pub fn capacity(&self, class: usize) -> usize {
         self.region().classes()[class].count()
     }
 
-    /// How many buffers of this class are with somebody.
+    /// The number of buffers of this class that are in use.
     pub fn in_use(&self, class: usize) -> usize {
         // SAFETY: self is bound to the owner's thread.
         unsafe { self.region().in_use(class) }
@@ -175,7 +176,7 @@ impl fmt::Debug for BufferPool {
 ///   | the front    | part: Deref  | (spare_mut)  |
 /// ```
 pub struct Buffer {
-    /// Its size and its way home. Alive as long as the region, which waits for its last buffer.
+    /// Its size, and the way back to the region, which lives until its last buffer is returned.
     class: NonNull<ClassState>,
     base: NonNull<u8>,
     start: u32,
@@ -190,7 +191,7 @@ impl Buffer {
         Buffer { class, base, start: 0, end: 0 }
     }
 
-    /// The bytes that fit in all, whatever is in it.
+    /// The total size, whatever the buffer holds.
     #[inline]
     pub fn capacity(&self) -> usize {
         // SAFETY: a region, with its classes, is not freed while one of its blocks is out, as this
@@ -230,7 +231,7 @@ impl Buffer {
         }
     }
 
-    /// Keeps the first `len` bytes of the filled part; longer than it is, it stays as it is.
+    /// Truncates the filled part to `len` bytes; a shorter one stays as it is.
     pub fn truncate(&mut self, len: usize) {
         self.end = self.start + len.min(self.len()) as u32;
     }
@@ -244,7 +245,7 @@ impl Buffer {
         }
     }
 
-    /// The room behind the filled part, to read into. See [`Buffer::filled`].
+    /// The room after the filled part, to read into. See [`Buffer::filled`].
     #[inline]
     pub fn spare_mut(&mut self) -> &mut [u8] {
         let end = self.end as usize;
@@ -258,7 +259,7 @@ impl Buffer {
         self.capacity() - self.end as usize
     }
 
-    /// Counts the first `count` bytes of the spare part among the filled.
+    /// Moves the first `count` bytes of the spare part to the filled part.
     ///
     /// # Panics
     ///

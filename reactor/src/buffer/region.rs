@@ -1,22 +1,23 @@
-//! The mapping behind a pool, and who may touch which part of its bookkeeping.
+//! The mapping behind a pool, and which thread may touch which part of its bookkeeping.
 //!
 //! | field | read by | written by |
 //! |---|---|---|
-//! | `mapping`, sizes and bounds of the classes | all | nobody, once made |
+//! | `mapping`, sizes and bounds of the classes | all | none, once made |
 //! | `free`, `fresh`, `out` of the classes | owner | owner |
 //! | `returned` | all | all: others push, the owner takes all |
 //! | `owner` | all | owner, once, on closing |
-//! | `missing` | whoever is late | the owner on closing, and whoever is late |
+//! | `missing` | late returners | the owner on closing, and late returners |
 //!
-//! The owner is the thread that made the region, known by its number; or, of a region without one,
-//! the thread that holds its pool's lock. No thread has the number such a region carries, so
-//! that all of its blocks come back by the stack of returns. Where "on the owner's thread" is
-//! asked for below, holding that lock is meant as well.
+//! The owner is the thread that created the region, identified by its number; or, for a region
+//! without one, the thread that holds its pool's lock. No thread has the number of such a region,
+//! so that all of its blocks come back by the stack of returns. Where a function below requires
+//! "the owner's thread", holding that lock counts as well.
 //!
-//! Closing: the pool may go before its buffers. It then swaps the mark `closed()` into `returned`,
-//! so that nobody pushes any more, and adds the number of blocks still out to `missing`. Whoever
-//! finds the mark subtracts one instead of pushing, perhaps before the owner has added. The sum is
-//! zero exactly once after the addition, and whoever brings it there frees the region.
+//! Closing: the pool may be dropped before its buffers. It then swaps the mark `closed()` into
+//! `returned`, so that no thread pushes any more, and adds the number of blocks still out to
+//! `missing`. A thread that finds the mark subtracts one instead of pushing, perhaps before the
+//! owner has added. The sum is zero exactly once after the addition, and the thread that brings it
+//! there frees the region.
 
 use super::Class;
 use crate::mapping::{Mapping, Sharing};
@@ -39,7 +40,7 @@ thread_local! {
 }
 
 /// No thread has this number.
-const NOBODY: u64 = u64::MAX;
+const NO_OWNER: u64 = u64::MAX;
 
 /// This thread's number, never given to another one.
 fn number_this_thread() -> u64 {
@@ -78,7 +79,7 @@ pub(super) struct ClassState {
     begin: NonNull<u8>,
     /// The address where the class ends.
     end: usize,
-    /// Owner: blocks that were used before and came back.
+    /// Owner: blocks that were used before and returned.
     free: Cell<*mut Node>,
     /// Owner: the index of the first block that was never used.
     fresh: Cell<usize>,
@@ -100,12 +101,12 @@ impl ClassState {
     #[inline]
     fn pop_free(&self) -> Option<NonNull<u8>> {
         let node = NonNull::new(self.free.get())?;
-        // SAFETY: a block on the free list is nobody's and holds a node.
+        // SAFETY: a block on the free list is unused and holds a node.
         self.free.set(unsafe { node.as_ref() }.next);
         Some(node.cast())
     }
 
-    /// The next block that nobody has ever touched.
+    /// The next block that was never touched.
     fn pop_fresh(&self) -> Option<NonNull<u8>> {
         let index = self.fresh.get();
         if index == self.count {
@@ -118,7 +119,7 @@ impl ClassState {
 
     /// # Safety
     ///
-    /// On the owner's thread, with a block of this class that nobody uses any more.
+    /// On the owner's thread, with a block of this class that is no longer in use.
     #[inline]
     unsafe fn push_free(&self, block: NonNull<u8>) {
         let node = block.cast::<Node>();
@@ -130,8 +131,8 @@ impl ClassState {
     }
 }
 
-/// Everything that pool and buffers share. Aligned, so that the stack that foreign threads hammer
-/// on does not share a line with what the owner reads.
+/// Everything that pool and buffers share. Aligned, so that the stack contended by foreign threads
+/// does not share a line with what the owner reads.
 #[repr(align(128))]
 pub(super) struct Region {
     classes: Box<[ClassState]>,
@@ -151,9 +152,9 @@ impl Region {
         Region::owned_by(number_this_thread(), classes)
     }
 
-    /// Maps the blocks; the owner is whoever holds the pool's lock.
+    /// Maps the blocks; the owner is the thread that holds the pool's lock.
     pub(super) fn without_owner(classes: &[Class]) -> io::Result<NonNull<Region>> {
-        Region::owned_by(NOBODY, classes)
+        Region::owned_by(NO_OWNER, classes)
     }
 
     fn owned_by(owner: u64, classes: &[Class]) -> io::Result<NonNull<Region>> {
@@ -183,7 +184,7 @@ impl Region {
             missing: AtomicIsize::new(0),
         });
         let region = NonNull::from(Box::leak(region));
-        // SAFETY: just made, and nobody else knows of it yet.
+        // SAFETY: just made, and not shared yet.
         for class in unsafe { region.as_ref() }.classes() {
             class.region.set(region.as_ptr());
         }
@@ -216,21 +217,21 @@ impl Region {
         let class = &self.classes[class];
         let base = match class.pop_free() {
             Some(base) => base,
-            // SAFETY: the owner's thread, says the caller.
+            // SAFETY: the owner's thread, as the caller guarantees.
             None => unsafe { self.take_slow_path(class) }?,
         };
         class.out.set(class.out.get() + 1);
         Some(Block { base, class: NonNull::from(class) })
     }
 
-    /// The same, but what has been returned is looked at first: where everything comes back by the
-    /// stack of returns, its top is the warmest block.
+    /// The same, but checks the returned blocks first: where everything comes back by the stack of
+    /// returns, its top is the warmest block.
     ///
     /// # Safety
     ///
     /// On the owner's thread.
     pub(super) unsafe fn take_warmest(&self, class: usize) -> Option<Block> {
-        // SAFETY: the owner's thread, says the caller.
+        // SAFETY: the owner's thread, as the caller guarantees.
         unsafe {
             self.collect_returns();
             self.take(class)
@@ -244,18 +245,18 @@ impl Region {
     /// On the owner's thread.
     #[cold]
     unsafe fn take_slow_path(&self, class: &ClassState) -> Option<NonNull<u8>> {
-        // SAFETY: the owner's thread, says the caller.
+        // SAFETY: the owner's thread, as the caller guarantees.
         unsafe { self.collect_returns() };
         class.pop_free().or_else(|| class.pop_fresh())
     }
 
-    /// Blocks of the class that are with somebody.
+    /// Blocks of the class that are in use.
     ///
     /// # Safety
     ///
     /// On the owner's thread.
     pub(super) unsafe fn in_use(&self, class: usize) -> usize {
-        // SAFETY: the owner's thread, says the caller.
+        // SAFETY: the owner's thread, as the caller guarantees.
         unsafe { self.collect_returns() };
         self.classes[class].out.get()
     }
@@ -280,12 +281,12 @@ impl Region {
     ///
     /// # Safety
     ///
-    /// On the owner's thread, with a list that nobody else can reach.
+    /// On the owner's thread, with a list that no other thread can reach.
     unsafe fn absorb(&self, list: *mut Node) {
-        // SAFETY: nobody else can reach the list, says the caller.
+        // SAFETY: no other thread can reach the list, as the caller guarantees.
         let mut list = unsafe { reversed(list) };
         while let Some(node) = NonNull::new(list) {
-            // SAFETY: a block in the list is nobody's and holds a node.
+            // SAFETY: a block in the list is unused and holds a node.
             list = unsafe { node.as_ref() }.next;
             let block = node.cast();
             // SAFETY: a block of this region, taken out of the list: read before it is reused.
@@ -307,7 +308,7 @@ impl Region {
             // SAFETY: the owner's thread, and a block of this class.
             unsafe { class.push_free(base) };
         } else {
-            // SAFETY: says the caller.
+            // SAFETY: as the caller guarantees.
             unsafe { Region::give_back_from_afar(NonNull::from(region), base) };
         }
     }
@@ -326,21 +327,21 @@ impl Region {
         while head != closed() {
             // SAFETY: the block is large enough and aligned for a node, and still ours.
             unsafe { node.write(Node { next: head }) };
-            // Release: the owner, who takes the list, sees the link and all that was done with
-            // the block. From here on the region may be gone.
+            // Release: the owner, who takes the list, sees the link and everything done with the
+            // block. From here on the region may be gone.
             match region.returned.0.compare_exchange_weak(head, node.as_ptr(), Release, Relaxed) {
                 Ok(_) => return,
                 Err(now) => head = now,
             }
         }
-        // AcqRel: the last one frees what all the others have used before.
+        // AcqRel: the last thread frees what all the others have used before.
         if region.missing.fetch_sub(1, AcqRel) == 1 {
             // SAFETY: the pool is gone and so are all other blocks.
             unsafe { Region::free(this) };
         }
     }
 
-    /// The pool goes. Frees the region, or leaves that to whoever returns the last block.
+    /// Closes the pool. Frees the region, or leaves that to the thread that returns the last block.
     ///
     /// # Safety
     ///
@@ -348,27 +349,27 @@ impl Region {
     pub(super) unsafe fn close(this: NonNull<Region>) {
         // SAFETY: not freed yet: only a closed region is.
         let region = unsafe { this.as_ref() };
-        // Blocks that come back on this thread later shall take the way of all others.
-        region.owner.store(NOBODY, Relaxed);
+        // Blocks returned on this thread from now on must take the way of all others.
+        region.owner.store(NO_OWNER, Relaxed);
         let list = region.returned.0.swap(closed(), Acquire);
         // SAFETY: the list was cut off as a whole and is ours; the owner's thread.
         unsafe { region.absorb(list) };
         let out: usize = region.classes.iter().map(|class| class.out.get()).sum();
         if region.missing.fetch_add(out as isize, AcqRel) + out as isize == 0 {
-            // SAFETY: no block is out, and the pool is going.
+            // SAFETY: no block is out, and the pool is being dropped.
             unsafe { Region::free(this) };
         }
     }
 
     /// # Safety
     ///
-    /// Nobody else knows of the region any more.
+    /// No other thread knows of the region any more.
     unsafe fn free(this: NonNull<Region>) {
         // SAFETY: made by Box::leak in `new`; the mapping is undone by its own drop.
         drop(unsafe { Box::from_raw(this.as_ptr()) });
     }
 
-    /// For mincore(2), which the tests ask on Linux.
+    /// For mincore(2), which the tests call on Linux.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn base(&self) -> NonNull<u8> {
         self.mapping.base()
@@ -379,11 +380,11 @@ impl Region {
 ///
 /// # Safety
 ///
-/// Nobody else can reach the list.
+/// No other thread can reach the list.
 unsafe fn reversed(mut list: *mut Node) -> *mut Node {
     let mut reversed = ptr::null_mut();
     while let Some(mut node) = NonNull::new(list) {
-        // SAFETY: a block in the list is nobody's and holds a node.
+        // SAFETY: a block in the list is unused and holds a node.
         let node = unsafe { node.as_mut() };
         list = std::mem::replace(&mut node.next, reversed);
         reversed = node;

@@ -1,6 +1,6 @@
-//! A pool whose buffers any thread takes: what a server with a thread for each connection needs.
+//! A pool that any thread can take buffers from: what a thread-per-connection server needs.
 //!
-//! The region below is the same as a [`BufferPool`](super::BufferPool)'s, and so is the way home.
+//! The region below is the same as a [`BufferPool`](super::BufferPool)'s, and so is the way back.
 //! What differs is the owner: there it is a thread, here it is whichever thread holds the lock.
 //!
 //! ```text
@@ -9,12 +9,13 @@
 //! ```
 //!
 //! * No thread is the region's owner by number, so no drop takes the shortcut to the free lists.
-//! * A drop never waits: not for the lock, nor for a thread that was interrupted while holding it.
+//! * A drop never waits: neither for the lock, nor for a thread that was preempted while holding
+//!   it.
 //! * Taking costs an uncontended lock and, if a buffer has been returned, one exchange. That is
-//!   meant for twice per connection; a loop that takes for each request wants a pool of its own.
-//! * The buffer returned last is taken first, whatever thread returned it: its pages are in memory
-//!   and perhaps in a cache. Untouched ones come last, so the pool grows to the peak of what was
-//!   out at a time and no further.
+//!   fine twice per connection; a loop that takes one per request should have its own pool.
+//! * The buffer returned last is taken first, by whichever thread it was returned: its pages are in
+//!   memory and perhaps in a cache. Untouched ones come last, so the pool grows to the peak of
+//!   concurrent use and no further.
 //!
 //! ```
 //! use stampede_reactor::buffer::{Class, SharedPool};
@@ -45,7 +46,8 @@ pub struct SharedPool {
     owner: Mutex<()>,
 }
 
-// SAFETY: the region's owner is whoever holds the lock, and closing it needs the pool itself.
+// SAFETY: the region's owner is the thread that holds the lock, and closing it needs the pool
+// itself.
 unsafe impl Send for SharedPool {}
 // SAFETY: as above; without the lock only what never changes is read.
 unsafe impl Sync for SharedPool {}
@@ -93,7 +95,7 @@ impl SharedPool {
         self.classes()[class].count()
     }
 
-    /// How many buffers of this class are out, at some moment during the call.
+    /// The number of buffers of this class in use, at some moment during the call.
     pub fn in_use(&self, class: usize) -> usize {
         let _owner = self.lock();
         // SAFETY: the lock is held.
@@ -105,7 +107,7 @@ impl SharedPool {
         self.region().len()
     }
 
-    /// A thread that panicked here (no such class) had changed nothing yet: poison means nothing.
+    /// A thread that panicked here (no such class) had changed nothing yet: poison is ignored.
     fn lock(&self) -> MutexGuard<'_, ()> {
         self.owner.lock().unwrap_or_else(PoisonError::into_inner)
     }

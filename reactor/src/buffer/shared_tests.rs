@@ -1,4 +1,4 @@
-//! The pool that threads share: what it counts, which buffer it prefers, and threads at once.
+//! The shared pool: what it counts, which buffer it prefers, and concurrent threads.
 
 use super::{Buffer, BufferPool, Class, SharedPool};
 use bytes::BufMut;
@@ -18,7 +18,7 @@ fn take(pool: &SharedPool) -> Buffer {
 }
 
 #[test]
-fn counts_by_class_and_says_when_there_is_none() {
+fn counts_by_class_and_returns_none_when_exhausted() {
     let pool = pool(2, 1);
     let held = [take(&pool), take(&pool)];
     assert!(pool.take_at_least(512).is_none());
@@ -30,7 +30,7 @@ fn counts_by_class_and_says_when_there_is_none() {
     assert_eq!((pool.in_use(SMALL), pool.in_use(LARGE)), (0, 0));
 }
 
-/// Also for the thread that made it, and for one that owns a pool of the other kind.
+/// Also for the thread that created it, and for one that owns a pool of the other kind.
 #[test]
 fn the_buffer_returned_last_is_taken_first() {
     let _other = BufferPool::new(&[Class::new(64, 1)]).expect("address space");
@@ -60,7 +60,7 @@ fn never_touched_buffers_come_last() {
 }
 
 #[test]
-fn a_class_that_is_not_there_leaves_the_pool_usable() {
+fn asking_for_a_missing_class_leaves_the_pool_usable() {
     let pool = pool(1, 1);
     thread::scope(|scope| scope.spawn(|| pool.take(2)).join().expect_err("no such class"));
     assert_eq!(pool.in_use(SMALL), 0);
@@ -78,7 +78,7 @@ fn buffers_outlive_the_pool() {
 }
 
 /// Every buffer carries a number that its holder wrote at take and checks before the return, which
-/// another thread does for it half of the time: two holders of one block would see each other's.
+/// another thread does half of the time: two holders of one block would see each other's.
 #[test]
 fn threads_that_all_take_and_return_never_share_a_buffer() {
     const THREADS: usize = 4;
@@ -103,7 +103,7 @@ fn threads_that_all_take_and_return_never_share_a_buffer() {
                     buffer.put_slice(&number.to_ne_bytes());
                     match turn % 2 {
                         0 => check((number, buffer)),
-                        // The neighbour may be done already: then the buffer comes back here.
+                        // The neighbour may have finished already: then the buffer comes back here.
                         _ => drop(neighbour.send((number, buffer))),
                     }
                 }
@@ -117,9 +117,10 @@ fn threads_that_all_take_and_return_never_share_a_buffer() {
     assert_eq!((pool.in_use(SMALL), pool.in_use(LARGE)), (0, 0));
 }
 
-/// The pool goes with the last of those that share it, while buffers come home from all of them.
+/// The last thread that shares the pool drops it, while buffers are being returned from all of
+/// them.
 #[test]
-fn the_last_one_out_unmaps() {
+fn the_last_thread_unmaps_the_region() {
     for _ in 0..200 {
         let pool = Arc::new(pool(16, 0));
         let start = Arc::new(Barrier::new(3));

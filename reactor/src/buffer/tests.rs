@@ -13,7 +13,7 @@ fn pool(small: usize, large: usize) -> BufferPool {
 }
 
 #[test]
-fn a_dry_pool_says_so_and_recovers() {
+fn an_exhausted_pool_returns_none_and_recovers() {
     let pool = pool(2, 1);
     let first = pool.take(SMALL).expect("the first of two");
     let second = pool.take(SMALL).expect("the second of two");
@@ -36,7 +36,7 @@ fn the_smallest_class_that_suffices() {
 }
 
 #[test]
-fn classes_that_make_no_sense_are_refused() {
+fn invalid_classes_are_refused() {
     let class = |size, count| Class { size, count };
     assert!(BufferPool::new(&[]).is_err());
     assert!(BufferPool::new(&[class(0, 1)]).is_err());
@@ -116,7 +116,7 @@ fn resident_pages(pool: &BufferPool) -> Vec<bool> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn no_page_is_touched_before_somebody_writes_to_it() {
+fn no_page_is_touched_before_the_first_write() {
     let resident =
         |pool: &BufferPool| resident_pages(pool).into_iter().filter(|page| *page).count();
     let pool = pool(64, 1000);
@@ -141,10 +141,10 @@ fn the_region_outlives_the_pool_while_a_buffer_lives() {
     drop(here);
 }
 
-/// Buffers race home from two threads while the pool goes: whoever is last unmaps. (Worth running
-/// under the thread and address sanitizers.)
+/// Two threads return buffers while the pool is being dropped: the last of the three unmaps. (Worth
+/// running under the thread and address sanitizers.)
 #[test]
-fn a_pool_may_go_while_its_buffers_come_home() {
+fn a_pool_may_be_dropped_while_its_buffers_are_returned() {
     for round in 0..300 {
         let pool = pool(16, 0);
         let mut held: Vec<_> = (0..16).map(|_| pool.take(SMALL).expect("16")).collect();

@@ -1,4 +1,4 @@
-//! The reactor pattern: wait for events, tell the handler of each source, repeat.
+//! The reactor pattern: wait for events, call the handler of each source, repeat.
 //!
 //! ```text
 //!           ┌──────────────────────────── one turn ───────────────────────────┐
@@ -10,24 +10,24 @@
 //!
 //! The loop knows *sources*: a slot with a generation (the [`Token`]), perhaps watched by the
 //! [`Poller`], perhaps with a deadline, perhaps on the ready list. It owns no descriptor, and it
-//! does not know what a source is: a [`Handler`] keeps that in tables of its own, by
+//! does not know what a source is: a [`Handler`] keeps that in its own tables, indexed by
 //! [`Token::slot`].
 //!
-//! * [`reserve`](EventLoop::reserve) makes a source without a system call. A connection that is
+//! * [`reserve`](EventLoop::reserve) creates a source without a system call. A connection that is
 //!   answered at once and closed is never registered with the kernel at all.
 //! * An event reaches only the source it was meant for. When a handler closes another source whose
-//!   event is still in the batch, and slot and descriptor number are taken again at once, the old
-//!   event has the old generation and is dropped (counted in [`LoopStats::stale_events`]).
-//! * A handler that has spent its share calls [`defer`](EventLoop::defer) and is called again next
-//!   turn. With edge triggering the kernel would not repeat the event. Until then everybody
-//!   else gets a turn: what is deferred during a turn is not served in it.
+//!   event is still in the batch, and slot and descriptor number are reused at once, the old event
+//!   carries the old generation and is dropped (counted in [`LoopStats::stale_events`]).
+//! * A handler that has used up its budget calls [`defer`](EventLoop::defer) and is called again
+//!   next turn. With edge triggering the kernel would not repeat the event. All other sources run
+//!   first: what is deferred during a turn is not served in it.
 //! * One deadline per source; moving it later costs a compare and a store.
-//! * The clock is read once a turn, after waiting. [`EventLoop::now_ms`] lags behind by what the
-//!   handlers of this turn have taken; after long work call [`EventLoop::refresh_clock`].
+//! * The clock is read once a turn, after waiting. [`EventLoop::now_ms`] lags behind by the time
+//!   the handlers of this turn have taken; after long work call [`EventLoop::refresh_clock`].
 //!
-//! Not guaranteed: that a readiness is true (it is a hint: the read may say `WouldBlock`), that
-//! events come in any order, or that a deadline is met to the millisecond: never early, late by the
-//! length of a turn at most.
+//! Not guaranteed: that a readiness is true (it is a hint: the read may return `WouldBlock`), that
+//! events come in any order, or that a deadline is met to the millisecond: it is never early, and
+//! late by the length of a turn at most.
 //!
 //! Per source the loop itself keeps 44 bytes. Nothing is allocated after [`EventLoop::new`].
 
@@ -58,13 +58,13 @@ const SOURCES_LIMIT: u32 = u32::MAX - 1;
 pub struct Config {
     /// How many sources there can be at a time. Costs address space, and memory as they are used.
     pub sources_max: u32,
-    /// How many events one wait fetches. What does not fit comes with the next turn, so this bounds
-    /// how long timers and the ready list wait; and 12 bytes each stay in the cache.
+    /// How many events one wait fetches. The rest come with the next turn, so this bounds how long
+    /// timers and the ready list wait; and 12 bytes each stay in the cache.
     pub events_per_turn: u32,
 }
 
 impl Config {
-    /// For so many sources, and 256 events a turn.
+    /// For this many sources, and 256 events a turn.
     pub const fn with_sources(sources_max: u32) -> Self {
         Config { sources_max, events_per_turn: 256 }
     }
@@ -76,10 +76,10 @@ impl Default for Config {
     }
 }
 
-/// What happens, told to whoever runs the loop.
+/// The callbacks through which the loop reports what happens.
 ///
-/// Every method may reserve, watch, defer and release any source, its own included; and none may
-/// call [`EventLoop::turn`].
+/// Every method may reserve, watch, defer and release any source, its own included; none may call
+/// [`EventLoop::turn`].
 pub trait Handler {
     /// The source is ready, or was deferred with this readiness.
     fn ready(&mut self, ev: &mut EventLoop, token: Token, readiness: Readiness);
@@ -88,11 +88,11 @@ pub trait Handler {
     fn timeout(&mut self, ev: &mut EventLoop, token: Token);
 
     /// A [`Waker`] of this loop was used, once or more often; or the handler [has
-    /// work](Handler::has_work). Perhaps for nothing.
+    /// work](Handler::has_work). May be spurious.
     fn woken(&mut self, _ev: &mut EventLoop) {}
 
-    /// Whether other threads have left something to do, which `woken` then does: all of it, or the
-    /// loop comes back to it in the next turn without waiting.
+    /// Whether other threads have left work, which `woken` then does: all of it, or the loop comes
+    /// back to it in the next turn without waiting.
     ///
     /// Asked in every turn of a loop with a [`Doorbell`], before it waits and after the events.
     fn has_work(&self) -> bool {
@@ -102,7 +102,7 @@ pub trait Handler {
     /// One of the signals given to [`EventLoop::handle_signals`] arrived.
     fn signal(&mut self, _ev: &mut EventLoop, _signal: Signal) {}
 
-    /// All of this turn is done; the next thing is to wait. The place to flush what was batched.
+    /// The turn is over; the next thing is to wait. The place to flush batched work.
     fn turn_ended(&mut self, _ev: &mut EventLoop) {}
 }
 
@@ -142,7 +142,7 @@ pub struct EventLoop {
     /// If there is one, other threads leave work in rings: see [`Handler::has_work`].
     doorbell: Option<Doorbell>,
     signals: Option<Signals>,
-    /// The waker was heard in this turn.
+    /// The waker fired in this turn.
     woken: bool,
     /// The signals' descriptor was reported in this turn.
     signalled: bool,
@@ -170,9 +170,15 @@ impl EventLoop {
 
     // Sources
 
-    /// A new source, which is not watched yet. `None` when there are `sources_max` of them.
-    pub fn reserve(&mut self) -> Option<Token> {
-        self.sources.reserve()
+    /// A new source, which is not watched yet.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` when there are `sources_max` of them.
+    pub fn reserve(&mut self) -> io::Result<Token> {
+        let full =
+            || io::Error::new(io::ErrorKind::OutOfMemory, "no source left in the event loop");
+        self.sources.reserve().ok_or_else(full)
     }
 
     /// Asks the kernel to report when `fd` is ready. Until it is [unwatched](EventLoop::unwatch) or
@@ -210,7 +216,7 @@ impl EventLoop {
         self.poller.modify(fd, token, interest, trigger)
     }
 
-    /// Ends the reports for `fd`; the source remains, with its deadline. An event of the present
+    /// Stops the reports for `fd`; the source remains, with its deadline. An event of the current
     /// batch may still come.
     pub fn unwatch(&mut self, token: Token, fd: impl AsFd) -> io::Result<()> {
         self.must_exist(token)?;
@@ -219,11 +225,11 @@ impl EventLoop {
         Ok(())
     }
 
-    /// The end of a source: no event, no timeout and no deferred call comes for `token` any more.
-    /// A token that is dead already is ignored.
+    /// Releases the source: no event, no timeout and no deferred call comes for `token` any more. A
+    /// token that is dead already is ignored.
     ///
-    /// No system call is made: its descriptor is about to be closed, and a closed descriptor is
-    /// watched no more. That is not so if somebody else has the descriptor open (a duplicate, a
+    /// No system call is made: its descriptor is about to be closed, and a closed descriptor is no
+    /// longer watched. That does not hold if the descriptor is open elsewhere (a duplicate, a
     /// forked child): then [unwatch](EventLoop::unwatch) it first.
     pub fn release(&mut self, token: Token) {
         self.sources.release(token);
@@ -264,13 +270,13 @@ impl EventLoop {
     /// source has one deadline; this replaces it.
     ///
     /// Moving it later costs a compare and a store. Moving it earlier than its timer is armed for
-    /// costs a change of the timing wheel: some nanoseconds more, and no system call either.
+    /// costs a change of the timing wheel: a few nanoseconds more, but no system call either.
     #[inline]
     pub fn set_deadline(&mut self, token: Token, deadline_ms: u64) {
         self.sources.set_deadline(token, deadline_ms);
     }
 
-    /// The source has no deadline any more.
+    /// Clears the source's deadline.
     #[inline]
     pub fn clear_deadline(&mut self, token: Token) {
         self.sources.clear_deadline(token);
@@ -282,7 +288,7 @@ impl EventLoop {
     }
 
     /// Has the source called again in the next turn, with this readiness (or more, if an event for
-    /// it comes as well: both are told in one call). The loop does not wait before that.
+    /// it comes as well: both are reported in one call). The loop does not wait before that.
     pub fn defer(&mut self, token: Token, readiness: Readiness) {
         self.sources.defer(token, readiness);
     }
@@ -295,13 +301,22 @@ impl EventLoop {
         self.clock.now
     }
 
-    /// The same in milliseconds since the loop was made: the clock of deadlines.
+    /// The same in milliseconds since the loop was created: the clock of deadlines.
     #[inline]
     pub fn now_ms(&self) -> u64 {
         self.clock.now_ms
     }
 
-    /// Reads the clock, for a handler that has worked for long.
+    /// When the next deadline comes, or a little before: for one who waits for the loop's poller and
+    /// something else, and then takes a [`turn`](EventLoop::turn).
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        if self.sources.ready_len() > 0 {
+            return Some(self.clock.now_ms);
+        }
+        self.sources.next_timer()
+    }
+
+    /// Reads the clock, for a handler that has been running for long.
     pub fn refresh_clock(&mut self) {
         self.clock.read();
     }
@@ -317,7 +332,7 @@ impl EventLoop {
         Ok(self.waker.insert(waker).clone())
     }
 
-    /// A handle by which other threads tell the loop, at little cost, that its handler [has
+    /// A handle by which other threads tell the loop, cheaply, that its handler [has
     /// work](Handler::has_work).
     pub fn doorbell(&mut self) -> io::Result<Doorbell> {
         if let Some(doorbell) = &self.doorbell {
@@ -332,8 +347,8 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` when it was called before: between two sets there would be a moment at which
-    /// signals are delivered.
+    /// `AlreadyExists` on a second call: between two sets there would be a moment at which signals
+    /// are delivered.
     pub fn handle_signals(&mut self, signals: &[Signal]) -> io::Result<()> {
         if self.signals.is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -344,13 +359,13 @@ impl EventLoop {
         Ok(())
     }
 
-    /// The poller below, to be watched by another one, or for sources with tokens of one's own
-    /// making (whose events are counted as stale: the loop does not know them).
+    /// The poller below, to be watched by another one, or for sources with tokens of the caller's
+    /// own (whose events are counted as stale: the loop does not know them).
     pub fn poller(&self) -> &Poller {
         &self.poller
     }
 
-    /// What the loop has counted.
+    /// The loop's counters.
     pub fn stats(&self) -> LoopStats {
         LoopStats { ready_len: self.sources.ready_len(), sources: self.sources.len(), ..self.stats }
     }
@@ -366,7 +381,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// [`EventLoop::run`] returns when the present turn is over.
+    /// [`EventLoop::run`] returns when the current turn is over.
     pub fn stop(&mut self) {
         self.stopping = true;
     }
@@ -397,7 +412,8 @@ impl EventLoop {
     fn wait(&mut self, handler: &impl Handler, max_wait: Option<Duration>) -> io::Result<usize> {
         let timeout = self.time_to_wait(max_wait);
         match &self.doorbell {
-            // Without waiting the loop does not sleep, and nobody needs to ring.
+            // If the loop is not going to wait, it does not announce sleep, and no thread needs to
+            // ring.
             Some(doorbell) if timeout != Some(Duration::ZERO) => doorbell.sleep(
                 || handler.has_work(),
                 |wait| {
@@ -447,7 +463,7 @@ impl EventLoop {
         }
     }
 
-    /// An event for one of the loop's own, or for a source that is no more.
+    /// An event for one of the loop's own, or for a source that was released.
     #[cold]
     fn no_source(&mut self, token: Token) {
         self.stats.events -= 1;
@@ -474,7 +490,8 @@ impl EventLoop {
 
     #[inline]
     fn dispatch_timeouts(&mut self, handler: &mut impl Handler) {
-        // One reading for the whole round, even if a handler refreshes the clock: it ends.
+        // One reading for the whole round, even if a handler refreshes the clock: so the round
+        // ends.
         let now_ms = self.clock.now_ms;
         while let Some(token) = self.sources.pop_expired(now_ms) {
             self.stats.timeouts += 1;
@@ -482,7 +499,7 @@ impl EventLoop {
         }
     }
 
-    /// What comes from outside of the loop's sources: other threads, and signals.
+    /// Everything from outside the loop's sources: other threads, and signals.
     #[cold]
     fn dispatch_outside(&mut self, handler: &mut impl Handler) -> io::Result<()> {
         if std::mem::take(&mut self.woken) {

@@ -3,15 +3,15 @@
 //! Two ideas make a busy source cheap.
 //!
 //! **Lazy deadlines.** A connection's deadline moves later with every request, and hardly ever
-//! comes. So moving it later only writes it down here; the timer in the wheel stays where it is,
+//! expires. So moving it later only writes it down here; the timer in the wheel stays where it is,
 //! too early, and when it fires and finds that the deadline has moved, it is armed again for the
-//! rest of the way. A connection that is busy for an hour with a deadline of a minute costs 60
-//! timer operations, not one a request. The invariant: *a source's timer is never later than its
+//! remaining time. A connection that is busy for an hour with a deadline of a minute costs 60 timer
+//! operations, not one per request. The invariant: *a source's timer is never later than its
 //! deadline*.
 //!
-//! **Two ready lists.** One is filled while the other is served, so that a source which is not done
-//! after its share has to wait for the next turn like everybody else. A source remembers which
-//! list it is on, and so is on none twice; an entry whose source has since left it is skipped.
+//! **Two ready lists.** One is filled while the other is served, so that a source with work left
+//! after its budget waits for the next turn like all others. A source remembers which list it is
+//! on, and so is never on one twice; an entry whose source has since left it is skipped.
 
 use crate::poller::Readiness;
 use crate::table::Table;
@@ -44,7 +44,7 @@ struct Source {
     deadline_ms: u64,
     /// Its timer in the wheel, if there is one, fires at or before the deadline.
     timer: Option<TimerKey>,
-    /// What its next call from the ready list will say.
+    /// The readiness that its next call from the ready list will report.
     deferred: Readiness,
     /// The ready list it is on.
     side: Option<Side>,
@@ -67,13 +67,13 @@ const _: () = assert!(SOURCE_BYTES <= 44, "an idle connection has 128 for everyt
 pub(super) struct Sources {
     table: Table<Source>,
     sources_max: usize,
-    /// The value is the source's slot. Releasing a source cancels its timer, so that a timer's
-    /// slot always has the tenant that armed it.
+    /// The value is the source's slot. Releasing a source cancels its timer, so that a timer's slot
+    /// always holds the source that armed it.
     wheel: Wheel<u32>,
     /// By `Side`. Room for every source in each; pages are not in use before they are needed. They
     /// grow only if, within one turn, more are deferred and released again than there are sources.
     ready: [Vec<Token>; 2],
-    /// The list that is filled at present.
+    /// The list currently being filled.
     filling: Side,
 }
 
@@ -102,7 +102,7 @@ impl Sources {
         }))
     }
 
-    /// What is left of it on a ready list is skipped later, as its token is dead.
+    /// Its entries on a ready list are skipped later, as its token is dead.
     pub(super) fn release(&mut self, token: Token) -> bool {
         let Some(source) = self.table.remove(token) else {
             return false;
@@ -151,7 +151,7 @@ impl Sources {
         }
     }
 
-    /// Sees to it that the source's timer is not later than its deadline, which moved earlier.
+    /// Makes sure that the source's timer is not later than its deadline, which moved earlier.
     fn arm(&mut self, token: Token, deadline_ms: u64) {
         let Some(source) = self.table.get_mut(token) else {
             return;
@@ -178,7 +178,7 @@ impl Sources {
         (source.deadline_ms != NEVER).then_some(source.deadline_ms)
     }
 
-    /// When the wheel wants to be looked at again.
+    /// When the wheel needs to be looked at again.
     #[inline]
     pub(super) fn next_timer(&self) -> Option<u64> {
         self.wheel.next_deadline()
@@ -220,14 +220,14 @@ impl Sources {
             return;
         };
         source.deferred = source.deferred | readiness;
-        // On a list already, be it the one that is being served: its call is yet to come.
+        // On a list already, even the one that is being served: its call is yet to come.
         if source.side.is_none() {
             source.side = Some(self.filling);
             self.ready[self.filling as usize].push(token);
         }
     }
 
-    /// How many entries wait for the next turn; a few may be of sources that are gone by then.
+    /// How many entries wait for the next turn; a few may belong to sources released by then.
     #[inline]
     pub(super) fn ready_len(&self) -> usize {
         self.ready[self.filling as usize].len()
@@ -250,7 +250,8 @@ impl Sources {
         self.ready[side as usize].clear();
     }
 
-    /// Takes the source off this list: what it was deferred with, unless it is not on it.
+    /// Takes the source off this list, and returns the readiness it was deferred with, if it was on
+    /// it.
     pub(super) fn take_deferred(&mut self, token: Token, side: Side) -> Option<Readiness> {
         let source = self.table.get_mut(token)?;
         if source.side != Some(side) {

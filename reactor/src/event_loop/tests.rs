@@ -32,7 +32,7 @@ impl<F: FnMut(&mut EventLoop, Call)> Script<F> {
         (self.react)(ev, call);
     }
 
-    /// The calls since this was asked last, without the ends of turns.
+    /// The calls since the last take, without the ends of turns.
     fn take(&mut self) -> Vec<Call> {
         let calls = std::mem::take(&mut self.calls);
         calls.into_iter().filter(|call| *call != Call::TurnEnded).collect()
@@ -82,15 +82,15 @@ fn watched_pair(ev: &mut EventLoop, trigger: Trigger) -> (Token, UnixStream, Uni
 /// the other tests of this process open descriptors at the same time.
 fn reopen_as(old: UnixStream, new: UnixStream) -> UnixStream {
     let number = old.into_raw_fd();
-    // SAFETY: `number` is open and ours; dup2 closes it and opens it anew.
+    // SAFETY: `number` is open and ours; dup2 closes it and opens it again.
     let result = unsafe { libc::dup2(new.as_raw_fd(), number) };
     assert_eq!(result, number);
-    // SAFETY: open (see above), and nobody else's: `old` was turned into the number.
+    // SAFETY: open (see above), and owned by nothing else: `old` was turned into the number.
     unsafe { OwnedFd::from_raw_fd(number) }.into()
 }
 
 #[test]
-fn a_stale_event_does_not_reach_the_slots_next_tenant() {
+fn a_stale_event_does_not_reach_the_slots_next_source() {
     for round in 0..2 {
         let mut ev = new_loop(2);
         let mut open: Vec<_> = (0..2).map(|_| watched_pair(&mut ev, Trigger::Edge)).collect();
@@ -103,8 +103,9 @@ fn a_stale_event_does_not_reach_the_slots_next_tenant() {
             };
             let (dead, ours, _theirs) = open.remove(victim);
             open.clear();
-            // Both events are in the batch. The other source goes, and a new one takes its slot
-            // and its descriptor's number; in the second round its peer has sent something too.
+            // Both events are in the batch. The other source is released, and a new one takes its
+            // slot and its descriptor's number; in the second round its peer has sent something
+            // too.
             ev.release(dead);
             let (new, mut peer) = UnixStream::pair().expect("a pair");
             let number = ours.as_raw_fd();
@@ -150,12 +151,13 @@ fn a_reserved_source_is_unknown_to_the_kernel_until_it_is_watched() {
 fn sources_are_limited_and_released_ones_make_room() {
     let mut ev = new_loop(2);
     let tokens = [ev.reserve(), ev.reserve()].map(|token| token.expect("two"));
-    assert_eq!(ev.reserve(), None);
+    assert_eq!(ev.reserve().unwrap_err().kind(), io::ErrorKind::OutOfMemory);
     ev.release(tokens[0]);
     ev.release(tokens[0]);
     assert_eq!(ev.sources(), 1);
     let again = ev.reserve().expect("one was released");
-    assert_eq!((again.slot(), ev.reserve()), (tokens[0].slot(), None));
+    assert_eq!(again.slot(), tokens[0].slot());
+    assert!(ev.reserve().is_err());
 }
 
 #[test]
@@ -185,7 +187,7 @@ fn an_edge_that_was_not_used_up_is_deferred_and_called_again() {
     let mut got = Vec::new();
     let mut handler = Script::new(|ev: &mut EventLoop, call| {
         let Call::Ready(token, _) = call else { return };
-        // A share of one byte a turn.
+        // A budget of one byte a turn.
         let mut byte = [0];
         if ours.read(&mut byte).is_ok_and(|count| count == 1) {
             got.push(byte[0]);
@@ -201,7 +203,7 @@ fn an_edge_that_was_not_used_up_is_deferred_and_called_again() {
 }
 
 #[test]
-fn nothing_waits_while_somebody_is_deferred_and_each_is_called_once() {
+fn the_loop_does_not_wait_while_sources_are_deferred_and_calls_each_once() {
     let mut ev = new_loop(2);
     let [one, two] = [ev.reserve(), ev.reserve()].map(|token| token.expect("two"));
     ev.defer(one, Readiness::READABLE);
@@ -209,7 +211,7 @@ fn nothing_waits_while_somebody_is_deferred_and_each_is_called_once() {
     ev.defer(one, Readiness::WRITABLE);
     assert_eq!(ev.stats().ready_len, 2);
     let mut handler = observer();
-    // Without limit: this would hang if the loop waited.
+    // No timeout: this would hang if the loop waited.
     ev.turn(&mut handler, None).expect("turn");
     let both = Readiness::READABLE | Readiness::WRITABLE;
     assert_eq!(handler.take(), [Call::Ready(one, both), Call::Ready(two, Readiness::READABLE)]);
@@ -343,7 +345,7 @@ fn a_cleared_deadline_and_one_of_a_released_source_do_not_come() {
     ev.set_deadline(released, 2);
     ev.clear_deadline(cleared);
     ev.release(released);
-    // The slot's next tenant has a deadline of its own.
+    // The slot's next source has a deadline of its own.
     let tenant = ev.reserve().expect("the slot just released");
     ev.set_deadline(tenant, 15);
     let mut handler = observer();
@@ -463,7 +465,7 @@ fn more_events_than_a_turn_takes_come_with_the_next() {
     assert_eq!((stats.events, stats.events_turn_max, stats.events_last_turn), (5, 2, 0));
 }
 
-/// Pops in `woken` what a worker pushed, and says so of what is left.
+/// Pops in `woken` what a worker pushed, and reports whether any is left.
 struct Collector {
     results: spsc::Consumer<u32>,
     popped: Vec<u32>,
@@ -505,7 +507,7 @@ fn a_loop_without_a_doorbell_does_not_ask_for_work() {
 }
 
 #[test]
-fn a_loop_that_has_work_does_not_wait_and_nobody_need_ring() {
+fn a_loop_that_has_work_does_not_wait_and_needs_no_ring() {
     let mut ev = new_loop(1);
     let doorbell = ev.doorbell().expect("a doorbell");
     let (mut producer, mut handler) = collector(5);
@@ -517,9 +519,9 @@ fn a_loop_that_has_work_does_not_wait_and_nobody_need_ring() {
     assert_eq!(ev.stats().wakeups, 0, "it was awake: no system call");
 }
 
-/// A lost wake-up is a test without end.
+/// A lost wake-up makes this test hang.
 #[test]
-fn every_result_reaches_a_loop_that_sleeps_whenever_it_can() {
+fn every_result_reaches_a_loop_that_sleeps_as_often_as_it_can() {
     const RESULTS: u32 = 20_000;
     let mut ev = new_loop(1);
     let doorbell = ev.doorbell().expect("a doorbell");

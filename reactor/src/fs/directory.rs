@@ -14,11 +14,11 @@ pub struct Directory(NonNull<libc::DIR>);
 pub struct Entry<'a> {
     /// The name; `.` and `..` are among them.
     pub name: &'a [u8],
-    /// What it names, as far as the directory tells.
+    /// Its type, as far as the directory tells.
     pub file_type: FileType,
 }
 
-/// What a name stands for.
+/// The type of an entry.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum FileType {
     /// A regular file.
@@ -27,7 +27,7 @@ pub enum FileType {
     Directory,
     /// A symlink.
     Link,
-    /// A FIFO, a socket or a device: opening one can be noticed at its other end.
+    /// A FIFO, a socket or a device: opening one may have an effect at its other end.
     Special,
     /// The file system does not tell: ask `fstat(2)`.
     Unknown,
@@ -37,7 +37,7 @@ impl Directory {
     /// Reads from `directory`, which must be open for reading (`fdopendir(3)`).
     ///
     /// # Errors
-    /// It is no directory, or no memory.
+    /// `ENOTDIR` if it is not a directory; out of memory.
     pub fn new(directory: OwnedFd) -> io::Result<Self> {
         let fd = directory.into_raw_fd();
         // SAFETY: `fd` is open and ours; on success the stream owns it.
@@ -52,15 +52,15 @@ impl Directory {
         }
     }
 
-    /// The next name, in no order; `None` at the end, and when reading fails: what was read until
-    /// then is good.
+    /// The next name, in no order; `None` at the end, and when reading fails: the names read until
+    /// then are valid.
     // Not an iterator: an entry is only lent.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Option<Entry<'_>> {
         // SAFETY: the stream is open, and only this thread reads from it.
         let entry = NonNull::new(unsafe { libc::readdir(self.0.as_ptr()) })?.as_ptr();
         // SAFETY: readdir returned an entry, valid until the next call, which the borrow of `self`
-        // holds off; its name ends in NUL. No reference to the whole entry is made: it may be
+        // rules out; its name ends in NUL. No reference to the whole entry is made: it may be
         // shorter than its type.
         let name = unsafe { CStr::from_ptr((&raw const (*entry).d_name).cast()) };
         // SAFETY: as above; every entry has this field.
@@ -96,7 +96,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     #[test]
-    fn every_name_is_read_once_with_what_it_stands_for() {
+    fn every_name_is_read_once_with_its_type() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
         fs::create_dir(folder.path().join("sub")).unwrap();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_no_directory_and_is_closed() {
+    fn a_file_is_refused_and_closed() {
         let (reader, writer) = io::pipe().unwrap();
         assert!(Directory::new(writer.into()).is_err());
         assert_eq!(io::read_to_string(reader).unwrap(), "", "the writing end is closed");

@@ -11,13 +11,13 @@ use libc::c_int;
 pub struct OpenFlags(c_int);
 
 impl OpenFlags {
-    /// Opening a FIFO waits for no writer, and reading from it for no bytes.
+    /// Opening a FIFO does not wait for a writer, nor reading from it for bytes.
     pub const NONBLOCK: OpenFlags = OpenFlags(libc::O_NONBLOCK);
-    /// A terminal does not become the one that controls this process.
+    /// A terminal does not become this process's controlling terminal.
     pub const NOCTTY: OpenFlags = OpenFlags(libc::O_NOCTTY);
     /// A path that ends in a symlink is refused; see [`may_be_link`](super::may_be_link).
     pub const NOFOLLOW: OpenFlags = OpenFlags(libc::O_NOFOLLOW);
-    /// What is no directory is refused.
+    /// Anything but a directory is refused.
     pub const DIRECTORY: OpenFlags = OpenFlags(libc::O_DIRECTORY);
     /// A directory to open others beneath: it needs to be searchable, not readable, where the
     /// system has `O_PATH`. Elsewhere it is opened for reading.
@@ -53,11 +53,11 @@ const SEARCH_BITS: c_int = libc::O_DIRECTORY | libc::O_NONBLOCK | libc::O_NOCTTY
 pub struct Resolve(u64);
 
 impl Resolve {
-    /// Nothing outside of the directory: no absolute path or symlink, no `..` above it.
+    /// Nothing outside the directory: no absolute path or symlink, no `..` above it.
     pub const BENEATH: Resolve = Resolve(0x08);
-    /// No link of /proc that leads straight to a file.
+    /// No magic link of /proc that leads straight to a file.
     pub const NO_MAGICLINKS: Resolve = Resolve(0x02);
-    /// Nothing that is not in the kernel's cache of names (Linux 5.12): `EAGAIN` otherwise.
+    /// Only names in the kernel's cache (Linux 5.12): `EAGAIN` otherwise.
     pub const CACHED: Resolve = Resolve(0x20);
 
     /// Both sets of flags, in a constant.
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn what_a_path_may_lead_through_has_the_kernels_numbers() {
+    fn resolve_flags_have_the_kernels_numbers() {
         assert_eq!(Resolve::BENEATH.bits(), libc::RESOLVE_BENEATH);
         assert_eq!(Resolve::NO_MAGICLINKS.bits(), libc::RESOLVE_NO_MAGICLINKS);
         let both = Resolve::CACHED | Resolve::BENEATH;

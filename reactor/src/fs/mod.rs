@@ -1,7 +1,8 @@
-//! Files: opening them relative to a directory, reading a directory, and asking for room to write.
+//! Files: opening them relative to a directory, reading a directory, and asking whether a write
+//! would wait.
 //!
 //! What the standard library does with paths alone is here for open directories, so that a server
-//! can stay beneath one of them however the names around it change:
+//! stays beneath one of them however the names around it change:
 //!
 //! ```text
 //!  openat2(root, "a/b", BENEATH)              the kernel checks every step         (Linux)
@@ -17,7 +18,7 @@
 //! | [`Directory`] | the names in an open directory |
 //! | [`wait_writable`], [`PIPE_BUF`] | whether a descriptor takes bytes now, and how many at once |
 //!
-//! Nothing is created or written here: [`std::fs`] does that. Errors are those of the call that is
+//! Nothing is created or written here: [`std::fs`] does that. Errors are those of the system call
 //! named; [`Errno`](crate::Errno) has names for their numbers.
 
 mod directory;

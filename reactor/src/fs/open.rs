@@ -8,7 +8,7 @@ use super::{OpenFlags, Resolve};
 use crate::Errno;
 use crate::sys::{check, retry};
 
-/// Opens what `path` leads to from `directory`, for reading, closed on exec (`openat(2)`); again
+/// Opens what `path` leads to from `directory`, for reading, closed on exec (`openat(2)`); retried
 /// when a signal interrupts it.
 ///
 /// # Errors
@@ -26,13 +26,13 @@ pub fn openat(directory: impl AsFd, path: &CStr, flags: OpenFlags) -> io::Result
     }
 }
 
-/// The same, but the path leads through nothing that `resolve` forbids (`openat2(2)`, Linux 5.6).
-/// One system call, and not made again by itself.
+/// The same, but refuses a path that leads through anything `resolve` forbids (`openat2(2)`, Linux
+/// 5.6). One system call, never retried.
 ///
 /// # Errors
 /// Those of `open(2)`; `EXDEV` and `ELOOP` for what is forbidden; `EAGAIN`, besides
-/// [`Resolve::CACHED`]'s, when a rename met a `..`: try again. `ENOSYS` or, from a filter of system
-/// calls, `EPERM` where the kernel lacks the call; [`io::ErrorKind::Unsupported`] on other systems.
+/// [`Resolve::CACHED`]'s, when a rename met a `..`: try again. `ENOSYS` or, from a seccomp filter,
+/// `EPERM` where the kernel lacks the call; [`io::ErrorKind::Unsupported`] on other systems.
 #[cfg(target_os = "linux")]
 pub fn openat2(
     directory: impl AsFd,
@@ -40,7 +40,7 @@ pub fn openat2(
     flags: OpenFlags,
     resolve: Resolve,
 ) -> io::Result<OwnedFd> {
-    /// `struct open_how`, first version; libc's cannot be made outside of it.
+    /// `struct open_how`, first version; libc's cannot be constructed outside the crate.
     #[repr(C)]
     struct OpenHow {
         flags: u64,
@@ -73,7 +73,7 @@ pub fn openat2(_: impl AsFd, _: &CStr, _: OpenFlags, _: Resolve) -> io::Result<O
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Takes over the descriptor that an open returned, or its error.
+/// Takes ownership of the descriptor that an open returned, or its error.
 fn owned(fd: RawFd) -> io::Result<OwnedFd> {
     let fd = check(fd)?;
     // SAFETY: an open has just returned it, so nothing else owns it.
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_is_not_followed_can_be_known_and_read() {
+    fn a_link_that_is_not_followed_is_recognised_and_can_be_read() {
         let (_world, directory) = world();
         for flags in [OpenFlags::NOFOLLOW, OpenFlags::NOFOLLOW | OpenFlags::SEARCH] {
             let error = openat(&directory, c"link", flags).unwrap_err();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_opened_is_closed_on_exec() {
+    fn opened_files_are_closed_on_exec() {
         let (_world, directory) = world();
         let is_closed = |fd: OwnedFd| {
             // SAFETY: takes no pointer.

@@ -1,22 +1,22 @@
-//! Whether a descriptor takes bytes, asked without making it non-blocking for all who share it.
+//! Whether a descriptor takes bytes, without making it non-blocking for every process sharing it.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-/// How many bytes a pipe takes whole or not at all, and at least takes once it is writable
-/// (pipe(7)).
+/// How many bytes a pipe takes atomically, and at least takes once it is writable (pipe(7)).
 pub const PIPE_BUF: usize = libc::PIPE_BUF;
 
-/// Waits up to `patience`, in whole milliseconds, until a descriptor of any kind takes bytes
-/// (`poll(2)`). Whether it does: also when the write would fail, for that reports the cause.
+/// Waits up to `patience`, in whole milliseconds, until a descriptor of any kind is writable
+/// (`poll(2)`), and returns whether it is: also when the write would fail, for that reports the
+/// cause.
 ///
 /// # Errors
-/// [`io::ErrorKind::Interrupted`] by a signal; no memory.
+/// [`io::ErrorKind::Interrupted`] by a signal; out of memory.
 pub fn wait_writable(fd: impl AsFd, patience: Duration) -> io::Result<bool> {
     let mut poll = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events: libc::POLLOUT, revents: 0 };
     let timeout_ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: `poll` is one valid `pollfd`, and the call is told that it is one.
+    // SAFETY: `poll` is one valid `pollfd`, and the count passed is 1.
     let ready = crate::sys::check(unsafe { libc::poll(&raw mut poll, 1, timeout_ms) })?;
     Ok(ready > 0)
 }
@@ -27,7 +27,7 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::os::fd::OwnedFd;
 
-    /// Fills a pipe as far as this function says that there is room.
+    /// Fills a pipe for as long as this function reports room.
     fn fill(writer: &mut io::PipeWriter) {
         while wait_writable(&*writer, Duration::ZERO).unwrap() {
             writer.write_all(&[0; PIPE_BUF]).unwrap(); // whole: it does not wait
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_pipe_without_a_reader_is_one_to_write_to() {
+    fn a_full_pipe_without_a_reader_is_reported_writable() {
         let (reader, mut writer) = io::pipe().unwrap();
         fill(&mut writer);
         drop(reader);

@@ -12,7 +12,7 @@ use libc::{sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, s
 
 use crate::sys::check;
 
-/// Who is at the other end of a connection: small, so that every connection can keep it.
+/// The peer of a connection: small, so that every connection can keep it.
 ///
 /// A link-local IPv6 address loses its scope here.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -126,10 +126,10 @@ impl RawAddress {
         let mut raw = RawAddress::zeroed();
         // SAFETY: the storage is zeroed, large enough and aligned for every address.
         let to = unsafe { &mut *raw.storage.as_mut_ptr().cast::<sockaddr_un>() };
-        // One byte is kept for the NUL; an empty or NUL-led path has another meaning on Linux.
+        // One byte is reserved for the NUL; an empty or NUL-led path has another meaning on Linux.
         let longest = to.sun_path.len() - 1;
         if bytes.is_empty() || bytes.len() > longest || bytes.contains(&0) {
-            let cause = format!("a socket's path has 1 to {longest} bytes, none of them NUL");
+            let cause = format!("a socket path must have 1 to {longest} bytes, none of them NUL");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, cause));
         }
         to.sun_family = libc::AF_UNIX as libc::sa_family_t;
@@ -149,7 +149,7 @@ impl RawAddress {
         (self.storage.as_ptr().cast(), self.len)
     }
 
-    /// For calls that write an address and its length; after a failure it is to be written anew.
+    /// For calls that write an address and its length; reset it after a failure.
     pub fn as_mut_ptr(&mut self) -> (*mut sockaddr, *mut socklen_t) {
         self.len = size_of::<sockaddr_storage>() as socklen_t;
         (self.storage.as_mut_ptr().cast(), &mut self.len)
@@ -159,7 +159,7 @@ impl RawAddress {
     pub fn of(socket: BorrowedFd<'_>) -> io::Result<RawAddress> {
         let mut raw = RawAddress::zeroed();
         let (to, len) = raw.as_mut_ptr();
-        // SAFETY: `to` has room for the `len` bytes it is said to have.
+        // SAFETY: `to` has room for the `len` bytes passed.
         check(unsafe { libc::getsockname(socket.as_raw_fd(), to, len) })?;
         Ok(raw)
     }
@@ -168,7 +168,7 @@ impl RawAddress {
     pub fn of_peer(socket: BorrowedFd<'_>) -> io::Result<RawAddress> {
         let mut raw = RawAddress::zeroed();
         let (to, len) = raw.as_mut_ptr();
-        // SAFETY: `to` has room for the `len` bytes it is said to have.
+        // SAFETY: `to` has room for the `len` bytes passed.
         check(unsafe { libc::getpeername(socket.as_raw_fd(), to, len) })?;
         Ok(raw)
     }

@@ -1,4 +1,4 @@
-//! What a socket is that somebody else made.
+//! What kind of socket an inherited descriptor is.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -8,7 +8,7 @@ use super::options::get_number;
 /// Whether it carries a stream of bytes, like TCP (`SO_TYPE`, see `socket(7)`).
 ///
 /// # Errors
-/// `ENOTSOCK` when it is no socket.
+/// `ENOTSOCK` when it is not a socket.
 pub fn is_stream(socket: impl AsFd) -> io::Result<bool> {
     let kind = get_number(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE)?;
     Ok(kind == libc::SOCK_STREAM)
@@ -17,7 +17,7 @@ pub fn is_stream(socket: impl AsFd) -> io::Result<bool> {
 /// Whether connections can be accepted from it (`SO_ACCEPTCONN`, see `socket(7)`).
 ///
 /// # Errors
-/// `ENOTSOCK` when it is no socket; `ENOPROTOOPT` where the system does not tell.
+/// `ENOTSOCK` when it is not a socket; `ENOPROTOOPT` where the system does not tell.
 pub fn is_listening(socket: impl AsFd) -> io::Result<bool> {
     Ok(get_number(socket.as_fd(), libc::SOL_SOCKET, libc::SO_ACCEPTCONN)? != 0)
 }
@@ -30,7 +30,7 @@ mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
 
     #[test]
-    fn listeners_are_told_from_connections_and_datagrams() {
+    fn listeners_are_distinguished_from_connections_and_datagrams() {
         let folder = tempfile::tempdir().unwrap();
         let unix = UnixListener::bind(folder.path().join("socket")).unwrap();
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_no_socket() {
+    fn a_file_is_not_a_socket() {
         let file = File::open("/dev/null").unwrap();
         assert!(is_stream(&file).is_err() && is_listening(&file).is_err());
     }

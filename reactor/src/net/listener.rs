@@ -1,4 +1,4 @@
-//! A listening socket: made with its options in the right order, and what accepting can come to.
+//! A listening socket: created with its options in the right order, and what accepting can return.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ use crate::sys::check;
 
 /// A socket on which connections arrive.
 ///
-/// One that was bound here is non-blocking; one that comes from elsewhere is as it was.
+/// One that was bound here is non-blocking; an inherited one keeps its mode.
 #[derive(Debug)]
 pub struct Listener {
     fd: OwnedFd,
@@ -29,20 +29,20 @@ pub(super) enum Mode {
     Blocking,
 }
 
-/// What became of an attempt to accept.
+/// The result of an attempt to accept.
 #[derive(Debug)]
 pub enum Accept {
     /// A connection, closed on exec; non-blocking unless it was asked for otherwise.
     Stream(Stream, Peer),
-    /// Nobody waits. Dear to find out: better to stop when a budget is spent.
+    /// No connection is pending. Expensive to find out: better to stop when a budget is spent.
     Empty,
-    /// This client was gone before it was accepted; the next one may be fine: go on.
+    /// This client was gone before it was accepted; the next one may be fine: carry on.
     Aborted,
-    /// No descriptor or no memory left (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`); Linux finds that
-    /// out first, and says so even if nobody waits.
+    /// Out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`); Linux checks that
+    /// first, and reports it even if no connection is pending.
     ///
-    /// The connection stays in the backlog and a level-triggered listener stays ready: watch it no
-    /// more until some connection has ended or a moment has passed, or the loop spins.
+    /// The connection stays in the backlog and a level-triggered listener stays ready: stop
+    /// watching it until some connection has ended or a moment has passed, or the loop spins.
     Exhausted(io::Error),
 }
 
@@ -62,11 +62,11 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Listens on a Unix socket at `path`, which should be the caller's to remove in the end.
+    /// Listens on a Unix socket at `path`, which the caller should remove when done.
     ///
-    /// A socket that a dead server left behind (nobody answers) is replaced; one that is in use, or
-    /// a file that is no socket, is `AddrInUse`. Two servers that start at the same instant can
-    /// both think so: the later one has the path.
+    /// A socket that a dead server left behind (connecting is refused) is replaced; one that is in
+    /// use, or a file that is not a socket, is `AddrInUse`. Two servers that start at the same
+    /// instant can both find it abandoned: the later one gets the path.
     pub fn bind_unix(path: impl AsRef<Path>, backlog: u32) -> io::Result<Listener> {
         let path = path.as_ref();
         Listener::bind_path(path, backlog)
@@ -101,15 +101,15 @@ impl Listener {
         Ok(())
     }
 
-    /// Sets, of the options, those that a TCP socket can be given while it listens: for a listener
-    /// that was inherited. `backlog`, `reuse_port` and `v6only` are as its maker chose.
+    /// Sets those options that a TCP socket accepts while it listens: for a listener that was
+    /// inherited. `backlog`, `reuse_port` and `v6only` stay as its creator chose.
     pub fn tune(&self, options: &ListenOptions) -> io::Result<()> {
         options::after_listen(self.as_fd(), options)
     }
 
     /// Takes the connection that has waited longest.
     ///
-    /// An error is about the listener itself (not a socket, not listening): give it up.
+    /// An error is about the listener itself (not a socket, not listening): abandon it.
     #[inline]
     pub fn accept(&self) -> io::Result<Accept> {
         self.accept_as(Mode::NonBlocking)
@@ -117,7 +117,7 @@ impl Listener {
 
     /// The same, but the connection's own calls wait: for a thread that serves it alone.
     ///
-    /// Whether accepting waits is still the listener's choice.
+    /// Whether accepting itself waits still depends on the listener's mode.
     pub fn accept_blocking(&self) -> io::Result<Accept> {
         self.accept_as(Mode::Blocking)
     }
@@ -131,18 +131,18 @@ impl Listener {
         }
     }
 
-    /// Where it listens; with the port that the system chose if 0 was asked for.
+    /// The address it listens on; with the port that the system chose if 0 was requested.
     pub fn local_addr(&self) -> io::Result<Address> {
         Ok(RawAddress::of(self.as_fd())?.address())
     }
 
-    /// Whether accept waits instead of answering [`Accept::Empty`].
+    /// Whether accept waits instead of returning [`Accept::Empty`].
     pub fn set_nonblocking(&self, on: bool) -> io::Result<()> {
         super::set_nonblocking(self.as_fd(), on)
     }
 }
 
-/// `accept(2)` also passes on errors of the connection that it would have returned.
+/// `accept(2)` also reports pending errors of the connection it would have returned.
 #[cold]
 fn classify(error: io::Error) -> io::Result<Accept> {
     match error.raw_os_error() {
@@ -155,7 +155,7 @@ fn classify(error: io::Error) -> io::Result<Accept> {
     }
 }
 
-/// Whether `path` is a socket at which nobody listens any more.
+/// Whether `path` is a socket on which no process listens any more.
 fn is_stale(path: &Path, address: &RawAddress) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(file) if !file.file_type().is_socket() => return Ok(false),
@@ -166,16 +166,20 @@ fn is_stale(path: &Path, address: &RawAddress) -> io::Result<bool> {
     let (to, len) = address.as_ptr();
     // SAFETY: `to` points at an address of `len` bytes.
     let connected = check(unsafe { libc::connect(probe.as_raw_fd(), to, len) });
-    // Anything but a refusal, a full backlog too, comes from somebody who is there.
+    // Anything but a refusal, even a full backlog, means that a server is listening.
     Ok(connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
 }
 
-/// Names the address, the cause, and for the common causes the mend.
+/// Names the address, the cause, and for the common causes the fix.
 fn explain(address: &dyn std::fmt::Display, error: io::Error) -> io::Error {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => ": somebody else is there; stop them or choose another",
-        io::ErrorKind::AddrNotAvailable => ": this machine does not have that address",
-        io::ErrorKind::PermissionDenied => ": ports below 1024 and foreign folders need privileges",
+        io::ErrorKind::AddrInUse => {
+            ": already in use; stop the other server or choose another address"
+        }
+        io::ErrorKind::AddrNotAvailable => ": not an address of this machine",
+        io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 and other users' directories need privileges"
+        }
         _ => "",
     };
     io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{hint}"))

@@ -18,7 +18,7 @@ fn listen(options: &ListenOptions) -> (Listener, SocketAddr) {
     (listener, addr)
 }
 
-/// Accepts the connection that is sure to come.
+/// Accepts a connection that is certain to come.
 fn accept_soon(listener: &Listener) -> (Stream, Peer) {
     let poller = Poller::new().unwrap();
     poller.add(listener, Token::new(0, 0), Interest::READABLE, Trigger::Level).unwrap();
@@ -43,7 +43,7 @@ fn descriptor_flags(socket: impl AsFd) -> (bool, bool) {
 }
 
 #[test]
-fn nobody_waiting_is_empty_and_a_client_is_accepted_with_its_address() {
+fn an_empty_backlog_is_empty_and_a_client_is_accepted_with_its_address() {
     let (listener, addr) = listen(&ListenOptions::default());
     assert!(matches!(listener.accept().unwrap(), Accept::Empty));
     let client = TcpStream::connect(addr).unwrap();
@@ -80,7 +80,7 @@ fn accepted_streams_inherit_nodelay_and_lingering() {
 #[cfg(target_os = "linux")]
 #[test]
 fn accepted_streams_inherit_the_congestion_algorithm() {
-    // The one that every Linux has, and that is seldom the default.
+    // One that every Linux has, and that is seldom the default.
     let congestion = Some("reno".to_string());
     let (listener, addr) = listen(&ListenOptions { congestion, ..Default::default() });
     let _client = TcpStream::connect(addr).unwrap();
@@ -196,12 +196,12 @@ fn errors_of_accept_are_told_apart() {
         assert!(matches!(outcome(number), Ok(Accept::Exhausted(_))));
     }
     for number in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK] {
-        assert!(outcome(number).is_err(), "the listener is no good");
+        assert!(outcome(number).is_err(), "the listener is broken");
     }
 }
 
 #[test]
-fn what_does_not_listen_is_an_error() {
+fn accepting_from_a_socket_that_does_not_listen_is_an_error() {
     let (stream, _other) = UnixStream::pair().unwrap();
     assert!(Listener::from(OwnedFd::from(stream)).accept().is_err());
 }

@@ -1,5 +1,5 @@
-//! Sockets of the trade: listeners and streams, for a loop that is told when to act, or for a thread
-//! that waits in the call itself.
+//! The sockets of a server: listeners and streams, for a loop that is told when to act, or for a
+//! thread that waits in the call itself.
 //!
 //! ```text
 //!   Listener::bind / bind_unix          accept()            Stream (4 bytes: a descriptor)
@@ -10,13 +10,13 @@
 //! ```
 //!
 //! [`ListenOptions`] has the options that servers set; a system that lacks one refuses it
-//! (`Unsupported`) instead of looking away. [`Peer`] is who is at the other end.
+//! (`Unsupported`) instead of ignoring it. [`Peer`] is the address of the other end.
 //!
 //! Reads and writes are `recv(2)` and `send(2)` themselves (a `read(2)` that finds nothing costs a
-//! fifth more), repeated when a signal interrupts them, not raising `SIGPIPE`; `WouldBlock` is an
-//! [`ErrorKind`](std::io::ErrorKind) as in std. Sockets of std come and go by `From`.
+//! fifth more), retried when a signal interrupts them, not raising `SIGPIPE`; `WouldBlock` is an
+//! [`ErrorKind`](std::io::ErrorKind) as in std. Sockets of std convert by `From`.
 //!
-//! [`is_stream`] and [`is_listening`] tell what a socket is that was made elsewhere.
+//! [`is_stream`] and [`is_listening`] identify an inherited socket.
 //!
 //! A thread that serves one connection has [`Listener::accept_blocking`], the timeouts of
 //! [`Stream::set_receive_timeout`] and [`wait()`]. What each way of keeping a deadline costs is
@@ -40,7 +40,7 @@ pub use self::kind::{is_listening, is_stream};
 pub use self::listener::{Accept, Listener};
 pub use self::options::ListenOptions;
 pub use self::stream::Stream;
-pub use self::wait::{wait, wait_any};
+pub use self::wait::{FAILURE, wait, wait_any};
 
 /// One call where `fcntl(2)` would need two, and the same everywhere.
 fn set_nonblocking(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {

@@ -1,4 +1,5 @@
-//! Socket options: those a listener is made with, and the two calls that set and read any of them.
+//! Socket options: those a listener is created with, and the two calls that set and read any of
+//! them.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -9,8 +10,8 @@ use libc::{c_int, socklen_t};
 use super::os;
 use crate::sys::check;
 
-/// How a TCP listener is made. Set on the listener, `nodelay`, `linger` and `congestion` hold for
-/// the connections it accepts, so that none of them costs a system call of its own.
+/// How a TCP listener is created. Set on the listener, `nodelay`, `linger` and `congestion` are
+/// inherited by the connections it accepts, so that none of them costs a system call of its own.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,7 +26,7 @@ use crate::sys::check;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
-    /// How many connections may wait to be accepted; the system has an upper bound of its own.
+    /// How many connections may wait to be accepted; the system has its own upper bound.
     pub backlog: u32,
     /// Let other listeners share the port, the kernel spreading connections between them.
     pub reuse_port: bool,
@@ -33,7 +34,7 @@ pub struct ListenOptions {
     pub v6only: bool,
     /// Report a connection only once its first bytes are there, or after about this time.
     pub defer_accept: Option<Duration>,
-    /// Accept data in the first packet (RFC 7413), with at most this many such half-made
+    /// Accept data in the first packet (RFC 7413), with at most this many such half-open
     /// connections (where the system lets one choose).
     pub fastopen: Option<u32>,
     /// Send small segments at once instead of waiting for an acknowledgement (RFC 896).
@@ -68,8 +69,8 @@ pub(super) fn before_bind(
     is_v6: bool,
     options: &ListenOptions,
 ) -> io::Result<()> {
-    // Without it a restarted server waits a minute for its predecessor's connections to be
-    // forgotten.
+    // Without it a restarted server waits a minute for its predecessor's connections to leave
+    // TIME_WAIT.
     named("SO_REUSEADDR", set_flag(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, true))?;
     if is_v6 {
         let set = set_flag(socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, options.v6only);
@@ -102,7 +103,7 @@ pub(super) fn after_listen(socket: BorrowedFd<'_>, options: &ListenOptions) -> i
     Ok(())
 }
 
-/// Says which option it was that failed.
+/// Names the option that failed.
 pub(super) fn named(option: &str, result: io::Result<()>) -> io::Result<()> {
     result.map_err(|error| io::Error::new(error.kind(), format!("{option}: {error}")))
 }
@@ -110,7 +111,7 @@ pub(super) fn named(option: &str, result: io::Result<()>) -> io::Result<()> {
 /// For an option that this system lacks; [`named`] says which.
 #[allow(dead_code)] // Linux has them all
 pub(super) fn unsupported() -> io::Error {
-    let text = format!("{} does not have it", std::env::consts::OS);
+    let text = format!("not supported on {}", std::env::consts::OS);
     io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
@@ -135,7 +136,7 @@ pub(super) fn set_timeout(
     set(socket, libc::SOL_SOCKET, name, &timeval(timeout))
 }
 
-/// Zero means without limit to the kernel: a timeout of nothing is the shortest there is.
+/// Zero means no limit to the kernel: a timeout of zero is rounded up to the shortest there is.
 fn timeval(timeout: Option<Duration>) -> libc::timeval {
     let micros = timeout.map_or(0, |timeout| timeout.as_nanos().div_ceil(1_000).max(1));
     // More seconds than these (68 years) are too many for some kernels.
@@ -187,16 +188,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_system_lacks_is_unsupported_by_name() {
+    fn an_unsupported_option_is_named_in_the_error() {
         let error = named("SO_SPLENDID", Err(unsupported())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
-        let text = format!("SO_SPLENDID: {} does not have it", std::env::consts::OS);
+        let text = format!("SO_SPLENDID: not supported on {}", std::env::consts::OS);
         assert_eq!(error.to_string(), text);
     }
 
     #[test]
     #[allow(clippy::useless_conversion)] // the sizes of the fields differ between systems
-    fn only_no_timeout_is_without_limit() {
+    fn only_no_timeout_means_no_limit() {
         let parts = |timeout| {
             let value = timeval(timeout);
             (i64::from(value.tv_sec), i64::from(value.tv_usec))

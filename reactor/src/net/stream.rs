@@ -13,13 +13,13 @@ use super::address::RawAddress;
 use super::{Peer, options, os};
 use crate::sys::{check, retry};
 
-/// More pieces than this are more than one call takes (`IOV_MAX` of every system here).
+/// The most pieces that one call takes (`IOV_MAX` of every system here).
 const PIECES_MAX: usize = 1_024;
 
 /// A stream socket: a descriptor and nothing else.
 ///
-/// Methods take `&self`: the kernel serialises. An accepted one is non-blocking; one that comes
-/// from elsewhere is as it was ([`set_nonblocking`](Stream::set_nonblocking)).
+/// Methods take `&self`: the kernel serialises. An accepted one is non-blocking; an inherited one
+/// keeps its mode ([`set_nonblocking`](Stream::set_nonblocking)).
 #[derive(Debug)]
 pub struct Stream {
     fd: OwnedFd,
@@ -37,7 +37,7 @@ impl Stream {
         retry(|| unsafe { libc::recv(fd, to, room, 0) })
     }
 
-    /// The same, but answers `WouldBlock` instead of waiting even if the stream is blocking.
+    /// The same, but returns `WouldBlock` instead of waiting even if the stream is blocking.
     #[inline(always)]
     pub fn recv_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (fd, to, room) = (self.raw(), buffer.as_mut_ptr().cast(), buffer.len());
@@ -45,8 +45,8 @@ impl Stream {
         retry(|| unsafe { libc::recv(fd, to, room, libc::MSG_DONTWAIT) })
     }
 
-    /// Sends what there is room for, and says how much that was. A blocking stream waits for room
-    /// until all is sent.
+    /// Sends as much as there is room for, and returns how much that was. A blocking stream waits
+    /// for room until all is sent.
     #[inline(always)]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.send_with(bytes, os::SEND_FLAGS)
@@ -57,6 +57,12 @@ impl Stream {
     /// A hint, and only on Linux (`MSG_MORE`); elsewhere see [`set_cork`](Stream::set_cork).
     pub fn send_more(&self, bytes: &[u8]) -> io::Result<usize> {
         self.send_with(bytes, os::SEND_FLAGS | os::MORE)
+    }
+
+    /// Sends what there is room for now, even if the stream is blocking.
+    #[inline(always)]
+    pub fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.send_with(bytes, os::SEND_FLAGS | libc::MSG_DONTWAIT)
     }
 
     /// Sends several pieces in one go, as far as there is room.
@@ -87,7 +93,7 @@ impl Stream {
 
     /// Sends at most `count` bytes of `file` from `offset`, which moves on by what was sent.
     ///
-    /// 0 means that the file ends at `offset` (it may have been cut short), if `count` was not 0.
+    /// 0 means that the file ends at `offset` (it may have been truncated), if `count` was not 0.
     /// Except on macOS a peer that is gone raises `SIGPIPE`, which no flag prevents; Rust programs
     /// ignore it from the start, others call [`ignore_sigpipe`](crate::signal::ignore_sigpipe).
     pub fn sendfile(
@@ -101,7 +107,7 @@ impl Stream {
         Ok(sent)
     }
 
-    /// Tells the peer that nothing more will come; receiving goes on.
+    /// Shuts the sending direction down; receiving goes on.
     pub fn shutdown_write(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }
@@ -123,9 +129,9 @@ impl Stream {
         options::set_nodelay(self.as_fd(), on)
     }
 
-    /// Bytes that were sent and that the peer's kernel has not acknowledged yet (`SIOCOUTQ`,
-    /// `tcp(7)`): whether a slow reader takes anything shows here long before the socket is
-    /// writable again. `None` where the system does not say.
+    /// Bytes that were sent but not yet acknowledged by the peer's kernel (`SIOCOUTQ`, `tcp(7)`):
+    /// shows whether a slow reader takes anything long before the socket is writable again. `None`
+    /// where the system does not tell.
     pub fn unacknowledged(&self) -> Option<u32> {
         #[cfg(target_os = "linux")]
         {
@@ -139,46 +145,46 @@ impl Stream {
         None
     }
 
-    /// What becomes of unsent bytes when the stream is closed.
+    /// What happens to unsent bytes when the stream is closed.
     ///
-    /// `None`: the kernel goes on sending. A time: so it does, for that long (whole seconds,
-    /// rounded up), and on Linux close waits meanwhile, also a non-blocking socket's. Zero: they
-    /// are dropped and the peer gets a reset.
+    /// `None`: the kernel goes on sending. A time: it does so for that long (whole seconds, rounded
+    /// up), and on Linux close waits meanwhile, even a non-blocking socket's. Zero: they are
+    /// dropped and the peer gets a reset.
     pub fn set_linger(&self, time: Option<Duration>) -> io::Result<()> {
         options::set_linger(self.as_fd(), time)
     }
 
     /// Holds partly filled segments back until it is taken off again (`TCP_CORK`, `TCP_NOPUSH`).
     ///
-    /// Linux lets go by itself after 200 ms; macOS only with the next bytes or the close.
+    /// Linux releases the cork by itself after 200 ms; macOS only with the next bytes or the close.
     pub fn set_cork(&self, on: bool) -> io::Result<()> {
         os::set_cork(self.as_fd(), on)
     }
 
-    /// Whether calls wait instead of answering `WouldBlock`.
+    /// Whether calls wait instead of returning `WouldBlock`.
     pub fn set_nonblocking(&self, on: bool) -> io::Result<()> {
         super::set_nonblocking(self.as_fd(), on)
     }
 
-    /// How long a blocking receive waits for the first byte before it answers `WouldBlock`; `None`
-    /// is without limit. Rounded up to the kernel's clock tick, and never to none.
+    /// How long a blocking receive waits for the first byte before it returns `WouldBlock`; `None`
+    /// means no limit. Rounded up to the kernel's clock tick, and never down to zero.
     ///
-    /// Costs a system call, so it is set again only when a wait has to be shorter than what is set:
-    /// one that ends early by its caller's clock is taken up once more. Of no effect on a
+    /// Costs a system call, so set it again only when a wait must be shorter than the current
+    /// value, and resume a receive that ends early by the caller's clock. Has no effect on a
     /// non-blocking stream.
     pub fn set_receive_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         options::set_timeout(self.as_fd(), libc::SO_RCVTIMEO, timeout)
     }
 
-    /// How long a blocking send waits for room in all before it says how much it has sent so far,
-    /// or answers `WouldBlock` if that is nothing.
+    /// How long a blocking send waits for room in total before it returns how much it has sent so
+    /// far, or `WouldBlock` if that is nothing.
     ///
     /// [`sendfile`](Stream::sendfile) waits that long on Linux for each 64 KiB of its count.
     pub fn set_send_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         options::set_timeout(self.as_fd(), libc::SO_SNDTIMEO, timeout)
     }
 
-    /// Who is at the other end: for a stream that was not accepted here.
+    /// The peer's address: for a stream that was not accepted here.
     ///
     /// # Errors
     /// The connection is gone already.
@@ -186,7 +192,7 @@ impl Stream {
         Ok(RawAddress::of_peer(self.as_fd())?.peer())
     }
 
-    /// The error that an event spoke of; asking takes it away.
+    /// The pending error that an event reported (`SO_ERROR`); reading clears it.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         let error = options::get_number(self.as_fd(), libc::SOL_SOCKET, libc::SO_ERROR)?;
         Ok((error != 0).then(|| io::Error::from_raw_os_error(error)))

@@ -21,7 +21,7 @@ fn unix_pair() -> (Stream, UnixStream) {
     (here.into(), there)
 }
 
-/// Receives until something other than `WouldBlock` is the answer.
+/// Receives until the result is something other than `WouldBlock`.
 fn recv_soon(stream: &Stream, buffer: &mut [u8]) -> io::Result<usize> {
     let start = Instant::now();
     loop {
@@ -108,7 +108,7 @@ fn more_pieces_than_one_call_takes_are_sent_in_part() {
 }
 
 #[test]
-fn sendfile_moves_the_offset_and_says_when_the_file_ends() {
+fn sendfile_advances_the_offset_and_reports_the_end_of_the_file() {
     let (here, mut there) = tcp_pair();
     let file = file_with(b"0123456789");
     let mut offset = 3;
@@ -200,14 +200,14 @@ fn a_cork_holds_a_small_piece_back() {
 }
 
 #[test]
-fn streams_of_std_come_and_go() {
+fn streams_convert_from_and_to_std() {
     let (here, _there) = tcp_pair();
     let addr = TcpStream::from(here).local_addr().unwrap();
     assert!(addr.ip().is_loopback());
 }
 
 #[test]
-fn a_stream_knows_its_peer_until_that_is_gone() {
+fn a_stream_knows_its_peer_until_the_peer_is_gone() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let stream = Stream::from(listener.accept().unwrap().0);
@@ -243,7 +243,7 @@ fn a_receive_ends_when_its_time_is_over_and_not_before() {
 }
 
 #[test]
-fn a_send_that_runs_out_of_time_says_what_it_has_sent() {
+fn a_send_that_times_out_reports_what_it_has_sent() {
     let (here, mut there) = blocking_pair();
     here.set_send_timeout(Some(Duration::from_millis(20))).unwrap();
     let bytes = vec![b'x'; 64 << 20];
@@ -265,7 +265,7 @@ fn a_blocking_stream_can_be_asked_without_waiting() {
     assert_eq!(here.recv_now(&mut buffer).unwrap(), 3);
 }
 
-/// How a server that stops gets its threads back from clients that say nothing.
+/// How a server that shuts down gets its threads back from silent clients.
 #[test]
 fn shutting_the_reading_side_ends_a_receive_of_another_thread() {
     let (here, _there) = blocking_pair();

@@ -2,8 +2,8 @@
 //!
 //! For a thread that serves one connection at a time. It has nothing to register, and one call does
 //! it; a poller pays off from some dozens of sources that are waited for again and again. A source
-//! may be a [`Poller`](crate::Poller) itself: an iterative server waits for its client and for
-//! the loop that has its signals, and whichever is first wakes it.
+//! may be a [`Poller`](crate::Poller) itself: an iterative server waits for its client and for the
+//! loop that has its signals, and whichever is first wakes it.
 //!
 //! The lists here are short and on the stack. On macOS `poll(2)` does not take devices (terminals);
 //! sockets, pipes and kqueues it does.
@@ -23,11 +23,15 @@ const PEER_FINISHED: c_short = libc::POLLRDHUP;
 #[cfg(not(target_os = "linux"))]
 const PEER_FINISHED: c_short = 0;
 
-/// Waits until `source` is ready or `timeout` is over (`None`: without limit), and says what it is
-/// ready for: nothing, if time is over.
+/// To wait for nothing but that a source fails, or is gone in both directions: how a thread passes
+/// time without keeping a client that has reset its connection. For [`wait`] and [`wait_any`] only.
+pub const FAILURE: Interest = Interest::NONE;
+
+/// Waits until `source` is ready or `timeout` has passed (`None`: no limit), and returns what it is
+/// ready for: nothing, if the time is over.
 ///
-/// Never returns early because of rounding. A signal handler that ran ends the wait with nothing
-/// as well (`EINTR`): the caller has a deadline, not a duration, and works the rest out itself.
+/// Never returns early because of rounding. A signal handler that ran also ends the wait with
+/// nothing (`EINTR`): the caller has a deadline, not a duration, and computes the rest itself.
 ///
 /// ```
 /// use stampede_reactor::{Interest, net};
@@ -47,7 +51,7 @@ pub fn wait(
     Ok(wait_any([(source.as_fd(), interest)], timeout)?[0])
 }
 
-/// The same for a few sources: waits until one of them is ready, and says it of each.
+/// The same for a few sources: waits until one of them is ready, and returns the readiness of each.
 ///
 /// # Errors
 ///
@@ -112,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_a_source_is_ready_for() {
+    fn reports_what_a_source_is_ready_for() {
         let (here, mut there) = pair();
         let now = Some(Duration::ZERO);
         assert!(wait(&here, Interest::READABLE, now).unwrap().is_none());
@@ -147,7 +151,7 @@ mod tests {
         assert_eq!(both(), [true, true]);
     }
 
-    /// The iterative model: a client that says nothing, and a signal or a waker that must be heard.
+    /// The iterative model: a silent client, and a signal or a waker that must not be missed.
     #[test]
     fn a_poller_is_a_source_like_any_other() {
         let (client, mut to_client) = pair();

@@ -43,7 +43,7 @@ impl Queue {
         )
     }
 
-    /// `EPOLL_CTL_MOD` replaces everything, and reports anew what is ready at this moment.
+    /// `EPOLL_CTL_MOD` replaces everything, and reports again what is ready at this moment.
     pub fn modify(&self, fd: RawFd, token: Token, want: Interest, when: Trigger) -> io::Result<()> {
         self.control(
             libc::EPOLL_CTL_MOD,
@@ -116,7 +116,7 @@ fn timeout_ms(timeout: Option<Duration>) -> c_int {
     whole_ms.saturating_add(rest_ms.into()).min(c_int::MAX as u64) as c_int
 }
 
-/// Events as the kernel wrote them, translated when they are looked at.
+/// Events as the kernel wrote them, translated when they are read.
 pub struct Batch {
     list: Box<[epoll_event]>,
     filled: usize, // <= list.len() <= c_int::MAX: the events of the last wait
@@ -124,7 +124,7 @@ pub struct Batch {
 
 impl Batch {
     pub fn with_capacity(capacity: usize) -> Batch {
-        let capacity = capacity.min(c_int::MAX as usize); // as many as epoll_wait can be told of
+        let capacity = capacity.min(c_int::MAX as usize); // epoll_wait's own limit
         let list = vec![epoll_event { events: 0, u64: 0 }; capacity].into_boxed_slice();
         Batch { list, filled: 0 }
     }
@@ -179,7 +179,7 @@ impl Wake {
     }
 }
 
-/// Blocked signals as something to read (`signalfd(2)`).
+/// Blocked signals as a readable descriptor (`signalfd(2)`).
 pub struct SignalQueue {
     fd: OwnedFd,
 }
@@ -192,7 +192,7 @@ impl SignalQueue {
         Ok(SignalQueue { fd: own(fd) })
     }
 
-    /// The number of the next signal; `None` when there is none at present.
+    /// The number of the next signal; `None` when none is pending.
     pub fn next(&mut self) -> io::Result<Option<c_int>> {
         // SAFETY: all zeros is a valid signalfd_siginfo (plain numbers).
         let mut info: libc::signalfd_siginfo = unsafe { mem::zeroed() };
@@ -215,14 +215,14 @@ impl AsFd for SignalQueue {
     }
 }
 
-/// A child's end as something that is readable (`pidfd_open(2)`, Linux 5.3).
+/// A child's exit as a readable descriptor (`pidfd_open(2)`, Linux 5.3).
 #[derive(Debug)]
 pub struct ExitWatch {
     fd: OwnedFd,
 }
 
 impl ExitWatch {
-    /// `pid` is a child that nobody has waited for: so the number is still its own.
+    /// `pid` is a child that was not waited for: so the number is still its own.
     pub fn new(pid: libc::pid_t) -> io::Result<ExitWatch> {
         // SAFETY: takes no pointer. The descriptor is closed on exec by itself.
         let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)?;

@@ -5,9 +5,9 @@
 //! - A *filter* watches one direction of a descriptor (or a signal, or nothing but a flag of its
 //!   own, `EVFILT_USER`). Both directions of a connection are two filters, and two events.
 //! - Filters are changed by a list of changes that goes into `kevent(2)`, the same call that takes
-//!   events out. With `EV_RECEIPT` every change is answered by its own result, in order, and no
-//!   event is taken out by the way.
-//! - Edges are `EV_CLEAR`: the filter is forgotten as ready once it was reported.
+//!   events out. With `EV_RECEIPT` every change gets its own result, in order, and no event is
+//!   taken out on the way.
+//! - Edges are `EV_CLEAR`: the filter is no longer ready once it was reported.
 //! - Filters belong to the descriptor: closing it drops them, duplicates or not.
 //! - A forked child has no kqueue, and the number may be another descriptor's: see `mod.rs`.
 //!
@@ -113,13 +113,13 @@ impl<K: Kernel> Queue<K> {
         Err(io::Error::from_raw_os_error(error))
     }
 
-    /// Adding a filter that is there would keep its `EV_CLEAR` as it was: so away with it first.
+    /// Adding an existing filter would keep its `EV_CLEAR` as it was: so delete it first.
     ///
-    /// Nothing is lost in between: a filter that is added looks at what is ready.
+    /// Nothing is lost in between: a filter that is added checks what is ready.
     pub fn modify(&self, fd: RawFd, token: Token, want: Interest, when: Trigger) -> io::Result<()> {
         let receipts = self.submit(forget(fd).chain(watch(fd, token, want, when)))?;
         if receipts[..2] == [libc::ENOENT; 2] {
-            self.submit(forget(fd))?; // was not watched: then nor is it now
+            self.submit(forget(fd))?; // was not watched before, and is not now
             return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
         match receipts[2..].iter().find(|error| **error != 0) {
@@ -146,7 +146,7 @@ impl<K: Kernel> Queue<K> {
         Ok(batch.filled)
     }
 
-    /// Makes changes; returns the error number of each, in order; 0 for those that are well.
+    /// Makes changes; returns the error number of each, in order; 0 for success.
     fn submit(&self, changes: impl Iterator<Item = Kevent>) -> io::Result<[c_int; CHANGES_MAX]> {
         let mut list = [K::Raw::from(NOTHING); CHANGES_MAX];
         let mut count = 0;
@@ -188,7 +188,7 @@ fn watch(fd: RawFd, token: Token, want: Interest, when: Trigger) -> impl Iterato
         })
 }
 
-/// Both filters away; which of them there are is not kept anywhere but in the kernel.
+/// Deletes both filters; only the kernel knows which of them exist.
 fn forget(fd: RawFd) -> impl Iterator<Item = Kevent> {
     [Filter::Read, Filter::Write].into_iter().map(move |filter| Kevent {
         ident: fd as usize,
@@ -203,7 +203,7 @@ fn error_of(receipt: Kevent) -> c_int {
     if receipt.flags & flag::ERROR != 0 { receipt.data as c_int } else { 0 }
 }
 
-/// Events as the kernel wrote them, translated when they are looked at.
+/// Events as the kernel wrote them, translated when they are read.
 pub struct Batch<K: Kernel> {
     list: Box<[K::Raw]>,
     filled: usize, // <= list.len(): the events of the last wait
@@ -235,8 +235,8 @@ impl<K: Kernel> Batch<K> {
 }
 
 /// `EV_EOF` on the reading side is the peer's end, with `data` bytes still to be read. On the
-/// writing side it is also our own shutdown: writing tells, so it is no more than writable. In both
-/// cases `fflags` is the socket's error, if it has one.
+/// writing side it is also our own shutdown, which a write reports, so it is no more than writable.
+/// In both cases `fflags` is the socket's error, if it has one.
 #[inline]
 fn translate(event: Kevent) -> Event {
     let ended = event.flags & flag::EOF != 0;
@@ -251,9 +251,9 @@ fn translate(event: Kevent) -> Event {
     Event { token: Token::from_u64(event.udata), readiness: Readiness::from_bits(bits.into()) }
 }
 
-/// A filter that is ready when it is told to be (`EVFILT_USER`), until it was reported.
+/// A filter that is ready when triggered (`EVFILT_USER`), until it was reported.
 ///
-/// It is found by its number, for which the token's serves.
+/// It is identified by a number, here the token's.
 pub struct Wake<K: Kernel> {
     kernel: Arc<K>,
     token: Token,
@@ -280,12 +280,12 @@ impl<K: Kernel> Wake<K> {
 
 impl<K: Kernel> Drop for Wake<K> {
     fn drop(&mut self) {
-        let _ = self.change(flag::DELETE, 0); // fails if it was never added: nothing to take away
+        let _ = self.change(flag::DELETE, 0); // fails if it was never added: nothing to delete
     }
 }
 
-/// Blocked signals as something to read (`EVFILT_SIGNAL`), in a kqueue of their own so that it can
-/// be watched like any descriptor.
+/// Blocked signals as a readable descriptor (`EVFILT_SIGNAL`), in a kqueue of their own so that it
+/// can be watched like any descriptor.
 pub struct SignalQueue<K> {
     queue: Queue<K>,
 }
@@ -302,7 +302,7 @@ impl<K: Kernel> SignalQueue<K> {
         Ok(SignalQueue { queue })
     }
 
-    /// The number of the next signal; `None` when there is none at present.
+    /// The number of the next signal; `None` when none is pending.
     ///
     /// The event's `data` says how often it came since the last time; as with signalfd, it is one.
     pub fn next(&mut self) -> io::Result<Option<c_int>> {
@@ -323,21 +323,21 @@ impl<K: AsFd> AsFd for SignalQueue<K> {
     }
 }
 
-/// A child's end as something that is readable (`EVFILT_PROC`), in a kqueue of its own so that it can
-/// be watched like any descriptor. Nobody takes the event out: it stays.
+/// A child's exit as a readable descriptor (`EVFILT_PROC`), in a kqueue of its own so that it can
+/// be watched like any descriptor. The event is never taken out: it stays.
 pub struct ExitWatch<K> {
     queue: Queue<K>,
 }
 
 impl<K: Kernel> ExitWatch<K> {
-    /// `pid` is a child that nobody has waited for: so the number is still its own.
+    /// `pid` is a child that was not waited for: so the number is still its own.
     pub fn new(pid: libc::pid_t) -> io::Result<Self> {
         let queue = Queue::<K>::new()?;
         let (ident, flags) = (pid as usize, flag::ADD);
         let exit =
             Kevent { ident, filter: Filter::Process, flags, fflags: flag::NOTE_EXIT, ..NOTHING };
         match queue.kernel.kevent(&[exit.into()], &mut [], NOW) {
-            // It has ended already, which some systems do not report: readable by other means.
+            // It has ended already, which some systems do not report: made readable by other means.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
                 let add = Kevent { flags: flag::ADD, ..NOTHING };
                 let trigger = Kevent { fflags: flag::NOTE_TRIGGER, ..NOTHING };
@@ -361,8 +361,8 @@ impl<K> fmt::Debug for ExitWatch<K> {
     }
 }
 
-/// Takes a blocked signal away, if it still waits to be delivered: the filter only tells of it, and
-/// it would strike when the mask is restored. (One that is ignored by default never waits.)
+/// Consumes a blocked signal that is still pending: the filter only reports it, and it would be
+/// delivered when the mask is restored. (One that is ignored by default is never pending.)
 fn take_pending(signal: c_int) -> io::Result<()> {
     let mut set = MaybeUninit::uninit();
     // SAFETY: both calls only write the set; sigpending fails for no valid pointer.

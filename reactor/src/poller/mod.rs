@@ -7,22 +7,22 @@
 //!          interest list  --- a source becomes ready --> ready list      (in the kernel)
 //! ```
 //!
-//! [`Poller`] is the kernel's list, [`Events`] an array that every wait fills anew, [`Event`] a
+//! [`Poller`] is the kernel's list, [`Events`] an array that every wait refills, [`Event`] a
 //! [`Token`] with a [`Readiness`]. One system call per method, nothing allocated after start.
 //!
 //! # What is not guaranteed
 //!
-//! - An event is a **hint**: the read or write that follows may still answer `WouldBlock` (another
+//! - An event is a **hint**: the read or write that follows may still return `WouldBlock` (another
 //!   process took the connection, a checksum was wrong). Sources are non-blocking.
 //! - An event may be **stale**: when the source of an earlier event of the same batch made us close
 //!   this one, its event is still in the array. Tokens carry a generation for that.
-//! - With [`Trigger::Edge`] there is one report per edge: nothing more is said about bytes that
-//!   were left unread. But several edges may be one report, and one edge may be reported twice.
+//! - With [`Trigger::Edge`] there is one report per edge: bytes that were left unread are not
+//!   reported again. But several edges may be one report, and one edge may be reported twice.
 //! - Both directions of a source come as one event (epoll) or as two (kqueue).
-//! - A closed descriptor leaves the list by itself only if nobody else has it open (a duplicate, a
+//! - A closed descriptor leaves the list by itself only if it is not open elsewhere (a duplicate, a
 //!   forked child): [`delete`](Poller::delete) it first where that may be.
 //! - A forked child shares its parent's list (epoll) or has none (kqueue): it makes its own, and
-//!   forgets (`mem::forget`) what it inherited, whose number may be another descriptor's by then.
+//!   forgets (`mem::forget`) the inherited one, whose number may be another descriptor's by then.
 //!
 //! # What every backend must provide
 //!
@@ -88,7 +88,7 @@ impl Poller {
         Ok(Poller { queue: backend::Queue::new()? })
     }
 
-    /// Watches `fd`. If it is ready already, the next wait says so, by edges too.
+    /// Watches `fd`. If it is ready already, the next wait reports it, with edge triggering too.
     ///
     /// A descriptor is added once. A second time is an error with epoll (`AlreadyExists`) and a
     /// change with kqueue; call [`modify`](Poller::modify) for that.
@@ -102,7 +102,7 @@ impl Poller {
         self.queue.add(fd.as_fd().as_raw_fd(), token, interest, trigger)
     }
 
-    /// Replaces token, interest and trigger of a watched `fd`; what is ready is reported anew.
+    /// Replaces token, interest and trigger of a watched `fd`; what is ready is reported again.
     pub fn modify(
         &self,
         fd: impl AsFd,
@@ -113,16 +113,16 @@ impl Poller {
         self.queue.modify(fd.as_fd().as_raw_fd(), token, interest, trigger)
     }
 
-    /// Watches `fd` no more; `NotFound` if it was not watched.
+    /// Stops watching `fd`; `NotFound` if it was not watched.
     pub fn delete(&self, fd: impl AsFd) -> io::Result<()> {
         self.queue.delete(fd.as_fd().as_raw_fd())
     }
 
-    /// Waits until a source is ready or `timeout` is over, and puts the events in the place of what
-    /// `events` held; returns how many. `None` waits without limit.
+    /// Waits until a source is ready or `timeout` has passed, and replaces the contents of `events`
+    /// with the new events; returns how many. `None` waits without a limit.
     ///
     /// Never returns early because of rounding. A signal handler that ran ends the wait with 0
-    /// events (`EINTR`): the caller has a deadline, not a duration, and works the rest out itself.
+    /// events (`EINTR`): the caller has a deadline, not a duration, and computes the rest itself.
     #[inline]
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
         match self.queue.wait(&mut events.batch, timeout) {
@@ -165,7 +165,7 @@ pub struct Events {
 
 impl Events {
     /// Room for `capacity` events (at least one). Ready sources beyond that come with the next
-    /// wait; the kernel takes turns, so that none is passed over for ever.
+    /// wait; the kernel takes turns, so that none is starved.
     pub fn with_capacity(capacity: usize) -> Events {
         Events { batch: backend::Batch::with_capacity(capacity.max(1)) }
     }

@@ -1,4 +1,4 @@
-//! What is asked of a source and what is answered: [`Interest`], [`Trigger`], [`Readiness`].
+//! What is requested of a source and what is reported: [`Interest`], [`Trigger`], [`Readiness`].
 //!
 //! The bits are those of `epoll_ctl(2)`, so that on Linux translating an event is a mask; the epoll
 //! backend asserts it. Other backends translate by name.
@@ -23,8 +23,11 @@ impl Interest {
     pub const READABLE: Interest = Interest(IN);
     /// There is room to write.
     pub const WRITABLE: Interest = Interest(OUT);
-    /// Both directions: how a connection is registered, once, when it is watched by edges.
+    /// Both directions: how an edge-triggered connection is registered, once.
     pub const BOTH: Interest = Interest(IN | OUT);
+
+    /// Neither; for `poll(2)` alone, see [`net::FAILURE`](crate::net::FAILURE).
+    pub(crate) const NONE: Interest = Interest(0);
 
     /// Whether reading is of interest.
     pub const fn is_readable(self) -> bool {
@@ -62,12 +65,12 @@ pub enum Trigger {
     Level,
     /// Once, when it becomes ready or more arrives; then not again until something happens to it.
     ///
-    /// Who stops before the source would block must remember that it is still ready.
+    /// A caller that stops before the source would block must remember that it is still ready.
     Edge,
     /// As [`Level`](Trigger::Level), for a source that several pollers watch, as forked workers
     /// watch one listener: usually only one of them is woken (`EPOLLEXCLUSIVE`). For reading only.
     ///
-    /// Where there is no such thing (kqueue), all of them are.
+    /// Where this does not exist (kqueue), all of them are woken.
     LevelExclusive,
 }
 
@@ -99,19 +102,19 @@ impl Readiness {
 
     const ALL: u16 = IN | OUT | ERR | HUP | RDHUP;
 
-    /// Keeps of a backend's bits those that have a name here.
+    /// Keeps those of a backend's bits that have a name here.
     #[inline]
     pub(super) const fn from_bits(bits: u32) -> Readiness {
         Readiness(bits as u16 & Self::ALL)
     }
 
-    /// A read would not block: it has bytes, the end, or the error to tell.
+    /// A read would not block: it would return bytes, the end, or the error.
     #[inline]
     pub const fn is_readable(self) -> bool {
         self.0 & (IN | RDHUP | HUP | ERR) != 0
     }
 
-    /// A write would not block: there is room, or it has the error to tell.
+    /// A write would not block: there is room, or it would return the error.
     #[inline]
     pub const fn is_writable(self) -> bool {
         self.0 & (OUT | HUP | ERR) != 0
@@ -125,13 +128,13 @@ impl Readiness {
         self.0 & (RDHUP | HUP) != 0
     }
 
-    /// The source failed (`EPOLLERR`); the next read or write, or `take_error`, says how.
+    /// The source failed (`EPOLLERR`); the next read or write, or `take_error`, returns the error.
     #[inline]
     pub const fn is_error(self) -> bool {
         self.0 & ERR != 0
     }
 
-    /// Both directions are gone (`EPOLLHUP`). kqueue has no word for it and never says so.
+    /// Both directions are gone (`EPOLLHUP`). kqueue has no equivalent and never reports it.
     #[inline]
     pub const fn is_hangup(self) -> bool {
         self.0 & HUP != 0

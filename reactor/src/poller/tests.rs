@@ -1,4 +1,4 @@
-//! What a poller does with real sockets, on whatever system the tests run.
+//! What a poller does with real sockets, on whatever system runs the tests.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -57,7 +57,7 @@ fn an_edge_is_reported_once_and_again_when_more_arrives() {
 }
 
 #[test]
-fn what_was_ready_before_it_was_added_is_reported() {
+fn a_source_that_is_ready_when_added_is_reported() {
     for trigger in [Trigger::Level, Trigger::Edge] {
         let (poller, mut events, here, mut there) = setup();
         there.write_all(b"early").unwrap();
@@ -69,7 +69,7 @@ fn what_was_ready_before_it_was_added_is_reported() {
 }
 
 #[test]
-fn modify_changes_token_and_direction_and_reports_anew() {
+fn modify_changes_token_and_direction_and_reports_again() {
     let (poller, mut events, here, mut there) = setup();
     there.write_all(b"a").unwrap();
     let (old, new) = (Token::new(1, 0), Token::new(2, 0));
@@ -115,7 +115,7 @@ fn a_peer_that_finished_is_reported_with_what_it_sent() {
     assert_eq!(words, b"last words");
 }
 
-/// Closing with a lingering time of zero sends a reset.
+/// Closing with a linger time of zero sends a reset.
 fn drop_with_reset(stream: TcpStream) {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     // SAFETY: `linger` is read, with its size, during the call.
@@ -158,7 +158,7 @@ fn more_sources_than_room_come_with_the_next_wait() {
     }
     let mut seen = [false; 5];
     while seen != [true; 5] {
-        assert!(poller.wait(&mut events, NOW).unwrap() <= 2, "no more than there is room for");
+        assert!(poller.wait(&mut events, NOW).unwrap() <= 2, "no more than fit");
         events.iter().for_each(|event| seen[event.token.slot() as usize] = true);
     }
 }
@@ -205,9 +205,9 @@ fn a_poller_can_be_used_and_moved_between_threads() {
     shared::<crate::waker::Waker>();
 }
 
-/// How many of them are woken is the kernel's affair: at least one, and it is told again.
+/// How many of them are woken is up to the kernel: at least one, and it is reported again.
 #[test]
-fn a_listener_that_two_pollers_watch_is_reported_until_somebody_accepts() {
+fn a_listener_that_two_pollers_watch_is_reported_until_one_accepts() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let pollers = [Poller::new().unwrap(), Poller::new().unwrap()];
     let token = Token::new(1, 1);

@@ -1,7 +1,7 @@
-//! Which cores there are for this process, and how to stay on one (`sched_setaffinity(2)`).
+//! The cores available to this process, and how to stay on one (`sched_setaffinity(2)`).
 //!
-//! A worker that stays keeps its caches warm; one that has to stay cannot go where there is room.
-//! Where a system has no such call, [`pin`] says so.
+//! A pinned worker keeps its caches warm, but cannot move to an idle core. Where a system has no
+//! such call, [`pin`] returns an error.
 
 use std::io;
 
@@ -25,10 +25,10 @@ pub fn cores() -> Vec<usize> {
     Vec::new()
 }
 
-/// Keeps the calling thread on one core, and all that it starts or forks from now on.
+/// Pins the calling thread, and all threads and processes that it starts from now on, to one core.
 ///
 /// # Errors
-/// `InvalidInput` for a core that there is not, or that this process may not use; `Unsupported`
+/// `InvalidInput` for a core that does not exist or that this process may not use; `Unsupported`
 /// where there is no such call.
 #[cfg(target_os = "linux")]
 pub fn pin(core: usize) -> io::Result<()> {
@@ -48,7 +48,7 @@ pub fn pin(core: usize) -> io::Result<()> {
 /// The same where there is no such call.
 #[cfg(not(target_os = "linux"))]
 pub fn pin(_core: usize) -> io::Result<()> {
-    let text = format!("{} cannot keep a process on a core", std::env::consts::OS);
+    let text = format!("pinning to a core is not supported on {}", std::env::consts::OS);
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_core_that_there_is_not_is_refused() {
+    fn a_core_that_does_not_exist_is_refused() {
         for core in [libc::CPU_SETSIZE as usize - 1, usize::MAX] {
             assert_eq!(pin(core).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{core}");
         }

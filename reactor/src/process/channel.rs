@@ -2,9 +2,9 @@
 //! SCM_RIGHTS).
 //!
 //! A message is one byte, so that it is never sent in part, and a descriptor if it needs one. The
-//! receiver gets a descriptor of its own for the same open file; the sender's stays open until it is
-//! closed. On the way it is held by the kernel: what nobody has received is still to be had from
-//! whoever holds the receiving end, also when the process that should have is gone.
+//! receiver gets its own descriptor for the same open file; the sender's stays open until it is
+//! closed. In transit the kernel holds it: an unreceived message can still be read from any copy of
+//! the receiving end, even after the intended receiver has exited.
 
 use std::io;
 use std::mem;
@@ -16,13 +16,13 @@ use libc::{c_int, c_uint, cmsghdr, iovec, msghdr};
 
 use crate::sys::retry;
 
-/// No `SIGPIPE`. Without such a flag (macOS) it is up to Rust's start-up, which ignores it.
+/// No `SIGPIPE`. Without such a flag (macOS) that is left to Rust's start-up, which ignores it.
 #[cfg(not(target_vendor = "apple"))]
 const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 const SEND_FLAGS: c_int = 0;
 
-/// What is received is closed on exec; where there is no flag for it, it is prepared afterwards.
+/// Received descriptors are closed on exec; where there is no flag for it, it is set afterwards.
 #[cfg(not(target_vendor = "apple"))]
 const RECEIVE_FLAGS: c_int = libc::MSG_CMSG_CLOEXEC;
 #[cfg(target_vendor = "apple")]
@@ -31,7 +31,7 @@ const RECEIVE_FLAGS: c_int = 0;
 /// Bytes of a descriptor.
 const FD_BYTES: c_uint = size_of::<RawFd>() as c_uint;
 
-/// Room for a control message with one descriptor, aligned as its header must be.
+/// Room for a control message with one descriptor, aligned as its header requires.
 type Control = [u64; 8];
 const _: () = assert!(align_of::<Control>() >= align_of::<cmsghdr>());
 
@@ -41,29 +41,29 @@ pub struct Channel {
     socket: OwnedFd,
 }
 
-/// An order.
+/// A message.
 #[derive(Debug)]
 pub struct Message {
-    /// What it is about; sender and receiver know.
+    /// Its meaning, which sender and receiver agree on.
     pub tag: u8,
     /// The descriptor that came with it. `None` also when this process had no room for one: then
     /// the kernel has closed it.
     pub fd: Option<OwnedFd>,
 }
 
-/// What became of an attempt to receive.
+/// The result of an attempt to receive.
 #[derive(Debug)]
 pub enum Received {
     /// A message.
     Message(Message),
-    /// None at present.
+    /// No message now.
     Empty,
-    /// None any more: every copy of the other end is closed.
+    /// No message ever again: every copy of the other end is closed.
     Closed,
 }
 
 impl Channel {
-    /// Two ends that are each other's.
+    /// Two connected ends.
     pub fn pair() -> io::Result<(Channel, Channel)> {
         let (one, other) = UnixStream::pair()?;
         for end in [&one, &other] {
@@ -72,7 +72,7 @@ impl Channel {
         Ok((Channel { socket: one.into() }, Channel { socket: other.into() }))
     }
 
-    /// Another descriptor for this very end: what one receives, the other does not.
+    /// Another descriptor for this same end: a message is received through one of them only.
     pub fn try_clone(&self) -> io::Result<Channel> {
         Ok(Channel { socket: self.socket.try_clone()? })
     }
@@ -80,8 +80,8 @@ impl Channel {
     /// Sends a byte, and a descriptor if one is given.
     ///
     /// # Errors
-    /// `WouldBlock` when the other end has not received for long, `BrokenPipe` when it is gone;
-    /// `ETOOMANYREFS` when too many descriptors are on their way.
+    /// `WouldBlock` when the other end has fallen behind, `BrokenPipe` when it is gone;
+    /// `ETOOMANYREFS` when too many descriptors are in transit.
     pub fn send(&self, tag: u8, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let mut tag = tag;
         let mut piece = iovec { iov_base: (&raw mut tag).cast(), iov_len: 1 };
@@ -100,7 +100,7 @@ impl Channel {
     /// Receives the next message.
     ///
     /// # Errors
-    /// Those of a broken descriptor; that the other end is gone is none.
+    /// Those of a broken descriptor; a closed other end is not an error.
     pub fn recv(&self) -> io::Result<Received> {
         let mut tag = 0_u8;
         let mut piece = iovec { iov_base: (&raw mut tag).cast(), iov_len: 1 };
@@ -142,11 +142,11 @@ fn empty_message(piece: &mut iovec) -> msghdr {
 fn attach(message: &mut msghdr, control: &mut Control, fd: RawFd) {
     // SAFETY: CMSG_SPACE and CMSG_LEN only compute.
     let (space, len) = unsafe { (libc::CMSG_SPACE(FD_BYTES), libc::CMSG_LEN(FD_BYTES)) };
-    assert!(space as usize <= size_of::<Control>(), "the system's header is larger than thought");
+    assert!(space as usize <= size_of::<Control>(), "the system's header is larger than expected");
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = space as _;
     // SAFETY: `control` has room for `space` bytes, zeroed and aligned for the header, which is
-    // what CMSG_FIRSTHDR then finds; the descriptor goes right behind it, wherever that is aligned.
+    // what CMSG_FIRSTHDR then finds; the descriptor follows directly, at whatever alignment.
     unsafe {
         let header = libc::CMSG_FIRSTHDR(message);
         (*header).cmsg_level = libc::SOL_SOCKET;
@@ -170,7 +170,7 @@ fn detach(message: &msghdr) -> io::Result<Option<OwnedFd>> {
         return Ok(None);
     }
     // SAFETY: the message is long enough for a descriptor, which the kernel has just made for us;
-    // nobody else knows it.
+    // nothing else owns it.
     let fd = unsafe {
         OwnedFd::from_raw_fd(ptr::read_unaligned(libc::CMSG_DATA(header).cast::<RawFd>()))
     };
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_received_is_still_to_be_had_from_another_copy_of_the_end() {
+    fn an_unreceived_message_can_be_read_from_another_copy_of_the_end() {
         let (ours, theirs) = Channel::pair().unwrap();
         let kept = theirs.try_clone().unwrap();
         let (near, far) = UnixStream::pair().unwrap();
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_received_from_is_told_and_loses_nothing() {
+    fn a_sender_to_a_full_channel_gets_an_error_and_loses_nothing() {
         let (ours, theirs) = Channel::pair().unwrap();
         let mut sent = 0_u32;
         let error = loop {

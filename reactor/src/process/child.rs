@@ -1,7 +1,7 @@
 //! A child process as a source of events.
 //!
-//! `SIGCHLD` says that *some* child has ended, and several of them are one. A descriptor for each
-//! child says which: it is readable from the child's end on, and stays so.
+//! `SIGCHLD` reports that *some* child has ended, and several of them merge into one. A descriptor
+//! for each child tells which: it becomes readable when the child ends, and stays so.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,52 +23,52 @@ use crate::sys::check;
 pub struct Child {
     pid: pid_t,
     exit: ExitWatch,
-    /// Its status once that was taken: from then on its number may be another process's.
+    /// Its status once it was reaped: from then on its PID may be another process's.
     ended: Option<ExitStatus>,
 }
 
 impl Child {
-    /// Watches over a child that has just been made and that nobody has waited for. If that is not
-    /// possible, the child is killed: nobody would ever know of its end.
+    /// Watches a child that was just forked and has not been waited for. If that is not possible,
+    /// the child is killed: its exit would never be noticed.
     pub(super) fn adopt(pid: pid_t) -> io::Result<Child> {
         match ExitWatch::new(pid) {
             Ok(exit) => Ok(Child { pid, exit, ended: None }),
             Err(error) => {
-                // SAFETY: our own child, not waited for, so the number is its own; the status is
-                // not asked for.
+                // SAFETY: our own child, not waited for, so the PID is its own; the status is not
+                // asked for.
                 unsafe {
                     libc::kill(pid, libc::SIGKILL);
                     libc::waitpid(pid, ptr::null_mut(), 0);
                 }
-                Err(io::Error::new(error.kind(), format!("cannot watch over a child: {error}")))
+                Err(io::Error::new(error.kind(), format!("cannot watch a child: {error}")))
             }
         }
     }
 
-    /// Its number.
+    /// Its PID.
     pub fn id(&self) -> u32 {
         self.pid.unsigned_abs()
     }
 
-    /// Sends it a signal. One that has ended and was not waited for takes it without effect.
+    /// Sends it a signal, without effect if it has ended but was not waited for.
     ///
     /// # Errors
-    /// `NotFound` when it was waited for: the number may belong to somebody else.
+    /// `NotFound` when it was waited for: the PID may belong to another process.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         if self.ended.is_some() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        // SAFETY: takes no pointer. The number is our child's until it is waited for.
+        // SAFETY: takes no pointer. The PID is our child's until it is waited for.
         check(unsafe { libc::kill(self.pid, signal.number()) })?;
         Ok(())
     }
 
-    /// How it ended; `None` while it runs. Does not wait.
+    /// Its exit status; `None` while it runs. Does not wait.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.wait_with(libc::WNOHANG)
     }
 
-    /// Waits for its end.
+    /// Waits for it to end.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.wait_with(0)? {
@@ -111,9 +111,9 @@ mod tests {
 
     const TOKEN: Token = Token::new(1, 1);
 
-    /// A child that does as `body` says: nothing that takes a lock, for the tests have threads.
+    /// A child that runs `body`: nothing that takes a lock, for the tests have threads.
     fn child(body: impl FnOnce() -> i32) -> Child {
-        // SAFETY: the child does as `body` says, nothing that takes a lock, and then exits.
+        // SAFETY: the child runs `body`, nothing that takes a lock, and then exits.
         match unsafe { fork_unchecked() }.expect("fork") {
             Fork::Parent(child) => child,
             Fork::Child => {
@@ -124,7 +124,7 @@ mod tests {
         }
     }
 
-    /// Waits until somebody kills it.
+    /// Waits until it is killed.
     fn sleeper() -> Child {
         child(|| {
             loop {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_child_says_by_which_signal() {
+    fn a_killed_childs_status_names_the_signal() {
         let mut child = sleeper();
         child.signal(Signal::KILL).unwrap();
         let (poller, mut events) = watched(&child);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn each_child_has_an_end_of_its_own() {
+    fn each_childs_end_is_reported_separately() {
         let (mut first, mut second) = (sleeper(), sleeper());
         let (poller, mut events) = watched(&first);
         second.signal(Signal::KILL).unwrap();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn an_orphan_learns_of_it_by_its_channel() {
+    fn an_orphan_notices_by_its_channel() {
         let (ours, theirs) = Channel::pair().expect("a channel");
         let mut child = child(|| {
             drop(ours); // the parent's end, of which it has a copy
@@ -195,7 +195,7 @@ mod tests {
                 }
             }
         });
-        drop(Channel::pair()); // another one is nothing to it
+        drop(Channel::pair()); // an unrelated one has no effect
         assert!(child.try_wait().unwrap().is_none());
         // In the parent `ours` was moved into the closure and dropped with it, unread: the child
         // had its own copy.

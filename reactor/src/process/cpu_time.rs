@@ -1,4 +1,4 @@
-//! The processor time of a thread, see `clock_gettime(2)`.
+//! The CPU time of a thread, see `clock_gettime(2)`.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::sys::check;
 
-/// Processor time that the calling thread has spent so far (`CLOCK_THREAD_CPUTIME_ID`). A system
-/// call, for the vDSO has no answer: 0.2 µs.
+/// CPU time that the calling thread has used so far (`CLOCK_THREAD_CPUTIME_ID`). A real system call
+/// (0.2 µs), because the vDSO does not handle this clock.
 ///
 /// # Errors
 /// The system has no such clock.
@@ -17,7 +17,7 @@ pub fn thread_cpu_time() -> io::Result<Duration> {
     check(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so it has filled `time` in.
     let time = unsafe { time.assume_init() };
-    // A processor time is never negative, and its nanoseconds are fewer than a second.
+    // CPU time is never negative, and its nanoseconds are below a second.
     Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 

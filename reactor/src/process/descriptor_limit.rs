@@ -7,14 +7,14 @@ use crate::sys::check;
 /// The limit's two numbers; `None`: there is none.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct DescriptorLimit {
-    /// What holds; the process may move it up to `hard`.
+    /// What applies now; the process may raise it to `hard`.
     pub soft: Option<u64>,
-    /// What the soft limit can become; without privilege it can only be lowered.
+    /// The ceiling of the soft limit; without privilege it can only be lowered.
     pub hard: Option<u64>,
 }
 
 impl DescriptorLimit {
-    /// The present limit.
+    /// The current limit.
     ///
     /// # Errors
     /// Those of `getrlimit(2)`.
@@ -23,10 +23,10 @@ impl DescriptorLimit {
         Ok(DescriptorLimit { soft: number(limit.rlim_cur), hard: number(limit.rlim_max) })
     }
 
-    /// Moves the soft limit.
+    /// Sets the soft limit.
     ///
     /// # Errors
-    /// Those of `setrlimit(2)`: it is above the hard limit, or above what macOS means by "no limit".
+    /// Those of `setrlimit(2)`: it is above the hard limit, or above macOS's "no limit".
     #[allow(clippy::useless_conversion, reason = "`rlim_t` is signed on FreeBSD")]
     pub fn set_soft(soft: u64) -> io::Result<()> {
         let mut limit = get()?;

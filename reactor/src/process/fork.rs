@@ -1,12 +1,13 @@
 //! A copy of this process (`fork(2)`).
 //!
-//! Both copies return from [`fork`] and go on in the same stack frame, with everything that was
-//! there: memory (copied when written to), descriptors (shared), the signal mask. So the child drops
-//! what is its parent's business before anything else: an event loop (an epoll list would be shared,
-//! see [`poller`](crate::poller)), channels of other children, listeners that are not for it.
+//! Both copies return from [`fork`] and continue in the same stack frame, with everything that was
+//! there: memory (copied when written to), descriptors (shared), the signal mask. So before
+//! anything else the child drops what belongs to its parent: an event loop (an epoll list would be
+//! shared, see [`poller`](crate::poller)), channels of other children, listeners that are not for
+//! it.
 //!
 //! A fork copies the calling thread only. A lock that another thread held at that moment stays
-//! locked in the child for ever, the allocator's included; hence: before any thread is started.
+//! locked in the child forever, the allocator's included; hence: fork before any thread is started.
 //! [`fork`] makes sure of that; [`fork_unchecked`] leaves it to its caller.
 
 use std::io;
@@ -16,41 +17,41 @@ use super::{Child, threads};
 /// Which of the two copies this is.
 #[derive(Debug)]
 pub enum Fork {
-    /// The one that called, and its new child.
+    /// The calling process, and its new child.
     Parent(Child),
     /// The copy.
     Child,
 }
 
-/// Copies this process, provided that it has one thread: so it needs no promise of the caller. (The
-/// copy is made while nothing else runs, and every value is whole in both.)
+/// Copies this process, provided that it has one thread: so it needs no promise from the caller.
+/// (The copy is made while nothing else runs, and every value is whole in both.)
 ///
 /// # Errors
 /// [`io::ErrorKind::Unsupported`] when the process has more than one thread, or when their number
-/// cannot be had: Linux, FreeBSD and macOS tell it (on Linux, /proc or `unshare(2)` must be there
-/// to ask). Otherwise what `fork(2)` and `pidfd_open(2)` say: too many processes, no memory.
+/// is unknown: Linux, FreeBSD and macOS report it (on Linux, by /proc or `unshare(2)`). Otherwise
+/// the error of `fork(2)` or `pidfd_open(2)`: too many processes, no memory.
 pub fn fork() -> io::Result<Fork> {
     let text = match threads::count() {
         // SAFETY: there is one thread, this one.
         Some(1) => return unsafe { fork_unchecked() },
-        Some(_) => "a process that has threads cannot be forked: fork before they are started",
-        None => "the system does not tell whether this process has threads, so it is not forked",
+        Some(_) => "cannot fork a process that has threads: fork before starting them",
+        None => "cannot fork: the system does not tell whether this process has threads",
     };
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
-/// [`fork`] without the question.
+/// [`fork`] without the check.
 ///
 /// # Errors
 /// Those of `fork(2)` and `pidfd_open(2)`.
 ///
 /// # Safety
 /// If the process has other threads, the child does nothing that is not async-signal-safe (fork(2),
-/// signal-safety(7)): it neither allocates nor takes a lock, and it does not return from where it
-/// was made, but execs or exits.
+/// signal-safety(7)): it neither allocates nor takes a lock, and it does not return from the
+/// calling function, but execs or exits.
 pub unsafe fn fork_unchecked() -> io::Result<Fork> {
     // SAFETY: takes no pointer. The child runs on in its own copy of this thread's stack, which is
-    // as valid as it was; of other threads' locks and half-made changes it keeps away, as the
+    // as valid as it was; it keeps away from other threads' locks and half-made changes, as the
     // caller promises.
     match crate::sys::check(unsafe { libc::fork() })? {
         0 => Ok(Fork::Child),

@@ -1,8 +1,8 @@
-//! As whom a process runs: names to numbers, and giving up one identity for a lesser one.
+//! The user a process runs as: looking up users and groups, and dropping privileges.
 //!
 //! The order matters (setuid(2), credentials(7)): supplementary groups and group first, for without
-//! the user's privilege neither can be changed. All three user ids, real, effective and saved,
-//! change at once; of one that is kept a process could come back.
+//! the user's privilege neither can be changed. All three user IDs, real, effective and saved,
+//! change at once; a process could return to any that is left.
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::io;
@@ -11,17 +11,17 @@ use std::ptr;
 
 use crate::sys::check;
 
-/// Room for an entry's texts: sysconf(3) suggests 1 KiB; a group with many members needs more.
+/// Room for an entry's strings: sysconf(3) suggests 1 KiB; a group with many members needs more.
 const ENTRY_BYTES: usize = 256 * 1024;
-/// More than a user is in: Linux allows 65,536, others 16 or 1,024.
+/// More groups than a user has: Linux allows 65,536, others 16 or 1,024.
 const GROUPS_MAX: usize = 65_536;
 
 /// A user, as the system's database has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
-    /// Its number.
+    /// Its UID.
     pub number: u32,
-    /// The groups that it is in, its own first.
+    /// Its groups, the primary one first.
     pub groups: Vec<u32>,
 }
 
@@ -37,7 +37,7 @@ pub fn user_by_name(name: &str) -> io::Result<Option<User>> {
     })
 }
 
-/// A user by number (`getpwuid_r(3)`); `None`: the number is nobody's.
+/// A user by UID (`getpwuid_r(3)`); `None`: there is no such user.
 ///
 /// # Errors
 /// The system's user database cannot be read.
@@ -46,8 +46,8 @@ pub fn user_by_number(number: u32) -> io::Result<Option<User>> {
     user(|entry, texts, len, found| unsafe { libc::getpwuid_r(number, entry, texts, len, found) })
 }
 
-/// Finds a user by a call that is given valid places for an entry, for texts of a length, and for what
-/// was found.
+/// Finds a user by a call that gets valid pointers to an entry, to a buffer for strings, and to the
+/// result.
 fn user(
     call: impl Fn(*mut libc::passwd, *mut c_char, usize, *mut *mut libc::passwd) -> c_int,
 ) -> io::Result<Option<User>> {
@@ -82,7 +82,7 @@ fn groups_of(name: &CStr, group: u32) -> io::Result<Vec<u32>> {
     Ok(groups.into_iter().map(|group| group as u32).collect())
 }
 
-/// The number of a group, by name (`getgrnam_r(3)`); `None`: there is no such group.
+/// The GID of a group, by name (`getgrnam_r(3)`); `None`: there is no such group.
 ///
 /// # Errors
 /// The system's group database cannot be read.
@@ -91,8 +91,8 @@ pub fn group_by_name(name: &str) -> io::Result<Option<u32>> {
     let mut texts = vec![0; ENTRY_BYTES];
     let (mut entry, mut found) = (MaybeUninit::<libc::group>::uninit(), ptr::null_mut());
     let (to, texts_len) = (texts.as_mut_ptr(), texts.len());
-    // SAFETY: the name ends in NUL, `texts` has the length it is said to have, and all places live
-    // through the call.
+    // SAFETY: the name ends in NUL, `texts` has the length passed, and all pointers are valid
+    // during the call.
     let error = unsafe {
         libc::getgrnam_r(name.as_ptr(), entry.as_mut_ptr(), to, texts_len, &raw mut found)
     };
@@ -104,7 +104,7 @@ pub fn group_by_name(name: &str) -> io::Result<Option<u32>> {
     }
 }
 
-/// Some systems say that there is no such entry by one of these (getpwnam(3), ERRORS).
+/// Some systems report a missing entry by one of these (getpwnam(3), ERRORS).
 fn not_found_or<T>(error: libc::c_int) -> io::Result<Option<T>> {
     match error {
         libc::ENOENT | libc::ESRCH => Ok(None),
@@ -118,17 +118,17 @@ pub fn identity() -> (u32, u32) {
     unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
-/// Becomes this user in these groups, the first of them its own, and in no others, for good: checks
-/// that there is no way back. Nothing is changed if the process is that user already. For a process
-/// of one thread.
+/// Becomes this user, permanently, with these groups (the first is the primary one) and no others,
+/// and checks that there is no way back. Nothing is changed if the process is that user already.
+/// For a process of one thread.
 ///
 /// # Errors
-/// No privilege to do so; or the privilege remains afterwards, and the process should end.
+/// Not privileged to do so; or the privilege remains afterwards, and the process should end.
 pub fn become_user(user: u32, groups: &[u32]) -> io::Result<()> {
     let &[group, ..] = groups else { return Err(io::ErrorKind::InvalidInput.into()) };
     if identity() != (user, group) || user == 0 {
         // The type of the length differs from system to system.
-        // SAFETY: so many groups are read from a valid place.
+        // SAFETY: that many groups are read from a valid pointer.
         check(unsafe { libc::setgroups(groups.len() as _, groups.as_ptr()) })?;
         set_ids(user, group)?;
     }

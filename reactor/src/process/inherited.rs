@@ -1,12 +1,13 @@
-//! Descriptors that this process was started with, found by their number.
+//! Descriptors that this process inherited at exec, found by their number.
 //!
 //! ```text
 //!  parent: descriptor 7, not closed on exec ─► exec ─► inherited_fd(7)   owned, closed on exec
 //!                                                      inherited_fd(7)   refused
 //! ```
 //!
-//! A number is not a descriptor: whoever makes an [`OwnedFd`] of one that something else owns closes
-//! it twice, the second time perhaps under another's feet. So a number is believed only if
+//! A number is not a descriptor: code that makes an [`OwnedFd`] of one that something else owns
+//! closes it twice, the second time perhaps after the number was reused. So a number is accepted
+//! only if
 //!
 //! - it is above those of the standard streams, which the standard library uses;
 //! - the descriptor is not closed on exec. One that has come through an exec is not, and one that
@@ -14,7 +15,7 @@
 //! - it has not been taken before in this process.
 //!
 //! *Not* known: whether a C library, or Rust code that clears `FD_CLOEXEC`, has opened the
-//! descriptor since. Inherited ones are best taken first of all.
+//! descriptor since. So take inherited ones before doing anything else.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd, IntoRawFd as _, OwnedFd, RawFd};
@@ -22,16 +23,16 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::sys::check;
 
-/// The numbers that have been taken. Held while flags are looked at and changed, so that two threads
+/// The numbers that have been taken. Locked while flags are read and changed, so that two threads
 /// cannot both find a descriptor untaken.
 static TAKEN: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
-/// Takes over the descriptor of this number, which this process was started with. It is closed on
-/// exec from now on. Every number is handed out once.
+/// Takes ownership of an inherited descriptor by its number. It is closed on exec from now on.
+/// Every number is handed out once.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] for what cannot have been inherited, with the reason; `EBADF` when
-/// the descriptor is not open.
+/// [`io::ErrorKind::InvalidInput`] for what cannot have been inherited, with the reason; `EBADF`
+/// when the descriptor is not open.
 pub fn inherited_fd(number: RawFd) -> io::Result<OwnedFd> {
     if (0..=2).contains(&number) {
         return Err(refused("0 to 2 are the standard streams, pass it as 3 or above"));
@@ -45,14 +46,13 @@ pub fn inherited_fd(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: as above.
     check(unsafe { libc::fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
     taken.push(number);
-    // SAFETY: the descriptor is open, and as far as can be told (see the module) nothing owns it:
-    // it came with the process, or `disown_fd` has given it up, and it is handed out here only.
+    // SAFETY: the descriptor is open, and as far as can be known (see the module) nothing owns it:
+    // it was inherited, or given up by `disown_fd`, and it is handed out here only.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Gives up a descriptor as if this process had been started with it: for code that finds it by its
-/// number. It stays open, here and in programs that are started, until [`inherited_fd`] is asked for
-/// it.
+/// Gives up a descriptor as if this process had inherited it: for code that finds it by its number.
+/// It stays open, here and in programs that are started, until it is claimed by [`inherited_fd`].
 ///
 /// # Errors
 /// Those of `fcntl(2)`; the descriptor is closed.
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_threads_one_gets_it() {
+    fn only_one_of_several_threads_gets_it() {
         let (_reader, writer) = io::pipe().unwrap();
         let number = disown_fd(writer.into()).unwrap();
         let take = || inherited_fd(number).ok().map(|fd| fd.into_raw_fd());
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_have_been_inherited_is_refused() {
+    fn a_number_that_cannot_be_inherited_is_refused() {
         for number in 0..=2 {
             assert!(refusal(number).ends_with("pass it as 3 or above"));
         }

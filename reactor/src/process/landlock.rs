@@ -1,4 +1,4 @@
-//! A thread gives up, for good and for everything that it starts from then on, what it does not need
+//! Permanently denies a thread, and everything that it starts from then on, what it does not need
 //! (Linux: `landlock(7)`).
 //!
 //! ```text
@@ -7,8 +7,8 @@
 //!        └─ what it does not know yet stays as it was: missing()
 //! ```
 //!
-//! Rules are about the files themselves and not about their names: what is beneath a directory when it
-//! is asked for, whatever it is called by then. What is open already is not touched, and neither
+//! Rules are about the files themselves and not about their names: what is beneath a directory when
+//! it is accessed, whatever its path is by then. Files that are open already are not affected, nor
 //! is `stat(2)`. The rules hold after `execve(2)`, too.
 //!
 //! C has no names for this (glibc 2.41): the numbers are those of `linux/landlock.h`.
@@ -32,12 +32,12 @@ impl Access {
     pub const READ: Access = Access(1 << 2 | 1 << 3);
     /// Opening files to write.
     pub const WRITE: Access = Access(1 << 1);
-    /// Making files; writing them is another thing.
+    /// Creating files; writing them is separate.
     pub const MAKE: Access = Access(1 << 8);
     /// Removing files.
     pub const REMOVE: Access = Access(1 << 5);
 
-    /// What there is for a file that is no directory.
+    /// The rights that apply to a file that is not a directory.
     const OF_FILES: u64 = 1 << 0 | 1 << 1 | 1 << 2 | FS_TRUNCATE | FS_IOCTL_DEVICE;
 }
 
@@ -51,20 +51,21 @@ impl BitOr for Access {
 
 /// Execute, write, read, list, remove (2), make (7 kinds): the rights of the first version.
 const FS_FIRST: u64 = (1 << 13) - 1;
-/// Giving a file another directory.
+/// Moving a file to another directory.
 const FS_REFER: u64 = 1 << 13;
 const FS_TRUNCATE: u64 = 1 << 14;
 const FS_IOCTL_DEVICE: u64 = 1 << 15;
 /// `bind(2)` and `connect(2)` of TCP sockets.
 const NET_TCP: u64 = 1 << 0 | 1 << 1;
-/// Abstract Unix sockets, and signals, to whoever has not these rules.
+/// Abstract Unix sockets, and signals, to processes outside these rules.
 const SCOPE_OUTSIDE: u64 = 1 << 0 | 1 << 1;
 
-/// Asks for the version instead of making anything.
+/// Asks for the version instead of creating anything.
 const CREATE_RULESET_VERSION: u32 = 1;
 const RULE_PATH_BENEATH: u32 = 1;
 
-/// `struct landlock_ruleset_attr`. Old kernels know its beginning, and take the rest if it is zero.
+/// `struct landlock_ruleset_attr`. Old kernels know its beginning, and accept the rest if it is
+/// zero.
 #[repr(C)]
 struct RulesetAttr {
     handled_access_fs: u64,
@@ -99,7 +100,7 @@ impl Landlock {
         let version = unsafe { create_ruleset(none, 0, CREATE_RULESET_VERSION) }?;
         let version = version as u32; // a positive number
         let attr = handled(version);
-        // SAFETY: `attr` lives through the call and has the length that is said.
+        // SAFETY: `attr` lives through the call and has the length passed.
         let ruleset = unsafe { create_ruleset(&raw const attr, size_of::<RulesetAttr>(), 0) }?;
         // SAFETY: a descriptor that the call has just made, for us alone; closed on exec.
         let ruleset = unsafe { OwnedFd::from_raw_fd(ruleset as i32) };
@@ -123,12 +124,13 @@ impl Landlock {
         Ok(())
     }
 
-    /// What this kernel's version cannot deny, for people; `None`: it can deny all we ask for.
+    /// What this kernel's version cannot deny, in words; `None`: it can deny all that was
+    /// requested.
     pub fn missing(&self) -> Option<&'static str> {
         missing(self.version)
     }
 
-    /// Puts the rules in force for this thread and for whatever it starts, after
+    /// Puts the rules in force for this thread and for everything it starts, after
     /// [`no_new_privileges`].
     ///
     /// # Errors
@@ -141,8 +143,8 @@ impl Landlock {
     }
 }
 
-/// This thread, and whatever it starts, never gets more privileges than it has, not even by running a
-/// set-user-ID program (`PR_SET_NO_NEW_PRIVS`).
+/// This thread, and everything it starts, never gains privileges, not even by running a set-user-ID
+/// program (`PR_SET_NO_NEW_PRIVS`).
 ///
 /// # Errors
 /// A kernel before Linux 3.5.
@@ -152,7 +154,7 @@ pub fn no_new_privileges() -> io::Result<()> {
     Ok(())
 }
 
-/// Everything that a version can deny and nobody needs who serves.
+/// Everything that a version can deny and that serving does not need.
 fn handled(version: u32) -> RulesetAttr {
     let since = |first: u32, bits: u64| if version >= first { bits } else { 0 };
     RulesetAttr {
@@ -175,7 +177,7 @@ fn missing(version: u32) -> Option<&'static str> {
     }
 }
 
-/// A rule about a file must not speak of what only directories have.
+/// A rule about a file must not include rights that only directories have.
 fn of_kind(access: Access, file: &File) -> io::Result<u64> {
     match file.metadata()?.is_dir() {
         true => Ok(access.0),
@@ -186,7 +188,7 @@ fn of_kind(access: Access, file: &File) -> io::Result<u64> {
 /// # Safety
 /// `attr` points to `size` bytes, or `flags` says that it is not used.
 unsafe fn create_ruleset(attr: *const RulesetAttr, size: usize, flags: u32) -> io::Result<c_long> {
-    // SAFETY: the caller's.
+    // SAFETY: as the caller guarantees.
     checked(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attr, size, flags) })
 }
 
@@ -212,9 +214,9 @@ mod tests {
         );
     }
 
-    /// In a thread of its own, for it holds for that one only.
+    /// In a thread of its own, because it applies to that one only.
     #[test]
-    fn only_what_was_allowed_is_left() {
+    fn only_what_was_allowed_remains() {
         let rules = match Landlock::new() {
             Ok(rules) => rules,
             Err(error) => return println!("skipped: Landlock ({error})"),

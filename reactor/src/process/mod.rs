@@ -1,4 +1,4 @@
-//! Processes: forked workers, started programs, and what they have to do with each other.
+//! Processes: forked workers, executed programs, and how they communicate.
 //!
 //! ```text
 //!            fork() ──► Fork::Parent(Child) ── AsFd: readable when it has ended ──► the event loop
@@ -12,13 +12,13 @@
 //! |---|---|
 //! | [`fork()`] | a copy of this process, for as long as it has one thread |
 //! | [`Child`] | a child as a source of events: `pidfd_open(2)`, or `EVFILT_PROC` in a kqueue of its own |
-//! | [`Channel`] | a pair of sockets for orders of one byte, each with a descriptor if need be |
-//! | [`Program`] | this very program, started again with some of the present one's descriptors |
-//! | [`cores`], [`pin`] | which cores there are for us, and how to stay on one |
-//! | [`become_user`] | giving up privileges for good |
+//! | [`Channel`] | a pair of sockets for messages of one byte, each with a descriptor if need be |
+//! | [`Program`] | this program, executed again with some of its descriptors inherited |
+//! | [`cores`], [`pin`] | the available cores, and how to stay on one |
+//! | [`become_user`] | dropping privileges permanently |
 //! | [`monotonic_us`] | the time, as another process reads it |
-//! | [`thread_cpu_time`] | processor time that a thread has spent |
-//! | [`inherited_fd`], [`disown_fd`] | descriptors that this process was started with |
+//! | [`thread_cpu_time`] | CPU time that a thread has used |
+//! | [`inherited_fd`], [`disown_fd`] | descriptors that this process inherited |
 //! | [`DescriptorLimit`] | how many descriptors it may have |
 //! | [`Landlock`], [`no_new_privileges`] | giving up what a server does not need (Linux) |
 //! | [`Priority`] | how a thread shares its core with others |
@@ -26,8 +26,8 @@
 //! Counters that parent and children share are in [`shared`](crate::shared).
 //!
 //! *Not* guaranteed: that a child ends when its parent does. One that watches its end of a
-//! [`Channel`] learns of it ([`Received::Closed`]), provided that nobody else holds the parent's
-//! end: a forked child closes the ends of its siblings that it has inherited.
+//! [`Channel`] notices ([`Received::Closed`]), provided that no other process holds the parent's
+//! end: a forked child closes its siblings' ends that it has inherited.
 
 mod affinity;
 mod channel;

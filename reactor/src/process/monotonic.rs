@@ -2,11 +2,11 @@
 
 use std::mem::MaybeUninit;
 
-/// Microseconds of `CLOCK_MONOTONIC`: what an [`Instant`](std::time::Instant) is made of, but does
-/// not tell.
+/// Microseconds of `CLOCK_MONOTONIC`: the clock behind [`Instant`](std::time::Instant), which does
+/// not expose it.
 pub fn monotonic_us() -> u64 {
     let mut now = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: `now` is a valid place. The clock exists everywhere, so the call fills it.
+    // SAFETY: `now` is valid for writes. The clock exists everywhere, so the call fills it.
     let now = unsafe {
         libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
         now.assume_init()
@@ -21,7 +21,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn it_goes_on_as_instants_do() {
+    fn it_advances_as_instants_do() {
         let (before, began) = (monotonic_us(), Instant::now());
         std::thread::sleep(Duration::from_millis(2));
         let passed = monotonic_us() - before;

@@ -1,4 +1,4 @@
-//! Where there is no Landlock: nothing can be given up, and whoever asks is told so.
+//! Where there is no Landlock: nothing can be denied, and every request is an error.
 
 use std::convert::Infallible;
 use std::io;
@@ -63,7 +63,7 @@ impl Landlock {
     }
 }
 
-/// Cannot be had.
+/// Not available.
 ///
 /// # Errors
 /// Always.
@@ -72,5 +72,5 @@ pub fn no_new_privileges() -> io::Result<()> {
 }
 
 fn unsupported() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "only Linux has this")
+    io::Error::new(io::ErrorKind::Unsupported, "supported on Linux only")
 }

@@ -1,13 +1,13 @@
-//! How a thread shares its core with others: what makes a busy one give way to one that wakes.
+//! How a thread shares its core with others: what makes a busy thread yield to one that wakes up.
 //!
-//! | [`Priority`] | call | what the kernel makes of it |
+//! | [`Priority`] | call | effect |
 //! |---|---|---|
-//! | `Nice` | `setpriority(2)` of the thread | a smaller share; a waking thread with more gets on sooner |
+//! | `Nice` | `setpriority(2)` of the thread | a smaller share; others run sooner on waking |
 //! | `Batch` | `SCHED_BATCH` | it does not preempt others when it wakes; its share is as before |
-//! | `Idle` | `SCHED_IDLE` | hardly any share; whoever wakes preempts it at once |
-//! | `Slice` | `sched_setattr(2)`, Linux 6.12 | as before, but in turns of this length |
+//! | `Idle` | `SCHED_IDLE` | hardly any share; any waking thread preempts it at once |
+//! | `Slice` | `sched_setattr(2)`, Linux 6.12 | as before, but in slices of this length |
 //!
-//! See `sched(7)`. Lowering needs no privilege; what a sandbox refuses is the caller's to report. On
+//! See `sched(7)`. Lowering needs no privilege; the caller reports what a sandbox refuses. On
 //! systems other than Linux a thread has no nice value of its own: all but `Normal` is refused.
 
 use std::io;
@@ -15,15 +15,15 @@ use std::io;
 /// How a thread shares its core.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Priority {
-    /// As everybody else.
+    /// As all others.
     Normal,
     /// With this nice value, 1 to 19.
     Nice(u8),
     /// As a batch job.
     Batch,
-    /// When nobody else wants the core.
+    /// When no other thread wants the core.
     Idle,
-    /// In turns of so many microseconds, 100 to 100,000.
+    /// In slices of this many microseconds, 100 to 100,000.
     Slice(u32),
 }
 
@@ -31,7 +31,7 @@ impl Priority {
     /// Sets the priority of the calling thread.
     ///
     /// # Errors
-    /// What the system says; `Unsupported` where it has no such call.
+    /// The error of the call; `Unsupported` where there is no such call.
     #[cfg(target_os = "linux")]
     pub fn apply(self) -> io::Result<()> {
         match self {
@@ -49,7 +49,8 @@ impl Priority {
         match self {
             Priority::Normal => Ok(()),
             _ => {
-                let text = format!("{} has no such priority of a thread", std::env::consts::OS);
+                let text =
+                    format!("this thread priority is not supported on {}", std::env::consts::OS);
                 Err(io::Error::new(io::ErrorKind::Unsupported, text))
             }
         }
@@ -85,7 +86,7 @@ struct SchedAttr {
     flags: u64,
     nice: i32,
     priority: u32,
-    /// For `SCHED_OTHER`: the length of a turn in nanoseconds, since Linux 6.12; before, ignored.
+    /// For `SCHED_OTHER`: the length of a slice in nanoseconds, since Linux 6.12; before, ignored.
     runtime: u64,
     deadline: u64,
     period: u64,

@@ -1,4 +1,4 @@
-//! This program, started again: how a server is replaced by a newer version of itself.
+//! This program, executed again: how a server is replaced by a newer version of itself.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,7 @@ use std::ptr;
 use super::Child;
 use crate::sys::check;
 
-/// A program and the arguments that it is started with.
+/// A program and its arguments.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
@@ -23,8 +23,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// This program with its present arguments, by the path that it was started from: what is at
-    /// that path when it is started again may be another file by then. So ask early.
+    /// This program with its current arguments, by the path that it was started from: by the time
+    /// it is executed again, another file may be at that path. So call this early.
     ///
     /// # Errors
     /// See [`env::current_exe`].
@@ -32,29 +32,29 @@ impl Program {
         Ok(Program::new(env::current_exe()?, env::args_os().collect()))
     }
 
-    /// Another one; the first of `arguments` is its name for itself.
+    /// Another one; the first of `arguments` is its `argv[0]`.
     pub fn new(path: impl Into<PathBuf>, arguments: Vec<OsString>) -> Program {
         Program { path: path.into(), arguments, withheld: &[] }
     }
 
-    /// Keeps variables of this process's environment from it.
+    /// Removes variables of this process's environment from its own.
     pub fn without(self, variables: &'static [&'static str]) -> Program {
         Program { withheld: variables, ..self }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Starts it as a child with this process's environment and `variables`, this process's
-    /// standard streams, no signal blocked, and the descriptors `kept` under their own numbers.
-    /// All others are closed, if they were made closed on exec, as everything is that Rust opens.
+    /// standard streams, no signal blocked, and the descriptors `kept` under their own numbers. All
+    /// others are closed if they were opened closed on exec, as everything is that Rust opens.
     ///
     /// Waits until the program is loaded. May be called when there are threads.
     ///
     /// # Errors
-    /// The file is not there, or no program; no process to be had.
+    /// The file does not exist or is not executable; no process can be created.
     pub fn start(
         &self,
         variables: &[(&str, &OsStr)],
@@ -73,7 +73,7 @@ impl Program {
         // allocates nor locks.
         unsafe { command.pre_exec(move || prepare(&kept)) };
         let started = command.spawn()?;
-        // A process's number was a positive pid_t to begin with.
+        // A PID was a positive pid_t to begin with.
         Child::adopt(started.id() as libc::pid_t)
     }
 }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_is_closed() {
+    fn descriptors_that_are_not_kept_are_closed() {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let mut child = shell("sleep 60").start(&[], &[]).unwrap();
         drop(theirs);
@@ -139,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_an_error() {
+    fn a_program_that_does_not_exist_is_an_error() {
         let missing = Program::new("/nowhere/to/be/found", vec!["found".into()]);
         assert_eq!(missing.start(&[], &[]).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
-    fn signals_that_are_blocked_here_are_not_blocked_there() {
+    fn signals_blocked_in_the_parent_are_not_blocked_in_the_child() {
         let signals = crate::Signals::new(&[crate::Signal::USR1]).unwrap();
         let mut child = shell("kill -USR1 $$; exit 0").start(&[], &[]).unwrap();
         assert_eq!(child.wait().unwrap().code(), None, "it was killed by the signal");

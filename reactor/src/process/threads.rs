@@ -1,6 +1,6 @@
-//! How many threads this process has: what [`fork`](super::fork()) must know.
+//! The number of threads in this process, which [`fork`](super::fork()) must know.
 //!
-//! Every system's function gives the number of all threads, at least as it was when called: 1 is
+//! Every system's function returns the number of all threads, at least as it was when called: 1 is
 //! exact, for then there is no other thread that could start one.
 
 /// The number of threads; `None` when the system does not tell.
@@ -13,7 +13,7 @@ pub(super) fn count() -> Option<usize> {
 }
 
 /// Without /proc: a process of one thread may stop sharing its thread group, which changes nothing,
-/// and any other may not (`unshare(2)`, EINVAL). A filter of system calls may refuse both.
+/// and any other may not (`unshare(2)`, EINVAL). A seccomp filter may refuse both.
 #[cfg(target_os = "linux")]
 fn is_only_thread() -> bool {
     // SAFETY: takes no pointer.
@@ -31,7 +31,8 @@ pub(super) fn count() -> Option<usize> {
     let mut process = MaybeUninit::<libc::kinfo_proc>::zeroed();
     let mut len = size_of::<libc::kinfo_proc>();
     let to = process.as_mut_ptr().cast();
-    // SAFETY: four numbers are read, and at most `len` bytes written to a place that has them.
+    // SAFETY: four numbers are read, and at most `len` bytes written to a pointer with room for
+    // them.
     let result = unsafe { libc::sysctl(mib.as_ptr(), 4, to, &raw mut len, ptr::null(), 0) };
     if result != 0 || len != size_of::<libc::kinfo_proc>() {
         return None;
@@ -49,7 +50,7 @@ pub(super) fn count() -> Option<usize> {
     let mut task = MaybeUninit::<libc::proc_taskinfo>::zeroed();
     let size = size_of::<libc::proc_taskinfo>() as libc::c_int;
     let to = task.as_mut_ptr().cast();
-    // SAFETY: at most `size` bytes are written to a place that has them.
+    // SAFETY: at most `size` bytes are written to a pointer with room for them.
     if unsafe { libc::proc_pidinfo(pid, libc::PROC_PIDTASKINFO, 0, to, size) } != size {
         return None;
     }
@@ -57,7 +58,7 @@ pub(super) fn count() -> Option<usize> {
     usize::try_from(unsafe { (*task.as_ptr()).pti_threadnum }).ok()
 }
 
-/// The same where nobody has said how.
+/// The same where no method is known.
 #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_vendor = "apple")))]
 pub(super) fn count() -> Option<usize> {
     None
@@ -67,7 +68,7 @@ pub(super) fn count() -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// Calls it while one more thread than usual is there.
+    /// Calls it while one more thread than usual is running.
     fn beside_another<T>(call: impl FnOnce() -> T) -> T {
         std::thread::scope(|scope| {
             let (stop, stopped) = std::sync::mpsc::channel::<()>();

@@ -1,6 +1,6 @@
 //! Bounded queues between threads: rings of slots that are allocated once.
 //!
-//! | module | who pushes | who pops | a push or pop costs |
+//! | module | pushing | popping | a push or pop costs |
 //! |---|---|---|---|
 //! | [`spsc`] | one thread | one thread | a store that the other side can see |
 //! | [`mpmc`] | any thread | any thread | a compare-and-swap, and a store |
@@ -17,21 +17,21 @@
 //!                                            ▼ tail = 6: the position to push next
 //! ```
 //!
-//! * A *position* counts items since the ring was made: the n-th push goes to position n. It never
-//!   goes back, and wraps around at the end of `usize`, which all arithmetic here allows for.
+//! * A *position* counts items since the ring was created: the n-th push goes to position n. It
+//!   never decreases, and wraps around at the end of `usize`, which all arithmetic here allows for.
 //! * A *slot* is the place of a position: its low bits. So capacities are powers of two.
 //! * A *lap* is one time around the ring: the high bits of a position.
 //! * *head* and *tail* are the positions that are popped and pushed next. `tail - head` is the number
 //!   of items: 0 when empty, the capacity when full; no slot is kept free to tell the two apart.
-//! * A *stamp* (in [`mpmc`]) is what a slot says about itself: which position it is for, and whether
-//!   the item is there.
+//! * A *stamp* (in [`mpmc`]) is what a slot records about itself: which position it is for, and
+//!   whether the item is there.
 //!
 //! # The same in both
 //!
-//! A ring holds the capacity asked for, rounded up to a power of two, and at least 1. Nothing is
-//! allocated after construction. A full ring gives the item back: what to do then is the caller's
-//! affair. Nobody waits and nobody is woken: that is [`sleep`](crate::sleep)'s. A ring that is
-//! dropped drops what it holds.
+//! A ring holds the capacity requested, rounded up to a power of two, and at least 1. Nothing is
+//! allocated after construction. A full ring returns the item: what to do then is up to the caller.
+//! Nothing here waits or wakes: that is [`sleep`](crate::sleep)'s job. A ring that is dropped drops
+//! the items it holds.
 
 pub mod mpmc;
 pub mod spsc;
@@ -43,8 +43,8 @@ mod tests;
 
 use std::ops::Deref;
 
-/// A value on cache lines that it shares with nothing, so that a thread that writes it does
-/// not take its neighbours from the caches of others.
+/// A value on cache lines that it shares with nothing, so that a thread that writes it does not
+/// evict its neighbours from other cores' caches.
 ///
 /// 128 bytes: x86's prefetcher fetches lines of 64 in pairs (Intel's optimization manual, "spatial
 /// prefetcher"), and Apple's AArch64 has lines of 128.
@@ -60,10 +60,10 @@ impl<T> Deref for CachePadded<T> {
     }
 }
 
-/// Asks for the cache line where `place` begins, and does not wait for it.
+/// Prefetches the cache line where `place` begins, and does not wait for it.
 ///
-/// A hint: nothing is read or written, as far as the memory model goes. So `place` may be another
-/// thread's to write.
+/// A hint: nothing is read or written, as far as the memory model is concerned. So another thread
+/// may be writing `place`.
 #[inline(always)]
 fn prefetch<T>(place: &T) {
     let place: *const T = place;

@@ -1,12 +1,12 @@
-//! Every interleaving of two threads over the smallest rings, by loom. What a model does at a time
-//! is kept small: two threads, two or three items, or it takes minutes.
+//! Every interleaving of two threads over the smallest rings, by loom. A model stays small: two
+//! threads, two or three items, or it takes minutes.
 
 use super::{mpmc, spsc};
 use crate::sync::{Arc, thread};
 use loom::alloc::Track;
 use std::collections::VecDeque;
 
-/// The first of these positions is the last of `usize`: the model goes over its end.
+/// The first of these positions is the last of `usize`: the model wraps around.
 const BEFORE_WRAP_AROUND: usize = usize::MAX;
 
 fn push<T>(producer: &mut spsc::Producer<T>, mut item: T) {
@@ -78,7 +78,7 @@ fn loom_spsc_the_producer_may_go_first() {
             producer.push(Track::new(2)).ok().expect("room");
         });
         let mut count = 0;
-        // In this order: closed, and after that empty, is the end.
+        // The order that means the end: closed, and after that empty.
         while !(consumer.is_closed() && consumer.is_empty()) {
             match consumer.pop() {
                 Some(_) => count += 1,
@@ -91,7 +91,7 @@ fn loom_spsc_the_producer_may_go_first() {
 }
 
 #[test]
-fn loom_spsc_what_nobody_pops_is_dropped() {
+fn loom_spsc_items_left_in_the_ring_are_dropped() {
     // loom looks for tracked values that were forgotten at the end of every run.
     loom::model(|| {
         let (mut producer, mut consumer) = spsc::ring_at(2, BEFORE_WRAP_AROUND);
@@ -105,7 +105,7 @@ fn loom_spsc_what_nobody_pops_is_dropped() {
 }
 
 #[test]
-fn loom_spsc_a_producer_learns_that_nobody_will_pop() {
+fn loom_spsc_a_producer_learns_that_the_consumer_is_gone() {
     loom::model(|| {
         let (mut producer, consumer) = spsc::ring(1);
         let popping = thread::spawn(move || drop(consumer));
@@ -144,7 +144,7 @@ fn loom_mpmc_a_full_ring_goes_around() {
 }
 
 #[test]
-fn loom_mpmc_two_who_push_do_not_meet() {
+fn loom_mpmc_two_producers_get_distinct_slots() {
     loom::model(|| {
         let ring = Arc::new(mpmc::Ring::new_at(2, BEFORE_WRAP_AROUND));
         let other = thread::spawn({

@@ -1,7 +1,7 @@
 //! A ring from which any thread pops what any thread pushed.
 //!
-//! Vyukov's bounded queue (2010). Every slot has a *stamp*, which says for which position it
-//! is, and whether the item is there:
+//! Vyukov's bounded queue (2010). Every slot has a *stamp*, which tells the position it is for, and
+//! whether the item is there:
 //!
 //! ```text
 //!   stamp 2p        vacant, for the push at position p      ──┐ push: tail p → p + 1, write the
@@ -11,19 +11,19 @@
 //! ```
 //!
 //! Two threads that want the same position meet at the compare-and-swap of `tail` or `head`, and
-//! one of them wins it. From then on the slot is the winner's, until it sets the stamp: no
-//! thread waits for another to be done.
+//! one of them wins it. From then on the slot is the winner's, until it sets the stamp: no thread
+//! waits for another to finish.
 //!
-//! What carries the items is the stamp: it is stored with Release after the item was written (or
-//! read), and loaded with Acquire before it is read (or written again). `head` and `tail` only say
-//! who is next; they order nothing, and Relaxed is enough for them.
+//! The stamp is what publishes the items: it is stored with Release after the item was written (or
+//! read), and loaded with Acquire before it is read (or written again). `head` and `tail` only
+//! decide which thread is next; they order nothing, and Relaxed is enough for them.
 //!
 //! Not guaranteed: that a pop finds an item whose push has returned. Between a thread's
-//! compare-and-swap and its stamp the positions after it are out of reach, and a pop says that the
-//! ring is empty; a push says that it is full while an old item is still being read. Nothing is lost
-//! by it: the thread that finishes late publishes its own item and reveals the others, and it
-//! wakes whoever sleeps ([`sleep`](crate::sleep)) after that. The alternative is to wait for it; but
-//! it may be a thread of low priority that the caller keeps from its processor.
+//! compare-and-swap and its stamp the positions after it are out of reach, and a pop finds the ring
+//! empty; a push finds it full while an old item is still being read. Nothing is lost by that: the
+//! thread that finishes late publishes its own item and reveals the others, and only then wakes a
+//! sleeper ([`sleep`](crate::sleep)). The alternative is to wait for it; but it may be a thread of
+//! low priority that the caller keeps off its core.
 
 use super::{CachePadded, slot_count};
 use crate::sync::UnsafeCell;
@@ -55,8 +55,8 @@ pub struct Ring<T> {
 struct Slot<T> {
     /// See the module's head. It only grows, and grows by what `tail` and `head` allow.
     stamp: AtomicUsize,
-    /// There if the stamp is odd. Belongs to the thread that moved `tail` or `head` past the stamp's
-    /// position, until that thread sets the stamp.
+    /// Present if the stamp is odd. Belongs to the thread that moved `tail` or `head` past the
+    /// stamp's position, until that thread sets the stamp.
     item: UnsafeCell<MaybeUninit<T>>,
 }
 
@@ -67,7 +67,7 @@ unsafe impl<T: Send> Sync for Ring<T> {}
 // SAFETY: as above; dropping it on another thread drops items there.
 unsafe impl<T: Send> Send for Ring<T> {}
 
-/// The stamp that a slot has when the given position is to be had.
+/// The stamp of a slot whose position is available.
 type Stamp = fn(usize) -> usize;
 
 /// The stamp of a slot that waits for the push at `position`.
@@ -80,9 +80,9 @@ const fn occupied(position: usize) -> usize {
     vacant(position).wrapping_add(1)
 }
 
-/// What a slot's stamp tells a thread that came for a position.
+/// What a slot's stamp tells a thread that wants a position.
 enum Look {
-    /// The position is to be had.
+    /// The position is available.
     Now,
     /// Another thread has it already: look at the next one.
     Late,
@@ -135,13 +135,13 @@ impl<T> Ring<T> {
         Some(unsafe { self.empty(position) })
     }
 
-    /// Pushes from the front of `items` as many as there is room for; nobody else's come between
-    /// them. Returns how many.
+    /// Pushes items from the front of `items` while there is room, without other threads' items
+    /// between them. Returns how many.
     pub fn push_all(&self, items: &mut VecDeque<T>) -> usize {
         let Some((first, count)) = self.win(&self.tail, vacant, items.len()) else {
             return 0;
         };
-        // A queue and no iterator: nothing here can panic, and leave positions without an item.
+        // A queue, not an iterator: nothing here can panic and leave positions without an item.
         for (offset, item) in items.drain(..count).enumerate() {
             // SAFETY: count positions from the first on were won, and each is used once.
             unsafe { self.fill(first.wrapping_add(offset), item) };
@@ -149,9 +149,9 @@ impl<T> Ring<T> {
         count
     }
 
-    /// Gives at most `max` items that follow each other to `f`, one by one. Returns how many.
+    /// Passes at most `max` consecutive items to `f`, one by one. Returns how many.
     ///
-    /// They were taken all at once: should `f` panic, the rest of them is dropped.
+    /// They were taken all at once: if `f` panics, the rest of them is dropped.
     pub fn pop_batch(&self, max: usize, f: impl FnMut(T)) -> usize {
         let Some((first, count)) = self.win(&self.head, occupied, max) else {
             return 0;
@@ -193,7 +193,8 @@ impl<T> Ring<T> {
     }
 
     /// Wins the positions at `end` (head or tail) whose slots have the stamps that are `wanted` for
-    /// them: at most `max` in a row, the first of them and their number. `None` if there is none.
+    /// them: at most `max` in a row; returns the first position and their number. `None` if there
+    /// is none.
     #[inline(always)]
     fn win(&self, end: &AtomicUsize, wanted: Stamp, max: usize) -> Option<(usize, usize)> {
         if max == 0 {
@@ -207,7 +208,8 @@ impl<T> Ring<T> {
                     let next = first.wrapping_add(count);
                     let relaxed = Ordering::Relaxed;
                     match end.compare_exchange_weak(first, next, relaxed, relaxed) {
-                        // Nobody else has moved the end: all of them are still as they were seen.
+                        // No other thread has moved the end: all of them are still as they were
+                        // seen.
                         Ok(_) => return Some((first, count)),
                         Err(moved) => moved,
                     }
@@ -218,7 +220,7 @@ impl<T> Ring<T> {
         }
     }
 
-    /// How many positions are to be had from `first` on, which is.
+    /// How many positions from `first`, which is available, are available in a row.
     #[inline(always)]
     fn in_a_row(&self, first: usize, wanted: Stamp, max: usize) -> usize {
         let to_be_had =
@@ -228,7 +230,7 @@ impl<T> Ring<T> {
 
     #[inline(always)]
     fn look(&self, position: usize, wanted: Stamp) -> Look {
-        // Acquire: whoever set the stamp is done with the slot.
+        // Acquire: the thread that set the stamp is done with the slot.
         let stamp = self.slot(position).stamp.load(Ordering::Acquire);
         // Stamps are compared as positions are: by a difference that may have wrapped around.
         match stamp.wrapping_sub(wanted(position)) as isize {

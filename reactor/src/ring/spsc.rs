@@ -7,26 +7,26 @@
 //!                                    slots
 //! ```
 //!
-//! Lamport's ring (1983), with two additions from the literature since. Each side keeps what it
-//! last saw of the other's position (MCRingBuffer, Lee et al. 2010): it reads the shared one, which
-//! is in the other core's cache, only when by its copy the ring is full or empty, not for every
-//! item. And a batch is published with one store.
+//! Lamport's ring (1983), with two additions from the literature since. Each side caches the last
+//! position it saw of the other (MCRingBuffer, Lee et al. 2010): it reads the shared one, which is
+//! in the other core's cache, only when by its copy the ring is full or empty, not for every item.
+//! And a batch is published with one store.
 //!
-//! A consumer that waits asks for the next item's slot whenever it looks at `tail`. The two lie in
-//! cache lines of their own, which come from the other core one after the other if the slot is only
-//! asked for when the tail has moved; this way they come at the same time: a round trip between two
-//! threads that wait takes 73 ns instead of 114. Tried and slower: a tail of its own beside every
-//! seven items, one line in all (97 ns, and batches took more than twice as long).
+//! A waiting consumer prefetches the next item's slot whenever it looks at `tail`. The two lie in
+//! different cache lines, which would come from the other core one after the other if the slot were
+//! fetched only once the tail has moved; this way they come at the same time: a round trip between
+//! two threads that wait takes 73 ns instead of 114. Tried and slower: a separate tail for every
+//! seven items, all in one line (97 ns, and batches took more than twice as long).
 //!
-//! Two orderings carry everything:
+//! Two orderings do the work:
 //!
 //! * `tail` is stored with Release after the slots before it were written; the consumer loads it
 //!   with Acquire before it reads them: it sees the items.
 //! * `head` is stored with Release after the slots before it were read; the producer loads it with
 //!   Acquire before it writes them again: no item is overwritten while it is being read.
 //!
-//! Either side may be dropped first. The other learns of it by `is_closed`; a consumer that then
-//! finds the ring empty has had everything.
+//! Either side may be dropped first. The other finds out by `is_closed`; a consumer that then finds
+//! the ring empty has received everything.
 
 use super::{CachePadded, prefetch, slot_count};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -77,7 +77,7 @@ struct Shared<T> {
     /// A power of two of them. Those of the positions from `head` to before `tail` hold an item,
     /// and are the consumer's; the others are the producer's.
     slots: Box<[Slot<T>]>,
-    /// One of the sides is gone; only the other one reads it.
+    /// One of the sides was dropped; only the other one reads it.
     closed: AtomicBool,
     /// The position of the next push. Written by the producer only; at most `capacity` beyond head.
     tail: CachePadded<AtomicUsize>,
@@ -104,7 +104,7 @@ impl<T> Shared<T> {
         unsafe { self.slots.get_unchecked(index) }
     }
 
-    /// The slots of `count` positions from the first on, or as many as lie in a row.
+    /// The slots of `count` positions from the first on, or as many as are contiguous.
     #[inline]
     fn row(&self, first: usize, count: usize) -> &[Slot<T>] {
         let index = first & (self.slots.len() - 1);
@@ -138,7 +138,7 @@ impl<T> Drop for Shared<T> {
         let tail = self.tail.load(Ordering::Relaxed);
         let mut head = self.head.load(Ordering::Relaxed);
         while head != tail {
-            // SAFETY: items from head to tail are there, and nobody else is.
+            // SAFETY: items from head to tail are there, and no other thread has the ring.
             drop(unsafe { read(self.slot(head)) });
             head = head.wrapping_add(1);
         }
@@ -150,7 +150,7 @@ pub struct Producer<T> {
     shared: Arc<Shared<T>>,
     /// The position of the next push: `shared.tail`, or ahead of it during a batch.
     tail: usize,
-    /// What `shared.head` was when last looked at: there is at least as much room as by this.
+    /// The last value of `shared.head` seen: there is at least this much room.
     head_seen: usize,
 }
 
@@ -212,7 +212,7 @@ impl<T> Producer<T> {
         self.shared.capacity()
     }
 
-    /// Whether the consumer was dropped: nobody will pop any more.
+    /// Whether the consumer was dropped: nothing will be popped any more.
     pub fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
     }
@@ -235,7 +235,7 @@ impl<T> Producer<T> {
     }
 }
 
-/// Publishes what was pushed, also when the iterator panics.
+/// Publishes what was pushed, even if the iterator panics.
 struct PushBatch<'a, T> {
     producer: &'a mut Producer<T>,
     begin: usize,
@@ -250,7 +250,7 @@ impl<T> PushBatch<'_, T> {
 impl<T> Drop for PushBatch<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // Not for nothing: a store takes the cache line from the other side.
+        // Not unconditionally: a store takes the cache line from the other side.
         if self.len() > 0 {
             self.producer.publish();
         }
@@ -259,7 +259,7 @@ impl<T> Drop for PushBatch<'_, T> {
 
 impl<T> Drop for Producer<T> {
     fn drop(&mut self) {
-        // Release: whoever sees this sees what was pushed before.
+        // Release: a thread that sees this sees what was pushed before.
         self.shared.closed.store(true, Ordering::Release);
     }
 }
@@ -269,7 +269,7 @@ pub struct Consumer<T> {
     shared: Arc<Shared<T>>,
     /// The position of the next pop: `shared.head`, or ahead of it during a batch.
     head: usize,
-    /// What `shared.tail` was when last looked at: there are at least as many items as by this.
+    /// The last value of `shared.tail` seen: there are at least this many items.
     tail_seen: usize,
 }
 
@@ -287,9 +287,9 @@ impl<T> Consumer<T> {
         Some(item)
     }
 
-    /// Gives at most `max` items to `f`, one by one; the producer sees their slots vacant all at
-    /// once, after the last. Returns how many. Should `f` panic, what it was given is gone and the
-    /// rest is still in the ring.
+    /// Passes at most `max` items to `f`, one by one; the producer sees their slots vacant all at
+    /// once, after the last. Returns how many. If `f` panics, the items it was given are gone and
+    /// the rest is still in the ring.
     pub fn pop_batch(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
         let batch = PopBatch { begin: self.head, consumer: self };
         while batch.len() < max && batch.consumer.has_item() {
@@ -322,8 +322,8 @@ impl<T> Consumer<T> {
         self.shared.capacity()
     }
 
-    /// Whether the producer was dropped. If the ring is empty **after** this said so, nothing will
-    /// come any more; asked in the other order, a last item may be missed.
+    /// Whether the producer was dropped. If the ring is empty **after** this returned true, nothing
+    /// will come any more; checked in the other order, a last item may be missed.
     pub fn is_closed(&self) -> bool {
         // Acquire: all that the producer pushed is seen after this.
         self.shared.closed.load(Ordering::Acquire)
@@ -351,7 +351,7 @@ impl<T> Consumer<T> {
     }
 }
 
-/// Publishes what was popped, also when the callee panics.
+/// Publishes what was popped, even if the callee panics.
 struct PopBatch<'a, T> {
     consumer: &'a mut Consumer<T>,
     begin: usize,
@@ -366,7 +366,7 @@ impl<T> PopBatch<'_, T> {
 impl<T> Drop for PopBatch<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // Not for nothing, as above: an idle consumer looks again and again.
+        // Not unconditionally, as above: an idle consumer looks again and again.
         if self.len() > 0 {
             self.consumer.publish();
         }

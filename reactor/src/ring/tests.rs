@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-/// What a ring is asked to do, by both sides in turn.
+/// The operations on a ring, by both sides in turn.
 #[derive(Clone, Debug)]
 enum Step {
     Push,
@@ -26,7 +26,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..200)
 }
 
-/// Where positions begin: anywhere, and most of all right before they wrap around.
+/// Where positions begin: anywhere, and most often right before they wrap around.
 fn starts() -> impl Strategy<Value = usize> {
     prop_oneof![Just(0), any::<usize>(), (0..20usize).prop_map(|back| usize::MAX - back)]
 }
@@ -54,7 +54,7 @@ impl Queue for (spsc::Producer<u32>, spsc::Consumer<u32>) {
     fn push_all(&mut self, items: Vec<u32>) -> usize {
         let mut left = items.iter();
         let count = self.0.push_all(&mut left.by_ref().copied());
-        assert_eq!(left.as_slice(), &items[count..], "none was taken that did not fit");
+        assert_eq!(left.as_slice(), &items[count..], "no item was taken that did not fit");
         count
     }
 
@@ -92,7 +92,7 @@ impl Queue for mpmc::Ring<u32> {
     fn push_all(&mut self, items: Vec<u32>) -> usize {
         let mut left = VecDeque::from(items.clone());
         let count = mpmc::Ring::push_all(self, &mut left);
-        assert_eq!(left, &items[count..], "none was taken that did not fit");
+        assert_eq!(left, &items[count..], "no item was taken that did not fit");
         count
     }
 
@@ -188,7 +188,7 @@ fn a_dropped_ring_drops_what_it_holds() {
 }
 
 #[test]
-fn an_iterator_that_panics_has_pushed_what_it_gave() {
+fn an_iterator_that_panics_has_pushed_what_it_yielded() {
     let (mut producer, mut consumer) = spsc::ring(4);
     let mut items = (0..4).map(|item| if item == 2 { panic!("no more") } else { item });
     let result = catch_unwind(AssertUnwindSafe(|| producer.push_all(&mut items)));
@@ -198,7 +198,7 @@ fn an_iterator_that_panics_has_pushed_what_it_gave() {
 }
 
 #[test]
-fn who_panics_in_a_batch_leaves_the_ring_in_order() {
+fn a_panic_in_a_batch_leaves_the_ring_consistent() {
     let item = Rc::new(());
     let (mut producer, mut consumer) = spsc::ring(4);
     let ring = mpmc::Ring::new(4);
@@ -214,7 +214,7 @@ fn who_panics_in_a_batch_leaves_the_ring_in_order() {
 }
 
 #[test]
-fn items_of_no_size_are_counted() {
+fn zero_sized_items_are_counted() {
     let (mut producer, mut consumer) = spsc::ring(2);
     let ring = mpmc::Ring::new(2);
     for _ in 0..2 {
@@ -228,7 +228,7 @@ fn items_of_no_size_are_counted() {
 const ITEMS: u64 = 20_000;
 
 #[test]
-fn two_threads_hand_over_boxes_in_order() {
+fn two_threads_pass_boxes_in_order() {
     let (mut producer, mut consumer) = spsc::ring_at(8, usize::MAX - 100);
     let pushing = thread::spawn(move || {
         let mut items = 0..ITEMS;
@@ -259,7 +259,7 @@ fn two_threads_hand_over_boxes_in_order() {
 }
 
 #[test]
-fn four_threads_lose_and_double_nothing() {
+fn four_threads_lose_and_duplicate_nothing() {
     let ring = Arc::new(mpmc::Ring::new_at(8, usize::MAX - 100));
     let pushers_left = Arc::new(AtomicU32::new(2));
     let pushing = [0, 1].map(|parity| {

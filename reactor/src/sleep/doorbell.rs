@@ -6,12 +6,12 @@ use crate::waker::Waker;
 use std::fmt;
 use std::io;
 
-/// Tells an event loop that there is something in a ring for it, from any thread. Clones are the
-/// same bell.
+/// Tells an event loop, from any thread, that a ring holds something for it. Clones are the same
+/// bell.
 ///
 /// A loop that has one ([`EventLoop::doorbell`](crate::EventLoop::doorbell)) asks its handler in
-/// every turn whether it [has work](crate::Handler::has_work), so that nobody needs to tell it while
-/// it is awake.
+/// every turn whether it [has work](crate::Handler::has_work), so that no thread needs to ring
+/// while it is awake.
 #[derive(Clone)]
 pub struct Doorbell {
     shared: Arc<Shared>,
@@ -27,8 +27,8 @@ impl Doorbell {
         Doorbell { shared: Arc::new(Shared { sleeper: Sleeper::new(), waker }) }
     }
 
-    /// To be called after the push. A fence and a load while the loop is awake; a system call when
-    /// it waits in its poller, and only for the first who rings.
+    /// Call after the push. A fence and a load while the loop is awake; a system call when it waits
+    /// in its poller, and only for the first thread that rings.
     #[inline]
     pub fn ring(&self) -> io::Result<()> {
         if !self.shared.sleeper.must_call() {
@@ -40,11 +40,11 @@ impl Doorbell {
     #[cold]
     fn call(&self) -> io::Result<()> {
         // Not by the waker's own flag: a thread that has set it, but not yet made its system call,
-        // may be kept from its processor for long, and the loop would have to wait for it.
+        // may be off its core for long, and the loop would have to wait for it.
         self.shared.waker.wake_now().inspect_err(|_| self.shared.sleeper.call_failed())
     }
 
-    /// The loop's half: `wait` is told whether to wait, or there is work already.
+    /// The loop's half: `wait` gets `true` to wait, or `false` if there is work already.
     #[inline]
     pub(crate) fn sleep<R>(
         &self,

@@ -1,8 +1,8 @@
-//! Sleeping without losing a wake-up, and waking without a system call while nobody sleeps.
+//! Sleeping without losing a wake-up, and waking without a system call while no thread sleeps.
 //!
 //! A thread that finds its rings empty goes to sleep: a worker in a futex, the event loop in its
-//! poller. Whoever pushes wakes it. A system call for every push would be some 1,000 cycles for
-//! nothing while the other side is awake, so the sleeper says by a flag whether it sleeps:
+//! poller. The thread that pushes wakes it. A system call for every push would waste some 1,000
+//! cycles while the other side is awake, so a flag tells whether the sleeper sleeps:
 //!
 //! ```text
 //!       the sleeper                                 a waker
@@ -15,30 +15,29 @@
 //!
 //! # No wake-up is lost
 //!
-//! The danger is that both look before the other's write has arrived: the sleeper finds the
-//! ring empty and waits, the waker finds nobody asleep and does not call. Processors do that (the
-//! write is still in the store buffer; Dekker's algorithm fails for the same reason), and
-//! Acquire and Release do not forbid it. The two fences do. All SeqCst fences of a program have one
-//! order:
+//! The danger is that both look before the other's write has arrived: the sleeper finds the ring
+//! empty and waits, the waker finds the flag unset and does not call. Processors do that (the write
+//! is still in the store buffer; Dekker's algorithm fails for the same reason), and Acquire and
+//! Release do not forbid it. The two fences do. All SeqCst fences of a program have one order:
 //!
-//! * S2 before W2: what the waker reads at W3 is the flag as S1 set it, or something later. If
-//!   it is `true`, the waker calls at W4. If it is `false`, then either another waker has changed
-//!   it, and calls; or the sleeper is awake (S5) and will look. If what it looks at does
-//!   not show the push yet, it comes to S1 and S2 once more, and the same is asked of that S2.
+//! * S2 before W2: what the waker reads at W3 is the flag as S1 set it, or something later. If it
+//!   is `true`, the waker calls at W4. If it is `false`, then either another waker has changed it,
+//!   and calls; or the sleeper is awake (S5) and will look. If it does not see the push yet, it
+//!   reaches S1 and S2 once more, and the same argument applies to that S2.
 //! * W2 before S2: what the sleeper reads at S3 is the ring as W1 left it, or something later. It
 //!   finds the item, and does not wait.
 //!
 //! And the call is not lost between S3 and S4, because both kinds of waiting remember it: a parked
 //! thread has a token, an eventfd a counter.
 //!
-//! Proved for the code as it is, not for this text, by the models `loom_a_worker_is_woken` and
-//! `loom_the_loop_is_woken`: without either fence both fail. That only one of two wakers calls
-//! is W3's doing, which no fence has a part in: `loom_two_wakers_call_once`.
+//! Proved for the code itself, not for this text, by the models `loom_a_worker_is_woken` and
+//! `loom_the_loop_is_woken`: without either fence both fail. That only one of two wakers calls is
+//! due to W3, in which no fence has a part: `loom_two_wakers_call_once`.
 //!
-//! A sleeper looks at what it is asked to look at, and at nothing else: `has_work` has to cover
-//! everything that somebody wakes it for, the wish that it end among it.
+//! A sleeper checks `has_work` and nothing else: it has to cover everything that a sleeper may be
+//! woken for, a request to stop included.
 //!
-//! Not guaranteed: that a sleeper that was woken finds anything (a call may come late).
+//! Not guaranteed: that a woken sleeper finds anything (a call may come late).
 
 mod doorbell;
 mod parker;
@@ -53,7 +52,7 @@ pub use parker::{Parker, Unparker, parker};
 
 use crate::sync::atomic::{AtomicBool, Ordering, fence};
 
-/// The flag of one thread that sleeps, and the two halves of the protocol.
+/// The flag of one sleeping thread, and the two halves of the protocol.
 #[derive(Debug)]
 struct Sleeper {
     /// True from before the sleeper's last look until it has been woken, by a waker or by itself.
@@ -65,26 +64,26 @@ impl Sleeper {
         Sleeper { asleep: AtomicBool::new(false) }
     }
 
-    /// The sleeper's half. `wait` is told whether to wait, or (`false`) there is work to do.
+    /// The sleeper's half. `wait` gets `true` to wait, or `false` if there is work to do.
     #[inline]
     fn sleep<R>(&self, has_work: impl FnOnce() -> bool, wait: impl FnOnce(bool) -> R) -> R {
         // Release: a waker that reads it sees what the sleeper did before (its thread's handle).
         self.asleep.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
         let result = if has_work() { wait(false) } else { wait(true) };
-        // Read and written in one, so that it comes after the change of a waker, if there was one,
-        // and the next sleep's `true` after both. Relaxed: nothing else hangs on it.
+        // Read and written in one, so that it comes after a waker's change, if there was one, and
+        // the next sleep's `true` after both. Relaxed: nothing else depends on it.
         self.asleep.swap(false, Ordering::Relaxed);
         result
     }
 
-    /// Nobody has woken the sleeper since it went to sleep.
+    /// The sleeper was not woken since it went to sleep.
     fn is_asleep(&self) -> bool {
         // Acquire: what the waker did before is seen.
         self.asleep.load(Ordering::Acquire)
     }
 
-    /// The waker's half, after the push: whether it is up to the caller to call.
+    /// The waker's half, after the push: whether the caller has to wake the sleeper.
     #[inline]
     fn must_call(&self) -> bool {
         fence(Ordering::SeqCst);
@@ -92,7 +91,7 @@ impl Sleeper {
         self.asleep.load(Ordering::Relaxed) && self.take_call()
     }
 
-    /// Of all who found the sleeper asleep, one calls.
+    /// Of all threads that found the sleeper asleep, one calls.
     #[cold]
     fn take_call(&self) -> bool {
         // AcqRel: what the sleeper did before it slept is seen here, and what was done here is seen
@@ -101,7 +100,7 @@ impl Sleeper {
         self.asleep.compare_exchange(true, false, ok, err).is_ok()
     }
 
-    /// The call failed: the next waker is to try.
+    /// The call failed: the next waker should try.
     fn call_failed(&self) {
         self.asleep.store(true, Ordering::Relaxed);
     }

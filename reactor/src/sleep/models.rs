@@ -1,4 +1,4 @@
-//! Wake-ups lost or not, by loom: a sleeper that nobody calls is a deadlock, which it reports.
+//! Wake-ups lost or not, by loom, which reports a sleeper that is never called as a deadlock.
 
 use super::{Sleeper, parker};
 use crate::ring::spsc;
@@ -64,7 +64,7 @@ impl Poller {
         self.reported.notify_one();
     }
 
-    /// Forgets the edge, whether it waited for it or not.
+    /// Clears the edge, whether it waited for it or not.
     fn wait(&self, for_an_event: bool) {
         let mut written = self.written.lock().unwrap();
         while for_an_event && !*written {
@@ -74,13 +74,13 @@ impl Poller {
     }
 }
 
-/// An event loop as its handler sees it, with a number where the rings are: all Relaxed, so that
+/// An event loop as its handler sees it, with a number in place of the rings: all Relaxed, so that
 /// nothing but the protocol orders anything.
 struct Loop {
     sleeper: Sleeper,
     poller: Poller,
     items: AtomicUsize,
-    /// System calls of those who ring. Not a part of the model: loom does not look at it.
+    /// System calls of the ringing threads. Not a part of the model: loom does not look at it.
     calls: std::sync::atomic::AtomicUsize,
 }
 
@@ -102,7 +102,7 @@ impl Loop {
         }
     }
 
-    /// Turns of the loop until it has found so many items.
+    /// Turns of the loop until it has found this many items.
     fn run(&self, count: usize) {
         loop {
             let found = self.items.load(Ordering::Relaxed);
@@ -115,7 +115,7 @@ impl Loop {
     }
 }
 
-/// So many items, each with a ring of the bell, while the loop sleeps whenever it can.
+/// This many items, each with a ring of the bell, while the loop sleeps as often as it can.
 fn ring_for_each(items: usize) {
     let ev = Loop::new();
     let worker = thread::spawn({
@@ -162,7 +162,7 @@ fn loom_two_wakers_call_once() {
 }
 
 #[test]
-fn loom_nobody_is_called_who_is_awake() {
+fn loom_an_awake_sleeper_is_not_called() {
     loom::model(|| {
         let ev = Loop::new();
         let worker = thread::spawn({
@@ -175,8 +175,8 @@ fn loom_nobody_is_called_who_is_awake() {
     });
 }
 
-/// The protocol with Release and Acquire but without its fences. That loom finds the lost wake-up
-/// in this one shows that the models above can fail.
+/// The protocol with Release and Acquire but without its fences. loom finds the lost wake-up in
+/// this one, which shows that the models above can fail.
 #[test]
 #[should_panic(expected = "deadlock")]
 fn loom_without_fences_a_wake_up_is_lost() {

@@ -6,17 +6,17 @@ use crate::sync::{Arc, spin_loop};
 use std::fmt;
 use std::sync::OnceLock;
 
-/// How often a worker looks before it sleeps, where there is a core to do so.
+/// How often a worker looks before it sleeps, if there is more than one core.
 const SPINS: u32 = 100;
 
-/// A worker's side and the side of those who wake it.
+/// A worker's side and its wakers' side.
 pub fn parker() -> (Parker, Unparker) {
     let shared = Arc::new(Shared { sleeper: Sleeper::new(), thread: OnceLock::new() });
     let unparker = Unparker { shared: Arc::clone(&shared) };
     (Parker { shared, spins: default_spins() }, unparker)
 }
 
-/// On one core nobody can push while a thread spins.
+/// On one core no other thread can push while a thread spins.
 fn default_spins() -> u32 {
     match std::thread::available_parallelism() {
         Ok(cores) if cores.get() > 1 => SPINS,
@@ -26,11 +26,11 @@ fn default_spins() -> u32 {
 
 struct Shared {
     sleeper: Sleeper,
-    /// The thread that sleeps; set before it first does, and then the same for good.
+    /// The thread that sleeps; set before it first does, and never changed.
     thread: OnceLock<Thread>,
 }
 
-/// Where a worker waits when it has nothing to do. Belongs to the thread that first waits.
+/// Where an idle worker waits. Belongs to the thread that first waits.
 pub struct Parker {
     shared: Arc<Shared>,
     /// How often to look before the thread sleeps.
@@ -38,15 +38,15 @@ pub struct Parker {
 }
 
 impl Parker {
-    /// Looks so often before it sleeps; 0 sleeps at once.
+    /// Looks this often before it sleeps; 0 sleeps at once.
     pub fn with_spins(self, spins: u32) -> Parker {
         Parker { spins, ..self }
     }
 
-    /// Returns when `has_work` says so, or an [`Unparker`] was used; perhaps for no reason.
+    /// Returns when `has_work` is true, or an [`Unparker`] was used; may be spurious.
     ///
-    /// Spins for a moment: a thread that is woken costs its waker a system call and is there
-    /// only microseconds later. Then parks.
+    /// Spins for a moment: waking a thread costs its waker a system call, and the thread runs only
+    /// microseconds later. Then parks.
     ///
     /// # Panics
     ///
@@ -61,7 +61,7 @@ impl Parker {
         self.remember_thread();
         let Shared { sleeper, .. } = &*self.shared;
         sleeper.sleep(has_work, |wait| {
-            // An unpark that came late for an earlier sleep may end a park: hence the loop.
+            // A late unpark for an earlier sleep may end a park: hence the loop.
             while wait && sleeper.is_asleep() {
                 thread::park();
             }
@@ -83,8 +83,8 @@ pub struct Unparker {
 }
 
 impl Unparker {
-    /// To be called after the push. A fence and a load while the worker is awake; a system call
-    /// when it sleeps, and only for the first who wakes it.
+    /// Call after the push. A fence and a load while the worker is awake; a system call when it
+    /// sleeps, and only for the first thread that wakes it.
     #[inline]
     pub fn wake(&self) {
         if self.shared.sleeper.must_call() {

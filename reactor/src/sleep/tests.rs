@@ -4,9 +4,9 @@ use std::thread;
 
 const ITEMS: u32 = 20_000;
 
-/// A lost wake-up is a test without end.
+/// A lost wake-up makes this test hang.
 #[test]
-fn every_item_is_popped_by_a_worker_that_sleeps_whenever_it_can() {
+fn every_item_is_popped_by_a_worker_that_sleeps_as_often_as_it_can() {
     for spins in [0, 100] {
         let (mut producer, mut consumer) = spsc::ring(4);
         let (parker, unparker) = parker();

@@ -16,6 +16,8 @@
 mod output;
 mod pieces;
 mod prepared;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 
@@ -65,7 +67,7 @@ pub struct Response<'a> {
     pieces: &'a mut Pieces,
     clock: &'a Clock,
     frame: Frame,
-    /// Length of `out` before this response: whither a failed one is rolled back.
+    /// Length of `out` before this response: where a failed one is rolled back to.
     begin: usize,
     close: bool,
     finished: Option<Finished>,
@@ -154,7 +156,7 @@ impl<'a> Response<'a> {
 
     /// Begins a response: fields and a body follow.
     pub fn start(&mut self, status: Status) -> Head<'_, 'a> {
-        // Whoever starts twice means the second: an error found while the first was being built.
+        // The second start counts: an error was found while the first response was being built.
         self.roll_back();
         let fits = self.out.remaining_mut() >= status.line().len();
         if fits {
@@ -165,16 +167,27 @@ impl<'a> Response<'a> {
 
     /// Answers with a short page that names the status.
     pub fn error(&mut self, status: Status) {
-        let mut page = String::with_capacity(64);
-        let _ = writeln!(page, "{} {}", status.code(), status.reason());
-        self.start(status)
-            .field("Content-Type", "text/plain; charset=utf-8")
-            .bytes(page.as_bytes());
+        self.error_with(status, None);
     }
 
     /// Answers 503, and asks the client to come again in a second.
     pub fn unavailable(&mut self) {
-        self.start(Status::SERVICE_UNAVAILABLE).field("Retry-After", "1").empty();
+        self.error_with(Status::SERVICE_UNAVAILABLE, Some(("Retry-After", "1")));
+    }
+
+    /// Answers 405, and names the methods that are allowed here (RFC 9110, section 15.5.6).
+    pub fn method_not_allowed(&mut self, allow: &str) {
+        self.error_with(Status::METHOD_NOT_ALLOWED, Some(("Allow", allow)));
+    }
+
+    fn error_with(&mut self, status: Status, field: Option<(&str, &str)>) {
+        let mut page = String::with_capacity(64);
+        let _ = writeln!(page, "{} {}", status.code(), status.reason());
+        let mut head = self.start(status);
+        if let Some((name, value)) = field {
+            head = head.field(name, value);
+        }
+        head.field("Content-Type", "text/plain; charset=utf-8").bytes(page.as_bytes());
     }
 
     /// Takes back what was written, for a response that is made elsewhere; tells whether it was to
@@ -286,7 +299,7 @@ impl<'a> Head<'_, 'a> {
         self.pieces([Piece::Generate { source, left: len, chunked: false, waits: false }]);
     }
 
-    /// The same for a source that reads files: in a model with workers it is theirs to ask.
+    /// The same for a source that reads files: in a model with worker threads they read it.
     pub fn generate_from_disk(self, len: Option<u64>, source: Generator) {
         self.pieces([Piece::Generate { source, left: len, chunked: false, waits: true }]);
     }
@@ -345,67 +358,5 @@ impl<'a> Head<'_, 'a> {
         let line = response.connection_line();
         response.out.put_slice(line);
         response.out.put_slice(response.clock.date_tail());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use reactor::BufferPool;
-    use reactor::buffer::Class;
-
-    const FRAME: Frame =
-        Frame { method: Method::Get, version: Version::Http11, connection_line: b"" };
-
-    /// What goes out for a response that `make` makes, and how many bytes its pieces announce.
-    fn made(frame: Frame, make: impl FnOnce(&mut Response<'_>)) -> (String, Option<u64>) {
-        let pool = BufferPool::new(&[Class::new(8192, 1)]).expect("a pool");
-        let mut out = Output::new(pool.take(0).expect("a buffer"));
-        let clock = Clock::new(0);
-        let mut response = Response::new(&mut out, &clock, frame);
-        make(&mut response);
-        response.outcome();
-        let len = out.pieces.front().map_or(Some(0), |piece| piece.len());
-        (String::from_utf8(out.bytes.to_vec()).expect("text"), len)
-    }
-
-    fn generator() -> Piece {
-        Piece::Generate {
-            source: Box::new(std::io::empty()),
-            left: None,
-            chunked: false,
-            waits: false,
-        }
-    }
-
-    #[test]
-    fn an_unknown_length_is_chunked_or_ends_with_the_connection() {
-        let alone = |response: &mut Response<'_>| response.start(Status::OK).pieces([generator()]);
-        let (head, _) = made(FRAME, alone);
-        assert!(head.contains("Transfer-Encoding: chunked\r\n"), "{head}");
-        let (head, _) = made(Frame { version: Version::Http10, ..FRAME }, alone);
-        assert!(head.contains("Connection: close\r\n"), "{head}");
-        assert!(!head.contains("Transfer-Encoding"), "{head}");
-    }
-
-    #[test]
-    fn an_unknown_length_beside_other_pieces_is_refused() {
-        let (head, left) = made(FRAME, |response| {
-            let bytes = Piece::Bytes(Bytes::from_static(b"text"));
-            response.start(Status::OK).pieces([bytes, generator()]);
-        });
-        assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
-        assert_eq!(left, Some(0));
-    }
-
-    #[test]
-    fn an_injected_line_or_no_answer_at_all_is_a_500() {
-        for value in ["a\r\nSet-Cookie: b", "a\0", "a\nb"] {
-            let (head, _) = made(FRAME, |response| {
-                response.start(Status::OK).field("X-A", value).bytes(b"text");
-            });
-            assert!(head.starts_with("HTTP/1.1 500 ") && !head.contains("Cookie"), "{head}");
-        }
-        assert!(made(FRAME, |_| {}).0.starts_with("HTTP/1.1 500 "));
     }
 }

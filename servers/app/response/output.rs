@@ -6,7 +6,7 @@
 //! pieces                                   └─► what is sent from where it is, or refills `bytes`
 //! ```
 //!
-//! An `Output` knows nothing of who sends it: it travels to another thread with its job.
+//! An `Output` does not know its socket: it travels to another thread with its job.
 
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;

@@ -40,12 +40,12 @@ pub enum Piece {
 }
 
 /// How far a file may be sent without asking whether it is in memory; by default nowhere, and it has
-/// not been asked yet. One word, for every response in hand has room for its pieces.
+/// not been asked yet. One word, because every response in flight has room for its pieces.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach(u64);
 
 impl Reach {
-    /// No file is so long (`off_t` is signed).
+    /// No file is that long (`off_t` is signed).
     const COLD: u64 = 1 << 63;
 
     /// Up to there. `cold`: what comes before it had to be read from a disk.

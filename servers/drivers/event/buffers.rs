@@ -1,19 +1,19 @@
 //! The loop's buffers, and what happens when all large ones are in use.
 //!
-//! There is no memory that was not set aside: a connection that needs a buffer waits in one of two
-//! lists, and reading from it pauses.
+//! All buffers are allocated at startup: a connection that needs one when none is left waits in one
+//! of two lists, and is not read from meanwhile.
 //!
 //! ```text
-//! waiting_for_one   has a buffer or half an answer, needs one more   first: they give back soon
-//! waiting           has none                                         while there are enough for a read
+//! waiting_for_one   has a buffer or half an answer, needs one more   first: soon returned
+//! waiting           has none                                         if enough for a read are left
 //! ```
 //!
 //! Waiting helps only if buffers come back. A head that is too long for a small buffer, and is not
-//! complete after [`SLOW_HEAD_MS`], keeps a large one for as long as a head may take; a thousand such
-//! clients would stop a server with little effort. So when others wait they are answered 503.
+//! complete after [`SLOW_HEAD_MS`], keeps a large one until the head timeout; a thousand such
+//! clients would easily stop a server. So when other connections wait, slow heads get 503.
 //!
-//! What is *not* done: taking a buffer from a response. A client that pipelines and then reads
-//! slowly keeps it for as long as it reads at all (`--write-timeout`).
+//! What is *not* done: taking a buffer away from a response. A client that pipelines and then reads
+//! slowly keeps its buffer as long as it makes progress (`--write-timeout`).
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,20 +22,18 @@ use reactor::buffer::Class;
 use reactor::{Buffer, BufferPool, EventLoop, Readiness, Token};
 
 use super::connection::{Connection, Flags};
-use super::{Driver, Engine, missing};
+use super::{Driver, Engine, SMALL_BYTES};
 use crate::app::App;
 use crate::options::Options;
 use crate::session::Phase;
 
-/// Bytes of a small buffer: most unfinished heads fit.
-pub(super) const SMALL_BYTES: usize = 512;
-/// Large buffers that one read can leave behind in use: an unfinished input and an unsent output.
+/// Large buffers that one read can leave in use: an unfinished input and an unsent output.
 pub(super) const BUFFERS_A_READ: usize = 2;
-/// A head that takes longer is slow: a client far away needs a few round trips for it.
+/// A head that takes longer is slow: even a distant client needs only a few round trips for it.
 const SLOW_HEAD_MS: u64 = 1_000;
-/// Connections looked at in one turn in search of slow heads.
+/// Connections scanned for slow heads in one turn.
 const LOOKS_A_TURN: usize = 4_096;
-/// When to look again after a search that found too few.
+/// When to scan again after a scan that found too few.
 const LOOK_AGAIN_MS: u64 = 50;
 
 /// Indices of the pool's classes.
@@ -45,32 +43,32 @@ const LARGE: usize = 1;
 /// The pool, and the connections that wait for it.
 pub(super) struct Buffers {
     pool: BufferPool,
-    /// The pool holds enough for whatever one read or write can leave behind. Checked again whenever
-    /// a large buffer was taken.
+    /// The pool holds enough for what one read or write can leave in use. Checked again whenever a
+    /// large buffer was taken.
     stocked: bool,
     waiting: VecDeque<Token>,
-    /// Those of them that need one buffer only, and perhaps hold another that others wait for.
+    /// Connections that need only one buffer, and may hold one that other connections wait for.
     waiting_for_one: VecDeque<Token>,
 }
 
 impl Buffers {
-    /// The pool's capacity, by who holds what; `jobs` have two each.
+    /// The pool's capacity as a sum of its users; `jobs` have two each.
     pub fn new(options: &Options, jobs: usize) -> io::Result<Self> {
         let for_clients = options.buffers.count + 2 + BUFFERS_A_READ;
         let pool = BufferPool::new(&[
             // Every connection may be in the middle of a head.
             Class { size: SMALL_BYTES, count: options.limits.connections as usize },
-            // Unfinished inputs beyond a small buffer and unsent outputs, as many as the operator
-            // grants; the loop's own two; what one read takes, so that what it leaves behind always
-            // finds a place. And each job's two, which are never used for anything else.
+            // Unfinished inputs too long for a small buffer and unsent outputs, as many as the
+            // operator grants; the loop's own two; what one read can leave in use; and two for
+            // each job, which are never used for anything else.
             Class { size: options.buffers.size, count: for_clients + 2 * jobs },
         ])?;
         let (waiting, waiting_for_one) = (VecDeque::new(), VecDeque::new());
         Ok(Buffers { pool, stocked: false, waiting, waiting_for_one })
     }
 
-    /// Enough buffers for what one read can leave behind, an unfinished input and an unsent output,
-    /// and one more for [`Buffers::may_go_on`]. A step that passes here cannot run out later.
+    /// Whether there are enough buffers for what one read can leave in use, and one more for
+    /// [`Buffers::may_go_on`]. A step that passes this check cannot run out later.
     #[inline(always)]
     pub fn suffice(&mut self) -> bool {
         self.stocked || self.take_stock()
@@ -82,9 +80,9 @@ impl Buffers {
         self.stocked
     }
 
-    /// Whether a connection that has a large buffer already may go on although the pool is all but
-    /// exhausted. It adds an output at most, and gives its input back. Were it to wait for others,
-    /// and they for it, none of them would ever go on.
+    /// Whether a connection that already has a large buffer may go on although the pool is nearly
+    /// exhausted. It takes at most one, for output, and returns its input's. If such connections
+    /// waited for each other, they would deadlock.
     #[cold]
     pub fn may_go_on(&self, connection: &Connection) -> bool {
         connection.holds_large_input() && self.available() > 0
@@ -95,13 +93,13 @@ impl Buffers {
         self.pool.take(SMALL)
     }
 
-    /// A large buffer, on the strength of [`Buffers::suffice`].
+    /// A large buffer; [`Buffers::suffice`] guarantees one.
     pub fn take_large(&mut self) -> Option<Buffer> {
         self.stocked = false;
         self.pool.take(LARGE)
     }
 
-    /// A job's two, when there are enough for everything else.
+    /// Two buffers for a job.
     pub fn take_pair(&mut self) -> Option<(Buffer, Buffer)> {
         Some((self.take_large()?, self.take_large()?))
     }
@@ -117,15 +115,15 @@ impl Buffers {
         (self.pool.in_use(SMALL), self.pool.in_use(LARGE))
     }
 
-    /// A connection waits.
+    /// Whether a connection waits for a buffer.
     #[inline]
     pub fn are_waited_for(&self) -> bool {
         !self.waiting.is_empty() || !self.waiting_for_one.is_empty()
     }
 
-    /// Puts a connection on the list of those that wait. `false`: it was there already.
+    /// Puts a connection on one of the waiting lists. `false`: it was there already.
     fn wait(&mut self, token: Token, connection: &mut Connection) -> bool {
-        // It may be on the other list still, from a time when it needed more, or less.
+        // It may still be on the other list, from when it needed more, or fewer.
         let one = connection.session.phase() == Phase::Send || connection.holds_large_input();
         let (list, flag) = match one {
             true => (&mut self.waiting_for_one, Flags::WAITS_FOR_ONE),
@@ -151,7 +149,7 @@ impl<A: App> Engine<A> {
 }
 
 impl<A: App> Driver<A> {
-    /// Lets the connections go on for which there are buffers again.
+    /// Resumes waiting connections, as far as there are buffers for them again.
     #[cold]
     pub(super) fn resume_waiting(&mut self, ev: &mut EventLoop) {
         let mut available = self.engine.buffers.available();
@@ -170,8 +168,8 @@ impl<A: App> Driver<A> {
         }
     }
 
-    /// Gets so many buffers back from connections that have long heads and are slow to finish them;
-    /// looks again soon when there are not as many.
+    /// Takes `wanted` buffers back from connections with long heads that are slow to complete;
+    /// schedules another scan when it found fewer.
     fn refuse_slow_heads(&mut self, ev: &mut EventLoop, wanted: usize) {
         let mut refused = 0;
         for _ in 0..self.connections.len().min(LOOKS_A_TURN) {
@@ -199,7 +197,7 @@ impl<A: App> Driver<A> {
         }
     }
 
-    /// Lets one go on, if it is still there. `list`: the mark of those on the list that it was on.
+    /// Resumes one connection, if it is still there. `list`: the flag of the list that it was on.
     fn resume(&mut self, ev: &mut EventLoop, token: Token, list: Flags) -> bool {
         let Some(connection) = self.connection(ev, token) else { return false };
         connection.unset(list);
@@ -208,7 +206,12 @@ impl<A: App> Driver<A> {
     }
 }
 
-/// The two that a loop has for itself: one to receive into, one to compose responses in.
+/// The loop's own two buffers: one to receive into, one to compose responses in.
 pub(super) fn own(buffers: &mut Buffers) -> io::Result<(Buffer, Buffer)> {
-    buffers.take_pair().ok_or_else(|| missing("buffer"))
+    buffers.take_pair().ok_or_else(missing)
+}
+
+/// There are fewer buffers than a loop needs at startup.
+pub(super) fn missing() -> io::Error {
+    io::Error::other("no buffer left in the event loop")
 }

@@ -1,9 +1,9 @@
-//! What the driver keeps of a connection beside its conversation.
+//! The driver's state of a connection, in addition to its session.
 //!
 //! ```text
 //! Connection   as long as the descriptor is open          at most 80 bytes, no buffer when idle
-//!   ├ session  HTTP; with an exchange while a request is between read and sent
-//!   └ input    while a head or a pipelined tail waits      a pool buffer
+//!   ├ session  HTTP; has an exchange while a request takes more than one step
+//!   └ input    while a head or pipelined requests wait     a pool buffer
 //! ```
 
 use std::ops::BitOr;
@@ -12,39 +12,38 @@ use std::time::Duration;
 use reactor::net::Stream;
 use reactor::{Buffer, EventLoop, Interest, Readiness, Token, Trigger};
 
-use super::Step;
-use super::buffers::SMALL_BYTES;
+use super::{SMALL_BYTES, Step};
 use crate::session::{Phase, Session};
 
-/// Where a connection is when its conversation alone does not say it.
+/// Where a connection is, as far as its session's phase does not tell.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
-    /// Reads a balancer's header, before the conversation; entered only with `--proxy-protocol`.
+    /// Reads a balancer's header, before HTTP begins; entered only with `--proxy-protocol`.
     ProxyHeader,
-    /// The conversation's phase says it.
+    /// The session's phase tells.
     Serving,
     /// Its request ([`Phase::Work`]) waits for room in the executor.
     Queued,
-    /// The next piece of its response ([`Phase::Send`]) is being read by the executor, or waits to be.
+    /// The executor reads the next piece of its response ([`Phase::Send`]), or is about to.
     Filling,
 }
 
-/// Facts about a connection's socket and its place on lists: one bit each.
+/// State of a connection's socket and its membership in lists: one bit each.
 #[derive(Copy, Clone, PartialEq, Eq)]
 pub(super) struct Flags(u8);
 
 impl Flags {
-    /// An edge said that there is something to read, and it has not all been read.
+    /// An edge reported input, and it has not all been read.
     pub const READABLE: Flags = Flags(1);
     /// The peer has sent FIN: read on until the end, a short read means nothing.
     pub const PEER_FIN: Flags = Flags(1 << 1);
-    /// The poller watches the descriptor: for something to read, at first.
+    /// The poller watches the descriptor: at first for input only.
     pub const WATCHED: Flags = Flags(1 << 2);
-    /// The poller watches for room to write, too.
+    /// The poller also watches for room to write.
     pub const WATCHED_BOTH: Flags = Flags(1 << 3);
-    /// On the list of those that wait for buffers and have none.
+    /// On the list of connections that wait for buffers and have none.
     pub const WAITS: Flags = Flags(1 << 4);
-    /// On the list of those that need one buffer only.
+    /// On the list of connections that need only one buffer.
     pub const WAITS_FOR_ONE: Flags = Flags(1 << 5);
 }
 
@@ -72,7 +71,7 @@ impl Connection {
         Connection { session, input: None, stream, stage, flags: Flags::READABLE }
     }
 
-    /// Whether any of these holds.
+    /// Whether any of these flags is set.
     #[inline(always)]
     pub fn is(&self, any: Flags) -> bool {
         self.flags.0 & any.0 != 0
@@ -88,7 +87,7 @@ impl Connection {
         self.flags.0 &= !flags.0;
     }
 
-    /// Takes in what an event said.
+    /// Records an event's readiness.
     #[inline(always)]
     pub fn on_event(&mut self, readiness: Readiness) {
         if readiness.is_read_closed() || readiness.is_error() {
@@ -98,9 +97,9 @@ impl Connection {
         }
     }
 
-    /// Asks the poller for what the connection waits for. One that outlives its first turn is watched
-    /// for reading; for writing, too, from its first full socket on: a new socket has room, and the
-    /// edge that says so costs a turn. `false`: it cannot be watched.
+    /// Registers what the connection waits for with the poller: after its first turn, reading; from
+    /// its first full socket on, also writing (a new socket has room, and the edge that reports it
+    /// would cost a turn). `false`: it cannot be watched.
     #[inline]
     pub fn watch(&mut self, ev: &mut EventLoop, token: Token) -> bool {
         if self.is(Flags::WATCHED) && (self.session.phase() != Phase::Send) {
@@ -122,20 +121,20 @@ impl Connection {
         }
         if sends && !self.is(Flags::WATCHED_BOTH) {
             self.set(Flags::WATCHED_BOTH);
-            // Should it fail, the write timeout ends the connection.
+            // If this fails, the write timeout ends the connection.
             let _ = ev.rewatch(token, &self.stream, both, Trigger::Edge);
         }
         true
     }
 
-    /// Has the close to come sent RST: what the client has not taken is not worth the kernel's
+    /// Makes the close send RST: data that the client has not taken is not worth the kernel's
     /// memory.
     pub fn reset_on_close(&self) {
         // Best effort: a Unix socket has no such option.
         let _ = self.stream.set_linger(Some(Duration::ZERO));
     }
 
-    /// There is something to serve or to receive.
+    /// Whether there is something to serve or to receive.
     #[inline(always)]
     pub fn has_input(&self) -> bool {
         self.is(Flags::READABLE) || self.session.has_pending()
@@ -147,19 +146,18 @@ impl Connection {
         if self.has_input() { Step::Again } else { Step::Blocked }
     }
 
-    /// It keeps bytes in a buffer that others may be waiting for.
+    /// Whether its input is in a large buffer, which other connections may be waiting for.
     pub fn holds_large_input(&self) -> bool {
         self.input.as_ref().is_some_and(|input| input.capacity() > SMALL_BYTES)
     }
 
-    /// It has had so long for a head that does not fit into a small buffer, and has not sent all of
-    /// it.
+    /// Whether its head, too long for a small buffer, is still incomplete after `slow_ms`.
     pub fn is_slow_head(&self, now_ms: u64, slow_ms: u64) -> bool {
         let begun = self.session.phase() == Phase::Head && !self.is(Flags::READABLE);
         begun && self.session.age_ms(now_ms) >= slow_ms && self.holds_large_input()
     }
 
-    /// Nothing is in flight: no byte of a request, no response under way.
+    /// Whether nothing is in flight: no byte of a request, no response.
     pub fn is_idle(&self) -> bool {
         let waits = self.is(Flags::WAITS | Flags::WAITS_FOR_ONE);
         self.session.is_idle() && self.input.is_none() && !waits

@@ -4,47 +4,49 @@
 //! TERM, INT ─► accept what the queues hold, close the listeners
 //!                │  answer what still arrives, with Connection: close
 //!                ▼
-//!              nothing in flight and nothing arrived for a moment, or the drain's time is over
+//!              nothing in flight and nothing arrived for a moment, or the drain timeout is over
 //!                │
 //!                ▼
 //!              close what is left, write the log, stop          (a second signal: at once)
 //! ```
 //!
-//! QUIT does the same without a limit of time. A server whose listeners another process goes on with
-//! (an upgrade, a worker's successor) leaves the queues to it.
+//! QUIT does the same without a time limit. When another process takes over the listeners (an
+//! upgrade, a worker's successor), the queues are left to it.
 //!
-//! Idle connections stay open until then: a request that is already on its way to a connection that
-//! closes would be lost, and its client could not know whether it had been carried out.
+//! Idle connections stay open until then: a request already on its way to a closing connection
+//! would be lost, and its client could not know whether it had been carried out.
 
 use reactor::EventLoop;
 
 use super::Driver;
 use super::connection::Connection;
 use crate::app::App;
+use crate::operation::Ending;
+use crate::operation::listen::Listening;
+use crate::operation::upgrade::Upgradable;
 
-/// How long nothing must arrive before a draining server takes it that nothing will.
+/// How long nothing must arrive before a draining server assumes that nothing will.
 pub(crate) const QUIET_MS: u64 = 250;
-/// How often a draining server looks whether it is done.
+/// How often a draining server checks whether it is done.
 const LOOK_MS: u64 = 25;
 
-/// No limit of time.
+/// No time limit.
 const NEVER: u64 = u64::MAX;
 
-/// How a server is to stop.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum Ending {
-    /// When what is in flight is done, or the drain's time is over. A second time: at once.
-    Stop,
-    /// When what is in flight is done, however long that takes.
-    Quit,
-    /// The same; another process has the listeners from now on, and the connections in their queues.
-    HandOver,
+/// A graceful stop in progress.
+pub(super) struct Drain {
+    /// When the remaining connections are closed.
+    until_ms: u64,
 }
 
-/// A graceful stop under way.
-pub(super) struct Drain {
-    /// When whatever is left is closed.
-    until_ms: u64,
+impl<A: App> Upgradable for Driver<A> {
+    fn listeners(&self) -> impl Iterator<Item = &Listening> {
+        Driver::listeners(self)
+    }
+
+    fn hand_over(&mut self, ev: &mut EventLoop) {
+        self.drain(ev, Ending::HandOver);
+    }
 }
 
 impl<A: App> Driver<A> {
@@ -72,7 +74,7 @@ impl<A: App> Driver<A> {
         if how == Ending::HandOver {
             self.acceptors.leave_files();
         } else {
-            // The kernel has promised these an answer when it acknowledged their SYN.
+            // Their handshakes are complete: closing the listener would reset them.
             self.accept_rest(ev);
         }
         self.acceptors.close(ev);
@@ -80,7 +82,7 @@ impl<A: App> Driver<A> {
         ev.set_deadline(self.housekeeping, ev.now_ms() + LOOK_MS);
     }
 
-    /// Looks whether a drain is complete.
+    /// Checks whether a drain is complete.
     pub(super) fn keep_house(&mut self, ev: &mut EventLoop) {
         let now_ms = ev.now_ms();
         let Some(drain) = &self.drain else { return };

@@ -1,4 +1,4 @@
-//! What a loop does beside its connections: accepting them, writing its log, counting.
+//! What a loop does besides serving connections: accepting them, writing its log, counting.
 
 use reactor::net::{Peer, Stream};
 use reactor::{EventLoop, Token};
@@ -26,7 +26,7 @@ impl<A: App> Driver<A> {
         }
     }
 
-    /// Gives back all that was adopted.
+    /// Releases all adopted listeners.
     pub fn disown(&mut self, ev: &mut EventLoop) {
         self.acceptors.disown(ev);
     }
@@ -46,7 +46,7 @@ impl<A: App> Driver<A> {
         self.acceptors.next(turn, has_place)
     }
 
-    /// Accepts what the queues hold, before the listeners close.
+    /// Drains the accept queues, before the listeners close.
     pub(super) fn accept_rest(&mut self, ev: &mut EventLoop) {
         for index in 0..self.acceptors.len() {
             let mut turn = self.acceptors.whole_queue(index);
@@ -61,24 +61,24 @@ impl<A: App> Driver<A> {
         open < u64::from(self.acceptors.connections_max())
     }
 
-    /// Takes in a connection that was accepted elsewhere.
+    /// Takes over a connection that was accepted elsewhere.
     pub fn receive(&mut self, ev: &mut EventLoop, stream: Stream) {
         self.engine.cx.clock.update(ev.now_ms());
         match stream.peer() {
             Ok(peer) => self.admit(ev, stream, peer),
-            // It was reset on its way here.
+            // It was reset in the meantime.
             Err(_) => self.engine.cx.counters.connections_reset.add(1),
         }
     }
 
-    /// A new connection: read at once, for its request is often there already.
+    /// A new connection: read at once, because its request is often there already.
     fn admit(&mut self, ev: &mut EventLoop, stream: Stream, peer: Peer) {
         let stage = match self.acceptors.admission(&stream, peer) {
             Admission::Serve => Some(Stage::Serving),
             Admission::ProxyHeader => Some(Stage::ProxyHeader),
             Admission::Refuse => None,
         };
-        let (Some(stage), Some(token)) = (stage, ev.reserve()) else {
+        let (Some(stage), Ok(token)) = (stage, ev.reserve()) else {
             self.engine.cx.counters.connections_refused.add(1);
             return;
         };
@@ -100,7 +100,7 @@ impl<A: App> Driver<A> {
         self.run(ev, token, Step::Again);
     }
 
-    /// Puts paused listeners back, unless there is still no place for a connection.
+    /// Resumes paused listeners, unless there is still no room for a connection.
     pub(super) fn resume_accepting(&mut self, ev: &mut EventLoop) {
         let has_place = self.has_place();
         self.acceptors.resume(ev, has_place);
@@ -109,8 +109,7 @@ impl<A: App> Driver<A> {
     pub(super) fn log_turn_ended(&mut self, ev: &mut EventLoop) {
         let now_ms = ev.now_ms();
         let cx = &mut self.engine.cx;
-        cx.log.turn_ended(now_ms);
-        let next = cx.log.next_flush_ms();
+        let next = cx.log.turn_ended(now_ms);
         cx.counters.log_lines_dropped.add(cx.log.take_dropped());
         if let Some(at) = next
             && self.drain.is_none()

@@ -1,9 +1,9 @@
 //! How a connection ends: at once, or by a lingering close.
 //!
-//! A connection that is closed while the peer's bytes lie unread makes the kernel answer with RST,
-//! which can overtake the response and destroy it at the client. So after a refusal the server
-//! sends FIN, reads what still comes for a bounded time, and only then closes (RFC 9112, section
-//! 9.6; nginx calls it `lingering_close`; it has nothing to do with SO_LINGER).
+//! Closing a connection with unread input makes the kernel send RST, which can overtake the
+//! response and destroy it at the client. So after a refusal the server sends FIN, reads and
+//! discards input for a bounded time, and only then closes (RFC 9112, section 9.6; nginx calls it
+//! `lingering_close`; it has nothing to do with SO_LINGER).
 
 use reactor::{EventLoop, Token};
 
@@ -12,11 +12,11 @@ use super::{Driver, Engine, Step};
 use crate::app::App;
 use crate::session::{Next, Phase};
 
-/// Receives per turn while lingering.
+/// Receives per turn during a lingering close.
 const LINGER_READS: u32 = 8;
 
 impl<A: App> Engine<A> {
-    /// The last response is with the kernel. `unread`: the conversation left bytes unread.
+    /// The kernel has the last response. `unread`: the session left bytes unread.
     pub(super) fn finish(&mut self, connection: &mut Connection, unread: bool) -> Step {
         let at_end = connection.is(Flags::PEER_FIN) && !connection.is(Flags::READABLE);
         let unread = unread || connection.is(Flags::READABLE) || connection.input.is_some();
@@ -32,7 +32,7 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// Reads what still comes, to no purpose but that it is read.
+    /// Reads and discards what still comes.
     pub(super) fn linger(&mut self, connection: &mut Connection) -> Step {
         self.scratch.clear();
         for _ in 0..LINGER_READS {
@@ -58,7 +58,7 @@ impl<A: App> Driver<A> {
         engine.enter(&self.peers, token);
         let phase = connection.session.phase();
         if phase == Phase::Wait && !engine.buffers.suffice() {
-            // The wait is over, but not before there is a buffer for what its answer may need.
+            // The wait is over, but its answer may need a buffer first.
             return ev.set_deadline(token, ev.now_ms() + 1);
         }
         if phase == Phase::Send {
@@ -68,7 +68,7 @@ impl<A: App> Driver<A> {
         if connection.session.is_last() {
             connection.input = None;
         }
-        // An idle client that is closed has nothing unread, and one that resets is not waited for.
+        // An idle connection has nothing unread, and a reset one is not waited for.
         let step = match next {
             Next::Close => Step::Close,
             next => engine.resume(connection, next),
@@ -76,7 +76,7 @@ impl<A: App> Driver<A> {
         self.run(ev, token, step);
     }
 
-    /// Gives everything back that the connection holds.
+    /// Releases everything that the connection holds.
     pub(super) fn close(&mut self, ev: &mut EventLoop, token: Token) {
         let slot = token.slot() as usize;
         let Some(mut connection) = self.connections.get_mut(slot).and_then(Option::take) else {
@@ -98,9 +98,9 @@ impl<A: App> Engine<A> {
     fn resume(&mut self, connection: &mut Connection, next: Next) -> Step {
         use super::connection::Stage;
         match next {
-            // Output that the socket had not taken.
+            // There is output that the socket did not take.
             Next::Write if connection.session.phase() == Phase::Send => Step::Again,
-            // 408: what the request was waiting for is of no more interest.
+            // 408: the request no longer waits for anything.
             Next::Write => {
                 connection.stage = Stage::Serving;
                 self.flush(connection)

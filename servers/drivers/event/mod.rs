@@ -1,4 +1,4 @@
-//! The event-driven driver: many connections, one loop, a conversation for each.
+//! The event-driven driver: many connections in one loop, a session for each.
 //!
 //! ```text
 //!            readiness                    bytes
@@ -9,17 +9,17 @@
 //! ```
 //!
 //! One `recv` into a buffer that all connections of the loop share, all requests in it answered,
-//! one `send` of all their answers. What is left over (an unfinished head, an unsent answer) moves
-//! into a buffer of its own; an idle connection owns none.
+//! one `send` of all their answers. Leftovers (an unfinished head, an unsent answer) move into a
+//! buffer of the connection's own; an idle connection owns none.
 //!
-//! A [`Driver`] is the table of connections, what is accepted from, and an `Engine`: what serving
-//! one connection needs. Engine methods take the connection they are about, and end in a `Step`;
-//! `Driver::run` alone turns steps into what the event loop must know: what to watch for, until
-//! when, whether to come back in the next turn. What HTTP asks for is [`crate::session`]'s business.
+//! A [`Driver`] holds the table of connections, the listeners, and an `Engine`: what serving one
+//! connection needs. Engine methods take the connection they work on, and return a `Step`; only
+//! `Driver::run` turns steps into instructions to the event loop: what to watch for, until when,
+//! whether to come back in the next turn. The rules of HTTP are [`crate::session`]'s business.
 //!
-//! Files: `connection` (what is kept of one), `receive`, `proxy_header`, `send`, `lingering_close`
+//! Files: `connection` (a connection's state), `receive`, `proxy_header`, `send`, `lingering_close`
 //! (Task 2), `buffers` (and what happens when they are all in use), `offload` and `results` (Task 3
-//! elsewhere), `housekeeping` (accepting, the log's time), `drain` (how a server stops).
+//! elsewhere), `housekeeping` (accepting, log writes), `drain` (how a server stops).
 
 mod buffers;
 mod connection;
@@ -33,8 +33,6 @@ mod results;
 mod send;
 mod setup;
 
-use std::io;
-
 use reactor::event_loop::LoopStats;
 use reactor::net::Peer;
 use reactor::{Buffer, EventLoop, Handler, Readiness, Signal, Token};
@@ -43,22 +41,26 @@ use super::accept::Acceptors;
 use super::send::FileSending;
 use crate::app::App;
 use crate::app::response::Output;
+use crate::operation::Ending;
+use crate::report::report;
 use crate::session::{Context, NEVER, Next, Phase};
 use crate::work::request::PendingRequest;
 
 use buffers::Buffers;
 use connection::{Connection, Stage};
 use drain::Drain;
-pub use drain::Ending;
+pub(crate) use drain::QUIET_MS;
 use offload::Offload;
 
-/// Reads or writes of one connection before others get their turn.
+/// Reads or writes of one connection before the others get their turn.
 const ROUNDS_PER_TURN: u32 = 16;
+/// Bytes of a small buffer: most unfinished heads fit.
+const SMALL_BYTES: usize = 512;
 
-/// What becomes of a connection after a step.
+/// What a connection does after a step.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 enum Step {
-    /// There may be more to do at once.
+    /// There may be more to do right away.
     Again,
     /// There is more to do, but others go first.
     Defer,
@@ -66,8 +68,8 @@ enum Step {
     Blocked,
     /// It needs a buffer, and there is none.
     NoBuffer,
-    /// The request at this place of the scratch buffer (or saved) is not for the conversation to
-    /// answer.
+    /// The request at this place in the scratch buffer (or a saved one) is to be answered outside
+    /// of the session.
     Work(usize, PendingRequest),
     /// The next piece of its response is not in memory.
     Fill,
@@ -77,7 +79,7 @@ enum Step {
 
 /// The driver: the [`Handler`] of an [`EventLoop`].
 pub struct Driver<A: App> {
-    /// By the token's slot; the loop checks generations before it calls.
+    /// By the token's slot; the loop checks generations before it calls the handler.
     connections: Vec<Option<Connection>>,
     acceptors: Acceptors,
     /// Clients by slot; kept only when the log is on.
@@ -88,7 +90,7 @@ pub struct Driver<A: App> {
     drain_ms: u64,
     /// The slot at which the next search for slow heads begins.
     scan_from: usize,
-    /// What the slot of counters had from earlier loops, of processes that have ended.
+    /// What earlier processes have left in this slot's loop counters.
     earlier: LoopStats,
     engine: Engine<A>,
 }
@@ -101,14 +103,10 @@ struct Engine<A: App> {
     /// Where responses are composed. Empty between two connections' steps.
     out: Output,
     buffers: Buffers,
-    /// Where work is handed over to, in a model that has an executor; else it is done inline.
+    /// Where work is handed over, in a model that has an executor; otherwise it runs inline.
     offload: Option<Box<Offload>>,
     files: FileSending,
     last_arrival_ms: u64,
-}
-
-fn missing(what: &str) -> io::Error {
-    io::Error::other(format!("no {what} left in the event loop"))
 }
 
 impl<A: App> Driver<A> {
@@ -120,7 +118,7 @@ impl<A: App> Driver<A> {
         self.connections.get_mut(token.slot() as usize)?.as_mut()
     }
 
-    /// Goes on with a connection from a step until it blocks, ends or has had its turn.
+    /// Runs a connection from a step until it blocks, ends or has used up its turn.
     #[inline(never)]
     fn run(&mut self, ev: &mut EventLoop, token: Token, mut step: Step) {
         let slot = token.slot() as usize;
@@ -154,7 +152,7 @@ impl<A: App> Driver<A> {
         self.stay(ev, token);
     }
 
-    /// A connection stays: watched from now on, with the deadline that it has now.
+    /// A connection stays open: watches it, and sets its current deadline.
     #[inline(always)]
     fn stay(&mut self, ev: &mut EventLoop, token: Token) {
         let slot = token.slot() as usize;
@@ -172,7 +170,7 @@ impl<A: App> Driver<A> {
 }
 
 impl<A: App> Engine<A> {
-    /// What comes next for a connection, if it does not wait for something.
+    /// Takes a connection's next step, unless it is waiting for something.
     fn step(&mut self, connection: &mut Connection) -> Step {
         match (connection.stage, connection.session.phase()) {
             (Stage::ProxyHeader, _) => self.read_proxy_header(connection),
@@ -184,7 +182,7 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// What the conversation wants next, done as far as it can be done now.
+    /// Does what the session asks for next, as far as possible now.
     #[inline(never)]
     fn follow(&mut self, connection: &mut Connection, next: Next) -> Step {
         match next {
@@ -201,7 +199,8 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// The deadline of the conversation; while a file is being read, the client waits for us.
+    /// The session's deadline; while a file is being read, the client waits for us, and only the
+    /// whole request has one.
     #[inline(always)]
     fn deadline_ms(&self, connection: &Connection) -> u64 {
         match connection.stage {
@@ -210,7 +209,7 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// Before a connection's step: whose it is, for the log.
+    /// Before a connection's step: sets the client's address for the log.
     #[inline(always)]
     fn enter(&mut self, peers: &[Option<Peer>], token: Token) {
         if self.cx.log.is_on() {
@@ -234,8 +233,8 @@ impl<A: App> Handler for Driver<A> {
             self.engine.cx.counters.connections_reset.add(1);
             return self.close(ev, token);
         }
-        // The usual event, a request on an idle connection, is served right here: all of its way,
-        // to the send, is one function, which saves a hundred instructions.
+        // Fast path, a request on an idle connection: everything up to the send is one function,
+        // which saves a hundred instructions.
         let step = match phase == Phase::Idle && connection.input.is_none() {
             true => self.engine.read(connection),
             false => Step::Again,
@@ -267,7 +266,7 @@ impl<A: App> Handler for Driver<A> {
             Signal::QUIT => self.drain(ev, Ending::Quit),
             Signal::HUP | Signal::USR1 => {
                 if let Err(error) = self.engine.cx.log.reopen() {
-                    eprintln!("stampede: the access log could not be reopened: {error}");
+                    report!("the access log could not be reopened: {error}");
                 }
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! Task 3 outside of the conversation: inline, or handed over to an executor.
+//! Task 3 outside of the session: inline, or handed over to an executor.
 //!
 //! ```text
 //!             everything before it is sent,
@@ -8,9 +8,9 @@
 //!              (or 503: --overload reject)
 //! ```
 //!
-//! A request that cannot be handed over yet is saved: only its bytes are kept, on the heap, in the
-//! account of `--body-memory`. Those that wait for room do so in the order in which they came.
-//! Nothing is read from a connection meanwhile, so what it has pipelined stays in the socket.
+//! A request that cannot be handed over yet is saved: only its bytes are kept, on the heap, counted
+//! against `--body-memory`. Requests that wait for room are served in order of arrival. Nothing is
+//! read from such a connection, so what it has pipelined stays in the socket.
 //!
 //! A connection may end while its job is in flight. The job then finds no connection under its key
 //! (the token's generation has moved on), or one that no longer waits for it, and is dropped.
@@ -32,23 +32,23 @@ use crate::work::job::{Job, Kind};
 use crate::work::page_cache::Window;
 use crate::work::request::{Outcome, PendingRequest, Place};
 
-/// Jobs made at the start, so that none is later; there may be more where rings are very long.
+/// Jobs allocated at startup; very long rings may need more, which are allocated later.
 const JOBS_AT_START: usize = 1024;
 
 /// The loop's side of an executor.
 pub(super) struct Offload {
     pub executor: Box<dyn Executor>,
     overload: Overload,
-    /// Jobs at rest, the one used last on top: its memory is warm.
+    /// Idle jobs, the one used last on top: its memory is warm.
     #[expect(clippy::vec_box, reason = "a job travels as a pointer")]
     stock: Vec<Box<Job>>,
-    /// Buffers for jobs that were never needed yet.
+    /// Buffers for jobs that have not been allocated yet.
     pub spare: Vec<(Buffer, Buffer)>,
-    /// Jobs that were given up, whose buffers have not been replaced yet.
+    /// Abandoned jobs whose buffers have not been replaced yet.
     pub lost: usize,
-    /// Connections that wait for room, the oldest first. Some may have ended since.
+    /// Connections that wait for room, the oldest first. Some may have ended since then.
     pub waiting: VecDeque<Token>,
-    /// A source without a descriptor: its deadline is when to look for jobs that take too long.
+    /// A source without a descriptor: its deadline is when to check for jobs that take too long.
     pub watch: Token,
 }
 
@@ -74,17 +74,17 @@ impl Offload {
         }
     }
 
-    /// Buffers of jobs, at rest or in flight: they are set aside, and used for nothing else.
+    /// Buffers reserved for jobs, idle or in flight, and used for nothing else.
     pub fn buffers(&self) -> usize {
         2 * (self.stock.len() + self.spare.len() + self.executor.in_flight())
     }
 
-    /// No job is in flight.
+    /// Whether no job is in flight.
     pub fn is_idle(&self) -> bool {
         self.executor.in_flight() == 0
     }
 
-    /// Room in the executor, and a job to fill it with.
+    /// Whether the executor has room, and there is a job to submit.
     pub fn has_room(&self) -> bool {
         !(self.stock.is_empty() && self.spare.is_empty()) && self.executor.has_room()
     }
@@ -107,8 +107,8 @@ impl Offload {
 }
 
 impl<A: App> Engine<A> {
-    /// Has a request answered that its conversation has left to us. `at`: where in the scratch
-    /// buffer it begins.
+    /// Answers a request that its session has left to the driver. `at`: where it begins in the
+    /// scratch buffer.
     #[cold]
     pub(super) fn work(
         &mut self,
@@ -125,8 +125,8 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// SPED: the loop works itself, and every client waits for it. What this one has pipelined lets
-    /// the others go first.
+    /// SPED: the loop does the work itself, and every client waits for it. Requests pipelined
+    /// behind it let the others go first.
     fn work_inline(
         &mut self,
         ev: &mut EventLoop,
@@ -154,7 +154,7 @@ impl<A: App> Engine<A> {
         let outcome = Outcome::Answered(response.outcome());
         self.cx.counters.works.add(1);
         self.cx.counters.work_us.add(begun.elapsed().as_micros() as u64);
-        // The turn's time is no longer the time.
+        // The turn's time is out of date by now.
         ev.refresh_clock();
         self.cx.clock.update(ev.now_ms());
         let next = session.answered(&mut self.cx, outcome, head, body, &mut self.out);
@@ -167,7 +167,7 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// A request that was lost on its way: 500.
+    /// A request that got lost: 500.
     fn answer_nothing(&mut self, connection: &mut Connection) -> Step {
         connection.stage = Stage::Serving;
         let (cx, out) = (&mut self.cx, &mut self.out);
@@ -175,7 +175,7 @@ impl<A: App> Engine<A> {
         self.follow(connection, next)
     }
 
-    /// What comes behind a request that is being answered.
+    /// Keeps the input behind a request that is being answered.
     fn keep_pipelined(&mut self, connection: &mut Connection, end: usize) {
         if end < self.scratch.len() {
             connection.session.set_pending();
@@ -183,7 +183,7 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// What was answered before the request is sent first; what comes behind it is kept.
+    /// Sends earlier answers first; the input behind the request is kept.
     fn hand_over(
         &mut self,
         token: Token,
@@ -223,7 +223,7 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// Hands over the request that was saved, or lets it wait for room.
+    /// Hands over the saved request, or lets it wait for room.
     fn submit_saved(&mut self, token: Token, connection: &mut Connection) -> Step {
         match self.is_first() {
             true => self.submit_queued(token, connection),
@@ -251,7 +251,7 @@ impl<A: App> Engine<A> {
         self.submit(token, connection, job)
     }
 
-    /// The request waits in line, or is answered 503.
+    /// Queues the request, or answers 503.
     fn wait_for_room(&mut self, token: Token, connection: &mut Connection) -> Step {
         let Some(offload) = &mut self.offload else { return Step::Close };
         let fills = connection.stage == Stage::Filling;
@@ -269,12 +269,12 @@ impl<A: App> Engine<A> {
         Step::Blocked
     }
 
-    /// No connection waits for room.
+    /// Whether no connection waits for room.
     fn is_first(&self) -> bool {
         self.offload.as_ref().is_none_or(|offload| offload.waiting.is_empty())
     }
 
-    /// A job for the request in the context's head, which it takes along; `None` when there is no
+    /// A job for the request in the context's head, which moves into it; `None` when there is no
     /// room.
     fn blank_job(&mut self, connection: &Connection, request: PendingRequest) -> Option<Box<Job>> {
         let frame = connection.session.frame(&self.cx.head);
@@ -300,9 +300,9 @@ impl<A: App> Engine<A> {
         Step::Blocked
     }
 
-    /// What comes next of the response's body is read elsewhere: it would block the loop.
+    /// Has the next piece of the response's body read elsewhere, since it would block the loop.
     ///
-    /// For a connection that sends and has no unsent bytes; it goes on when the job is back.
+    /// For a connection that is sending and has no unsent bytes; it goes on when the job is back.
     #[cold]
     pub(super) fn fill(&mut self, token: Token, connection: &mut Connection) -> Step {
         connection.stage = Stage::Filling;

@@ -1,4 +1,4 @@
-//! What a balancer sends before the client's bytes: the header of the PROXY protocol.
+//! The PROXY protocol's header, which a balancer sends before the client's bytes.
 //!
 //! ```text
 //! admit ─┬─ --proxy-protocol is off ─────────────────────► Serving
@@ -6,10 +6,10 @@
 //!        └─ it is not ─► closed, and counted as refused
 //! ```
 //!
-//! A connection that is not behind a balancer never comes here: the stage is chosen when it is
-//! accepted. A header that is wrong, or late, ends it without an answer, as the specification asks:
-//! a peer that speaks another protocol would not understand one. The conversation's time for its
-//! first head has begun already: a header does not buy another.
+//! A connection that is not behind a balancer never gets here: the stage is chosen when it is
+//! accepted. A malformed or late header ends the connection without an answer, as the specification
+//! requires: a peer that speaks another protocol would not understand one. The first head's timeout
+//! has already begun, and the header does not extend it.
 
 use bytes::BufMut;
 
@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::operation::proxy_protocol;
 
 impl<A: App> Engine<A> {
-    /// Receives once, and goes on to the head when the header is complete.
+    /// Receives once, and goes on to the HTTP head when the header is complete.
     #[cold]
     pub(super) fn read_proxy_header(&mut self, connection: &mut Connection) -> Step {
         if !connection.is(Flags::READABLE) {

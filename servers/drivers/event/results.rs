@@ -1,4 +1,4 @@
-//! Taking results back from an executor, and giving up those that do not come.
+//! Taking results back from an executor, and giving up jobs that take too long.
 //!
 //! ```text
 //!  take_completed ──► the connection under its key, still waiting for it? ──► its response is sent
@@ -6,9 +6,9 @@
 //! ```
 //!
 //! A result is taken only when there is a buffer for what its client's socket might not take; until
-//! then it stays in the executor, which bounds what is in flight. One comes back: what passes
-//! [`Buffers::suffice`](super::buffers::Buffers::suffice) to read leaves one at least, so the last one
-//! is with a response, whose client takes it or is given up.
+//! then it stays in the executor, which bounds what is in flight. A buffer always comes back:
+//! reading leaves at least one free ([`Buffers::suffice`](super::buffers::Buffers::suffice)), so
+//! the last one is used by a response, whose client either takes it or times out.
 
 use std::{io, mem};
 
@@ -19,16 +19,17 @@ use super::connection::{Connection, Stage};
 use super::{Driver, Engine, Step};
 use crate::app::App;
 use crate::drivers::send::Progress;
+use crate::report::report;
 use crate::session::Phase;
 use crate::work::executor::Stuck;
 use crate::work::job::{Job, Kind};
 use crate::work::page_cache;
 
-/// Results taken in one turn: after that many, others have theirs first.
+/// Results taken in one turn before other events get theirs.
 const RESULTS_PER_TURN_MAX: u32 = 256;
 
 impl<A: App> Engine<A> {
-    /// A job has come back: its result becomes the connection's.
+    /// A job has come back: hands its result to the connection.
     fn take_result(&mut self, connection: &mut Connection, job: &mut Job) -> Step {
         if job.kind == Kind::Fill {
             return self.take_filled(connection, job);
@@ -42,7 +43,7 @@ impl<A: App> Engine<A> {
         self.follow(connection, next)
     }
 
-    /// What comes next of the response is in memory, or cannot be had.
+    /// The next piece of the response is in memory, or could not be read.
     fn take_filled(&mut self, connection: &mut Connection, job: &mut Job) -> Step {
         connection.stage = Stage::Serving;
         let Some(unsent) = connection.session.unsent() else { return Step::Close };
@@ -62,9 +63,7 @@ impl<A: App> Engine<A> {
             }
             Some(Err(error)) => {
                 if error.kind() != io::ErrorKind::UnexpectedEof {
-                    eprintln!(
-                        "stampede: a file could not be read, its response was cut short: {error}"
-                    );
+                    report!("cannot read a file, its response was cut short: {error}");
                 }
                 self.unfinished(connection, Progress::Broken)
             }
@@ -72,8 +71,8 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// The next job that is done, if what it brings finds a buffer should the socket be full. Else
-    /// it stays where it is until there is one.
+    /// The next completed job, if there is a buffer for its result in case the socket is full.
+    /// Otherwise it stays where it is until there is one.
     fn take_completed(&mut self) -> Option<Box<Job>> {
         if !self.has_results() {
             return None;
@@ -97,13 +96,13 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// The next connection that waits for room, if there is some.
+    /// The next connection that waits for room, if there is room.
     fn next_waiting(&mut self) -> Option<Token> {
         let offload = self.offload.as_mut()?;
         if offload.has_room() { offload.waiting.pop_front() } else { None }
     }
 
-    /// Sets buffers aside again for jobs that were given up, as they come back.
+    /// Reserves new buffers for abandoned jobs, as buffers become free.
     fn replenish(&mut self) {
         let Some(offload) = &mut self.offload else { return };
         while offload.lost > 0 && self.buffers.available() > BUFFERS_A_READ + 2 {
@@ -113,7 +112,7 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// A job that takes too long: its client is told to come again.
+    /// A job takes too long: its client gets 503.
     fn give_up_job(&mut self, connection: &mut Connection) -> Step {
         if connection.stage == Stage::Filling || self.buffers.available() == 0 {
             connection.reset_on_close();
@@ -124,7 +123,7 @@ impl<A: App> Engine<A> {
         self.follow(connection, next)
     }
 
-    /// There is a result that could be taken.
+    /// Whether there is a result that can be taken.
     pub(super) fn has_results(&self) -> bool {
         let offload = self.offload.as_ref();
         let done = offload.is_some_and(|offload| offload.executor.has_completed());
@@ -133,7 +132,7 @@ impl<A: App> Engine<A> {
 }
 
 impl<A: App> Driver<A> {
-    /// Takes back what is done, and hands over what waited for room.
+    /// Takes completed jobs back, and hands over requests that waited for room.
     pub(super) fn exchange_jobs(&mut self, ev: &mut EventLoop) {
         for _ in 0..RESULTS_PER_TURN_MAX {
             let Some(mut job) = self.engine.take_completed() else { break };
@@ -149,7 +148,7 @@ impl<A: App> Driver<A> {
         self.resume_queued(ev);
     }
 
-    /// The connection whose job this is, unless it has ended or was answered otherwise.
+    /// The connection whose job this is, unless it has ended or has been answered already.
     fn at_work(
         &mut self,
         ev: &EventLoop,
@@ -165,7 +164,7 @@ impl<A: App> Driver<A> {
         waits.then_some((&mut self.engine, connection))
     }
 
-    /// Hands over what waited for room, as long as there is some.
+    /// Hands over requests that waited for room, as long as there is room.
     fn resume_queued(&mut self, ev: &mut EventLoop) {
         while let Some(token) = self.engine.next_waiting() {
             if !ev.contains(token) {
@@ -181,7 +180,7 @@ impl<A: App> Driver<A> {
         }
     }
 
-    /// All that this turn has submitted is submitted: the workers may begin.
+    /// This turn has submitted its jobs: wakes the workers.
     pub(super) fn jobs_submitted(&mut self, ev: &mut EventLoop) {
         let Some(offload) = &mut self.engine.offload else { return };
         let executor = &mut offload.executor;
@@ -195,7 +194,7 @@ impl<A: App> Driver<A> {
         }
     }
 
-    /// Looks for jobs that take too long.
+    /// Gives up jobs that take too long.
     pub(super) fn watch_jobs(&mut self, ev: &mut EventLoop) {
         while let Some(Stuck { key, lost }) = self.engine.next_stuck() {
             if let Some((engine, connection)) = self.at_work(ev, key) {

@@ -1,10 +1,10 @@
-//! What happens to the loop's output after a step, and to a connection once everything is sent.
+//! Sending the loop's output after a step, and what a connection does once everything is sent.
 //!
 //! ```text
-//! the loop's output ──send_all──► Done   → what the conversation wants next
-//!                                 Full   → it becomes the connection's own; the next edge goes on
-//!                                 Budget → the same, and the ready list goes on
-//!                                 Cold   → the same, and a worker reads what comes next
+//! the loop's output ──send_all──► Done   → what the session asks for next
+//!                                 Full   → the connection keeps it; goes on at the next edge
+//!                                 Budget → the same; goes on next turn
+//!                                 Cold   → the same; a worker reads what comes next
 //! ```
 
 use std::mem;
@@ -27,7 +27,7 @@ impl<A: App> Engine<A> {
         if !self.out.pieces.is_empty() {
             return self.flush_pieces(connection);
         }
-        // The usual case: heads and small bodies, in one `send`.
+        // The common case: heads and small bodies, in one `send`.
         let len = self.out.bytes.len();
         let Ok(sent) = taken(connection.stream.send(&self.out.bytes)) else {
             return self.send_failed();
@@ -51,7 +51,7 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// Everything is with the kernel: what comes next?
+    /// The kernel has everything: what comes next?
     #[inline(always)]
     fn sent(&mut self, connection: &mut Connection, bytes: u64) -> Step {
         match connection.session.sent(&mut self.cx, bytes) {
@@ -67,9 +67,9 @@ impl<A: App> Engine<A> {
         self.follow(connection, next)
     }
 
-    /// The loop's output becomes the connection's own. There is a buffer for it, for
-    /// [`Buffers::suffice`](super::buffers::Buffers::suffice) has seen to it; else the connection
-    /// must end.
+    /// The connection takes over the loop's output.
+    /// [`Buffers::suffice`](super::buffers::Buffers::suffice) has made sure that there is a buffer
+    /// for it; otherwise the connection must end.
     #[cold]
     fn park(&mut self, connection: &mut Connection, sent: u64, progress: Progress) -> Step {
         let Ok(bytes) = self.take_output() else {
@@ -80,7 +80,7 @@ impl<A: App> Engine<A> {
         self.unfinished(connection, progress)
     }
 
-    /// Takes the bytes in the loop's output out of it, by putting another buffer in their place.
+    /// Takes the buffer with the loop's output, and puts an empty one in its place.
     fn take_output(&mut self) -> Result<Option<Buffer>, NoBuffer> {
         if self.out.bytes.is_empty() {
             return Ok(None);
@@ -89,14 +89,14 @@ impl<A: App> Engine<A> {
         Ok(Some(mem::replace(&mut self.out.bytes, fresh)))
     }
 
-    /// Goes on sending what a full socket did not take.
+    /// Continues sending what a full socket did not take.
     pub(super) fn send_rest(&mut self, connection: &mut Connection) -> Step {
         let Some(unsent) = connection.session.unsent() else {
             debug_assert!(false, "nothing to send");
             return Step::Close;
         };
-        // A connection without a buffer that sends what has to be read into one first may need one
-        // of its own: for what the socket does not take.
+        // Some pieces have to be read into a buffer first. A connection without one of its own may
+        // need one then, for what the socket does not take.
         let fills = unsent.pieces.fills_buffer(self.files.sendfile);
         if fills && unsent.bytes.is_none() && self.buffers.available() == 0 {
             return Step::NoBuffer;
@@ -108,7 +108,7 @@ impl<A: App> Engine<A> {
             return self.send_failed();
         };
         unsent.bytes = unsent.bytes.take().filter(|bytes| !bytes.is_empty());
-        // What was made in the borrowed buffer and the socket did not take.
+        // The socket did not take all that is in the borrowed buffer.
         match self.take_output() {
             Ok(None) => {}
             Ok(left) => unsent.bytes = left,
@@ -121,7 +121,7 @@ impl<A: App> Engine<A> {
         self.unfinished(connection, progress)
     }
 
-    /// Sending has not come to the response's end.
+    /// Sending stopped before the end of the response.
     pub(super) fn unfinished(&mut self, connection: &mut Connection, progress: Progress) -> Step {
         match progress {
             Progress::Done => Step::Blocked,
@@ -133,7 +133,7 @@ impl<A: App> Engine<A> {
             Progress::Cold => Step::Fill,
             Progress::Broken => {
                 let next = connection.session.aborted(&mut self.cx);
-                // It must not linger: the client is to see that something is missing.
+                // No lingering close: the client is to see that something is missing.
                 if next == Next::Reset {
                     connection.reset_on_close();
                 }
@@ -142,14 +142,14 @@ impl<A: App> Engine<A> {
         }
     }
 
-    /// Tells the conversation how much the client has not taken from the kernel yet.
+    /// Tells the session how much the client has not yet acknowledged.
     pub(super) fn note_unacknowledged(&mut self, connection: &mut Connection) {
         if let Some(bytes) = connection.stream.unacknowledged() {
             connection.session.unacknowledged(&mut self.cx, bytes);
         }
     }
 
-    /// Nothing of this connection's may stay in the loop's own output.
+    /// Sending failed: discards the connection's bytes from the loop's output.
     #[cold]
     fn send_failed(&mut self) -> Step {
         self.out.clear();

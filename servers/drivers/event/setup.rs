@@ -1,4 +1,4 @@
-//! What is set aside at the start: the buffers, the tables, the jobs of an executor.
+//! What is allocated at startup: the buffers, the tables, the executor's jobs.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use reactor::{EventLoop, Token};
 
 use super::buffers::{self, Buffers};
 use super::offload::Offload;
-use super::{Driver, Engine, missing};
+use super::{Driver, Engine};
 use crate::app::response::Output;
 use crate::app::{App, Disk};
 use crate::drivers::accept::Acceptors;
@@ -36,7 +36,7 @@ impl<A: App> Driver<A> {
         Driver::with_executor(ev, app, options, listeners, metrics, slot, None)
     }
 
-    /// The same with an executor where work runs, instead of inline.
+    /// The same with an executor that runs work, instead of inline.
     ///
     /// # Errors
     /// The buffer pool's mapping, or the registration of a listener.
@@ -56,7 +56,7 @@ impl<A: App> Driver<A> {
             connections: Vec::with_capacity(options.limits.connections as usize),
             acceptors: Acceptors::new(options),
             peers: Vec::new(),
-            housekeeping: ev.reserve().ok_or_else(|| missing("source"))?,
+            housekeeping: ev.reserve()?,
             drain: None,
             drain_ms: options.drain_timeout.as_millis() as u64,
             scan_from: 0,
@@ -64,7 +64,7 @@ impl<A: App> Driver<A> {
             engine: Engine::new(cx, options, Buffers::new(options, jobs)?)?,
         };
         if let Some(config) = offload {
-            let watch = ev.reserve().ok_or_else(|| missing("source"))?;
+            let watch = ev.reserve()?;
             driver.engine.attach(config, watch)?;
         }
         for listening in listeners {
@@ -88,10 +88,10 @@ impl<A: App> Engine<A> {
         })
     }
 
-    /// Takes an executor into use, and sets its jobs' buffers aside.
+    /// Attaches an executor, and reserves its jobs' buffers.
     fn attach(&mut self, config: OffloadConfig, watch: Token) -> io::Result<()> {
         let pairs = (0..config.jobs_max).map(|_| self.buffers.take_pair());
-        let pairs = pairs.collect::<Option<Vec<_>>>().ok_or_else(|| missing("buffer"))?;
+        let pairs = pairs.collect::<Option<Vec<_>>>().ok_or_else(buffers::missing)?;
         self.files.disk = Disk::Avoid;
         self.cx.offload_all = config.offload == options::Offload::All;
         self.offload = Some(Box::new(Offload::new(config, &self.cx.limits, pairs, watch)));

@@ -1,11 +1,11 @@
 """What the measuring scripts share: servers under test, their CPU time and memory, clients, tables.
 
 Everything runs on loopback. A server and its load generator are pinned to one core (taskset): with
-a core each the generator saturates first and ratios scatter twice as much. What is read of a server
-is the kernel's account of it, never its own.
+a core each the generator saturates first and ratios vary twice as much. All figures about a server
+are the kernel's, never its own.
 
-    Server      starts a binary, waits until it listens, reads its CPU time and PSS, ends it
-    wrk         one run of wrk(1); gives requests, seconds and latencies
+    Server      starts a binary, waits until it listens, reads its CPU time and PSS, stops it
+    wrk         one run of wrk(1); returns requests, seconds and latencies
     Idle        many keep-alive connections that have been served once and then do nothing
     Report      a table of rows with bounds; exit status 1 when --check is given and one is missed
 """
@@ -80,7 +80,7 @@ def output_of(*command):
 
 
 def environment():
-    """Prints the command line and what the figures depend on."""
+    """Prints the command line and the environment that the figures depend on."""
     cpu = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
     cpu = cpu[1] if cpu else os.uname().machine
     print("$", " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
@@ -172,19 +172,19 @@ class Server:
         return [pid, *map(int, children)]
 
     def cpu_ns(self):
-        """CPU time, user and system, as the scheduler accounts for it: of all threads, those that
-        have ended included; and of the children that have been reaped, in ticks of 10 ms."""
+        """CPU time, user and system, as the scheduler accounts for it: of all threads, including
+        those that have exited, and of reaped children, in ticks of 10 ms."""
         fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
         total = (int(fields[13]) + int(fields[14])) * 10**9 // os.sysconf("SC_CLK_TCK")
         for pid in self.pids():
             try:
                 total += time.clock_gettime_ns(cpu_clock(pid))
             except OSError:
-                pass  # a child that has just ended
+                pass  # a child that has just exited
         return total
 
     def user_system_ticks(self):
-        """User and system time in ticks of 10 ms: only their proportion is of use."""
+        """User and system time in ticks of 10 ms: only their ratio is useful."""
         user = system = 0
         for pid in self.pids():
             fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
@@ -199,7 +199,7 @@ class Server:
         return total
 
     def pool_bytes(self):
-        """PSS of the largest private mapping, which in sped is the pool of buffers."""
+        """PSS of the largest private mapping, which in sped is the buffer pool."""
         largest, pss = 0, 0
         mappings = re.split(
             r"^(?=[0-9a-f]+-[0-9a-f]+ )", open(f"/proc/{self.process.pid}/smaps").read(), flags=re.M
@@ -211,7 +211,7 @@ class Server:
         return pss
 
     def get(self, path, headers=""):
-        """One request on a connection of its own; gives the whole response as bytes."""
+        """One request on a connection of its own; returns the whole response as bytes."""
         with socket.create_connection(("127.0.0.1", self.port), 10) as stream:
             stream.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n".encode())
             return read_response(stream)
@@ -240,7 +240,7 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
 class Load:
-    """The outcome of one run of wrk."""
+    """The result of one run of wrk."""
 
     def __init__(self, text):
         count = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m)", text)
@@ -280,7 +280,7 @@ def wrk(
 
 
 class Idle:
-    """Keep-alive connections that have had one answer and then say nothing."""
+    """Keep-alive connections that have had one answer and then send nothing."""
 
     REQUEST = b"GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n"
 

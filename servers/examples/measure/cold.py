@@ -4,10 +4,10 @@
     cargo build --release --bins
     servers/examples/measure/cold.py [--gib 1] [--seconds 10] [--folder DIR] [--check]
 
-One client fetches a large file again and again; each time the kernel has been made to forget it
-(posix_fadvise(2), so no privilege is needed). Others ask for /plaintext at 2,000 a second, an open
-loop (see latency.py). Beside the latencies: how many bytes the thread that is the loop has had
-fetched from the disk (read_bytes of /proc/PID/task/PID/io). Who fetches what he sends waits for it.
+One client fetches a large file again and again; each time it is dropped from the page cache first
+(posix_fadvise(2), so no privilege is needed). Others request /plaintext at 2,000 a second, an open
+loop (see latency.py). In addition to the latencies: how many bytes the loop's thread has read from
+the disk (read_bytes of /proc/PID/task/PID/io): the thread that reads a file waits for the disk.
 """
 
 import argparse
@@ -36,10 +36,10 @@ def make_file(path, size):
 
 
 def chill(path):
-    """Has the kernel forget the file; tells whether it did."""
+    """Drops the file from the page cache; returns whether that worked."""
     file = os.open(path, os.O_RDONLY)
     try:
-        # Looking must not start the reading of more than the page that is looked at.
+        # Checking a page must not make the kernel read ahead.
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         for at in range(0, os.fstat(file).st_size, 16 * MIB):
@@ -70,7 +70,7 @@ class Fetching:
             with socket.create_connection(("127.0.0.1", port)) as stream:
                 stream.sendall(request(target))
                 left = self.size
-                while left > 0:  # the head is not worth being told from the body
+                while left > 0:  # not worth separating the head from the body
                     count = stream.recv_into(BLOCK, MIB, socket.MSG_TRUNC)
                     if count == 0:
                         raise SystemExit(f"cut short, {left} bytes before the end")
@@ -90,7 +90,7 @@ class Fetching:
 
 
 def of_loop(server):
-    """Bytes that the server's first thread has had read from the disk."""
+    """Bytes that the server's first thread has read from the disk."""
     task = f"/proc/{server.process.pid}/task/{server.process.pid}"
     numbers = dict(line.split(": ") for line in open(f"{task}/io").read().splitlines())
     return int(numbers["read_bytes"])
@@ -127,7 +127,7 @@ def main():
         path = os.path.join(folder, "file")
         make_file(path, int(arguments.gib * 1024) * MIB)
         if not chill(path):
-            sys.exit(f"the kernel keeps {path} in memory: choose a --folder on a disk")
+            sys.exit(f"{path} stays in the page cache: choose a --folder on a disk")
         sped_p99, _ = show("sped", sped(), path, arguments)
         amped_p99, read = show("amped", amped(), path, arguments)
     report.at_most("amped's p99 / sped's", amped_p99 / sped_p99, 1, digits=3)

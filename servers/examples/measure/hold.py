@@ -2,12 +2,12 @@
 """Keep-alive connections held by SYMPED, and the memory they take.
 
     sysctls ─► symped, a worker for every 18,000 ─► clients, a process for every 19,000
-            ─► all held: memory ─► each answered once more ─► all end, sysctls as they were
+            ─► all open: memory ─► a request on each ─► all exit, sysctls restored
 
-The server's memory is its PSS (smaps_rollup), summed over master and workers; the kernel's is what it
-says of sockets and of its object caches. Both ends are on this machine, so a connection is two
-sockets of the kernel's. A million need 24 GiB; when less than 2 GiB are left it gives up. It must be
-root, to have room for so many connections (`SYSCTLS`).
+The server's memory is its PSS (smaps_rollup), summed over master and workers; the kernel's is taken
+from its socket and slab statistics. Both ends are on this machine, so a connection is two kernel
+sockets. A million need 24 GiB; when less than 2 GiB are left it gives up. It must run as root, to
+raise the limits for that many connections (`SYSCTLS`).
 
     cargo build --release --bin symped --example hold
     servers/examples/measure/hold.py [--count 1000000] [--check]
@@ -25,7 +25,7 @@ import time
 import bench
 from bench import Report, Server
 
-# Of a worker's descriptors: the kernel spreads connections evenly but for a percent or two.
+# Fewer than a worker's descriptors: the kernel's balance is off by a percent or two.
 WORKER_FILL = 0.9
 CLIENT_CONNECTIONS = 19_000
 CLIENT_SOURCES = 8
@@ -47,7 +47,7 @@ def sysctls(count):
 
 
 class Sysctls:
-    """Raises what is too low, says so, and restores it in the end."""
+    """Raises what is too low, prints it, and restores it in the end."""
 
     def __init__(self, wanted):
         self.before = {}
@@ -98,7 +98,7 @@ class Client:
         )
 
     def expect(self, word):
-        """Waits until it has done so with all its connections."""
+        """Waits until it has done this with all its connections."""
         while not select.select([self.process.stdout], [], [], 0.5)[0]:
             if meminfo("MemAvailable") < AVAILABLE_MIN_KIB:
                 sys.exit("less than 2 GiB of memory are left; hold fewer with --count")
@@ -122,7 +122,7 @@ def meminfo(name):
 
 
 def caches():
-    """Bytes of the kernel's object caches, by name; nothing where they may not be read."""
+    """Bytes of the kernel's slab caches, by name; nothing where they may not be read."""
     try:
         lines = open("/proc/slabinfo").read().splitlines()[2:]
     except OSError:
@@ -132,7 +132,7 @@ def caches():
 
 
 class Memory:
-    """What everybody has, at one moment."""
+    """The memory of all processes and of the kernel, at one moment."""
 
     def __init__(self, server, clients):
         self.server = sum(pss(pid, "Pss") for pid in server.pids())
@@ -153,7 +153,7 @@ def pss(pid, name):
 
 
 def table(before, after, count):
-    """Where the memory is, in all and for a connection."""
+    """Where the memory is, in total and per connection."""
 
     def row(what, grown):
         print(f"  {what:<52} {grown / (1 << 20):>10,.1f} MiB {grown / count:>9,.1f} B", flush=True)
@@ -191,7 +191,7 @@ def hold(report, count, descriptors):
             report.line("connections opened, and each answered", f"{time.monotonic() - begin:.1f} s")
             after = Memory(server, clients)
             page = server.get("/status.json").decode()
-            # One more asks.
+            # One more connection sends a request.
             held = int(re.search(r'"counters":.*?"connections_open":(\d+)', page)[1]) - 1
             report.at_least("connections held", held, count, digits=0)
             spread = [int(n) for n in re.findall(r'"state":.*?"connections_open":(\d+)', page)]

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 """User-space instructions and heap allocations per request, exactly.
 
-A server runs under callgrind for 2,000 and again for 12,000 requests over 8 connections; what the
-second run took more, divided by 10,000, is a request's share, free of start and end. The same by
-source line says where they go: everything is inlined in a release build, so functions would say
-little. With --allocations the blocks that the heap gave out are counted the same way, under
-memcheck.
+A server runs under callgrind for 2,000 and again for 12,000 requests over 8 connections; the
+difference, divided by 10,000, is a request's share, without startup and shutdown. The same by
+source line shows where they go: in a release build everything is inlined, so functions would show
+little. With --allocations, heap blocks are counted the same way, under memcheck.
 
-callgrind does not tell a program of AVX-512, so the parser does not use it there. With --native
-nothing is simulated: the example `steps` has the processor stop after every instruction, in sped
-and in a worker of symped. That is slow, so what a server does every second counts a little, too:
-only on a machine that does nothing else is it the same each time.
+callgrind does not announce AVX-512, so the parser does not use it there. With --native nothing is
+simulated: the example `steps` stops the processor after every instruction, in sped and in a worker
+of symped. That is slow, so what a server does every second counts a little, too: the figure is
+reproducible only on an otherwise idle machine.
 
     cargo build --release --bins --examples
     cargo build --release -p stampede-reactor --example floor
@@ -32,7 +31,7 @@ FEW, MANY = 2_000, 12_000
 NATIVE_FEW, NATIVE_MANY = 400, 2_400
 INSTRUCTIONS_MAX = 1_000
 WORKER_INSTRUCTIONS_MAX = 1_050
-# By the clock, not by the request, a kept file is looked at again: a few times while valgrind runs.
+# A cached file is checked again by time, not per request: a few times while valgrind runs.
 ALLOCATIONS_MAX = 0.01
 
 
@@ -44,7 +43,7 @@ def load(server, path, requests):
 
 
 def run_under(tool, command, path, requests):
-    """Runs a server under a tool of valgrind; gives what the tool wrote, as a path."""
+    """Runs a server under a tool of valgrind; returns the path of the tool's output."""
     with tempfile.NamedTemporaryFile(delete=False) as out, tempfile.NamedTemporaryFile(
         delete=False
     ) as log:
@@ -64,7 +63,7 @@ def run_under(tool, command, path, requests):
 
 
 class Profile:
-    """Instructions by (file, line) of one callgrind run, its own costs only."""
+    """Instructions by (file, line) of one callgrind run, self cost only."""
 
     def __init__(self, path):
         self.lines = collections.Counter()
@@ -119,7 +118,7 @@ def per_request(more, fewer):
 
 
 def short(file):
-    """A path that is read at a glance: from the crate or the standard library on."""
+    """A short path: from the crate or the standard library on."""
     for mark in (bench.ROOT + "/", "/library/", "/registry/src/"):
         if mark in file:
             file = file.split(mark, 1)[1]
@@ -163,7 +162,7 @@ def instructions(name, command, path, lines_shown):
 
 
 def steps(command, path, requests):
-    """Instructions of the process that serves, from when it listens to its end."""
+    """Instructions of the serving process, from when it listens until it exits."""
     program = os.path.join(bench.bin_dir(), "examples", "steps")
     with Server("steps", command) as server:
         # A master's only worker, or the server itself.

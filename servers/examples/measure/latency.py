@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """How long light requests take while others compute: amped beside sped.
 
-    busy      32 connections ask for /plaintext, 4 others for /work?us=20000, all without pause
-    rate      the same work, and light requests at 2,000 a second, whatever becomes of the others
+    busy      32 connections request /plaintext, 4 others /work?us=20000, all without pause
+    rate      the same work, and light requests at 2,000 a second, independent of the others
     one-core  1,600 requests a second, a tenth of them 5 ms of work, the server on one core: 80 % busy
     priority  one-core for each --worker-priority
 
 "At a rate" means an open loop: requests are due at random moments (a Poisson process) and are sent
-then, on any idle connection of many; a latency counts from when the request was due. A client that
-waits for its last answer first would ask less often the slower the server is, and see little of it.
+then, on any idle connection; latency counts from when the request was due. A client that waits for
+its last answer first would send fewer requests to a slow server, and hide the delay.
 
     cargo build --release --bins
     servers/examples/measure/latency.py [busy] [rate] [one-core] [priority] [--seconds 10] [--check]
@@ -42,7 +42,7 @@ def request(path):
 
 
 class Workers:
-    """Clients that ask for work without pause."""
+    """Clients that request work without pause."""
 
     def __init__(self, server, clients=WORK_CLIENTS, us=WORK_US):
         self.done = 0
@@ -98,7 +98,7 @@ class OpenLoop:
             while position < len(self.schedule) and self.schedule[position][0] <= now:
                 due, path = self.schedule[position]
                 if not self.idle:
-                    break  # Its time runs all the same.
+                    break  # Its latency counts nevertheless.
                 stream = self.idle.popleft()
                 stream.send(bytes_of[path])
                 self.busy[stream.fileno()] = (stream, due, path)
@@ -111,7 +111,7 @@ class OpenLoop:
         return self.latencies
 
     def wait(self, until):
-        """For an answer, or until the next request is due; to the microsecond, unlike epoll."""
+        """Waits for an answer or the next request; to the microsecond, unlike epoll."""
         seconds = until - time.perf_counter()
         if seconds > 0:
             select.select([self.epoll], [], [], seconds)

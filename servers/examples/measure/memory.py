@@ -7,9 +7,9 @@
     pipeline   one client that sends 200,000 requests and reads nothing for four seconds
     emfile     no descriptor left with 10,000 connections open and more arriving
 
-Memory is PSS (smaps_rollup): pages the server has touched. The kernel's memory for sockets is not
-in it. Every server has served some load before it is looked at, so that what the first request
-touches is not counted.
+Memory is PSS (smaps_rollup): pages the server has touched, without the kernel's memory for sockets.
+Every server has served some load before it is measured, so that pages touched by the first requests
+do not count.
 
     cargo build --release --bins
     servers/examples/measure/memory.py [--check] [SECTION ...]
@@ -30,7 +30,7 @@ from bench import Idle, Report, Server, connect, median, read_response, sped, wr
 HEAD_START = b"GET /plaintext HTTP/1.1\r\nHost: a\r\nX-Slow: " + b"s" * 60
 FILE_BYTES = 64 << 20
 PIPELINED = 200_000
-# Beyond the pool: the pages that a table's first entry and the stack touch.
+# Beyond the pool: the pages of the tables' first entries and of the stack.
 PIPELINE_GROWTH_MAX = 16 << 10
 PATIENT = ["--head-timeout", "120s", "--write-timeout", "300s", "--idle-timeout", "300s"]
 
@@ -84,7 +84,7 @@ class Trickle(threading.Thread):
 
 
 def rate_beside(server, alone, core, rounds=7):
-    """The rate of 8 good clients of `server`, as a part of the rate they have with `alone`."""
+    """The rate of 8 good clients of `server`, relative to their rate with `alone`."""
     ratios = []
     for _ in range(rounds):
         undisturbed = wrk(alone, connections=8, seconds=1, core=core).rate
@@ -122,7 +122,7 @@ FIRST = 100
 
 
 def slow_readers(server, count):
-    """So many clients that have asked for the large file and take next to nothing of it."""
+    """This many clients that have requested the large file and read next to nothing of it."""
     sockets = [connect(server.port, number, receive_bytes=4096) for number in range(count)]
     for stream in sockets:
         stream.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -138,7 +138,7 @@ def readers(report, folder):
     with Server("sped", site, core) as server, Server("alone", site, core) as alone:
         warm(server)
         warm(alone)
-        # As slopes, from a few connections on: the first ones bring pages of code in, which two
+        # As slopes, from a few connections on: the first ones fault in pages of code, which two
         # servers share.
         sockets = slow_readers(server, FIRST)
         before = server.pss_bytes()
@@ -188,7 +188,7 @@ def pipeline(report, _folder):
 
 
 def send_numbered(descriptor, count):
-    """Requests whose answers tell them apart: an echo holds its target."""
+    """Requests with distinct answers: an echo contains its target."""
     with socket.socket(fileno=os.dup(descriptor)) as stream:
         stream.settimeout(60)
         for begin in range(0, count, 1000):
@@ -199,7 +199,7 @@ def send_numbered(descriptor, count):
 
 
 def read_numbered(stream, server, before):
-    """Reads the answers; gives how many came before the first that is out of its place."""
+    """Reads the answers; returns how many came before the first that is out of order."""
     stream.settimeout(30)
     expected, rest, growth, reads = 0, b"", 0, 0
     while expected < PIPELINED:

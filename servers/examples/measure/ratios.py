@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """CPU time per request, as ratios to the floor.
 
-All servers of a workload are up at the same time, on one core together with the load generator. A
-round gives each of them a second of load, in an order that rotates; a ratio compares figures of the
-same round. Printed are medians over the rounds. The floor runs twice: the second one is the
-control, and what it is off by is the noise. A workload whose control is off by more than 5 % is run
-again.
+All servers of a workload run at the same time, on one core together with the load generator. A
+round gives each of them a second of load, in rotating order; a ratio compares figures of the same
+round. The table shows medians over the rounds. The floor runs twice: the second one is the control,
+and its deviation is the noise. A workload whose control is off by more than 5 % is run again.
 
 The blocking models have floors of their own, and `sped` beside them. `iterative` gets one client at
 a time: the others would wait until the first one is done.
@@ -31,7 +30,7 @@ IDLE_CONNECTIONS = 10_000
 
 
 class Workload:
-    """What is asked of which servers, and by how much they may exceed the floor."""
+    """The requests, the servers, and by how much they may exceed the floor."""
 
     def __init__(self, servers, path="/plaintext", bound=None, **load):
         self.servers = (
@@ -43,7 +42,7 @@ class Workload:
 
 
 def nginx_command(folder):
-    """nginx, one worker, tuned as its manual says; the second row adds its cache of files."""
+    """nginx, one worker, tuned by its manual; the second row adds its cache of open files."""
 
     def command(name, extra=""):
         path = os.path.join(folder, f"{name}.conf")
@@ -80,7 +79,7 @@ def make_files(folder):
 
 
 def answer_file(folder, name, command, path, headers=""):
-    """What a server answers, kept for a floor that sends the same bytes."""
+    """A server's answer, saved for a floor that sends the same bytes."""
     with Server("sample", command) as server:
         answer = server.get(path, headers)
     file_name = os.path.join(folder, name)
@@ -93,7 +92,7 @@ def twice(command):
     return [("floor", command), ("floor again", command)]
 
 
-def workloads(folder, with_nginx):
+def workloads(folder, with_nginx, before=None):
     root = make_files(folder)
     nginx = nginx_command(folder) if with_nginx else []
     site = sped("--root", root, "--demo")
@@ -102,6 +101,8 @@ def workloads(folder, with_nginx):
     closing = answer_file(folder, "close.answer", site, "/plaintext", close)
     hello = twice(floor("--answer", plain))
     both = [("sped", site)]
+    if before:
+        both.append(("sped, before", [before, *site[1:]]))
     table = {
         "plaintext": Workload([*hello, *both, *nginx[:1]], bound=1.08),
         "pipelined": Workload([*hello, *both, *nginx[:1]], bound=1.3, script="pipeline.lua"),
@@ -236,6 +237,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--core", type=int, default=os.cpu_count() - 1)
     parser.add_argument("--nginx", action="store_true", help="measure nginx, too")
+    parser.add_argument("--before", help="another sped, measured beside: that of an earlier commit")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a bound is missed")
     arguments = parser.parse_args()
     bench.environment()
@@ -243,7 +245,7 @@ def main():
     report = Report(arguments.check)
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
-        table = workloads(folder, arguments.nginx and shutil.which("nginx"))
+        table = workloads(folder, arguments.nginx and shutil.which("nginx"), arguments.before)
         for name in arguments.workload or table:
             missing = [label for label, command in table[name].servers if is_missing(command)]
             if missing:

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""SYMPED: what deaths, renewals and upgrades cost its clients, who gets which connection, and what a
-request costs with two workers.
+"""SYMPED: what crashes, restarts and upgrades cost its clients, how connections are balanced, and
+what a request costs with two workers.
 
     kill       kill -9 of a random worker every 100 ms for 60 s, under a load that verifies
     signals    200 HUP and 20 USR2, the same
     balance    1,000 connections for each way of accepting: how they are spread over four workers
     cpu        CPU time of a keep-alive /plaintext: two workers, one, SPED, nginx with two
-    overload   cores that one worker uses, whatever comes
+    overload   cores that one worker uses under more load than it can serve
 
 The load of `kill` and `signals` compares every answer byte for byte, honours `Connection: close`, and
 repeats a request only on a connection that was closed before the answer's first byte. Before a worker
-is killed it is halted, to list its connections: whoever else loses one counts as an error.
+is killed it is stopped, to list its connections: any other lost connection counts as an error.
 
     cargo build --release --bins --example verify
     servers/examples/measure/symped.py [--check] [SECTION ...]
@@ -52,9 +52,9 @@ class Verify:
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 
     def finish(self, report, what, cuts_allowed=frozenset()):
-        """Reports what came of it. Connections may have been cut if their ports are allowed to."""
+        """Reports the results. Connections may have been cut only if their ports are allowed to."""
         said, _ = self.process.communicate()
-        tally = collections.namedtuple("Tally", (found := json.loads(said)))(**found)
+        tally = collections.namedtuple("Counters", (found := json.loads(said)))(**found)
         answers = f"{tally.answered:,} on {tally.connections:,} connections"
         report.line(f"{what}: requests answered", answers)
         report.line("    closed by announcement, repeated", f"{tally.announced}, {tally.repeats}")
@@ -64,7 +64,7 @@ class Verify:
 
 
 def processes(server):
-    """The workers' entries of the status page; an empty list when the one that was asked is gone."""
+    """The workers' entries of the status page; empty if the worker that was asked is gone."""
     with contextlib.suppress(OSError, ValueError):
         _, _, body = server.get("/status.json", "Connection: close\r\n").partition(b"\r\n\r\n")
         return json.loads(body)["processes"]
@@ -136,7 +136,7 @@ def kill(report):
 
 
 def kill_one(pid, port):
-    """Kills a worker; gives its clients' ports, and nothing if it has just died of the last kill."""
+    """Kills a worker; returns its clients' ports, nothing if it has just died of the last kill."""
     with contextlib.suppress(ProcessLookupError, FileNotFoundError):
         os.kill(pid, signal.SIGSTOP)
         wait_for("a halted worker", lambda: state(pid) not in ("R", "S", "D"))
@@ -161,7 +161,7 @@ def signals(report):
 
 
 def renewed(server, old):
-    """The workers, once all of them serve and none is of the `old` ones; by one look at the page."""
+    """The workers, once all of them serve and none is an `old` one; from a single status page."""
     found = processes(server)
     done = all(process["state"] == "serving" and process["pid"] not in old for process in found)
     return found if done else []
@@ -239,8 +239,8 @@ class Nginx(Server):
 
 
 def cpu(report):
-    """With a load of two threads: one alone cannot keep two workers busy, which then wait more often
-    than a single process does, and that is what would be measured."""
+    """With a load of two threads: one cannot keep two workers busy, and the measurement would show
+    that they wait more often than a single process does."""
     with contextlib.ExitStack() as stack:
         start = lambda *server: stack.enter_context(Server(*server))
         servers = {

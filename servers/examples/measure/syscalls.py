@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """System calls per request, counted by strace -c, of sped and of the floor under the same load.
 
-strace slows a server down, so that more requests wait at each turn than would without it: compare
-the share of epoll_wait with the floor's in the same table, not with a figure from elsewhere. With
---perf the kernel's tracepoints count, at nearly full speed, but only the calls that are listed
-here.
+strace slows a server down, so that more requests wait at each turn than without it: compare the
+share of epoll_wait with the floor's in the same table, not with a figure from elsewhere. With
+--perf the kernel's tracepoints count, at nearly full speed, but only the calls listed here.
 
     cargo build --release --bins && cargo build --release -p stampede-reactor --example floor
     servers/examples/measure/syscalls.py [--perf] [--check]
@@ -88,7 +87,7 @@ class Traced:
         return self
 
     def __exit__(self, *_):
-        # What the end of the load leaves behind (closing connections) is not the requests'.
+        # Closing connections at the end of the load does not count.
         self.strace.send_signal(signal.SIGINT)
         self.strace.wait(10)
         self.counts = {}
@@ -107,7 +106,7 @@ def calls_per_request(tool, name, command, per_connection=False, **load):
     setup = load.get("connections", 64)
     calls = {call: count / outcome.requests for call, count in traced.counts.items()}
     if not per_connection:
-        # Accepting, registering and closing the few connections is no part of a keep-alive request.
+        # Accepting, registering and closing the few connections is no part of keep-alive requests.
         for call in ("accept4", "epoll_ctl", "close"):
             if traced.counts.get(call, 0) <= 2 * setup + 2:
                 calls.pop(call, None)
@@ -142,7 +141,7 @@ def compare(tool, title, options=(), floor_options=(), per_connection=False, **l
 
 
 def judge_pair(report, what, calls, requests=1):
-    """One receive and one send for so many requests, and nothing but waiting beside them."""
+    """One receive and one send for this many requests, and nothing else but waiting."""
     report.at_most(f"{what}: receives", together(calls, RECEIVES) * requests, 1.02, digits=3)
     report.at_most(f"{what}: sends", together(calls, SENDS) * requests, 1.02, digits=3)
     others = sum(count for call, count in calls.items() if call not in RECEIVES + SENDS + WAITS)
@@ -162,7 +161,7 @@ def main():
 
     base, calls = compare(tool, "keep-alive /plaintext, 64 connections")
     judge_pair(report, "64 connections", calls)
-    # The floor's own figure wanders by a tenth from run to run.
+    # The floor's own figure varies by a tenth from run to run.
     report.at_most(
         "64 connections: waits, to the floor's", together(calls, WAITS) / together(base, WAITS), 1.1
     )

@@ -3,12 +3,12 @@
 the latencies.
 
 Four ways to send the same file, side by side on one core: sendfile after a head that is held back
-(MSG_MORE), as sped does; the same with the head sent at once (a library that is loaded first takes
-the flag away; needs cc); read and sent; and, with --memory, by a build that keeps files of every
-size in memory.
+(MSG_MORE), as sped does; the same with the head sent at once (an LD_PRELOAD library removes the
+flag; needs cc); read and sent; and, with --memory, by a build that keeps files of every size in
+memory.
 
-What sped keeps in memory anyway (64 KiB and less) takes no part in this: to see smaller sizes,
-build sped with another CONTENTS_BYTES_MAX (servers/site/files/resource.rs) and name it by --binary.
+sped keeps files up to 64 KiB in memory anyway: to measure smaller sizes, build sped with another
+CONTENTS_BYTES_MAX (servers/site/files/resource.rs) and name it by --binary.
 
     cargo build --release --bins
     servers/examples/measure/tails.py [--binary SPED] [--memory SPED] [--rounds 5] [SIZE ...]
@@ -39,7 +39,7 @@ ssize_t send(int fd, const void *bytes, size_t len, int flags) {
 
 
 def head_not_held_back(folder, command):
-    """The command with a `send` that knows no MSG_MORE; `None` without a C compiler."""
+    """The command with a `send` that ignores MSG_MORE; `None` without a C compiler."""
     source, library = os.path.join(folder, "more.c"), os.path.join(folder, "more.so")
     with open(source, "w") as file:
         file.write(NO_MORE)
@@ -74,7 +74,7 @@ def ways(folder, arguments):
 
 
 def measure(servers, path, rounds, core):
-    """For each server: CPU nanoseconds by request, and the percentiles of each round."""
+    """For each server: CPU nanoseconds per request, and the percentiles of each round."""
     costs = {server.name: [] for server in servers}
     tails = {server.name: [] for server in servers}
     for number in range(rounds + 1):

@@ -1,4 +1,4 @@
-//! The file of a Unix socket, which outlives the socket unless somebody removes it.
+//! The file of a Unix socket, which outlives the socket unless it is removed.
 
 use std::fs;
 use std::io;
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::operation::inherited;
 
-/// A Unix socket's file, removed on drop, by the process that made it and if it is still the same.
-/// One that was taken over is its predecessor's until this process serves: should it never come to
-/// that, the file is still needed.
+/// A Unix socket's file, removed on drop by the process that created it, if it is still the same
+/// file. A file that was taken over belongs to the predecessor until this process serves: if that
+/// never happens, the file is still needed.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -24,9 +24,9 @@ impl SocketFile {
         Ok(SocketFile { path, identity, maker, taken_over })
     }
 
-    /// Leaves it where it is: somebody else goes on with it.
+    /// Leaves the file in place: another process continues to use it.
     pub fn leave(&mut self) {
-        self.maker = 0; // nobody's number
+        self.maker = 0; // not a PID
     }
 }
 
@@ -35,7 +35,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     let found = fs::symlink_metadata(path)?;
     match found.file_type().is_socket() {
         true => Ok((found.dev(), found.ino())),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "no socket")),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a socket")),
     }
 }
 

@@ -1,8 +1,8 @@
-//! From the addresses that a person named to sockets that listen.
+//! From configured addresses to listening sockets.
 //!
-//! Three ways lead to a listener: bound here (TCP), made in the file system (Unix, removed in the
-//! end), or inherited, when somebody else bound it, perhaps to a port that we would not be allowed:
-//! by number (`fd:N`, systemd's LISTEN_FDS), or from the server that this one replaces.
+//! A listener is bound here (TCP), created in the file system (Unix, removed on exit), or inherited
+//! from another process, which may have bound a port that this one could not: by number (`fd:N`,
+//! systemd's LISTEN_FDS), or from the server that this one replaces.
 //!
 //! *Not* guaranteed: that a Unix socket's file is removed when the process is killed; the next
 //! server at that path replaces it.
@@ -16,30 +16,31 @@ use reactor::process::inherited_fd;
 
 use crate::operation::inherited::Inherited;
 use crate::options::{ListenAddr, Options};
+use crate::report::report;
 
 mod file;
 
 pub use file::SocketFile;
 
-/// A socket that listens, non-blocking, and how to reach it.
+/// A non-blocking listening socket, and its address.
 #[derive(Debug)]
 pub struct Listening {
     /// The socket.
     pub listener: Listener,
-    /// The address as it was asked for: a successor finds it by that.
+    /// The address as configured, by which a successor finds it.
     pub addr: ListenAddr,
-    /// Its number among the listeners of this address, each with a queue of its own.
+    /// Its index among the listeners of this address, each with a queue of its own.
     pub queue: usize,
-    /// `http://127.0.0.1:8080` with the port that was really bound, or `unix:PATH`.
+    /// `http://127.0.0.1:8080` with the port actually bound, or `unix:PATH`.
     pub url: String,
-    /// The file to remove in the end, of a Unix socket that was made here.
+    /// The file of a Unix socket created here, removed on exit.
     pub file: Option<SocketFile>,
-    /// Other processes accept from it, too.
+    /// Whether other processes accept from it, too.
     pub shared: bool,
 }
 
 impl Listening {
-    /// Leaves a Unix socket's file where it is: somebody else goes on with it.
+    /// Leaves a Unix socket's file in place: another process continues to use it.
     pub fn leave_file(&mut self) {
         if let Some(file) = &mut self.file {
             file.leave();
@@ -47,14 +48,14 @@ impl Listening {
     }
 }
 
-/// Listens at every address of `options`, or at none; at TCP addresses with so many `queues`, if the
-/// system can spread connections over them. What `inherited` has is used before anything is bound.
+/// Listens on every address of `options`, or on none; on TCP addresses with up to `queues`
+/// listeners each. Sockets in `inherited` are used before anything is bound.
 ///
-/// What can be checked is checked before the first address is bound: a mistake in the list is
-/// reported as such, not hidden behind a port that this user may not bind.
+/// All checks come before the first address is bound: a mistake in the list is reported as such,
+/// not hidden behind a port that this user may not bind.
 ///
 /// # Errors
-/// The first address that cannot be had, by name, with the cause.
+/// The first address that cannot be listened on, with the cause.
 pub fn open(
     options: &Options,
     queues: usize,
@@ -77,13 +78,13 @@ pub fn open(
 fn refuse_repeats(listen: &[ListenAddr]) -> io::Result<()> {
     for (i, addr) in listen.iter().enumerate() {
         if listen[..i].contains(addr) {
-            return Err(refused(addr, "it is named twice; name it once"));
+            return Err(refused(addr, "given twice"));
         }
     }
     Ok(())
 }
 
-/// The listeners of one address that exist already: from a predecessor, or by number.
+/// The existing listeners of one address: from a predecessor, or by number.
 fn adopt(
     addr: &ListenAddr,
     options: &Options,
@@ -101,7 +102,7 @@ fn adopt(
     Ok(listeners)
 }
 
-/// The listeners of one address: those that were `adopted`, and what they lack.
+/// The listeners of one address: the `adopted` ones, and new ones for the rest.
 fn open_one(
     addr: &ListenAddr,
     options: &Options,
@@ -128,7 +129,7 @@ fn open_one(
     listeners.into_iter().enumerate().map(one).collect()
 }
 
-/// Binds what `listeners` lacks. Several listeners on one port are a matter of `SO_REUSEPORT`
+/// Binds the listeners missing from `listeners`. Several listeners on one port need `SO_REUSEPORT`
 /// (`socket(7)`), with which two servers of one user could share a port by mistake: so the first
 /// attempt is made without.
 fn bind_queues(
@@ -158,7 +159,7 @@ fn bind_queues(
     while listeners.len() < queues {
         match Listener::bind(bound, &tcp) {
             Ok(listener) => listeners.push(listener),
-            // One that was inherited may not share its port: then its queue is everybody's.
+            // An inherited listener may not allow sharing its port: then all workers share it.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => break,
             Err(error) => return Err(error),
         }
@@ -166,8 +167,8 @@ fn bind_queues(
     Ok(())
 }
 
-/// Binds a TCP address. `[::]` stands for every address of the machine, as far as it can: it takes
-/// IPv4 too unless that was asked for by itself, and where there is no IPv6 it is IPv4's.
+/// Binds a TCP address. `[::]` means all addresses of the machine: it accepts IPv4 too unless that
+/// is configured separately, and falls back to `0.0.0.0` on a machine without IPv6.
 fn bind_tcp(addr: SocketAddr, options: &Options, reuse_port: bool) -> io::Result<Listener> {
     let takes_v4 = takes_v4_too(addr, &options.listen);
     let tcp = ListenOptions { v6only: !takes_v4, reuse_port, ..listen_options(options) };
@@ -189,7 +190,7 @@ fn takes_v4_too(addr: SocketAddr, all: &[ListenAddr]) -> bool {
     addr.is_ipv6() && addr.ip().is_unspecified() && !all.iter().any(v4_beside)
 }
 
-/// Whether an error may come of a machine without IPv6, and not of the port.
+/// Whether an error may be due to a machine without IPv6 rather than to the port.
 fn may_lack_v6(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
@@ -208,24 +209,24 @@ fn listen_options(options: &Options) -> ListenOptions {
 
 /// Takes over a descriptor that was passed to this process.
 ///
-/// It becomes non-blocking for everybody who shares its open file description: the parent that
-/// keeps it, too, if it ever accepts by itself.
+/// It becomes non-blocking for every process that shares its open file description, including a
+/// parent that keeps it.
 fn inherit(fd: RawFd, options: &Options) -> Result<Listener, String> {
     match inherited_fd(fd) {
         Ok(socket) => adapt(socket, options),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error.to_string()),
-        Err(error) => Err(format!("{error}; is it passed to this process?")),
+        Err(error) => Err(format!("{error}; was it passed to this process?")),
     }
 }
 
-/// Makes a socket that somebody else bound a listener like our own.
+/// Turns a socket bound by another process into a listener like our own.
 fn adapt(socket: OwnedFd, options: &Options) -> Result<Listener, String> {
     let stream = is_stream(&socket);
-    if !stream.map_err(|error| format!("{error}; pass a socket that listens"))? {
-        return Err("it is no stream socket; pass a TCP or Unix stream socket".to_owned());
+    if !stream.map_err(|error| format!("{error}; pass a listening socket"))? {
+        return Err("not a stream socket; pass a TCP or Unix stream socket".to_owned());
     }
     if is_listening(&socket).is_ok_and(|listens| !listens) {
-        return Err("the socket does not listen; call listen(2) before it is passed".to_owned());
+        return Err("not a listening socket; call listen(2) before passing it".to_owned());
     }
     let listener = Listener::from(socket);
     let prepare = || {
@@ -239,19 +240,19 @@ fn adapt(socket: OwnedFd, options: &Options) -> Result<Listener, String> {
     Ok(listener)
 }
 
-/// Closes the sockets that systemd has passed for nothing, and says so: clients that connect to them
-/// would wait for ever. Before this process opens anything itself, for what systemd says of
-/// descriptors that it has not passed would be said of ours.
-pub fn close_unused(server: &str, options: &Options) {
+/// Closes and reports unused sockets from systemd: clients that connect to them would wait forever.
+/// To be called before this process opens anything, lest a wrong LISTEN_FDS closes a descriptor of
+/// its own.
+pub fn close_unused(options: &Options) {
     let close =
         |addr: &&ListenAddr| matches!(addr, ListenAddr::Fd(fd) if inherited_fd(*fd).is_ok());
     let closed: Vec<String> =
         options.unused.iter().filter(close).map(ToString::to_string).collect();
     if !closed.is_empty() {
         let closed = closed.join(", ");
-        eprintln!(
-            "{server}: --listen says where to listen, so what systemd has passed is closed ({closed}); \
-             leave --listen out to serve there"
+        report!(
+            "closed sockets passed by systemd ({closed}) that --listen does not name; \
+             omit --listen to use them"
         );
     }
 }
@@ -260,17 +261,17 @@ fn refused(addr: &ListenAddr, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("cannot listen on {addr}: {why}"))
 }
 
-/// What a person types into a browser to come here: nobody can go to `0.0.0.0`.
+/// The URL for a browser, which cannot connect to `0.0.0.0`.
 fn url(address: &Address) -> String {
     let Address::Inet(addr) = address else {
         return address.to_string();
     };
     match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => {
-            format!("http://localhost:{} (every IPv4 address)", addr.port())
+            format!("http://localhost:{} (all IPv4 addresses)", addr.port())
         }
         IpAddr::V6(ip) if ip.is_unspecified() => {
-            format!("http://localhost:{} (every address)", addr.port())
+            format!("http://localhost:{} (all addresses)", addr.port())
         }
         _ => format!("http://{addr}"),
     }

@@ -1,8 +1,8 @@
-//! Listeners as they are made, inherited and given up.
+//! Creating, inheriting and releasing listeners.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use reactor::process::disown_fd;
@@ -69,26 +69,26 @@ fn an_address_in_use_is_named() {
 fn an_address_named_twice_is_refused_before_anything_is_bound() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
-    // In use: binding it first would fail with that.
+    // The address is in use: binding first would report that instead.
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = ListenAddr::Tcp(holder.local_addr().unwrap());
     let text = refusal(vec![ListenAddr::Unix(path.clone()), taken.clone(), taken.clone()]);
-    assert_eq!(text, format!("cannot listen on {taken}: it is named twice; name it once"));
+    assert_eq!(text, format!("cannot listen on {taken}: given twice"));
     assert!(!path.exists(), "no socket was made");
 }
 
-/// Else two owners would close it.
+/// Otherwise two owners would close it.
 #[test]
 fn a_descriptor_named_twice_is_refused_and_left_open() {
     let made = TcpListener::bind("127.0.0.1:0").unwrap();
     let fd = ListenAddr::Fd(made.as_raw_fd());
     let text = refusal(vec![fd.clone(), fd.clone()]);
-    assert_eq!(text, format!("cannot listen on {fd}: it is named twice; name it once"));
+    assert_eq!(text, format!("cannot listen on {fd}: given twice"));
     TcpStream::connect(made.local_addr().unwrap()).unwrap();
 }
 
 #[test]
-fn a_unix_socket_is_removed_in_the_end_unless_it_is_another_ones() {
+fn a_unix_socket_is_removed_on_drop_unless_it_belongs_to_another() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let first = open(&options(vec![ListenAddr::Unix(path.clone())])).unwrap();
@@ -108,7 +108,7 @@ fn a_unix_socket_is_removed_in_the_end_unless_it_is_another_ones() {
 }
 
 #[test]
-fn a_socket_that_a_dead_server_left_is_replaced() {
+fn a_socket_left_by_a_dead_server_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     drop(UnixListener::bind(&path).unwrap());
@@ -141,15 +141,15 @@ fn an_inherited_unix_listener_is_used_and_its_file_left_alone() {
 fn descriptors_that_do_not_listen_are_refused_with_the_reason() {
     let udp = passed(UdpSocket::bind("127.0.0.1:0").unwrap());
     let text = refusal(vec![ListenAddr::Fd(udp)]);
-    assert!(text.starts_with(&format!("cannot listen on fd:{udp}: it is no stream")), "{text}");
+    assert!(text.starts_with(&format!("cannot listen on fd:{udp}: not a stream")), "{text}");
 
     let (stream, _other) = UnixStream::pair().unwrap();
     let text = refusal(vec![ListenAddr::Fd(passed(stream))]);
-    assert!(text.contains("does not listen"), "{text}");
+    assert!(text.contains("not a listening socket"), "{text}");
 
     let file = passed(fs::File::open("/dev/null").unwrap());
     let text = refusal(vec![ListenAddr::Fd(file)]);
-    assert!(text.contains("pass a socket that listens"), "{text}");
+    assert!(text.contains("pass a listening socket"), "{text}");
 
     let text = refusal(vec![ListenAddr::Fd(0)]);
     assert!(text.ends_with("pass it as 3 or above"), "{text}");
@@ -159,7 +159,7 @@ fn descriptors_that_do_not_listen_are_refused_with_the_reason() {
     assert!(text.contains("it was not passed to this process"), "{text}");
 
     let text = refusal(vec![ListenAddr::Fd(RawFd::MAX)]);
-    assert!(text.contains("is it passed to this process?"), "{text}");
+    assert!(text.contains("was it passed to this process?"), "{text}");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_port_with_several_queues_has_a_listener_for_each() {
     assert!(open.iter().all(|listening| port(listening) == port(&open[0])));
 }
 
-/// With SO_REUSEPORT a second server of the same user would quietly take half of the connections.
+/// With SO_REUSEPORT, a second server of the same user would silently take half of the connections.
 #[test]
 fn a_port_with_several_queues_is_not_shared_with_another_server() {
     let first = options(vec![tcp("127.0.0.1:0")]);
@@ -191,10 +191,14 @@ fn a_port_with_several_queues_is_not_shared_with_another_server() {
 }
 
 #[test]
-fn what_was_inherited_by_name_is_used_and_completed() {
+fn inherited_listeners_are_used_and_completed() {
     let options = options(vec![tcp("127.0.0.1:0")]);
     let old = super::open(&options, 2, &mut Inherited::default()).unwrap();
-    let mut inherited = Inherited::of(&old);
+    let copy = |listening: &Listening| {
+        let socket = listening.listener.as_fd().try_clone_to_owned().unwrap();
+        (listening.addr.to_string(), socket)
+    };
+    let mut inherited = Inherited::of(old.iter().map(copy).collect());
     let new = super::open(&options, 3, &mut inherited).unwrap();
     assert_eq!(new.len(), 3);
     assert!(new.iter().all(|listening| port(listening) == port(&old[0])));

@@ -1,12 +1,12 @@
-//! CRC-32C (Castagnoli 1993; RFC 4960, appendix B), a bit at a time: it is a few hundred bytes, once a
-//! connection, from the few balancers that send it.
+//! CRC-32C (Castagnoli 1993; RFC 4960, appendix B), one bit at a time: a few hundred bytes, once
+//! per connection, from the few balancers that send it.
 
 use std::ops::Range;
 
 /// The polynomial 0x1EDC6F41, the least significant bit first.
 const POLYNOMIAL: u32 = 0x82F6_3B78;
 
-/// The checksum of `bytes` with zeros in the place of those in `hole`.
+/// The checksum of `bytes`, with those in `hole` taken as zeros.
 pub(super) fn with_zeros(bytes: &[u8], hole: Range<usize>) -> u32 {
     let bytes = bytes.iter().enumerate();
     !bytes.fold(!0, |sum, (i, byte)| add(sum, if hole.contains(&i) { 0 } else { *byte }))
@@ -23,7 +23,7 @@ fn add(sum: u32, byte: u8) -> u32 {
 mod tests {
     use super::*;
 
-    /// RFC 3720, appendix B.4, and the value that every catalogue gives for the nine digits.
+    /// RFC 3720, appendix B.4, and the usual check value for the nine digits.
     #[test]
     fn known_checksums() {
         assert_eq!(with_zeros(b"123456789", 0..0), 0xE306_9283);

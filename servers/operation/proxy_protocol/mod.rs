@@ -1,23 +1,24 @@
-//! The PROXY protocol, versions 1 and 2: a balancer says whom it speaks for, before anything else.
+//! The PROXY protocol, versions 1 and 2: a balancer sends the client's address before anything
+//! else.
 //!
 //! ```text
 //! "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n"            version 1, at most 107 bytes
 //! signature (12) | version, command | family | length | addresses | TLVs      version 2
-//!                                                                    then HTTP as ever
+//!                                                                    then HTTP as usual
 //! ```
 //!
-//! Bytes in, an answer out: no sockets here. [`parse`] is asked again with more bytes for as long as
-//! it says that they are too few. However they are cut, the answer is the same; and what can no
-//! longer become a header is refused at the first byte that shows it.
+//! Sans-IO: [`parse`] is called again with more bytes for as long as the header is incomplete. The
+//! result does not depend on how the bytes are split, and invalid input is refused at the first
+//! byte that cannot be part of a header.
 //!
-//! The receiver "must not try to guess" whether there is a header (the specification, section 5). So
-//! it is decided by who connects ([`Trusted`]): from those that are trusted there must be one, and
-//! all others are refused, for whoever may send one can pretend to be anybody.
+//! The receiver "must not try to guess" whether there is a header (the specification, section 5).
+//! So the peer decides ([`Trusted`](crate::options::Trusted)): a trusted one must send a header,
+//! and all others are refused, for a peer that may send one can claim any address.
 //!
 //! Willy Tarreau, "The PROXY protocol, versions 1 & 2", `doc/proxy-protocol.txt` of HAProxy.
 //!
-//! *Not* done: destination addresses and TLVs are checked for their form and not kept, but for the
-//! checksum, which must be right where there is one.
+//! *Not* done: destination addresses and TLVs are checked for syntax only, except the checksum,
+//! which is verified if present.
 
 use std::fmt;
 
@@ -26,43 +27,40 @@ use reactor::net::Peer;
 mod checksum;
 #[cfg(test)]
 mod tests;
-mod trusted;
 mod v1;
 mod v2;
 
-pub use trusted::{Network, NotANetwork, Trusted};
-
-/// The longest header that is taken. A certificate's name may make one long; HTTP's own head has
-/// other limits, and the smallest buffer holds this one.
+/// The longest header accepted. A certificate's name may make one long; HTTP heads have their own
+/// limit, and the smallest buffer holds this one.
 pub const HEADER_BYTES_MAX: usize = 4096;
 
 /// A complete header.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Its bytes; what comes after them is the client's.
+    /// Its length; the client's data follows.
     pub len: usize,
-    /// Whom the balancer speaks for; `None`: for itself (LOCAL), or it does not know (UNKNOWN).
+    /// The client's address; `None`: the balancer itself (LOCAL), or unknown (UNKNOWN).
     pub client: Option<Peer>,
 }
 
 /// What is wrong with a header.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// It begins like neither version.
+    /// The signature of neither version.
     Signature,
-    /// Version 1: no CRLF where one must be.
+    /// Version 1: CRLF missing or misplaced.
     LineEnd,
-    /// Version 1: the words between PROXY and CRLF.
+    /// Version 1: malformed words between PROXY and CRLF.
     Words,
     /// Version 2: another version, or a command that is neither LOCAL nor PROXY.
     Command,
-    /// Version 2: an address family or a transport that does not exist.
+    /// Version 2: an undefined address family or transport.
     Family,
     /// Version 2: shorter than its addresses, or longer than [`HEADER_BYTES_MAX`].
     Length,
-    /// Version 2: a TLV that does not end where the header does.
+    /// Version 2: a TLV that extends past the header.
     Tlv,
-    /// Version 2: the checksum is not that of the header.
+    /// Version 2: wrong checksum.
     Checksum,
 }
 
@@ -70,23 +68,23 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Malformed::Signature => "no PROXY protocol header",
-            Malformed::LineEnd => "a header line without its end",
-            Malformed::Words => "a header line with the wrong words",
-            Malformed::Command => "an unknown version or command",
-            Malformed::Family => "an unknown address family or transport",
-            Malformed::Length => "a length that cannot be",
-            Malformed::Tlv => "a TLV that is cut off",
-            Malformed::Checksum => "a wrong checksum",
+            Malformed::LineEnd => "missing or misplaced CRLF",
+            Malformed::Words => "malformed header line",
+            Malformed::Command => "unknown version or command",
+            Malformed::Family => "unknown address family or transport",
+            Malformed::Length => "invalid length",
+            Malformed::Tlv => "truncated TLV",
+            Malformed::Checksum => "wrong checksum",
         })
     }
 }
 
 impl std::error::Error for Malformed {}
 
-/// Reads a header at the beginning of `bytes`. `Ok(None)`: it is not complete.
+/// Parses a header at the beginning of `bytes`. `Ok(None)`: it is incomplete.
 ///
 /// # Errors
-/// The bytes are not the beginning of a header, and more of them would not change that.
+/// The bytes cannot be the beginning of a header.
 pub fn parse(bytes: &[u8]) -> Result<Option<Header>, Malformed> {
     match bytes.first() {
         None => Ok(None),
@@ -96,7 +94,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Header>, Malformed> {
     }
 }
 
-/// Whether `bytes` are the beginning of `expected`, or begin with it.
+/// Whether one of `bytes` and `expected` is a prefix of the other.
 fn agrees(bytes: &[u8], expected: &[u8]) -> bool {
     bytes.iter().zip(expected).all(|(byte, expected)| byte == expected)
 }

@@ -24,7 +24,7 @@ fn tlv(kind: u8, value: &[u8]) -> Vec<u8> {
     [&[kind], &(value.len() as u16).to_be_bytes()[..], value].concat()
 }
 
-/// A header whose checksum is right.
+/// A header with a valid checksum.
 fn summed() -> Vec<u8> {
     let mut bytes = v2(0x21, 0x11, &[&V4[..], &tlv(4, b"pad"), &tlv(3, &[0; 4])].concat());
     let end = bytes.len();
@@ -40,7 +40,7 @@ fn client(text: &str) -> Option<Peer> {
     })
 }
 
-/// Whole headers and what they say.
+/// Complete headers and their clients.
 fn whole() -> Vec<(Vec<u8>, Option<Peer>)> {
     let line = |text: &str| format!("{text}\r\n").into_bytes();
     let (v4, v6_client) = (client("192.0.2.1:56324"), client("[2001:db8::1]:56324"));
@@ -73,7 +73,7 @@ fn whole() -> Vec<(Vec<u8>, Option<Peer>)> {
     ]
 }
 
-/// What must be refused, and why.
+/// Invalid headers, and the reason.
 fn broken() -> Vec<(Vec<u8>, Malformed)> {
     use Malformed::*;
     let long = "f".repeat(92);
@@ -128,7 +128,7 @@ fn broken() -> Vec<(Vec<u8>, Malformed)> {
 }
 
 #[test]
-fn whole_headers_say_who_is_meant_and_where_they_end_whatever_follows() {
+fn complete_headers_give_client_and_length_with_or_without_further_data() {
     for (bytes, client) in whole() {
         let shown = String::from_utf8_lossy(&bytes).into_owned();
         let expected = Ok(Some(Header { len: bytes.len(), client }));
@@ -148,11 +148,11 @@ fn a_header_that_is_cut_anywhere_is_not_complete() {
 }
 
 #[test]
-fn what_is_no_header_is_refused_and_stays_refused() {
+fn invalid_headers_are_refused_and_stay_refused() {
     for (bytes, why) in broken() {
         let shown = String::from_utf8_lossy(&bytes).into_owned();
         assert_eq!(parse(&bytes), Err(why), "{shown}");
-        // Refused from some byte on, for one reason, and never taken before.
+        // Refused from some byte on, always for the same reason, and never accepted before.
         let mut refused = false;
         for cut in 0..=bytes.len() {
             match parse(&bytes[..cut]) {
@@ -168,7 +168,7 @@ fn what_is_no_header_is_refused_and_stays_refused() {
 }
 
 #[test]
-fn what_is_refused_is_refused_at_once() {
+fn invalid_headers_are_refused_at_the_first_wrong_byte() {
     for (bytes, len) in [
         (b"G".to_vec(), 1),
         (b"PROXX".to_vec(), 5),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! "PROXY " ("TCP4" | "TCP6") " " source " " destination " " port " " port CRLF
-//! "PROXY UNKNOWN" whatever CRLF
+//! "PROXY UNKNOWN" anything CRLF
 //! ```
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -13,7 +13,7 @@ use reactor::net::Peer;
 use super::{Header, Malformed, agrees};
 
 const BEGIN: &[u8] = b"PROXY ";
-/// With its CRLF: UNKNOWN and two IPv6 addresses.
+/// Including the CRLF: UNKNOWN and two IPv6 addresses.
 pub(super) const LINE_BYTES_MAX: usize = 107;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<Header>, Malformed> {
@@ -34,7 +34,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Header>, Malformed> {
     Ok(Some(Header { len: at + 2, client }))
 }
 
-/// What the words say; `None`: nothing that they may.
+/// The client named by the words; `None` if they are malformed.
 fn client(words: &[u8]) -> Option<Option<Peer>> {
     // "The receiver must ignore anything presented before the CRLF."
     if words == b"UNKNOWN" || words.starts_with(b"UNKNOWN ") {
@@ -50,19 +50,19 @@ fn client(words: &[u8]) -> Option<Option<Peer>> {
     }
     Some(Some(match family {
         "TCP4" => Peer::V4(both::<Ipv4Addr>(source, destination)?, port),
-        // The kernel's own notation of a mapped address, `::ffff:192.0.2.1`, is sent, too.
+        // Some senders use the notation of a mapped address, `::ffff:192.0.2.1`.
         "TCP6" => Peer::V6(both::<Ipv6Addr>(source, destination)?, port),
         _ => return None,
     }))
 }
 
-/// The source, if the destination is an address of its kind.
+/// The source, if the destination is an address of the same family.
 fn both<T: FromStr>(source: &str, destination: &str) -> Option<T> {
     destination.parse::<T>().ok()?;
     source.parse().ok()
 }
 
-/// A port in digits, without zeros in front of it.
+/// A decimal port without leading zeros.
 fn port(text: &str) -> Option<u16> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let padded = text.len() > 1 && text.starts_with('0');

@@ -29,7 +29,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Header>, Malformed> {
         _ => return Err(Malformed::Command),
     };
     let Some(family) = bytes.get(13) else { return Ok(None) };
-    // LOCAL's family is to be ignored, and so are its addresses.
+    // LOCAL: family and addresses must be ignored.
     let family = if local { Family::Unspecified } else { Family::of(*family)? };
     let Some(length) = bytes.get(14..FIXED) else { return Ok(None) };
     let end = FIXED + usize::from(u16::from_be_bytes([length[0], length[1]]));
@@ -38,7 +38,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Header>, Malformed> {
         return Err(Malformed::Length);
     }
     let Some(header) = bytes.get(..end) else { return Ok(None) };
-    // Where there are no addresses that we know, nobody says where the TLVs begin.
+    // Without a known address family, the position of the TLVs is undefined.
     if family != Family::Unspecified {
         check_tlvs(header, addresses_end)?;
     }
@@ -54,8 +54,8 @@ enum Family {
 }
 
 impl Family {
-    /// Of the byte with family and transport. What is not specified in either half is taken as the
-    /// sender's own; the transport between the client and the balancer is nobody's business here.
+    /// Decodes the byte with family and transport. If either is UNSPEC, the connection's own
+    /// address is used; the transport between client and balancer does not matter here.
     fn of(byte: u8) -> Result<Family, Malformed> {
         match (byte >> 4, byte & 15) {
             (0, 0..=2) | (1..=3, 0) => Ok(Family::Unspecified),
@@ -97,7 +97,7 @@ fn port(addresses: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*addresses.get(at..)?.first_chunk()?))
 }
 
-/// Type, length of 16 bits, value; and so on to the header's end.
+/// Each TLV is a type, a 16-bit length and a value, up to the header's end.
 fn check_tlvs(header: &[u8], begin: usize) -> Result<(), Malformed> {
     let mut at = begin;
     while at < header.len() {
@@ -108,8 +108,8 @@ fn check_tlvs(header: &[u8], begin: usize) -> Result<(), Malformed> {
         let end = value + usize::from(u16::from_be_bytes([*high, *low]));
         let Some(bytes) = header.get(value..end) else { return Err(Malformed::Tlv) };
         if *kind == TYPE_CHECKSUM {
-            let Ok(told) = bytes.try_into() else { return Err(Malformed::Tlv) };
-            if checksum::with_zeros(header, value..end) != u32::from_be_bytes(told) {
+            let Ok(sent) = bytes.try_into() else { return Err(Malformed::Tlv) };
+            if checksum::with_zeros(header, value..end) != u32::from_be_bytes(sent) {
                 return Err(Malformed::Checksum);
             }
         }

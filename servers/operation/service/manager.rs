@@ -1,17 +1,17 @@
-//! The service manager that has started this server (systemd), told how it is: `sd_notify(3)`.
+//! Notifying the service manager that started this server (systemd): `sd_notify(3)`.
 //!
-//! A datagram to the Unix socket that `NOTIFY_SOCKET` names, a line for each thing that has changed:
+//! A datagram to the Unix socket in `NOTIFY_SOCKET`, with a line for each change:
 //!
-//! | when | what |
+//! | when | message |
 //! |---|---|
-//! | it serves | `READY=1`, `STATUS=listening on …` |
-//! | HUP | `RELOADING=1`, `MONOTONIC_USEC=…`; when all is done, `READY=1` |
+//! | ready to serve | `READY=1`, `STATUS=listening on …` |
+//! | HUP | `RELOADING=1`, `MONOTONIC_USEC=…`; when done, `READY=1` |
 //! | TERM, INT, QUIT | `STOPPING=1` |
-//! | its successor serves (USR2) | `MAINPID=…`, and nothing after that |
-//! | twice in the time that `WATCHDOG_USEC` gives | `WATCHDOG=1`, from the loop: not if that is stuck |
+//! | the successor serves (USR2) | `MAINPID=…`, the last message |
+//! | twice per `WATCHDOG_USEC` | `WATCHDOG=1`, from the loop: not if that is stuck |
 //!
-//! A server does not depend on being heard: what goes wrong is said in one line, once, until it goes
-//! well again. The socket is connected at the start, for from inside a sandbox it could not be.
+//! A failure to notify is logged once, until a message gets through again, and otherwise ignored.
+//! The socket is connected at startup, since the sandbox would prevent it later.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -21,33 +21,34 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process;
 use std::time::Duration;
 
-/// The variables that are meant for one process, and not for the one that it starts.
+use crate::report::report;
+
+/// Variables meant for this process alone, not for its successor.
 pub const VARIABLES_OF_ONE: [&str; 5] =
     ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID", "WATCHDOG_PID"];
 
-/// The way to the service manager.
+/// A connection to the service manager.
 #[derive(Debug)]
 pub struct Manager {
-    name: &'static str,
     address: OsString,
     socket: UnixDatagram,
-    /// The last message was not heard, and that has been said.
+    /// The last message failed, which has been reported.
     failing: bool,
-    /// How often it wants to hear that the loop turns.
+    /// Interval of watchdog messages.
     watchdog: Option<Duration>,
 }
 
 impl Manager {
-    /// The one that the environment names, if it names one that is there.
-    pub fn from_env(name: &'static str) -> Option<Manager> {
+    /// Connects to the service manager named in the environment, if any.
+    pub fn from_env() -> Option<Manager> {
         let address = env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty())?;
         match connect(&address) {
             Ok(socket) => {
                 let watchdog = watchdog(|name| env::var(name).ok());
-                Some(Manager { name, address, socket, failing: false, watchdog })
+                Some(Manager { address, socket, failing: false, watchdog })
             }
             Err(error) => {
-                say(name, &address, &error);
+                report_failure(&address, &error);
                 None
             }
         }
@@ -58,21 +59,21 @@ impl Manager {
         self.watchdog
     }
 
-    /// Tells it something. Does not wait.
+    /// Sends a message, without waiting.
     pub fn send(&mut self, message: &str) {
         match self.socket.send(message.as_bytes()) {
             Ok(_) => self.failing = false,
             Err(_) if self.failing => {}
             Err(error) => {
                 self.failing = true;
-                say(self.name, &self.address, &error);
+                report_failure(&self.address, &error);
             }
         }
     }
 }
 
-fn say(name: &str, address: &OsStr, error: &io::Error) {
-    eprintln!("{name}: NOTIFY_SOCKET {address:?}: the service manager cannot be told: {error}");
+fn report_failure(address: &OsStr, error: &io::Error) {
+    report!("NOTIFY_SOCKET {address:?}: cannot notify the service manager: {error}");
 }
 
 /// A path, or a name that begins with `@` in place of a NUL byte (`unix(7)`, abstract).
@@ -81,7 +82,7 @@ fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
         [b'/', ..] => SocketAddr::from_pathname(address)?,
         [b'@', name @ ..] => abstract_address(name)?,
         _ => {
-            let text = "neither a path nor an abstract name; other kinds are not spoken";
+            let text = "neither a path nor an abstract name; other kinds are not supported";
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
     };
@@ -99,10 +100,13 @@ fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
 
 #[cfg(not(target_os = "linux"))]
 fn abstract_address(_: &[u8]) -> io::Result<SocketAddr> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no abstract names"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "abstract socket names are not supported on this system",
+    ))
 }
 
-/// Half of what `WATCHDOG_USEC` allows, if it is meant for this process (`sd_watchdog_enabled(3)`).
+/// Half of `WATCHDOG_USEC`, if it is meant for this process (`sd_watchdog_enabled(3)`).
 fn watchdog(variable: impl Fn(&str) -> Option<String>) -> Option<Duration> {
     let ours = variable("WATCHDOG_PID").is_none_or(|pid| pid == process::id().to_string());
     let allowed_us: u64 = variable("WATCHDOG_USEC")?.parse().ok().filter(|us| ours && *us > 0)?;
@@ -114,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_watchdog_is_for_the_process_that_it_names() {
+    fn the_watchdog_applies_to_the_named_process_only() {
         let with = |us: &'static str, pid: Option<String>| {
             watchdog(move |name| match name {
                 "WATCHDOG_USEC" => Some(us.to_owned()),
@@ -132,8 +136,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_an_error() {
-        for address in ["relative", "vsock:2:1", "/nowhere/to/be/found", "@nobody-listens-here"] {
+    fn an_invalid_address_is_an_error() {
+        for address in ["relative", "vsock:2:1", "/nowhere/to/be/found", "@no-such-socket"] {
             assert!(connect(OsStr::new(address)).is_err(), "{address}");
         }
     }

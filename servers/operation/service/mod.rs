@@ -1,18 +1,18 @@
-//! What others know of a running server: where it listens, its pid file, what its service manager is
-//! told of it.
+//! A running server as seen from outside: the startup message, the pid file, and notifications to
+//! the service manager.
 //!
 //! ```text
 //!             announce()                    stopping()                    drop
-//!  starting ─────────────► serving ────────────────────────► finishing ─────────► the pid file goes
+//!  starting ─────────────► serving ────────────────────────► finishing ─────────► pid file removed
 //!     │  pid file,           │  ▲ │
 //!     │  "listening on …",   └──┘ │ replaced_by()
-//!     │  READY=1,       reloading └─ a successor serves ───► finishing: nobody hears of it any more
+//!     │  READY=1,       reloading └─ a successor serves ───► finishing, without notifications
 //!     │  the predecessor is dismissed
-//!     └─ fails: nobody has heard anything
+//!     └─ fails: nothing was announced
 //! ```
 //!
-//! It belongs to the process that the operator knows: SYMPED's master, and not its workers, whose
-//! copies do nothing.
+//! It belongs to the main process: under SYMPED that is the master; the copies in its workers do
+//! nothing.
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -22,6 +22,7 @@ use reactor::{EventLoop, Token};
 
 use crate::operation::inherited::Predecessor;
 use crate::operation::listen::Listening;
+use crate::report::report;
 
 mod manager;
 mod pid_file;
@@ -29,14 +30,12 @@ mod pid_file;
 pub use manager::{Manager, VARIABLES_OF_ONE};
 pub use pid_file::PidFile;
 
-/// What others know of this server.
+/// The server as seen from outside.
 #[derive(Debug)]
 pub struct Service {
-    /// The server's name, as it begins a line for the operator.
-    pub name: &'static str,
     /// Where it listens.
     urls: Vec<String>,
-    /// Whom to tell when it serves; `None`: it does.
+    /// The process to dismiss when this one serves; `None` once it does.
     predecessor: Option<Predecessor>,
     pid_file: Option<PidFile>,
     manager: Option<Manager>,
@@ -51,18 +50,17 @@ enum State {
     Finishing,
 }
 
-/// When the service manager is to hear that the loop turns.
+/// The schedule of watchdog messages.
 #[derive(Copy, Clone, Debug)]
 struct Watchdog {
-    /// The source whose deadline it is.
+    /// The source with the deadline.
     token: Token,
     every_ms: u64,
 }
 
 impl Service {
-    /// Of a server that does not serve yet.
+    /// For a server that does not serve yet.
     pub fn new(
-        name: &'static str,
         listeners: &[Listening],
         predecessor: Predecessor,
         pid_file: Option<PidFile>,
@@ -72,39 +70,38 @@ impl Service {
         let urls = first.map(|listening| listening.url.clone()).collect();
         let predecessor = Some(predecessor);
         let (watchdog, state) = (None, State::Serving);
-        Service { name, urls, predecessor, pid_file, manager, watchdog, state }
+        Service { urls, predecessor, pid_file, manager, watchdog, state }
     }
 
-    /// Makes room for itself on a loop.
+    /// Reserves its source on a loop.
     ///
     /// # Errors
     /// The loop has no source left.
     pub fn join(&mut self, ev: &mut EventLoop) -> io::Result<()> {
         let Some(every) = self.manager.as_ref().and_then(Manager::watchdog) else { return Ok(()) };
-        let missing = || io::Error::other("no source left in the event loop");
         let every_ms = (every.as_millis() as u64).max(1);
-        self.watchdog = Some(Watchdog { token: ev.reserve().ok_or_else(missing)?, every_ms });
+        self.watchdog = Some(Watchdog { token: ev.reserve()?, every_ms });
         Ok(())
     }
 
-    /// It is ready to serve, and to be stopped: says so on standard error, and to whoever waits
-    /// for it. The first time; then nothing.
+    /// Announces that the server is ready, on standard error, to the service manager and to the
+    /// predecessor. Only the first call has an effect.
     pub fn announce(&mut self, ev: &mut EventLoop) {
         let Some(predecessor) = self.predecessor.take() else { return };
         if let Some(pid_file) = &mut self.pid_file
             && let Err(error) = pid_file.take_over()
         {
-            eprintln!("{}: the pid file still names the process before this: {error}", self.name);
+            report!("the pid file still names the previous process: {error}");
         }
         for url in &self.urls {
-            eprintln!("{}: listening on {url}", self.name);
+            report!("listening on {url}");
         }
         self.tell(|service| format!("READY=1\nSTATUS=listening on {}", service.urls.join(", ")));
         self.beat(ev);
         predecessor.dismiss();
     }
 
-    /// Whether it has been.
+    /// Whether [`Service::announce`] has been called.
     pub fn is_announced(&self) -> bool {
         self.predecessor.is_none()
     }
@@ -114,7 +111,7 @@ impl Service {
         self.pid_file.as_ref().map(|file| file.as_fd())
     }
 
-    /// It begins everything anew that it can without a new process (HUP).
+    /// A reload (HUP) begins.
     pub fn reloading(&mut self) {
         if self.state == State::Serving {
             self.state = State::Reloading;
@@ -122,7 +119,7 @@ impl Service {
         }
     }
 
-    /// That is done.
+    /// The reload is complete.
     pub fn reloaded(&mut self) {
         if self.state == State::Reloading {
             self.state = State::Serving;
@@ -130,30 +127,30 @@ impl Service {
         }
     }
 
-    /// It finishes.
+    /// The server has begun to stop.
     pub fn stopping(&mut self) {
         if self.state != State::Finishing {
             self.state = State::Finishing;
-            self.tell(|_| "STOPPING=1\nSTATUS=finishing what is in hand".to_owned());
+            self.tell(|_| "STOPPING=1\nSTATUS=finishing requests in flight".to_owned());
         }
     }
 
-    /// Another process serves in its place: the service goes on.
+    /// Another process serves in its place: the service continues.
     pub fn replaced_by(&mut self, successor: u32) {
         if self.state != State::Finishing {
-            // The new one's own first beat may come too early to be taken for the main process's.
+            // The successor's first beat may arrive before systemd knows its new PID.
             self.tell(|_| format!("MAINPID={successor}\nWATCHDOG=1"));
         }
         (self.state, self.manager) = (State::Finishing, None);
     }
 
-    /// Whether a deadline is this one's.
+    /// Whether this is the watchdog's source.
     #[inline]
     pub fn is_for(&self, token: Token) -> bool {
         self.watchdog.is_some_and(|watchdog| watchdog.token == token)
     }
 
-    /// The loop turns.
+    /// Sends a watchdog message, from the loop.
     pub fn beat(&mut self, ev: &mut EventLoop) {
         if let (Some(watchdog), true) = (self.watchdog, self.manager.is_some()) {
             self.tell(|_| "WATCHDOG=1".to_owned());

@@ -1,24 +1,23 @@
 //! The pid file (`--pid-file`): which process to signal, for scripts and service managers.
 //!
 //! ```text
-//! PATH.123 ── written, locked ──► link(2) to PATH ── EEXIST ─► whose lock is on it?
-//!                                    │                           │ nobody's: a dead server's;
+//! PATH.123 ── written, locked ──► link(2) to PATH ── EEXIST ─► is it locked?
+//!                                    │                           │ no, its server is dead:
 //!                                    ▼                           │ rename(2) over it
-//!                                 it is ours ◄───────────────────┘ somebody's: refused, with its pid
+//!                                 it is ours ◄───────────────────┘ yes: refused, with the PID
 //! ```
 //!
-//! It appears with its content, and nobody ever reads half of one. What says that its server lives is
-//! not the number, which another process may have by now, but a lock (`flock(2)`) that ends with
-//! the server however it ends. That one belongs to the open file, not to the process (as `fcntl`'s
-//! would), so that a successor (USR2) gets it together with the descriptor, and there is no moment
-//! in which nobody has it.
+//! The file appears complete, so it is never read half-written. The proof that its server lives is
+//! not the PID, which may have been reused, but a lock (`flock(2)`), which ends with the server
+//! however that ends. The lock belongs to the open file, not to the process (as with `fcntl`), so a
+//! successor (USR2) inherits it with the descriptor, and it is never released in between.
 //!
-//! Over an upgrade the file names the old process until the new one serves, and then the new one:
-//! an upgrade that fails has changed nothing. There is no second file for the old process (nginx's
-//! `.oldbin`), which needs no further signal to end.
+//! During an upgrade the file names the old process until the new one serves: a failed upgrade
+//! changes nothing. There is no second file for the old process (nginx's `.oldbin`), which needs no
+//! further signal to exit.
 //!
-//! *Not* guaranteed: that the file goes away when the server's user may not remove it (`--user`):
-//! then it stays behind, empty.
+//! *Not* guaranteed: that the file is removed if the server's user (`--user`) lacks the permission:
+//! then it is left behind, empty.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -30,11 +29,13 @@ use std::process;
 
 use reactor::fs::OpenFlags;
 
-/// Everybody may know.
+use crate::report::report;
+
+/// Readable by all users.
 const MODE: u32 = 0o644;
-/// More than any process number and its newline need: a file with more in it is no pid file.
+/// More than any PID and newline: a longer file is not a pid file.
 const CONTENT_BYTES_MAX: usize = 32;
-/// Somebody else's file comes or goes between looking and acting; not so often by chance.
+/// Another process's file may come or go between check and use, but not this often by chance.
 const ATTEMPTS_MAX: u32 = 100;
 
 /// The file, locked. Removed on drop if it still is the one at its path and names this process.
@@ -45,11 +46,12 @@ pub struct PidFile {
 }
 
 impl PidFile {
-    /// Makes the file at `path`, or goes on with the one that is `inherited` from the process that
-    /// this one is about to replace: that still names the other one, see [`PidFile::take_over`].
+    /// Creates the file at `path`, or continues with the one `inherited` from the process that this
+    /// one is about to replace: it still names the old process, see [`PidFile::take_over`].
     ///
     /// # Errors
-    /// A living server has it; it is no pid file; it cannot be made. Names file, cause and mend.
+    /// A running server holds it, it is not a pid file, or it cannot be created; the text names the
+    /// file, the cause and the fix.
     pub fn open(path: &Path, inherited: Option<OwnedFd>) -> io::Result<PidFile> {
         if let Some(file) = inherited.map(File::from)
             && is_at(&file, path)
@@ -57,17 +59,17 @@ impl PidFile {
             return Ok(PidFile { path: path.to_owned(), file });
         }
         let file = create(path).map_err(|(why, hint)| {
-            let text = format!("--pid-file {:?}: {why}; {hint}", path.display().to_string());
+            let text = format!("--pid-file {}: {why}; {hint}", path.display());
             io::Error::other(text)
         })?;
         Ok(PidFile { path: path.to_owned(), file })
     }
 
-    /// Names this process from now on, if it does not yet. Where the directory is not ours to write
-    /// any more, the number is changed in place.
+    /// Makes the file name this process. If the directory is no longer writable, the PID is changed
+    /// in place.
     ///
     /// # Errors
-    /// Neither is possible: it goes on naming the other process.
+    /// Neither is possible: the file still names the other process.
     pub fn take_over(&mut self) -> io::Result<()> {
         if number(&self.file) == Some(process::id()) {
             return Ok(());
@@ -91,7 +93,7 @@ impl AsFd for PidFile {
     }
 }
 
-/// A forked worker's copy names its master, and a replaced server's its successor: those stay.
+/// Not in a forked worker, whose copy names the master, nor in a replaced server.
 impl Drop for PidFile {
     fn drop(&mut self) {
         if !self.is_ours() {
@@ -100,9 +102,9 @@ impl Drop for PidFile {
         if let Err(error) = fs::remove_file(&self.path) {
             let _ = rewrite(&self.file, "");
             let path = self.path.display();
-            eprintln!(
-                "stampede: the pid file {path} stays behind, empty: {error}; \
-                 its directory should be the server's user's"
+            report!(
+                "left the pid file {path} behind, empty: {error}; \
+                 its directory should belong to the server's user"
             );
         }
     }
@@ -112,7 +114,7 @@ fn line() -> String {
     format!("{}\n", process::id())
 }
 
-/// Makes a file that was not there, or that nobody has any more; else says why not, and the mend.
+/// Creates the file, or replaces a dead server's; otherwise returns the cause and the fix.
 fn create(path: &Path) -> Result<File, (String, &'static str)> {
     for _ in 0..ATTEMPTS_MAX {
         let error = match link(path) {
@@ -120,7 +122,7 @@ fn create(path: &Path) -> Result<File, (String, &'static str)> {
             Err(error) => error,
         };
         if error.kind() != io::ErrorKind::AlreadyExists {
-            return Err((error.to_string(), "its directory must be there, and writable"));
+            return Err((error.to_string(), "its directory must exist and be writable"));
         }
         let no_link = OpenFlags::NOFOLLOW.bits();
         match OpenOptions::new().read(true).write(true).custom_flags(no_link).open(path) {
@@ -129,23 +131,23 @@ fn create(path: &Path) -> Result<File, (String, &'static str)> {
                     return Ok(file);
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // it has just gone
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // it was just removed
             Err(error) => return Err((error.to_string(), "remove it, or name another file")),
         }
     }
-    Err(("others keep making and removing it".to_owned(), "name another file"))
+    Err(("other processes keep creating and removing it".to_owned(), "name another file"))
 }
 
-/// Replaces the file of a server that is no more; `None`: it was replaced or removed meanwhile.
+/// Replaces a dead server's file; `None`: it was replaced or removed in the meantime.
 fn supersede(stale: File, path: &Path) -> Result<Option<File>, (String, &'static str)> {
     let failed = |error: io::Error| (error.to_string(), "remove it, or name another file");
     match stale.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let who =
+            let holder =
                 number(&stale).map_or("another process".to_owned(), |n| format!("process {n}"));
             let hint = "stop that server first, or name another file";
-            return Err((format!("{who} holds it"), hint));
+            return Err((format!("{holder} holds it"), hint));
         }
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
@@ -154,12 +156,12 @@ fn supersede(stale: File, path: &Path) -> Result<Option<File>, (String, &'static
     }
     let metadata = stale.metadata().map_err(failed)?;
     if !metadata.is_file() || (metadata.len() > 0 && number(&stale).is_none()) {
-        return Err(("this is something else than a pid file".to_owned(), "name another file"));
+        return Err(("not a pid file".to_owned(), "name another file"));
     }
     replace(path).map(Some).map_err(failed)
 }
 
-/// Puts a new file in a name's place that nobody has.
+/// Creates the file under an unused name.
 fn link(path: &Path) -> io::Result<File> {
     let (file, temporary) = prepare(path)?;
     let linked = fs::hard_link(&temporary, path);
@@ -167,7 +169,7 @@ fn link(path: &Path) -> io::Result<File> {
     linked.map(|()| file)
 }
 
-/// Puts a new file in the present one's place, whose lock must be ours.
+/// Replaces the existing file, whose lock this process must hold.
 fn replace(path: &Path) -> io::Result<File> {
     let (file, temporary) = prepare(path)?;
     let renamed = fs::rename(&temporary, path);
@@ -182,12 +184,12 @@ fn prepare(path: &Path) -> io::Result<(File, PathBuf)> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}", process::id()));
     let temporary = PathBuf::from(temporary);
-    // Whoever had this number before has not come to remove it.
+    // A leftover from a dead process with the same PID.
     let _ = fs::remove_file(&temporary);
     let file =
         OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(&temporary)?;
     let fill = || {
-        file.set_permissions(Permissions::from_mode(MODE))?; // whatever the umask
+        file.set_permissions(Permissions::from_mode(MODE))?; // regardless of the umask
         file.try_lock()?;
         rewrite(&file, &line())
     };
@@ -200,13 +202,13 @@ fn prepare(path: &Path) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// Changes the content in one write; what is longer than that is cut off afterwards.
+/// Overwrites the content in one write, then truncates the rest.
 fn rewrite(file: &File, text: &str) -> io::Result<()> {
     file.write_all_at(text.as_bytes(), 0)?;
     file.set_len(text.len() as u64)
 }
 
-/// The process that a pid file names.
+/// The PID in a pid file.
 fn number(file: &File) -> Option<u32> {
     let mut bytes = [0; CONTENT_BYTES_MAX];
     let len = file.read_at(&mut bytes, 0).ok()?;
@@ -227,7 +229,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn place() -> (tempfile::TempDir, PathBuf) {
+    fn temporary() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pid");
         (folder, path)
@@ -242,8 +244,8 @@ mod tests {
     }
 
     #[test]
-    fn it_names_this_process_and_goes_when_it_is_dropped() {
-        let (folder, path) = place();
+    fn it_names_this_process_and_is_removed_on_drop() {
+        let (folder, path) = temporary();
         let held = PidFile::open(&path, None).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), line());
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, MODE);
@@ -254,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_second_one_is_refused_with_the_holders_number() {
-        let (folder, path) = place();
+        let (folder, path) = temporary();
         let _held = PidFile::open(&path, None).unwrap();
         let text = refusal(&path);
         assert!(text.contains(&format!("process {} holds it; stop", process::id())), "{text}");
@@ -262,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_servers_is_replaced_and_so_is_an_empty_one() {
-        let (folder, path) = place();
+    fn a_dead_servers_file_is_replaced_and_so_is_an_empty_one() {
+        let (folder, path) = temporary();
         for content in ["4194999\n", "", "12"] {
             fs::write(&path, content).unwrap();
             let held = PidFile::open(&path, None).unwrap();
@@ -274,22 +276,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pid_file_is_left_alone() {
-        let (folder, path) = place();
+    fn a_file_that_is_not_a_pid_file_is_left_alone() {
+        let (folder, path) = temporary();
         fs::write(&path, "root:x:0:0:root").unwrap();
-        assert!(refusal(&path).contains("something else than a pid file; name another file"));
+        assert!(refusal(&path).contains("not a pid file; name another file"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "root:x:0:0:root");
         let link = folder.path().join("link");
         symlink(&path, &link).unwrap();
         assert!(refusal(&link).contains("symbolic link"), "{}", refusal(&link));
         assert!(refusal(folder.path()).contains("directory"));
-        assert!(refusal(&folder.path().join("no/pid")).contains("directory must be there"));
+        assert!(refusal(&folder.path().join("no/pid")).contains("directory must exist"));
         assert_eq!(names_in(folder.path()), 2);
     }
 
     #[test]
-    fn one_that_somebody_else_has_put_in_its_place_is_left_there() {
-        let (folder, path) = place();
+    fn a_file_put_in_its_place_by_another_process_is_left_alone() {
+        let (folder, path) = temporary();
         let held = PidFile::open(&path, None).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "77\n").unwrap();
@@ -299,18 +301,18 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_inherited_names_the_predecessor_until_it_is_taken_over() {
-        let (_folder, path) = place();
+    fn an_inherited_file_names_the_predecessor_until_it_is_taken_over() {
+        let (_folder, path) = temporary();
         let old = PidFile::open(&path, None).unwrap();
-        rewrite(&old.file, "1\n").unwrap(); // as if another process had made it
+        rewrite(&old.file, "1\n").unwrap(); // as if made by another process
         let copy = || old.as_fd().try_clone_to_owned().ok();
         drop(PidFile::open(&path, copy()).unwrap());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n", "an upgrade that has failed");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n", "after a failed upgrade");
         let mut new = PidFile::open(&path, copy()).unwrap();
         new.take_over().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), line());
         drop(old);
-        assert!(path.exists(), "the old one's end leaves it");
+        assert!(path.exists(), "dropping the old one leaves it");
         assert!(refusal(&path).contains("holds it"));
         drop(new);
         assert!(!path.exists());

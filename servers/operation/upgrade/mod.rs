@@ -1,21 +1,21 @@
-//! A server is replaced by a newer version of itself while it serves (SIGUSR2).
+//! Replacing a running server with a new version of its binary (SIGUSR2).
 //!
 //! ```text
 //!  old process                                     new process
-//!  USR2 ─► starts the program again, with ───────► takes the listeners over,
-//!          the listeners' descriptors              makes everything it needs
-//!          and the writing end of a pipe                    │
-//!  a byte: hands over, answers what it has   ◄──────────────┘ serves, and writes a byte
-//!  the end without one: says so, goes on
+//!  USR2 ─► re-executes the binary, with ─────────► takes over the listeners,
+//!          the listeners' descriptors              sets itself up
+//!          and the write end of a pipe                      │
+//!  a byte: finishes requests in flight       ◄──────────────┘ serves, and writes a byte
+//!  EOF without one: reports it, continues
 //! ```
 //!
-//! The listeners are the same open sockets in both, so nobody who connects meanwhile notices
-//! anything: whoever waits in a queue is accepted by the one or by the other. What is passed is named
-//! in an environment variable ([`VARIABLE`]): the pipe's descriptor, then a line for each listener
-//! with its descriptor and the address it was asked for by, and one for the pid file.
+//! The listeners are the same open sockets in both, so clients do not notice: a queued connection
+//! is accepted by one process or the other. An environment variable (`STAMPEDE_UPGRADE`) describes what
+//! is passed: the pipe's descriptor, then a line for each listener with its descriptor and the
+//! address as configured, and one for the pid file.
 //!
-//! *Not* guaranteed: that a new program with other addresses keeps the queues of the old ones: what
-//! it does not take over is closed.
+//! *Not* guaranteed: that a new program with other addresses keeps the old queues: listeners it
+//! does not take over are closed.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -26,22 +26,24 @@ use std::time::Duration;
 use reactor::process::{Child, Program};
 use reactor::{EventLoop, Interest, Signal, Token, Trigger};
 
-use super::inherited::{PID_FILE, VARIABLE};
+use super::inherited::PID_FILE;
 use super::listen::Listening;
 use super::service::VARIABLES_OF_ONE;
+use crate::options::passed::VARIABLE;
+use crate::report::report;
 
 mod single;
 
 pub use single::{SingleProcess, Upgradable};
 
-/// How long the new program may take to serve: it may have to read much, but an operator waits.
+/// How long the new program may take to become ready: it may have much to load, but an operator is
+/// waiting.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The old process's side: starts its successor and waits for it to serve.
+/// The old process's side: starts the successor and waits until it serves.
 pub struct Upgrade {
-    name: &'static str,
     program: io::Result<Program>,
-    /// The source of what becomes of an attempt.
+    /// The source of an attempt's outcome.
     token: Token,
     attempt: Option<Attempt>,
 }
@@ -49,30 +51,33 @@ pub struct Upgrade {
 /// A successor that does not serve yet.
 struct Attempt {
     child: Child,
-    /// Where its byte will come from; `None` when it is known that none will.
+    /// The pipe for its byte; `None` once that has failed.
     pipe: Option<PipeReader>,
 }
 
 impl Upgrade {
-    /// To be made early: it remembers where the program is. `None` when the loop has no source left.
-    pub fn new(ev: &mut EventLoop, name: &'static str) -> Option<Self> {
+    /// To be created early: it records where the program is.
+    ///
+    /// # Errors
+    /// The loop has no source left.
+    pub fn new(ev: &mut EventLoop) -> io::Result<Self> {
         let program = Program::this().map(|program| program.without(&VARIABLES_OF_ONE));
         let token = ev.reserve()?;
-        Some(Upgrade { name, program, token, attempt: None })
+        Ok(Upgrade { program, token, attempt: None })
     }
 
-    /// Will start nobody, for a reason.
-    pub fn give_up(&mut self, why: &'static str) {
+    /// Refuses all upgrades, for a reason.
+    pub fn disable(&mut self, why: &'static str) {
         self.program = Err(io::Error::other(why));
     }
 
-    /// Whether an event or a deadline is this one's.
+    /// Whether an event or a deadline is for the upgrade.
     #[inline]
     pub fn is_for(&self, token: Token) -> bool {
         token == self.token
     }
 
-    /// Starts the successor with `listeners` and the pid file, unless one is being started already.
+    /// Starts the successor with `listeners` and the pid file, unless one is already starting.
     pub fn begin<'l>(
         &mut self,
         ev: &mut EventLoop,
@@ -80,15 +85,15 @@ impl Upgrade {
         pid_file: Option<BorrowedFd<'_>>,
     ) {
         if self.attempt.is_some() {
-            return eprintln!("{}: an upgrade is under way already; SIGUSR2 is ignored", self.name);
+            return report!("an upgrade is already in progress; SIGUSR2 is ignored");
         }
         let listeners: Vec<&Listening> = listeners.collect();
         if listeners.is_empty() {
-            return eprintln!("{}: this process is stopping; SIGUSR2 is ignored", self.name);
+            return report!("this process is stopping; SIGUSR2 is ignored");
         }
         match self.start(ev, &listeners, pid_file) {
             Ok(attempt) => self.attempt = Some(attempt),
-            Err(error) => self.say_failed(&error.to_string()),
+            Err(error) => self.report_failure(&error.to_string()),
         }
     }
 
@@ -115,16 +120,16 @@ impl Upgrade {
         })?;
         ev.watch(self.token, &reader, Interest::READABLE, Trigger::Level)?;
         ev.set_deadline(self.token, ev.now_ms() + PATIENCE.as_millis() as u64);
-        eprintln!("{}: upgrade: started the new program as process {}", self.name, child.id());
+        report!("upgrade: started the new program as process {}", child.id());
         Ok(Attempt { child, pipe: Some(reader) })
     }
 
-    /// Something has happened: the successor's number if it serves now, so that this process may
-    /// end.
+    /// Handles an event; returns the successor's PID once it serves, so that this process may
+    /// finish.
     pub fn proceed(&mut self, ev: &mut EventLoop) -> Option<u32> {
         let attempt = self.attempt.as_mut()?;
         let Some(pipe) = &mut attempt.pipe else {
-            self.look_whether_ended(ev);
+            self.check_exit(ev);
             return None;
         };
         let serves = matches!(pipe.read(&mut [0]), Ok(1));
@@ -134,33 +139,33 @@ impl Upgrade {
         if serves {
             ev.clear_deadline(self.token);
             self.attempt = None;
-            eprintln!("{}: upgrade: process {pid} serves; this one finishes", self.name);
+            report!("upgrade: process {pid} serves; this one is finishing");
             return Some(pid);
         }
-        // It will not serve: how it ends is the better half of what there is to say.
+        // It will not serve: wait for its exit status, which the report needs.
         let _ = ev.watch(self.token, &attempt.child, Interest::READABLE, Trigger::Level);
         None
     }
 
-    /// The successor has had its time.
+    /// The successor took too long.
     pub fn timeout(&mut self) {
         if let Some(attempt) = &self.attempt {
-            // Its end is reported, and the failure with it.
+            // The failure is reported when it exits.
             let _ = attempt.child.signal(Signal::KILL);
         }
     }
 
-    fn look_whether_ended(&mut self, ev: &mut EventLoop) {
+    fn check_exit(&mut self, ev: &mut EventLoop) {
         let Some(attempt) = &mut self.attempt else { return };
         let Ok(Some(status)) = attempt.child.try_wait() else { return };
         let _ = ev.unwatch(self.token, &attempt.child);
         ev.clear_deadline(self.token);
         let pid = attempt.child.id();
         self.attempt = None;
-        self.say_failed(&format!("process {pid} ended before it served ({status})"));
+        self.report_failure(&format!("process {pid} exited before it was ready ({status})"));
     }
 
-    fn say_failed(&self, why: &str) {
-        eprintln!("{}: the upgrade has failed: {why}; this process goes on serving", self.name);
+    fn report_failure(&self, why: &str) {
+        report!("upgrade failed: {why}; this process continues to serve");
     }
 }

@@ -1,36 +1,24 @@
-//! USR2 for a server that is one process with one loop.
+//! USR2 for a server with one process and one loop.
 
 use std::io;
 
 use reactor::{EventLoop, Handler, Readiness, Signal, Token};
 
 use super::Upgrade;
-use crate::app::App;
-use crate::drivers::event::{Driver, Ending};
 use crate::operation::listen::Listening;
 use crate::operation::sandbox::Sandbox;
 use crate::operation::service::Service;
 
-/// A loop's handler that somebody else can take over from.
+/// An event handler that a successor can take over from.
 pub trait Upgradable: Handler {
-    /// What a successor needs.
+    /// The listeners to pass on.
     fn listeners(&self) -> impl Iterator<Item = &Listening>;
 
-    /// Accepts no more, and stops the loop when what is in hand is done.
+    /// Stops accepting, and stops the loop after the requests in flight.
     fn hand_over(&mut self, ev: &mut EventLoop);
 }
 
-impl<A: App> Upgradable for Driver<A> {
-    fn listeners(&self) -> impl Iterator<Item = &Listening> {
-        Driver::listeners(self)
-    }
-
-    fn hand_over(&mut self, ev: &mut EventLoop) {
-        self.drain(ev, Ending::HandOver);
-    }
-}
-
-/// A driver, and USR2 and the service manager beside it; all other events and signals are the driver's.
+/// A driver, with USR2 and the service manager beside it; it forwards all other events and signals.
 pub struct SingleProcess<D> {
     driver: D,
     service: Service,
@@ -38,33 +26,46 @@ pub struct SingleProcess<D> {
 }
 
 impl<D: Upgradable> SingleProcess<D> {
-    /// Puts USR2, which the loop must handle, beside a driver.
+    /// Adds USR2, which the loop must handle, to a driver.
     ///
     /// # Errors
     /// The loop has no source left.
     pub fn new(ev: &mut EventLoop, mut service: Service, driver: D) -> io::Result<Self> {
         service.join(ev)?;
-        let upgrade = Upgrade::new(ev, service.name);
-        let upgrade =
-            upgrade.ok_or_else(|| io::Error::other("no source left in the event loop"))?;
+        let upgrade = Upgrade::new(ev)?;
         Ok(SingleProcess { driver, service, upgrade })
     }
 
-    /// From inside a sandbox that forbids it nobody is started.
+    /// Disables upgrades in a sandbox that forbids starting programs.
     pub fn inside(mut self, sandbox: Option<Sandbox>) -> Self {
         if let Some(why) = sandbox.and_then(|sandbox| sandbox.forbids_programs()) {
-            self.upgrade.give_up(why);
+            self.upgrade.disable(why);
         }
         self
     }
 
-    /// Everything is ready: says so, and serves until it is told to stop.
+    /// Announces that the server is ready, and serves until it is told to stop.
     ///
     /// # Errors
     /// A failing poller.
     pub fn run(mut self, mut ev: EventLoop) -> io::Result<()> {
-        self.service.announce(&mut ev);
+        self.announce(&mut ev);
         ev.run(&mut self)
+    }
+
+    /// Announces that the server is ready. For a model that runs the loop itself.
+    pub fn announce(&mut self, ev: &mut EventLoop) {
+        self.service.announce(ev);
+    }
+
+    /// The driver.
+    pub fn driver(&self) -> &D {
+        &self.driver
+    }
+
+    /// The driver, mutably.
+    pub fn driver_mut(&mut self) -> &mut D {
+        &mut self.driver
     }
 
     #[cold]

@@ -1,11 +1,11 @@
-//! From a resource and a request to a response: which coding, which conditions, which part.
+//! From a resource and a request to a response: selects coding, checks conditions, selects ranges.
 //!
 //! ```text
 //! Accept-Encoding ──► variant ──► conditions ──► Range ──► 200 | 206 | 304 | 412 | 416
 //! ```
 //!
-//! Conditions and ranges are about the variant that was chosen: each coding is a representation
-//! with an entity tag and a length of its own (RFC 9110, section 8.8.3.3).
+//! Conditions and ranges apply to the selected variant: each coding is a representation with its
+//! own entity tag and length (RFC 9110, section 8.8.3.3).
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
@@ -21,7 +21,7 @@ use super::resource::{Content, Resource, Variant};
 use crate::app::response::Head;
 use crate::app::{Request, Response};
 
-/// The fields that make a GET more than a GET.
+/// The fields that make a GET conditional or partial.
 const CONDITIONS: FieldNames = FieldNames::of(&[
     FieldName::IfMatch,
     FieldName::IfUnmodifiedSince,
@@ -29,7 +29,7 @@ const CONDITIONS: FieldNames = FieldNames::of(&[
     FieldName::IfModifiedSince,
 ]);
 
-/// The variant that the client likes best.
+/// The variant that the client prefers.
 #[inline]
 pub fn choose<'r>(resource: &'r Resource, request: &Request<'_>) -> &'r Variant {
     if resource.varies() && request.has(FieldName::AcceptEncoding) {
@@ -72,8 +72,8 @@ fn verdict(variant: &Variant, request: &Request<'_>) -> Verdict {
     )
 }
 
-/// Which part is asked for. Range is defined for GET only (section 14.2), and lines of it cannot be
-/// joined: several are ignored.
+/// The part that is asked for. Range is defined for GET only (section 14.2), and its lines cannot
+/// be joined: several are ignored.
 fn wanted(variant: &Variant, request: &Request<'_>) -> Wanted {
     let mut lines = request.values(FieldName::Range);
     let (Some(range), None, Method::Get) = (lines.next(), lines.next(), request.method()) else {
@@ -96,7 +96,7 @@ fn whole(variant: &Variant, response: &mut Response<'_>) {
     }
 }
 
-/// The page of an error, in full whatever was asked for.
+/// An error page, in full even if a range was asked for.
 pub fn error_page(variant: &Variant, status: Status, response: &mut Response<'_>) {
     let head = variant.start_error(response, status);
     send(head, variant, 0..variant.size());
@@ -140,13 +140,13 @@ fn send(head: Head<'_, '_>, variant: &Variant, part: Range<u64>) {
     }
 }
 
-/// A part of contents that are held in memory, so that its bounds fit.
+/// A part of contents in memory, whose bounds are known to be valid.
 fn slice(contents: &Bytes, part: Range<u64>) -> Bytes {
     let bound = |position: u64| (position as usize).min(contents.len());
     contents.slice(bound(part.start)..bound(part.end))
 }
 
-/// A text that occurs in no file: 128 bits that nobody could foresee.
+/// A text that occurs in no file: 128 unpredictable bits.
 fn boundary() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())

@@ -1,17 +1,17 @@
 //! A bounded cache of resources, keyed by canonical path.
 //!
-//! A hit is one hash, one comparison and two loads. What is evicted is decided by CLOCK (Corbató,
-//! "A paging experiment", 1968): a hit only sets a mark; the hand clears marks and takes the first
-//! entry without one. That comes close to LRU and writes one byte per hit instead of four pointers.
+//! A hit is one hash, one comparison and two loads. Eviction is by CLOCK (Corbató, "A paging
+//! experiment", 1968): a hit only sets a mark; the hand clears marks and evicts the first entry
+//! without one. That approximates LRU and writes one byte per hit instead of four pointers.
 //!
 //! ```text
 //! map: path ──► slot                     hand
 //! slots: [entry, used] [entry] [free] [entry, used]
 //! ```
 //!
-//! An entry is fresh for the time to live; afterwards the site looks at its files again and says
-//! [`Cache::confirm`] or [`Cache::insert`]. What is not there is not remembered: the file system
-//! keeps negative entries itself, and ours would be anybody's to fill.
+//! An entry is fresh for the time to live; afterwards the site checks its files again and calls
+//! [`Cache::confirm`] or [`Cache::insert`]. There are no negative entries: the file system has its
+//! own, and any client could fill ours.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -22,7 +22,7 @@ use super::resource::Resource;
 /// What a cache may hold.
 #[derive(Copy, Clone, Debug)]
 pub struct Bounds {
-    /// Bytes of memory, everything counted.
+    /// Bytes of memory, overhead included.
     pub bytes: usize,
     /// Open files.
     pub files: usize,
@@ -47,13 +47,13 @@ pub struct Cache {
 struct Entry {
     path: Arc<[u8]>,
     resource: Resource,
-    /// When its files were last looked at.
+    /// When its files were last checked.
     checked_ms: u64,
-    /// Asked for since the hand last came by.
+    /// Used since the hand last passed.
     used: bool,
 }
 
-/// What an entry takes beside its resource: itself, its path twice counted, its place in the map.
+/// What an entry takes in addition to its resource: itself, its path twice, its place in the map.
 fn cost(path: &[u8], resource: &Resource) -> Bounds {
     let bytes = size_of::<Option<Entry>>() + 64 + path.len() + resource.memory();
     Bounds { bytes, files: resource.files() }
@@ -73,7 +73,7 @@ impl Cache {
         }
     }
 
-    /// The entry for `path`, when there is one that is fresh.
+    /// The entry for `path`, if there is a fresh one.
     #[inline]
     pub fn fresh(&mut self, path: &[u8], now_ms: u64) -> Option<Slot> {
         let slot = Slot(*self.map.get(path)?);
@@ -93,17 +93,17 @@ impl Cache {
         Some(&self.slots.get(slot.0 as usize)?.as_ref()?.resource)
     }
 
-    /// The files have been looked at and are as they were.
+    /// The files have been checked and are unchanged.
     pub fn confirm(&mut self, slot: Slot, now_ms: u64) {
         if let Some(Some(entry)) = self.slots.get_mut(slot.0 as usize) {
             entry.checked_ms = now_ms;
         }
     }
 
-    /// Keeps a resource, in place of the one that `path` had.
+    /// Caches a resource, in place of the one that `path` had.
     ///
     /// # Errors
-    /// Hands it back when it alone exceeds the bounds.
+    /// Returns it when it alone exceeds the bounds.
     pub fn insert(
         &mut self,
         path: &[u8],
@@ -129,14 +129,14 @@ impl Cache {
         Ok(Slot(slot))
     }
 
-    /// Forgets `path`.
+    /// Removes `path`.
     pub fn remove(&mut self, path: &[u8]) {
         if let Some(slot) = self.map.get(path) {
             self.evict(*slot as usize);
         }
     }
 
-    /// Forgets everything: the descriptors are wanted elsewhere.
+    /// Removes everything: the descriptors are needed elsewhere.
     pub fn clear(&mut self) {
         *self = Cache::new(self.bounds, self.ttl_ms);
     }
@@ -174,8 +174,8 @@ impl Cache {
 }
 
 /// Multiply and fold, a word at a time: a path of 20 bytes costs three multiplications where
-/// SipHash takes some forty rounds. Keys are the names of existing files, which no client can
-/// choose, so that it need not withstand chosen ones.
+/// SipHash takes some forty rounds. Keys are the names of existing files, which clients cannot
+/// choose, so it need not resist collisions chosen on purpose.
 #[derive(Default)]
 pub struct PathHasher(u64);
 

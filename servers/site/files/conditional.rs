@@ -8,27 +8,27 @@
 //!          Range + If-Range                         false: the whole
 //! ```
 //!
-//! The order is that of section 13.2.2; the first field of each row wins over the second. A date
-//! that does not parse is as if the field were absent. For GET and HEAD of something that is there
-//! only: for everything else preconditions do not count (section 13.2.1).
+//! The order is section 13.2.2's; the first field of each row takes precedence over the second. A
+//! field with an invalid date is ignored. Only for GET and HEAD of something that exists: for
+//! everything else preconditions do not apply (section 13.2.1).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What a representation is compared by.
+/// A representation's validators.
 #[derive(Copy, Clone)]
 pub struct Validators<'a> {
     /// The entity tag as it is sent: quoted, with `W/` in front when it is weak.
     pub etag: &'a [u8],
     /// Last-Modified, in seconds since 1970.
     pub modified_s: u64,
-    /// Whether both are old enough for byte-exact promises.
+    /// Whether both are old enough to be strong.
     pub strong: bool,
 }
 
-/// What the preconditions come to.
+/// The result of the preconditions.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Answer as if there were none.
+    /// Answer as if there were no preconditions.
     Proceed,
     /// 304: the client has it.
     NotModified,
@@ -36,7 +36,7 @@ pub enum Verdict {
     Failed,
 }
 
-/// Weighs the four fields of section 13.2.2, steps 1 to 4.
+/// Evaluates the four fields of section 13.2.2, steps 1 to 4.
 pub fn evaluate<'a>(
     validators: Validators<'_>,
     mut if_match: impl Iterator<Item = &'a [u8]>,
@@ -67,8 +67,8 @@ pub fn evaluate<'a>(
     Verdict::Proceed
 }
 
-/// Step 5: whether `Range` counts in spite of an `If-Range` (section 13.1.5). Only a strong
-/// validator will do: the client has a part and is going to join the rest to it.
+/// Step 5: whether `Range` applies despite an `If-Range` (section 13.1.5). Only a strong validator
+/// will do: the client has a part and is going to append the rest to it.
 pub fn if_range_holds(validators: Validators<'_>, if_range: &[u8]) -> bool {
     if if_range.starts_with(b"\"") || if_range.starts_with(b"W/") {
         return equal_strong(if_range, validators.etag);
@@ -91,7 +91,7 @@ fn lists(mut value: &[u8], accepts: impl Fn(&[u8]) -> bool) -> bool {
     false
 }
 
-/// The next entity tag of a list and what follows it; `None` at the end or where it is no list.
+/// The next entity tag of a list and what follows it; `None` at the end or at invalid syntax.
 fn next_tag(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let begin = value.iter().position(|byte| !matches!(byte, b',' | b' ' | b'\t'))?;
     let value = &value[begin..];
@@ -106,7 +106,7 @@ fn equal_strong(one: &[u8], other: &[u8]) -> bool {
     one == other && one.starts_with(b"\"")
 }
 
-/// Weak comparison: the same but for the mark of weakness.
+/// Weak comparison: the same, except perhaps for `W/`.
 fn equal_weak(one: &[u8], other: &[u8]) -> bool {
     one.strip_prefix(b"W/").unwrap_or(one) == other.strip_prefix(b"W/").unwrap_or(other)
 }
@@ -120,7 +120,7 @@ fn date(value: &[u8]) -> Option<u64> {
 
 /// The date as text: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub fn date_text(seconds: u64) -> String {
-    // Beyond the year 9999 the format has no digits left, and the formatter panics.
+    // The format has no digits for years after 9999, and the formatter panics.
     const YEAR_9999_S: u64 = 253_402_300_799;
     let time: SystemTime = UNIX_EPOCH + Duration::from_secs(seconds.min(YEAR_9999_S));
     httpdate::fmt_http_date(time)

@@ -1,7 +1,7 @@
 //! Content codings and `Accept-Encoding` (RFC 9110, section 12.5.3), sans-IO.
 //!
 //! A file may have compressed siblings (`app.js.br`, `app.js.zst`, `app.js.gz`). The client's
-//! weights choose among what is there; between equals the one that is usually the smallest wins.
+//! weights select one of them; among equals, the one that is usually smallest.
 
 /// A coding a file can be stored in.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Coding {
 impl Coding {
     /// All of them.
     pub const ALL: [Coding; 4] = [Coding::Identity, Coding::Brotli, Coding::Zstd, Coding::Gzip];
-    /// Those that siblings come in, the preferred first.
+    /// The codings of siblings, the preferred first.
     pub const COMPRESSED: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
 
     /// The registered name, for `Content-Encoding`.
@@ -33,7 +33,7 @@ impl Coding {
         }
     }
 
-    /// What a sibling's file name adds.
+    /// The suffix of a sibling's file name.
     pub fn suffix(self) -> &'static str {
         match self {
             Coding::Identity => "",
@@ -47,21 +47,21 @@ impl Coding {
         let is = |coding: &Coding| name.eq_ignore_ascii_case(coding.name().as_bytes());
         match Coding::ALL.iter().find(|coding| is(coding)) {
             Some(coding) => Some(*coding),
-            // The old name is to be taken as the new one (section 8.4.1.3).
+            // The old name is equivalent to the new one (section 8.4.1.3).
             None => name.eq_ignore_ascii_case(b"x-gzip").then_some(Coding::Gzip),
         }
     }
 }
 
-/// How welcome each coding is, in thousandths; 0 is refused.
+/// The weight of each coding, in thousandths; 0 is refused.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Weights([u16; 4]);
 
-/// A weight that was never given: sorts as 0, but for identity is no refusal.
+/// A weight that was not given: sorts as 0, but does not refuse identity.
 const UNSAID: u16 = u16::MAX;
 
 impl Weights {
-    /// What the lines of `Accept-Encoding` say, taken together. No line: only identity.
+    /// The lines of `Accept-Encoding`, joined. No line: only identity.
     pub fn of<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut said = [UNSAID; 4];
         let mut others = UNSAID;
@@ -82,7 +82,7 @@ impl Weights {
         for coding in Coding::ALL {
             let weight = &mut said[coding as usize];
             *weight = match (*weight, others, coding) {
-                // Identity is always acceptable unless refused, but it was not asked for.
+                // Identity is always acceptable unless refused, but the client did not ask for it.
                 (UNSAID, UNSAID, Coding::Identity) => 1,
                 (UNSAID, UNSAID, _) => 0,
                 (UNSAID, others, _) => others,
@@ -92,8 +92,8 @@ impl Weights {
         Weights(said)
     }
 
-    /// Which of the codings that are there to send. Identity when nothing there is welcome: an
-    /// answer that may be unreadable serves better than a 406.
+    /// Which of the available codings to send. Identity when none is acceptable: an answer that may
+    /// be unreadable is better than a 406.
     pub fn choose(self, available: impl Fn(Coding) -> bool) -> Coding {
         let mut best = (Coding::Identity, self.0[Coding::Identity as usize].max(1));
         for coding in Coding::COMPRESSED.into_iter().rev() {
@@ -106,7 +106,7 @@ impl Weights {
     }
 }
 
-/// `q=0.5` in thousandths; what is not a weight is as good as a refusal.
+/// `q=0.5` in thousandths; an invalid weight counts as a refusal.
 fn weight(parameter: &[u8]) -> u16 {
     let Some((b'q' | b'Q', value)) = parameter.split_first() else {
         return 0;

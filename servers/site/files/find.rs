@@ -1,4 +1,4 @@
-//! From a canonical path to the files that it stands for.
+//! From a canonical path to the files it stands for.
 //!
 //! ```text
 //! /a/b   ──► a/b, with its compressed siblings     (a directory: Miss::Slash, for a redirect)
@@ -11,7 +11,7 @@ use super::{Files, Miss, path};
 use crate::app::Disk;
 
 impl Files {
-    /// Looks at the files that a canonical path stands for. `name` is a buffer.
+    /// Opens the files that a canonical path stands for. `name` is a buffer.
     pub(super) fn find(&self, path: &[u8], name: &mut Vec<u8>, disk: Disk) -> Result<Found, Miss> {
         name.clear();
         name.extend_from_slice(path::relative(path));

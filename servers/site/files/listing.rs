@@ -1,8 +1,8 @@
-//! The page that lists a directory, when `--autoindex` asks for one.
+//! The page that lists a directory, with `--autoindex`.
 //!
-//! Shown is what would be served: regular files and directories beneath the root, links to such by
-//! what they lead to, hidden names only if asked for. Directories come first, then by name. A
-//! directory is read in full before it is shown, so its page is bounded: [`ENTRIES_MAX`].
+//! It lists what would be served: regular files and directories beneath the root, symlinks to them,
+//! and hidden names only with `--dotfiles`. Directories come first, then by name. A directory
+//! is read in full before it is shown, so its page is bounded: [`ENTRIES_MAX`].
 //!
 //! Reading a directory is *work*: it may take a while, and never happens in `handle`.
 
@@ -17,6 +17,7 @@ use super::conditional;
 use super::open::Opener;
 use super::path;
 use super::stamp::Stamp;
+use crate::site::pages::text::escape;
 
 /// Entries that a page shows at most; about a megabyte of HTML.
 const ENTRIES_MAX: usize = 10_000;
@@ -47,14 +48,14 @@ pub fn page(
     Ok(render(path, &entries, more))
 }
 
-/// The names in a directory, and whether there are more than are shown.
+/// The entries of a directory, and whether there are more than are shown.
 fn names(directory: File, dotfiles: bool) -> io::Result<(Vec<Vec<u8>>, bool)> {
     let mut directory = Directory::new(directory.into())?;
     let mut names = Vec::new();
     // An error while reading ends the directory early: what was read is shown.
     while let Some(fs::Entry { name, file_type }) = directory.next() {
         let hidden = name.starts_with(b".") && !dotfiles;
-        // What is special is never served, so not even opened to see.
+        // Special files are never served, so they are not even opened.
         if hidden || matches!(name, b"." | b"..") || file_type == FileType::Special {
             continue;
         }
@@ -66,7 +67,7 @@ fn names(directory: File, dotfiles: bool) -> io::Result<(Vec<Vec<u8>>, bool)> {
     Ok((names, false))
 }
 
-/// What `name` is, seen as a request would see it; `None` for what is not served.
+/// The entry called `name`, as a request would find it; `None` if it is not served.
 fn entry(opener: &Opener, base: &[u8], name: Vec<u8>, now: SystemTime) -> Option<Entry> {
     let path = if base.is_empty() { name.clone() } else { [base, &name].join(&b'/') };
     let metadata = opener.open(&path).ok()?.metadata().ok()?;
@@ -89,7 +90,8 @@ td:first-child{overflow-wrap:anywhere}\
 a{text-decoration:none}a:hover{text-decoration:underline}";
 
 fn render(path: &[u8], entries: &[Entry], more: bool) -> String {
-    let title = escape(&String::from_utf8_lossy(path));
+    let title = without_tricks(path);
+    let title = escape(&title);
     let mut page = String::with_capacity(1024 + entries.len() * 128);
     let _ = write!(
         page,
@@ -108,7 +110,7 @@ fn render(path: &[u8], entries: &[Entry], more: bool) -> String {
     }
     page.push_str("</tbody>\n</table>\n");
     if more {
-        let _ = writeln!(page, "<p>There are more: only {ENTRIES_MAX} are shown.</p>");
+        let _ = writeln!(page, "<p>Only {ENTRIES_MAX} entries are shown; there are more.</p>");
     }
     page.push_str("</body>\n</html>\n");
     page
@@ -118,7 +120,8 @@ fn render_row(page: &mut String, entry: &Entry) {
     let slash = if entry.size.is_some() { "" } else { "/" };
     // `./` in front: a name with a colon must not read as a scheme.
     let link = path::encode(&entry.name);
-    let name = escape(&String::from_utf8_lossy(&entry.name));
+    let name = without_tricks(&entry.name);
+    let name = escape(&name);
     let size = entry.size.map_or_else(|| "–".to_owned(), readable_size);
     let modified = conditional::date_text(entry.modified_s);
     let _ = writeln!(
@@ -139,26 +142,11 @@ fn readable_size(bytes: u64) -> String {
     format!("{scaled:.1} {}", UNITS[power - 1])
 }
 
-/// Text that is safe between tags and within quotes.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // What has no glyph, or turns the line around, would only deceive.
-            c if c.is_control()
-                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
-                escaped.push(char::REPLACEMENT_CHARACTER);
-            }
-            c => escaped.push(c),
-        }
-    }
-    escaped
+/// A name without what has no glyph, or turns the line around: it would only deceive.
+fn without_tricks(name: &[u8]) -> String {
+    let deceives =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    String::from_utf8_lossy(name).replace(deceives, "\u{fffd}")
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Looking at files: what is at a path now, before it is known whether that is news.
+//! Looking at files: what is at a path now, before it is known whether it has changed.
 //!
 //! ```text
 //! look: open + fstat the file and its siblings ──► Found
-//!                                   same stamps as the Resource that is kept? keep it
-//! load: read what is small, prepare the heads  ──► Resource
+//!                                   same stamps as the cached Resource? keep it
+//! load: read small files, prepare the heads    ──► Resource
 //! ```
 
 use std::fs::File;
@@ -14,11 +14,11 @@ use super::open::{OpenError, Opener};
 use super::stamp::Stamp;
 use crate::app::Disk;
 
-/// A file that is open and has been looked at.
+/// An open file and its stamp.
 pub struct Opened {
     /// The file.
     pub file: File,
-    /// What it was then.
+    /// Its state when it was opened.
     pub stamp: Stamp,
 }
 
@@ -30,7 +30,7 @@ pub enum Place {
     Directory,
 }
 
-/// Opens what is at `path` and looks at it. Neither file nor directory: not found.
+/// Opens what is at `path`. Neither file nor directory: not found.
 ///
 /// # Errors
 /// See [`OpenError`].
@@ -49,9 +49,9 @@ pub fn look(opener: &Opener, path: &[u8], disk: Disk) -> Result<Place, OpenError
     }
 }
 
-/// A file and those of its siblings that may stand for it.
+/// A file and its usable siblings.
 pub struct Found {
-    /// The media type that its name says.
+    /// The media type by its name.
     pub media: &'static str,
     /// The file as it is.
     pub original: Opened,
@@ -60,11 +60,11 @@ pub struct Found {
 }
 
 impl Found {
-    /// The file that was opened as `name`, and, if asked for, its siblings. `name` is worked on.
+    /// The file that was opened as `name`, and, if asked for, its siblings. Modifies `name`.
     ///
     /// # Errors
-    /// [`OpenError::Cold`]: it cannot be told whether there are any. Otherwise siblings that cannot
-    /// be opened are none.
+    /// [`OpenError::Cold`]: it is unknown whether there are siblings. Siblings that cannot be
+    /// opened for other reasons are ignored.
     pub fn new(
         opener: &Opener,
         name: &mut Vec<u8>,
@@ -79,7 +79,7 @@ impl Found {
             name.truncate(len);
             name.extend_from_slice(coding.suffix().as_bytes());
             match look(opener, name, disk) {
-                // An older one was made from other bytes.
+                // An older one was made from different contents.
                 Ok(Place::File(sibling)) if sibling.stamp.is_as_new_as(&original.stamp) => {
                     siblings.push((coding, sibling));
                 }

@@ -1,16 +1,16 @@
 //! Media types by file name extension (RFC 9110, section 8.3.1).
 //!
-//! Text types say `charset=utf-8`: it is what files are written in today, and without it browsers
-//! guess. What is not in the table is `application/octet-stream`, which browsers save rather than
+//! Text types have `charset=utf-8`: files are written in it today, and without it browsers guess.
+//! Types not in the table are `application/octet-stream`, which browsers save rather than
 //! interpret.
 
-/// The type of what nobody has named.
+/// The type of unknown files.
 const UNKNOWN: &str = "application/octet-stream";
 
-/// Longer extensions are in no table.
+/// The table has no longer extensions.
 const EXTENSION_LEN_MAX: usize = 16;
 
-/// Sorted by extension, for the binary search; a test holds it to that.
+/// Sorted by extension, for the binary search; a test checks that.
 const TYPES: &[(&str, &str)] = &[
     ("7z", "application/x-7z-compressed"),
     ("aac", "audio/aac"),
@@ -104,7 +104,7 @@ const TYPES: &[(&str, &str)] = &[
     ("zst", "application/zstd"),
 ];
 
-/// The media type of a file of this name (the last part of its path counts).
+/// The media type of a file with this name (only the last component of its path counts).
 pub fn of_name(path: &[u8]) -> &'static str {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     let Some(dot) = name.iter().rposition(|&byte| byte == b'.') else {

@@ -1,33 +1,33 @@
-//! Static files: what is beneath the root, and nothing else.
+//! Static files: everything beneath the root, and nothing else.
 //!
 //! ```text
 //! path ──► cache ── fresh ─────────────────────────────► answer
 //!            │ stale, or not there                          ▲
 //!            ▼                                              │
-//!         canonical path ──► open beneath the root ──► load, keep
+//!         canonical path ──► open beneath the root ──► load, cache
 //!                                 ├─► a directory: its index, a redirect, a listing
 //!                                 ├─► nothing: 404, with the root's own page
-//!                                 └─► not in memory, where there are workers: work
+//!                                 └─► not in memory, and there are workers: work
 //! ```
 //!
-//! | file | its idea |
+//! | file | what |
 //! |---|---|
 //! | `path` | from the text of a request to a name beneath the root |
 //! | `open`, `walk` | opening that name so that nothing outside can be reached |
-//! | `stamp` | what a file was when looked at; entity tags |
-//! | `find`, `look`, `resource` | a file and its compressed siblings: found, then read and prepared |
+//! | `stamp` | a file's state when it was opened; entity tags |
+//! | `find`, `look`, `resource` | a file and its compressed siblings: find, read, prepare |
 //! | `cache`, `local` | which of them to keep |
-//! | `work` | what is not for the loop: listings; and files that are not in memory |
+//! | `work` | what the loop must not do: listings; reading files that are not in memory |
 //! | `answer` | coding, conditions and ranges: `encoding`, `conditional`, `range`, `multipart` |
 //! | `listing`, `media` | the page of a directory; media types |
 //!
 //! There are two caches in each loop: one of contents (files up to 64 KiB), one of open files. A
 //! fresh hit opens and reads nothing, and allocates nothing.
 //!
-//! What is *not* guaranteed: that a file in memory shows a change before `--cache-ttl` has passed;
-//! that a file which is changed in place while it is being sent arrives as one of its two states.
-//! Loading happens where `handle` runs, on the assumption that the root is on a local disk; in a
-//! model with workers only if it need not wait for the disk.
+//! What is *not* guaranteed: that a cached file shows a change before `--cache-ttl` has passed;
+//! that a file changed in place while it is being sent arrives as one of its two states. Loading
+//! happens where `handle` runs, on the assumption that the root is on a local disk; in a model with
+//! workers only if it need not wait for the disk.
 
 mod answer;
 mod cache;
@@ -56,22 +56,21 @@ use std::time::SystemTime;
 use http::Status;
 
 use self::cache::Bounds;
-use self::local::Held;
 pub use self::local::Local;
+use self::local::ResourceRef;
 use self::open::{OpenError, Opener};
 use self::path::PathError;
 use self::resource::{Resource, Variant};
 use self::work::HandoffCache;
 use crate::app::clock::Clock;
-use crate::app::{Action, Disk, Request, Response, reads};
+use crate::app::{Action, Disk, Request, Response, reads, refuse_method};
 use crate::metrics::{CounterSlot, Metrics};
 use crate::options::Options;
-use crate::site::demo::refuse_method;
 
-/// The page that answers in place of what is not there.
+/// The page for 404 answers, if the root has one.
 const NOT_FOUND_PAGE: &[u8] = b"/404.html";
 
-/// The part of the contents' memory that the heads of open files may take, beside it: an eighth.
+/// The heads of open files may take an eighth of the contents' memory, in addition to it.
 const OPEN_FILES_SHARE: usize = 8;
 
 /// The files beneath a root.
@@ -84,17 +83,16 @@ pub struct Files {
     contents_bounds: Bounds,
     open_bounds: Bounds,
     ttl_ms: u64,
-    /// Whether `handle` may wait for a disk: where there is nobody else who could.
+    /// Whether `handle` may wait for a disk: yes in models without worker threads.
     disk: Disk,
     handoff: HandoffCache,
     metrics: Metrics,
-    /// How far the wall clock is ahead of the kernel's, for tests of files that are no longer
-    /// young.
+    /// An offset from the kernel's clock, for tests of files that are no longer young.
     #[cfg(test)]
     ahead: std::time::Duration,
 }
 
-/// Why there is no resource.
+/// Why a path has no resource.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Miss {
     /// The path names a directory but has no slash at its end.
@@ -110,27 +108,26 @@ impl Files {
     ///
     /// # Errors
     /// The root's, with its path.
-    pub fn new(options: &Options, metrics: Metrics) -> io::Result<Option<Self>> {
-        let Some(root) = &options.root else {
+    pub fn new(options: &Options, metrics: Metrics, disk: Disk) -> io::Result<Option<Self>> {
+        let Some(root) = &options.content.root else {
             return Ok(None);
         };
         let opener = Opener::new(root).map_err(|error| {
             let text = format!("--root {}: {error}; name a directory to serve", root.display());
             io::Error::new(error.kind(), text)
         })?;
-        let heads = options.cache_bytes / OPEN_FILES_SHARE;
-        let ttl_ms = u64::try_from(options.cache_ttl.as_millis()).unwrap_or(u64::MAX);
-        let has_workers = metrics.workers().next().is_some();
+        let heads = options.content.cache_bytes / OPEN_FILES_SHARE;
+        let ttl_ms = u64::try_from(options.content.cache_ttl.as_millis()).unwrap_or(u64::MAX);
         Ok(Some(Files {
             opener,
-            index: options.index.clone(),
-            autoindex: options.autoindex,
-            dotfiles: options.dotfiles,
-            precompressed: options.precompressed,
-            contents_bounds: Bounds { bytes: options.cache_bytes - heads, files: 0 },
-            open_bounds: Bounds { bytes: heads, files: options.cache_files },
+            index: options.content.index.clone(),
+            autoindex: options.content.autoindex,
+            dotfiles: options.content.dotfiles,
+            precompressed: options.content.precompressed,
+            contents_bounds: Bounds { bytes: options.content.cache_bytes - heads, files: 0 },
+            open_bounds: Bounds { bytes: heads, files: options.content.cache_files },
             ttl_ms,
-            disk: if has_workers { Disk::Avoid } else { Disk::Wait },
+            disk,
             handoff: HandoffCache::new(ttl_ms),
             metrics,
             #[cfg(test)]
@@ -138,7 +135,7 @@ impl Files {
         }))
     }
 
-    /// The time that files are compared with.
+    /// The time that files' ages are measured against.
     fn now(&self, clock: &Clock) -> SystemTime {
         let now = clock.system_time();
         #[cfg(test)]
@@ -146,7 +143,7 @@ impl Files {
         now
     }
 
-    /// The part of loop number `index`.
+    /// Loop `index`'s part.
     pub fn local(&self, index: usize) -> Local {
         Local::new(self.contents_bounds, self.open_bounds, self.ttl_ms, index)
     }
@@ -163,7 +160,7 @@ impl Files {
             refuse_method(request, response);
             return Action::Done;
         }
-        // Keys are canonical paths: a path with an escape in it has to be decoded to be one.
+        // Keys are canonical paths: a path with an escape in it has to be decoded first.
         let path = request.path();
         if !path.contains(&b'%')
             && let Some(held) = local.fresh(path, request.clock().now_ms())
@@ -175,7 +172,7 @@ impl Files {
         self.handle_slow_path(local, request, response)
     }
 
-    /// The path has to be decoded, or its files have to be looked at.
+    /// The path has to be decoded, or its files have to be checked.
     #[cold]
     fn handle_slow_path(
         &self,
@@ -223,8 +220,8 @@ impl Files {
         Action::Done
     }
 
-    /// What is kept for a path, or is kept from now on because a worker has read it.
-    fn fresh(&self, local: &mut Local, path: &[u8], clock: &Clock) -> Option<Held> {
+    /// The fresh cache entry for a path, or a new one if a worker has read it.
+    fn fresh(&self, local: &mut Local, path: &[u8], clock: &Clock) -> Option<ResourceRef> {
         let now_ms = clock.now_ms();
         if let Some(held) = local.fresh(path, now_ms) {
             return Some(held);
@@ -255,13 +252,13 @@ impl Files {
         Action::Done
     }
 
-    /// What is not in memory is for somebody who may wait.
+    /// Files that are not in memory are left to a thread that may block.
     fn leave(&self, local: &Local) -> Action {
         self.count(local, |counters| counters.file_cold_opens.add(1));
         Action::Work
     }
 
-    /// 404, with the root's own page when it has one.
+    /// 404, with the root's own page if it has one.
     fn not_found(
         &self,
         local: &mut Local,
@@ -279,7 +276,11 @@ impl Files {
         Action::Done
     }
 
-    fn not_found_page(&self, local: &mut Local, request: &Request<'_>) -> Result<Held, OpenError> {
+    fn not_found_page(
+        &self,
+        local: &mut Local,
+        request: &Request<'_>,
+    ) -> Result<ResourceRef, OpenError> {
         let clock = request.clock();
         let now_ms = clock.now_ms();
         if let Some(held) = self.fresh(local, NOT_FOUND_PAGE, clock)
@@ -299,11 +300,11 @@ impl Files {
         })
     }
 
-    /// Finds what is at `path` and keeps it, or finds that what is kept is still right.
-    fn load(&self, local: &mut Local, path: &[u8], clock: &Clock) -> Result<Held, Miss> {
+    /// Loads what is at `path` into the cache, or confirms that its entry is still right.
+    fn load(&self, local: &mut Local, path: &[u8], clock: &Clock) -> Result<ResourceRef, Miss> {
         let mut name = std::mem::take(&mut local.name);
         let found = match self.find(path, &mut name, self.disk) {
-            // Out of descriptors: those that the cache keeps are the first to go.
+            // Out of descriptors: give up the cached ones first.
             Err(Miss::Error(OpenError::Busy)) if local.release_files() => {
                 self.find(path, &mut name, self.disk)
             }
@@ -336,7 +337,7 @@ impl Files {
     }
 }
 
-/// Answers with a variant unless its file has changed since; `false` then.
+/// Answers with a variant; `false` if its file has changed meanwhile.
 #[inline]
 fn answer_current(
     variant: Option<&Variant>,
@@ -362,10 +363,6 @@ fn answer_error(error: OpenError, response: &mut Response<'_>) {
         OpenError::NotFound => response.error(Status::NOT_FOUND),
         OpenError::Forbidden => response.error(Status::FORBIDDEN),
         OpenError::Failed => response.error(Status::INTERNAL_SERVER_ERROR),
-        OpenError::Busy | OpenError::Cold => response
-            .start(Status::SERVICE_UNAVAILABLE)
-            .field("Retry-After", "1")
-            .field("Content-Type", "text/plain; charset=utf-8")
-            .bytes(b"503 Service Unavailable\n"),
+        OpenError::Busy | OpenError::Cold => response.unavailable(),
     }
 }

@@ -1,4 +1,5 @@
-//! Several ranges as one body: multipart/byteranges (RFC 9110, section 14.6), made as it is sent.
+//! Several ranges as one body: multipart/byteranges (RFC 9110, section 14.6), generated as it is
+//! sent.
 //!
 //! ```text
 //! text   --B CRLF Content-Type … Content-Range … CRLF CRLF
@@ -8,7 +9,7 @@
 //! text   CRLF --B-- CRLF
 //! ```
 //!
-//! The length is known beforehand, and holds: should the file have become shorter, the source fails
+//! The length is known in advance, and is kept: if the file has become shorter, the source fails
 //! and the connection ends.
 
 use std::io::{self, Read};
@@ -19,7 +20,7 @@ use bytes::Bytes;
 
 use crate::app::SharedFile;
 
-/// Where the ranges are taken from.
+/// Where the ranges are read from.
 pub enum Source {
     /// Contents in memory.
     Bytes(Bytes),
@@ -36,7 +37,7 @@ enum Segment {
 pub struct Multipart {
     source: Source,
     segments: Vec<Segment>,
-    /// The segment being read and how far it has been.
+    /// The segment being read, and the position in it.
     index: usize,
     done: u64,
 }
@@ -75,7 +76,7 @@ impl Multipart {
         lens.sum()
     }
 
-    /// Reads from the present segment; 0 when it is through.
+    /// Reads from the current segment; 0 at its end.
     fn read_segment(&self, out: &mut [u8]) -> io::Result<usize> {
         match &self.segments[self.index] {
             Segment::Text(text) => (&text[self.done as usize..]).read(out),
@@ -90,7 +91,7 @@ impl Multipart {
 }
 
 impl Source {
-    /// Some of the bytes at `offset`: an error when there are none though some are wanted.
+    /// Some of the bytes at `offset`; an error when there are none.
     fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize> {
         if out.is_empty() {
             return Ok(0);

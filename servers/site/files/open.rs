@@ -1,23 +1,23 @@
 //! Opening files beneath the root, and nowhere else.
 //!
-//! Two openers with the same answers. Where the kernel has openat2(2) it does the checking itself,
-//! in one system call and without a race: `RESOLVE_BENEATH` refuses whatever would step out (an
-//! absolute symlink, too many `..`), `RESOLVE_NO_MAGICLINKS` refuses the links of /proc. Elsewhere
-//! [`walk`] opens component by component and resolves symlinks by hand.
+//! Two openers with the same results. Where the kernel has openat2(2), it does the checking itself,
+//! in one system call and without a race: `RESOLVE_BENEATH` refuses paths that would leave the root
+//! (an absolute symlink, too many `..`), `RESOLVE_NO_MAGICLINKS` refuses the links of /proc.
+//! Elsewhere [`walk`] opens component by component and resolves symlinks itself.
 //!
 //! ```text
 //! open("a/b.html") ──► openat2(root, "a/b.html", BENEATH|NO_MAGICLINKS)       kernel
 //!                 └──► openat(root, "a") ► openat(a, "b.html", NOFOLLOW)      walk
 //! ```
 //!
-//! A thread that must not wait for a disk has the kernel open only what it can find in its cache of
-//! names (`RESOLVE_CACHED`, Linux 5.12): a name that was not looked up lately, or of a file system
-//! that is asked each time, is [`OpenError::Cold`]. Where the kernel cannot do that, all are.
+//! A thread that must not wait for a disk opens only names in the kernel's dentry cache
+//! (`RESOLVE_CACHED`, Linux 5.12): a name that has not been looked up recently, or on a file system
+//! that revalidates every lookup, is [`OpenError::Cold`]. On older kernels, all names are.
 //!
-//! A FIFO, a device or a socket is never waited for (`O_NONBLOCK`), never becomes the controlling
-//! terminal (`O_NOCTTY`), and is refused once fstat(2) has told what it is. Symlinks that stay
-//! beneath the root are followed, wherever they lead: to hide something behind one is its owner's
-//! business. Mount points are crossed. Hard links are files like any other.
+//! Opening a FIFO, a device or a socket never blocks (`O_NONBLOCK`) and never sets the controlling
+//! terminal (`O_NOCTTY`); it is refused after fstat(2) has shown its type. Symlinks that stay
+//! beneath the root are followed, wherever they lead: what they expose is their owner's business.
+//! Mount points are crossed. Hard links are files like any other.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -26,15 +26,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use reactor::Errno;
-use reactor::fs::{OpenFlags, Resolve, openat2};
+use reactor::fs::{Resolve, openat2};
 
-use super::walk;
+use super::walk::{self, FLAGS};
 use crate::app::Disk;
 
-/// What every open asks for.
-pub(super) const FLAGS: OpenFlags = OpenFlags::NONBLOCK.and(OpenFlags::NOCTTY);
-
-/// What the kernel is to refuse.
+/// What the kernel must refuse.
 const BENEATH: Resolve = Resolve::BENEATH.and(Resolve::NO_MAGICLINKS);
 
 /// How the checking is done.
@@ -42,27 +39,27 @@ const BENEATH: Resolve = Resolve::BENEATH.and(Resolve::NO_MAGICLINKS);
 pub enum Method {
     /// By the kernel: openat2(2).
     Kernel,
-    /// By hand, component by component.
+    /// By the walk, component by component.
     Walk,
 }
 
-/// What can go wrong, as far as the answer differs.
+/// What can go wrong, by the answer that it gets.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum OpenError {
-    /// Nothing there that may be served: also what is outside, and what is no file.
+    /// Nothing there that may be served, including what is outside or not a file: 404.
     NotFound,
-    /// There, but not for this process: 403.
+    /// This process may not open it: 403.
     Forbidden,
-    /// Out of descriptors or memory, or a lease is being broken: 503, and worth another try.
+    /// Out of descriptors or memory, or a lease is being broken: 503, try again later.
     Busy,
     /// The disk fails, or the like: 500.
     Failed,
-    /// Not without waiting for a disk, as far as can be told: for somebody else to open.
+    /// It might have to wait for a disk: a worker thread has to open it.
     Cold,
 }
 
 impl OpenError {
-    /// Sorts an error of open(2) and its relatives.
+    /// Classifies an error of open(2) and related calls.
     pub(super) fn of(error: &io::Error) -> Self {
         match Errno::of(error) {
             Some(Errno::EACCES | Errno::EPERM) => OpenError::Forbidden,
@@ -80,22 +77,22 @@ impl OpenError {
 pub struct Opener {
     root: OwnedFd,
     method: Method,
-    /// Whether the kernel can be told not to wait.
+    /// Whether the kernel can open without waiting.
     asks_cache: bool,
 }
 
 impl Opener {
-    /// Opens the root, and finds out what the kernel can do.
+    /// Opens the root, and finds out what the kernel supports.
     ///
     /// # Errors
-    /// The root is not there, is no directory or may not be read.
+    /// The root does not exist, is not a directory or may not be read.
     pub fn new(root: &Path) -> io::Result<Self> {
         let directory = File::open(root)?;
         if !directory.metadata()?.is_dir() {
             return Err(io::Error::from(io::ErrorKind::NotADirectory));
         }
         let root = OwnedFd::from(directory);
-        // An old kernel says ENOSYS, a container's seccomp filter often EPERM.
+        // An old kernel returns ENOSYS, a container's seccomp filter often EPERM.
         let kernel = open_beneath(root.as_fd(), c".", Disk::Wait).is_ok();
         let method = if kernel { Method::Kernel } else { Method::Walk };
         let asks_cache = open_beneath(root.as_fd(), c".", Disk::Avoid).is_ok();
@@ -145,8 +142,8 @@ impl Opener {
     }
 
     fn open_by_kernel(&self, path: &[u8]) -> io::Result<OwnedFd> {
-        // "The caller should try again" when a `..` in a symlink met a rename; it cannot go on for
-        // ever.
+        // "The caller should try again" when a `..` in a symlink raced with a rename; but not
+        // forever.
         const TRIES: u32 = 8;
         with_c_str(path, |path| {
             let mut last = io::ErrorKind::NotFound.into();
@@ -165,8 +162,8 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(Errno::of(error), Some(Errno::EAGAIN | Errno::EINTR))
 }
 
-/// Lends `path` with a NUL behind it; from the stack when it is short, so that looking again at a
-/// file that is kept allocates nothing.
+/// Passes `path` with a NUL appended; on the stack if it is short, so that checking a cached file
+/// allocates nothing.
 fn with_c_str<T>(path: &[u8], then: impl FnOnce(&CStr) -> io::Result<T>) -> io::Result<T> {
     const SHORT: usize = 384;
     if path.len() >= SHORT {

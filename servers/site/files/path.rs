@@ -4,9 +4,9 @@
 //! /a//b/./c%20d/../e.html ──decode──► /a//b/e.html ──canonical──► /a/b/e.html
 //! ```
 //!
-//! The canonical text is what the cache is keyed by: one file has one key per way of naming it that
-//! matters, however a client spells it. Decoding removes `..` already (RFC 3986, section 5.2.4);
-//! here it is refused once more, since the rest of the site relies on its absence.
+//! The canonical path is the cache's key: all spellings of a path share one entry. Decoding already
+//! removes `..` (RFC 3986, section 5.2.4); it is refused again here, since the rest of the site
+//! relies on its absence.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -15,11 +15,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 pub enum PathError {
     /// A broken escape or a NUL: 400.
     Invalid,
-    /// A hidden name: 404, as if it were not there.
+    /// A hidden name: 404, as if it did not exist.
     Hidden,
 }
 
-/// Buffers that paths are worked on in; kept, so that a warm server allocates nothing here.
+/// Buffers for paths; reused, so that a warm server allocates nothing here.
 #[derive(Default)]
 pub struct PathBuffers {
     decoded: Vec<u8>,
@@ -27,8 +27,8 @@ pub struct PathBuffers {
 }
 
 impl PathBuffers {
-    /// Decodes `raw` and brings it to its canonical form: a slash, names with single slashes
-    /// between, and a slash at the end when a directory was meant.
+    /// Decodes `raw` into its canonical form: a slash, names separated by single slashes, and a
+    /// trailing slash for a directory.
     ///
     /// # Errors
     /// See [`PathError`].
@@ -79,7 +79,7 @@ pub fn is_directory(canonical: &[u8]) -> bool {
     canonical.ends_with(b"/")
 }
 
-/// Unreserved characters and the slash stay; everything else is escaped, which is always right.
+/// Unreserved characters and the slash stay; everything else is escaped, which is always valid.
 const ESCAPED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -88,8 +88,8 @@ pub fn encode(path: &[u8]) -> String {
     percent_encode(path, ESCAPED).to_string()
 }
 
-/// Where to go for the directory that was asked for without its slash. Made from the canonical
-/// path, so that it can begin with `//` and name another host under no circumstances.
+/// The `Location` for a directory that was requested without its slash. Made from the canonical
+/// path, so that it can never begin with `//` and name another host.
 pub fn location(canonical: &[u8], query: Option<&[u8]>) -> Vec<u8> {
     let mut location = encode(canonical).into_bytes();
     location.push(b'/');

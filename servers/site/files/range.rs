@@ -1,33 +1,35 @@
 //! The `Range` field (RFC 9110, section 14.2), sans-IO.
 //!
 //! ```text
-//! bytes=0-4, 10-, -5      first-last │ first to the end │ the last so many
+//! bytes=0-4, 10-, -5      first-last │ first to the end │ the last N
 //! ```
 //!
-//! What is not understood is ignored, as the RFC asks: another unit, bad syntax, a last before its
-//! first. So is what looks like an attack rather than a reader (section 17.15): more than
-//! [`RANGES_MAX`] ranges, or ranges that add up to more than the whole. Numbers saturate, so that
-//! no position can wrap around.
+//! Invalid fields are ignored, as the RFC requires: another unit, bad syntax, a last before its
+//! first. So are fields that look like an attack (section 17.15): more than [`RANGES_MAX`] ranges,
+//! or ranges that add up to more than the whole. Numbers saturate, so that no position can wrap
+//! around.
 
 use std::ops::Range;
+
+use crate::site::digits;
 
 /// More ranges than this in one request are not honoured; a PDF reader asks for a handful.
 pub const RANGES_MAX: usize = 16;
 
-/// What a `Range` field asks of a representation of a known size.
+/// What a `Range` field asks for, given the size of the representation.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Everything: there is no usable range in it.
     Whole,
-    /// Only what is not there: 416.
+    /// Only ranges that do not exist: 416.
     Nothing,
     /// One part: 206.
     One(Range<u64>),
-    /// Several parts: 206 as multipart/byteranges. Never empty, never one, no empty part.
+    /// Several parts: 206 as multipart/byteranges. At least two, none of them empty.
     Many(Vec<Range<u64>>),
 }
 
-/// Reads a `Range` field's value against a representation of `size` bytes.
+/// Parses a `Range` field's value for a representation of `size` bytes.
 pub fn parse(value: &[u8], size: u64) -> Wanted {
     let Some(set) = bytes_set(value) else {
         return Wanted::Whole;
@@ -56,7 +58,7 @@ fn conclude(found: &[Range<u64>], specs: usize, size: u64) -> Wanted {
     match found {
         [] if specs == 0 => Wanted::Whole,
         [] => Wanted::Nothing,
-        // `-5` of an empty file is satisfiable, yet no Content-Range could say so.
+        // `-5` of an empty file is satisfiable, but no Content-Range can express that.
         [one] if one.is_empty() => Wanted::Whole,
         [one] => Wanted::One(one.clone()),
         _ if total > size => Wanted::Whole,
@@ -64,7 +66,7 @@ fn conclude(found: &[Range<u64>], specs: usize, size: u64) -> Wanted {
     }
 }
 
-/// Adds a part; one that touches or overlaps the part before it makes that one longer.
+/// Adds a part; if it touches or overlaps the part before it, extends that one.
 fn append(found: &mut [Range<u64>], count: usize, part: Range<u64>) -> usize {
     if let Some(last) = count.checked_sub(1).map(|index| &mut found[index])
         && part.start >= last.start
@@ -97,14 +99,14 @@ fn resolve(spec: &[u8], size: u64) -> Spec {
     let (first, last) = (&spec[..dash], &spec[dash + 1..]);
     match (first.is_empty(), last.is_empty()) {
         (true, true) => Spec::Invalid,
-        (true, false) => match number(last) {
+        (true, false) => match digits(last) {
             None => Spec::Invalid,
             Some(0) => Spec::Unsatisfiable,
             Some(suffix) => Spec::Part(size.saturating_sub(suffix)..size),
         },
         (false, _) => {
-            let last = if last.is_empty() { Some(u64::MAX) } else { number(last) };
-            match (number(first), last) {
+            let last = if last.is_empty() { Some(u64::MAX) } else { digits(last) };
+            match (digits(first), last) {
                 (Some(first), Some(last)) if first > last => Spec::Invalid,
                 (Some(first), Some(_)) if first >= size => Spec::Unsatisfiable,
                 (Some(first), Some(last)) => Spec::Part(first..last.saturating_add(1).min(size)),
@@ -112,14 +114,6 @@ fn resolve(spec: &[u8], size: u64) -> Spec {
             }
         }
     }
-}
-
-/// A run of digits and nothing else; too large a number is the largest there is.
-fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-        Some(number.saturating_mul(10).saturating_add(u64::from(digit)))
-    })
 }
 
 #[cfg(test)]

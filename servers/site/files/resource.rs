@@ -1,8 +1,8 @@
 //! A file, its compressed siblings, and the heads prepared for them.
 //!
-//! A small file is read whole, between two fstat(2) that must agree; when they never do, somebody
-//! is writing to it, and what was read goes out with a weak tag. A large file stays open and is
-//! sent from there.
+//! A small file is read whole, between two calls of fstat(2) that must agree; if they never do, it
+//! is being written to, and its contents are sent with a weak tag. A large file stays open and is
+//! sent from its descriptor.
 
 use std::fs::File;
 use std::io;
@@ -25,17 +25,17 @@ use crate::app::{Disk, Prepared, Response, SharedFile};
 /// Files up to this size are kept as contents: reading one costs a copy, sending it one `send`.
 pub const CONTENTS_BYTES_MAX: u64 = 64 * 1024;
 
-/// A file as it can be answered with.
+/// A file, ready to be sent in an answer.
 pub struct Resource {
     original: Variant,
     siblings: Box<[Variant]>,
 }
 
 impl Resource {
-    /// Reads what was found, and prepares.
+    /// Reads what was found, and prepares it.
     ///
     /// # Errors
-    /// Reading's, see `pread(2)`; [`OpenError::Cold`], when it would have to wait for a disk.
+    /// Reading's, see `pread(2)`; [`OpenError::Cold`] if it would have to wait for a disk.
     pub fn load(found: Found, now: SystemTime, disk: Disk) -> Result<Resource, OpenError> {
         let vary = !found.siblings.is_empty();
         let media = found.media;
@@ -45,7 +45,7 @@ impl Resource {
         Ok(Resource { original, siblings: siblings.collect::<Result<_, _>>()? })
     }
 
-    /// For files that are read by those who may wait for a disk.
+    /// The same on a thread that may wait for a disk.
     pub fn stop_readahead(&self) {
         for variant in self.variants() {
             if let Content::File(file) = &variant.content {
@@ -54,7 +54,7 @@ impl Resource {
         }
     }
 
-    /// Whether what was found now is what this was made from, for certain: a young file is not.
+    /// Whether what was found is certainly what this was made from: never for a young file.
     pub fn is_same_as(&self, found: &Found) -> bool {
         self.original.is_made_from(&found.original)
             && self.original.media == found.media
@@ -64,7 +64,7 @@ impl Resource {
             })
     }
 
-    /// The file as it is.
+    /// The uncompressed file.
     #[inline]
     pub fn original(&self) -> &Variant {
         &self.original
@@ -76,7 +76,7 @@ impl Resource {
         !self.siblings.is_empty()
     }
 
-    /// The variant in this coding, when there is one.
+    /// The variant in this coding, if there is one.
     pub fn variant(&self, coding: Coding) -> Option<&Variant> {
         self.variants().find(|variant| variant.coding == coding)
     }
@@ -85,7 +85,7 @@ impl Resource {
         std::iter::once(&self.original).chain(&self.siblings)
     }
 
-    /// Bytes of memory it holds, beside itself.
+    /// Bytes of memory that it holds, not counting itself.
     pub fn memory(&self) -> usize {
         size_of_val(&*self.siblings) + self.variants().map(Variant::memory).sum::<usize>()
     }
@@ -108,10 +108,10 @@ pub enum Content {
 pub struct Variant {
     coding: Coding,
     media: &'static str,
-    /// Whether there are others.
+    /// Whether the file has other variants.
     vary: bool,
     stamp: Stamp,
-    /// Whether the stamp tells for certain which bytes these are.
+    /// Whether the stamp certainly identifies these bytes.
     strong: bool,
     etag: String,
     modified_s: u64,
@@ -150,7 +150,7 @@ impl Variant {
 
     fn prepare(&self, contents: Bytes) -> Result<Prepared, OpenError> {
         let fields: Vec<_> = self.fields().collect();
-        // It does not fail: the fields are our own.
+        // It cannot fail: the fields are our own.
         Prepared::new(Status::OK, &fields, contents).map_err(|_| OpenError::Failed)
     }
 
@@ -159,20 +159,20 @@ impl Variant {
         self.description().into_iter().chain(self.promises().map(Some)).flatten()
     }
 
-    /// The fields that say what these bytes are; the type comes first.
+    /// The fields that describe these bytes; the type comes first.
     fn description(&self) -> [Option<(&str, &str)>; 4] {
         let compressed = self.coding != Coding::Identity;
         [
             Some(("Content-Type", self.media)),
-            // Types come from names; without this, a text that looks like a page would be run as
-            // one.
+            // Types come from names; without this, a browser would run text that looks like a page
+            // as one.
             Some(("X-Content-Type-Options", "nosniff")),
             compressed.then(|| ("Content-Encoding", self.coding.name())),
             self.vary(),
         ]
     }
 
-    /// The fields by which a client comes back for these bytes.
+    /// The fields for later requests for these bytes.
     fn promises(&self) -> [(&str, &str); 3] {
         [("Last-Modified", &self.modified), ("ETag", &self.etag), ("Accept-Ranges", "bytes")]
     }
@@ -193,8 +193,8 @@ impl Variant {
         }
     }
 
-    /// Whether its bytes are still those of its tag. An open file may have been written to since it
-    /// was looked at, within the time to live; asking costs little beside sending it.
+    /// Whether its bytes still match its tag. An open file may have been written to since it was
+    /// last checked, within the time to live; fstat(2) is cheap compared with sending it.
     pub fn is_current(&self) -> bool {
         match &self.content {
             Content::Prepared(_) => true,
@@ -222,7 +222,7 @@ impl Variant {
         &self.content
     }
 
-    /// What conditions are weighed against.
+    /// The validators for conditions.
     pub fn validators(&self) -> Validators<'_> {
         Validators { etag: self.etag.as_bytes(), modified_s: self.modified_s, strong: self.strong }
     }
@@ -232,7 +232,7 @@ impl Variant {
         add(response.start(status), self.fields())
     }
 
-    /// The same, with another type: that of a body which has these bytes as parts.
+    /// The same, with the type of a body that has these bytes as parts.
     pub fn start_as<'r, 'a>(
         &self,
         response: &'r mut Response<'a>,
@@ -242,7 +242,7 @@ impl Variant {
         add(response.start(status).field("Content-Type", media), self.fields().skip(1))
     }
 
-    /// Starts an error whose page these bytes are: no validators, no ranges.
+    /// Starts an error answer with these bytes as its page: no validators, no ranges.
     pub fn start_error<'r, 'a>(
         &self,
         response: &'r mut Response<'a>,
@@ -251,7 +251,7 @@ impl Variant {
         add(response.start(status), self.description().into_iter().flatten())
     }
 
-    /// Starts a 304: of the 200's fields those that RFC 9110, section 15.4.5 wants.
+    /// Starts a 304, with those of the 200's fields that RFC 9110, section 15.4.5 requires.
     pub fn start_not_modified<'r, 'a>(&self, response: &'r mut Response<'a>) -> Head<'r, 'a> {
         add(response.start(Status::NOT_MODIFIED).field("ETag", &self.etag), self.vary().into_iter())
     }
@@ -266,7 +266,7 @@ fn add<'r, 'a, 'f>(
 
 /// A file after the attempt to read it.
 struct Read {
-    /// Nothing when it is large.
+    /// `None` for a large file.
     contents: Option<Bytes>,
     file: File,
     stamp: Stamp,
@@ -294,7 +294,7 @@ fn read(opened: Opened, disk: Disk) -> Result<Read, OpenError> {
     Ok(Read { contents: last, file, stamp, settled: false })
 }
 
-/// The file's first `len` bytes, or all there are.
+/// The file's first `len` bytes, or all of it if it is shorter.
 fn read_up_to(file: &File, len: usize, disk: Disk) -> Result<Vec<u8>, OpenError> {
     let mut contents = vec![0; len];
     let mut filled = 0;

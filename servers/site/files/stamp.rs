@@ -1,14 +1,14 @@
-//! What a file was when it was looked at, and the validators made from it.
+//! The state of a file when it was opened, and the validators made from it.
 //!
 //! A strong entity tag promises that equal tags mean equal bytes (RFC 9110, section 8.8.1). It is
-//! made of size, modification and change time to the nanosecond. The change time cannot be set by
-//! hand, so that even a file written in place and given its old date again gets another tag. But
-//! the kernel takes these times from a clock that ticks a few hundred times a second (on some file
+//! made of size, modification and change time to the nanosecond. Programs cannot set the change
+//! time, so even a file written in place with its old date restored gets another tag. But the
+//! kernel takes these times from a clock that ticks a few hundred times a second (on some file
 //! systems, every second or two): two writes within one tick look like one. So a file that changed
-//! less than [`YOUNG_NS`] ago has a weak tag, until it has been looked at again when older.
+//! less than [`YOUNG_NS`] ago has a weak tag, until a later check finds it old enough.
 //!
 //! What is *not* guaranteed: that a change made through a shared mapping (mmap(2)) is seen at once;
-//! the kernel moves the times for it when it likes.
+//! the kernel updates the times for it at some later point.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -16,8 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::encoding::Coding;
 
-/// Younger than this is too young for a strong promise: the coarsest clock of a file system in use
-/// (FAT's) ticks every 2 s.
+/// A file younger than this gets no strong tag: the coarsest file system clock in use (FAT's) ticks
+/// every 2 s.
 const YOUNG_NS: i128 = 2_000_000_000;
 
 const NS_PER_S: i128 = 1_000_000_000;
@@ -36,7 +36,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp in what fstat(2) said.
+    /// The stamp from the result of fstat(2).
     pub fn of(metadata: &Metadata) -> Self {
         Stamp {
             device: metadata.dev(),
@@ -49,28 +49,28 @@ impl Stamp {
     }
 
     /// Whether a change just now might leave the stamp as it is. A change time in the future means
-    /// that the clock was set back: nothing is sure then. (A modification time in the future is
-    /// just somebody's choice.)
+    /// that the clock was set back: then nothing is certain. (A modification time in the future
+    /// means nothing: programs can set it.)
     pub fn is_young(&self, now: SystemTime) -> bool {
         let now_ns = nanoseconds(now);
         let age_ns = now_ns - self.changed_ns;
         age_ns < YOUNG_NS || (0..YOUNG_NS).contains(&(now_ns - self.modified_ns))
     }
 
-    /// Last-Modified in seconds since 1970: not before that (the formatter would panic), and not
-    /// after now (section 8.8.2.1).
+    /// Last-Modified in seconds since 1970: not before that (the formatter would panic), and not in
+    /// the future (section 8.8.2.1).
     pub fn modified_s(&self, now: SystemTime) -> u64 {
         let seconds = self.modified_ns.min(nanoseconds(now)).div_euclid(NS_PER_S);
         u64::try_from(seconds).unwrap_or(0)
     }
 
-    /// Whether this file, as a compressed sibling, is at least as new as `original`. Whole seconds
-    /// count: tools that keep dates do not all keep the fraction.
+    /// Whether this file, as a compressed sibling, is at least as new as `original`. Compares whole
+    /// seconds: not all tools that preserve dates preserve the fraction.
     pub fn is_as_new_as(&self, original: &Stamp) -> bool {
         self.modified_ns.div_euclid(NS_PER_S) >= original.modified_ns.div_euclid(NS_PER_S)
     }
 
-    /// The entity tag, quotes and all; another one for each coding (section 8.8.3.3).
+    /// The entity tag, with its quotes; a different one for each coding (section 8.8.3.3).
     pub fn etag(&self, coding: Coding, weak: bool) -> String {
         let prefix = if weak { "W/" } else { "" };
         let (dash, coding) = match coding {

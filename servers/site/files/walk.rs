@@ -1,10 +1,10 @@
-//! The portable way to stay beneath a directory: a walk that never follows a link by itself.
+//! The portable way to stay beneath a directory: a walk in which the kernel never follows a link.
 //!
-//! Every component is opened relative to its parent with `O_NOFOLLOW`. One that turns out to be a
-//! symlink is read, and its text takes the component's place; absolute ones are refused. `..` never
-//! reaches the kernel: it goes back to a directory that the walk has come through and still holds
-//! open, so that a directory moved away during the walk cannot lead out. There are no states
-//! between check and use: what is checked is what is opened.
+//! Every component is opened relative to its parent with `O_NOFOLLOW`. If it is a symlink, it is
+//! read, and its text takes the component's place; absolute ones are refused. `..` never reaches
+//! the kernel: it goes back to a directory that the walk has passed and still holds open, so that a
+//! directory moved away during the walk cannot lead out. Nothing can change between check and use:
+//! what is checked is what is opened.
 //!
 //! ```text
 //! pending: a / link / x        open dirs: root
@@ -20,7 +20,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use reactor::Errno;
 use reactor::fs::{OpenFlags, may_be_link, openat, readlinkat};
 
-use super::open::FLAGS;
+/// Flags of every open.
+pub(super) const FLAGS: OpenFlags = OpenFlags::NONBLOCK.and(OpenFlags::NOCTTY);
 
 /// Links resolved in one walk, as many as the kernel's own (path_resolution(7)).
 const LINKS_MAX: usize = 40;
@@ -28,10 +29,10 @@ const LINKS_MAX: usize = 40;
 /// Longest text of a link, and the most that may be pending: PATH_MAX.
 const TEXT_LEN_MAX: usize = 4096;
 
-/// Directories held open at once; what is deeper is not found. Bounds descriptors, not trees.
+/// Directories held open at once; deeper files are not found. Bounds the use of descriptors.
 const DEPTH_MAX: usize = 128;
 
-/// Directories on the way need to be searchable, not readable.
+/// Directories on the way need only be searchable, not readable.
 const DIRECTORY_FLAGS: OpenFlags = OpenFlags::SEARCH.and(OpenFlags::NOFOLLOW);
 
 /// Opens `path` beneath `root`.
@@ -43,7 +44,7 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
 
 struct Walk<'a> {
     root: BorrowedFd<'a>,
-    /// The directories between the root and where the walk is.
+    /// The directories from the root to the current one.
     inner: Vec<OwnedFd>,
     /// The components still to go, the next one last.
     pending: Vec<Vec<u8>>,
@@ -63,11 +64,11 @@ impl Walk<'_> {
                 }
             }
         }
-        // The path ended in a directory that the walk is already in.
+        // The path ended in the walk's current directory.
         openat(self.here(), c".", FLAGS | OpenFlags::DIRECTORY)
     }
 
-    /// Goes into `name`; the file itself when it was the last component.
+    /// Enters `name`; returns the file itself if it was the last component.
     fn step(&mut self, name: &[u8]) -> io::Result<Option<OwnedFd>> {
         let name = CString::new(name)?;
         let last = self.pending.is_empty();
@@ -95,7 +96,7 @@ impl Walk<'_> {
         self.enter(text)
     }
 
-    /// Takes a path's place, the request's or a link's: an absolute one does not begin here.
+    /// Puts a path, the request's or a link's, before what is pending; refuses an absolute one.
     fn enter(&mut self, path: &[u8]) -> io::Result<()> {
         if path.starts_with(b"/") {
             return Err(Errno::EXDEV.into());

@@ -1,5 +1,5 @@
-//! What [`Files::handle`] leaves to somebody who may take his time: files that are not in memory,
-//! and listings.
+//! What [`Files::handle`] leaves to a thread that may block: files that are not in memory, and
+//! listings.
 //!
 //! ```text
 //! handle ── a name or the contents are not in memory ──► work: opens, reads, answers
@@ -7,9 +7,9 @@
 //!   └──────────── the loop's cache ◄──── handoff ◄───────────┘
 //! ```
 //!
-//! A worker has no part in the loop's caches. What it has read it puts on the [`HandoffCache`], from where
-//! the loop takes it when it is next asked for it. (The kernel has it in memory then, too; but not
-//! all systems and file systems can be asked for that.)
+//! A worker has no access to the loop's caches. It puts what it has read into the [`HandoffCache`],
+//! and the loop takes it from there at the next request. (By then the kernel also has it in memory,
+//! but not all systems and file systems can tell.)
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -23,10 +23,10 @@ use crate::app::clock::Clock;
 use crate::app::{Disk, Request, Response};
 
 /// Resources in the handoff cache at most: a megabyte of contents.
-const SHELF_MAX: usize = 16;
+const HANDOFF_ENTRIES_MAX: usize = 16;
 
 impl Files {
-    /// Answers what `handle` did not.
+    /// Answers a request that `handle` left.
     pub fn work(&self, request: &Request<'_>, response: &mut Response<'_>) {
         let mut buffers = path::PathBuffers::default();
         let Ok(path) = buffers.canonical(request.path(), self.dotfiles) else {
@@ -73,7 +73,7 @@ impl Files {
         }
     }
 
-    /// Finds what is at `path`, and waits for it.
+    /// Loads what is at `path`, waiting for the disk.
     fn load_apart(&self, path: &[u8], clock: &Clock) -> Result<Resource, Miss> {
         let found = self.find(path, &mut Vec::new(), Disk::Wait)?;
         let resource = Resource::load(found, self.now(clock), Disk::Wait).map_err(Miss::Error)?;
@@ -88,7 +88,7 @@ impl Files {
 pub(super) struct HandoffCache {
     /// The oldest first.
     list: Mutex<Vec<Entry>>,
-    /// So long it may be taken.
+    /// For how long an entry may be taken.
     ttl: Duration,
 }
 
@@ -99,12 +99,12 @@ struct Entry {
 }
 
 impl HandoffCache {
-    /// An empty one, of what is fresh for so long.
+    /// An empty cache whose entries are fresh for `ttl`.
     pub fn new(ttl_ms: u64) -> Self {
         HandoffCache { list: Mutex::default(), ttl: Duration::from_millis(ttl_ms) }
     }
 
-    /// Puts contents there. An open file would stay open for somebody who may never come.
+    /// Adds contents. Not open files: they would stay open for a request that may never come.
     fn put(&self, path: &[u8], resource: Resource) {
         if resource.files() > 0 || self.ttl.is_zero() {
             return;
@@ -112,13 +112,13 @@ impl HandoffCache {
         let entry = Entry { path: path.into(), resource, since: Instant::now() };
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         list.retain(|other| other.path != entry.path);
-        if list.len() == SHELF_MAX {
+        if list.len() == HANDOFF_ENTRIES_MAX {
             list.remove(0);
         }
         list.push(entry);
     }
 
-    /// Takes what is there for a path, and how old it is. Never waits for somebody who puts.
+    /// Takes the entry for a path, and its age. Never waits for a worker that is adding one.
     pub fn take(&self, path: &[u8]) -> Option<(Resource, Duration)> {
         let mut list = self.try_lock()?;
         let at = list.iter().position(|entry| *entry.path == *path)?;

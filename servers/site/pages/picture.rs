@@ -1,4 +1,4 @@
-//! The picture of who does which task, drawn from a model's description.
+//! The picture of which process or thread does which task, drawn from a model's description.
 //!
 //! ```text
 //!  clients      ┌─ Task 1 ────┐  socket  ┌─ Task 2 ────┐ request  ┌─ Task 3 ────┐
@@ -8,8 +8,8 @@
 //!     └──────────────── response ───────────────┘
 //! ```
 //!
-//! The boxes are the same for every model; who does it, and hence what waits for what, is the
-//! model.
+//! The boxes are the same for every model. The model is what is written in them, and hence what
+//! waits for what.
 
 use std::fmt::Write as _;
 
@@ -62,7 +62,7 @@ orient=\"auto-start-reverse\"><path class=\"tip\" d=\"M0 0 8 4 0 8z\"/></marker>
 <g class=\"runners\"><circle r=\"4\"/><circle r=\"4\"/><circle r=\"4\"/></g>
 ";
 
-/// One task's box: its number, what it is, who does it.
+/// One task's box: its number, what it is, and which process or thread does it.
 fn task(svg: &mut String, index: usize, what: &str, who: &str) {
     let x = BOX_X + index * BOX_STEP;
     let number = index + 1;
@@ -82,7 +82,7 @@ fn task(svg: &mut String, index: usize, what: &str, who: &str) {
     svg.push_str("</g>\n");
 }
 
-/// `text` in lines of at most `columns` characters, where its words allow it. What does not fit
+/// `text` in lines of at most `columns` characters, unless a word is longer. Text that does not fit
 /// into `lines_max` lines ends in an ellipsis.
 fn wrap(text: &str, columns: usize, lines_max: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -114,9 +114,10 @@ mod tests {
         lesson: "",
         task1: "parent accepts, forks",
         task2: "child, \"blocking\"",
-        task3: "the child & nobody else, however long that may take it to come to an end of it",
+        task3: "the child & no other process, with a text that is too long to fit into its box",
         in_flight: "",
         picture: "",
+        disk: crate::app::Disk::Wait,
     };
 
     #[test]
@@ -132,7 +133,7 @@ mod tests {
         let svg = picture(&INFO);
         assert!(svg.contains("x&lt;y&gt;") && !svg.contains("x<y>"));
         assert!(svg.contains("child, &quot;blocking&quot;"));
-        assert!(svg.contains("child &amp; nobody"));
+        assert!(svg.contains("child &amp; no"));
     }
 
     #[test]

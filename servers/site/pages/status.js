@@ -25,29 +25,23 @@ function span(seconds) {
   }).join(' ');
 }
 
-// Each tile: its value and its note. c: the counters now; d: what they rose by, in a second.
-const TILES = {
-  rate: (c, d) => [rate(d.requests), 'in the last second'],
-  connections: (c) => [grouped(c.connections_open), grouped(c.connections_accepted) + ' accepted'],
-  requests: (c) => [grouped(c.requests), grouped(c.responses_2xx) + ' with success'],
-  sent: (c, d) => [size(c.bytes_sent), size(d.bytes_sent) + '/s'],
-  received: (c, d) => [size(c.bytes_received), size(d.bytes_received) + '/s'],
-  errors: (c) => [grouped(c.responses_4xx + c.responses_5xx),
-    '4xx ' + grouped(c.responses_4xx) + ' · 5xx ' + grouped(c.responses_5xx)],
-  timeouts: (c) => [
-    grouped(c.timeouts_head + c.timeouts_body + c.timeouts_write + c.timeouts_request),
-    grouped(c.timeouts_idle) + ' idle closed'],
-  turns: (c, d) => [grouped(c.loop_turns), rate(d.loop_turns) + '/s'],
-  events: (c, d) => [ratio(d.loop_events, d.loop_turns), grouped(c.loop_events_turn_max) + ' at most'],
-  buffers: (c) => [grouped(c.buffers_small_used + c.buffers_large_used),
-    'small ' + grouped(c.buffers_small_used) + ' · large ' + grouped(c.buffers_large_used)],
-  work: (c) => [grouped(c.works), grouped(c.waits) + ' waiting'],
-};
+// What an element shows, the page says itself: data-counter, the counters whose sum it is; data-rise,
+// those that rose by it in a second; data-per, the one that its rise is divided by; data-as, the form.
+function each(which, text) {
+  for (const element of document.querySelectorAll('[data-' + which + ']')) {
+    const { as, per, [which]: names } = element.dataset;
+    element.textContent = text(names.split(' '), as === 'size', per);
+  }
+}
+
+function sum(numbers, names) {
+  return names.reduce((total, name) => total + numbers[name], 0);
+}
 
 const rates = [];
 let last = null;
 
-// What each counter rose by in a second since the last poll; null before there are two.
+// Each counter's increase per second since the last poll; null before there are two polls.
 function risen(now) {
   const before = last;
   last = now;
@@ -69,10 +63,7 @@ function draw() {
 
 function show(now) {
   find('#uptime').textContent = span(now.uptime_ms / 1000);
-  for (const name in now.counters) {
-    const cell = find('[data-counter="' + name + '"]');
-    if (cell) cell.textContent = grouped(now.counters[name]);
-  }
+  each('counter', (names, bytes) => (bytes ? size : grouped)(sum(now.counters, names)));
   for (const process of now.processes) {
     const row = find('[data-process="' + process.number + '"]');
     if (!row) continue;
@@ -83,11 +74,11 @@ function show(now) {
   }
   const rise = risen(now);
   if (!rise) return;
-  for (const name in TILES) {
-    const [value, note] = TILES[name](now.counters, rise);
-    find('[data-tile="' + name + '"] .value').textContent = value;
-    find('[data-tile="' + name + '"] .note').textContent = note;
-  }
+  each('rise', (names, bytes, per) => {
+    const n = sum(rise, names);
+    return per ? ratio(n, rise[per]) : bytes ? size(n) : rate(n);
+  });
+  find('[data-tile=rate] .note').textContent = 'in the last second';
   rates.push(rise.requests);
   if (rates.length > MEMORY) rates.shift();
   draw();

@@ -1,12 +1,12 @@
-//! Text as people read it: escaped markup, grouped numbers, sizes, times.
+//! Text for pages: escaped markup, grouped numbers, sizes, times.
 //!
-//! The status page's script shows its numbers in the same forms (`status.js`): a number must not
-//! change its dress when the first poll comes in.
+//! The status page's script (`status.js`) formats numbers the same way: a number must not change
+//! its format at the first poll.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-/// `text` as it may stand in markup, between tags and in a quoted attribute.
+/// `text` escaped for use between tags and in quoted attributes.
 pub(crate) fn escape(text: &str) -> Escaped<'_> {
     Escaped(text)
 }

@@ -8,8 +8,7 @@ use super::workers;
 use crate::metrics::CounterSlot;
 use crate::model::ModelInfo;
 
-/// One JSON object. Numbers are as large as they are: beyond 2⁵³ a reader may lose their last
-/// digits.
+/// One JSON object. Numbers are written in full: above 2⁵³ a reader may lose the last digits.
 pub(super) fn json(info: &ModelInfo, numbers: &Numbers) -> String {
     let mut text = String::with_capacity(2048);
     let _ = write!(text, "{{\"model\":{{\"name\":{}", quote(info.name));

@@ -1,7 +1,7 @@
 //! `/metrics`: the numbers in Prometheus's text format, version 0.0.4.
 //!
-//! Names follow its customs: a prefix, base units (seconds, not microseconds), `_total` for what
-//! only rises.
+//! Names follow its conventions: a prefix, base units (seconds, not microseconds), `_total` for
+//! counters.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use crate::model::ModelInfo;
 /// The format's media type.
 pub(super) const TYPE: (&str, &str) = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
 
-/// Every number, with what it means.
+/// Every number, with its meaning.
 pub(super) fn metrics(info: &ModelInfo, numbers: &Numbers) -> String {
     let mut text = String::with_capacity(8192);
     let labels = format!(
@@ -50,7 +50,7 @@ pub(super) fn metrics(info: &ModelInfo, numbers: &Numbers) -> String {
     text
 }
 
-/// One counter: two lines about it and its value.
+/// One counter: two lines of description and its value.
 fn sample(text: &mut String, counter: &Description, value: u64) {
     let (base, in_us) = match counter.name.strip_suffix("_us") {
         Some(base) => (base, true),
@@ -83,8 +83,8 @@ mod tests {
     use super::*;
     use crate::metrics::BOUNDS_US;
 
-    /// Reads the format as strictly as its description allows: HELP, then TYPE, then the samples of
-    /// one name, each once. Returns type and value by name and, of a name that has several, labels.
+    /// Parses the format as strictly as its specification allows: HELP, then TYPE, then the samples
+    /// of one name, each once. Returns type and value by name and, if it has several, labels.
     fn read(text: &str) -> HashMap<String, (String, f64)> {
         assert!(text.ends_with('\n'), "the last line must end");
         let (mut helped, mut typed, mut samples) = (HashSet::new(), HashMap::new(), HashMap::new());
@@ -132,7 +132,7 @@ mod tests {
         (name, value.parse().expect(line))
     }
 
-    /// Reads up to behind the closing brace; returns what follows.
+    /// Reads past the closing brace; returns what follows.
     fn read_labels(mut rest: &str) -> &str {
         loop {
             let (name, value) = rest.split_once("=\"").expect(rest);

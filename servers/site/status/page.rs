@@ -2,7 +2,8 @@
 //!
 //! It is complete as it comes, with rates averaged since the start, and without a script it loads
 //! itself again. With one (`pages/status.js`), the numbers are polled each second and rates are
-//! taken between two polls. The script finds what to change by `data-tile` and `data-counter`.
+//! taken between two polls. What is shown is written here only: each number's element names the
+//! counters that it is made from ([`Shown`]), and the script fills in newer ones.
 
 use std::fmt::Write as _;
 
@@ -12,25 +13,27 @@ use super::workers;
 use crate::metrics::CounterSlot;
 use crate::model::ModelInfo;
 use crate::site::pages::text::{escape, grouped, rate, size, span};
-use crate::site::pages::{self, Page, picture};
+use crate::site::pages::{self, Inline, Page, picture};
 
 /// What keeps the numbers moving.
-const SCRIPT: &str = include_str!("../pages/status.js");
+const SCRIPT: Inline = Inline {
+    text: include_str!("../pages/status.js"),
+    digest: "sha256-/fE/xHrqFPoRfLbrNBT2f2oLqKGPJElV2Ln3Qpw/Xvc=",
+};
 
-/// For browsers without one: the whole page again, every two seconds.
+/// For browsers without scripts: reloads the page every two seconds.
 const REFRESH: &str = "<noscript><meta http-equiv=\"refresh\" content=\"2\"></noscript>\n";
 
 /// Responses that tell of a mistake, the client's or the server's.
-const ERRORS: [&str; 2] = ["responses_4xx", "responses_5xx"];
+const ERRORS: &str = "responses_4xx responses_5xx";
 /// Buffers of both sizes.
-const BUFFERS: [&str; 2] = ["buffers_small_used", "buffers_large_used"];
+const BUFFERS: &str = "buffers_small_used buffers_large_used";
 /// Deadlines that passed. An idle connection that is closed is not one: that is housekeeping.
-const TIMEOUTS: [&str; 4] =
-    ["timeouts_head", "timeouts_body", "timeouts_write", "timeouts_request"];
+const TIMEOUTS: &str = "timeouts_head timeouts_body timeouts_write timeouts_request";
 
 /// The page's `Content-Security-Policy`.
 pub(super) fn policy() -> String {
-    pages::policy(Some(SCRIPT))
+    pages::policy(Some(&SCRIPT))
 }
 
 /// The document.
@@ -47,7 +50,7 @@ pub(super) fn page(info: &ModelInfo, numbers: &Numbers) -> String {
     workers::page(&mut body, &numbers.workers);
     counters(&mut body, numbers);
     let title = format!("{} · status · Stampede", info.name);
-    Page { title: &title, head: REFRESH, body: &body, script: Some(SCRIPT) }.document()
+    Page { title: &title, head: REFRESH, body: &body, script: Some(&SCRIPT) }.document()
 }
 
 fn header(body: &mut String, info: &ModelInfo, numbers: &Numbers) {
@@ -55,7 +58,7 @@ fn header(body: &mut String, info: &ModelInfo, numbers: &Numbers) {
         body,
         "<header>\n<div class=\"top\"><a class=\"brand\" href=\"./\">Stampede</a>\
          <span class=\"now\">running for <span id=\"uptime\">{}</span>\
-         <span class=\"pulse\" id=\"pulse\">as of this moment</span></span></div>\n\
+         <span class=\"pulse\" id=\"pulse\">snapshot</span></span></div>\n\
          <h1>{}</h1>\n<p>{}</p>\n</header>\n<main>\n",
         span(numbers.uptime),
         escape(info.name),
@@ -63,11 +66,11 @@ fn header(body: &mut String, info: &ModelInfo, numbers: &Numbers) {
     );
 }
 
-/// A number in large, with a note below.
+/// A large number, with a note below.
 struct Tile {
-    /// The script's name for it.
     id: &'static str,
     name: &'static str,
+    /// Markup, as the note.
     value: String,
     note: String,
 }
@@ -87,56 +90,86 @@ impl Tile {
     }
 }
 
-/// Room for the rate of the last minute, which only a script can know.
+/// Space for the last minute's rate, which only the script can draw.
 const CURVE: &str = "<svg viewBox=\"0 0 120 40\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
                      <polyline id=\"curve\" points=\"\"/></svg>";
 
-/// The numbers that a person looks at first. `status.js` computes the same.
+/// Numbers as elements: what is shown now, and from which counters.
+struct Shown<'n>(&'n Numbers);
+
+impl Shown<'_> {
+    /// The sum of counters, whose names are separated by spaces.
+    fn count(&self, names: &str) -> String {
+        format!("<span data-counter=\"{names}\">{}</span>", grouped(self.0.sum(names)))
+    }
+
+    /// The same as bytes.
+    fn size(&self, name: &str) -> String {
+        format!("<span data-counter=\"{name}\" data-as=\"size\">{}</span>", size(self.0.sum(name)))
+    }
+
+    /// By how much a counter rises in a second.
+    fn rate(&self, name: &str) -> String {
+        let rate = rate(self.0.sum(name), self.0.uptime.as_secs_f64());
+        format!("<span data-rise=\"{name}\">{rate}</span>")
+    }
+
+    /// The same as bytes.
+    fn size_rate(&self, name: &str) -> String {
+        let seconds = self.0.uptime.as_secs_f64().max(0.001);
+        let rate = size((self.0.sum(name) as f64 / seconds) as u64);
+        format!("<span data-rise=\"{name}\" data-as=\"size\">{rate}</span>/s")
+    }
+
+    /// By how much a counter rises while another rises by one.
+    fn ratio(&self, name: &str, per: &str) -> String {
+        let ratio = rate(self.0.sum(name), self.0.sum(per) as f64);
+        format!("<span data-rise=\"{name}\" data-per=\"{per}\">{ratio}</span>")
+    }
+}
+
+/// The numbers that a person looks at first.
 fn tiles(numbers: &Numbers) -> Vec<Tile> {
-    let mut tiles = tiles_of_traffic(numbers);
-    tiles.extend(tiles_of_the_inside(numbers));
+    let mut tiles = tiles_of_traffic(&Shown(numbers));
+    tiles.extend(tiles_of_the_inside(&Shown(numbers)));
     tiles
 }
 
 /// What clients see.
-fn tiles_of_traffic(numbers: &Numbers) -> Vec<Tile> {
-    let n = |name| numbers.get(name);
-    let count = |name| grouped(n(name));
-    let seconds = numbers.uptime.as_secs_f64();
-    let a_second = |name| format!("{}/s", size((n(name) as f64 / seconds.max(0.001)) as u64));
+fn tiles_of_traffic(shown: &Shown<'_>) -> Vec<Tile> {
+    let count = |names| shown.count(names);
     let tile = |id, name, value, note| Tile { id, name, value, note };
-    let success = format!("{} with success", count("responses_2xx"));
+    let success = format!("{} successful", count("responses_2xx"));
     let accepted = format!("{} accepted", count("connections_accepted"));
     let average = "on average since the start".to_owned();
-    let (of_client, of_server) = (count("responses_4xx"), count("responses_5xx"));
-    let errors = format!("4xx {of_client} · 5xx {of_server}");
+    let errors = format!("4xx {} · 5xx {}", count("responses_4xx"), count("responses_5xx"));
+    let (sent, received) = (shown.size_rate("bytes_sent"), shown.size_rate("bytes_received"));
     vec![
-        tile("rate", "requests a second", rate(n("requests"), seconds), average),
+        tile("rate", "requests a second", shown.rate("requests"), average),
         tile("connections", "connections open", count("connections_open"), accepted),
         tile("requests", "requests", count("requests"), success),
-        tile("sent", "bytes sent", size(n("bytes_sent")), a_second("bytes_sent")),
-        tile("received", "bytes received", size(n("bytes_received")), a_second("bytes_received")),
-        tile("errors", "errors", grouped(numbers.sum(&ERRORS)), errors),
+        tile("sent", "bytes sent", shown.size("bytes_sent"), sent),
+        tile("received", "bytes received", shown.size("bytes_received"), received),
+        tile("errors", "errors", count(ERRORS), errors),
     ]
 }
 
 /// What only the server sees.
-fn tiles_of_the_inside(numbers: &Numbers) -> Vec<Tile> {
-    let n = |name| numbers.get(name);
-    let count = |name| grouped(n(name));
+fn tiles_of_the_inside(shown: &Shown<'_>) -> Vec<Tile> {
+    let count = |names| shown.count(names);
     let tile = |id, name, value, note| Tile { id, name, value, note };
     let idle = format!("{} idle closed", count("timeouts_idle"));
-    let turns = format!("{}/s", rate(n("loop_turns"), numbers.uptime.as_secs_f64()));
-    let events = rate(n("loop_events"), n("loop_turns") as f64);
+    let turns = format!("{}/s", shown.rate("loop_turns"));
+    let events = shown.ratio("loop_events", "loop_turns");
     let events_max = format!("{} at most", count("loop_events_turn_max"));
     let (small, large) = (count("buffers_small_used"), count("buffers_large_used"));
     let buffers = format!("small {small} · large {large}");
     let waiting = format!("{} waiting", count("waits"));
     vec![
-        tile("timeouts", "timeouts", grouped(numbers.sum(&TIMEOUTS)), idle),
+        tile("timeouts", "timeouts", count(TIMEOUTS), idle),
         tile("turns", "loop turns", count("loop_turns"), turns),
         tile("events", "events per turn", events, events_max),
-        tile("buffers", "buffers in use", grouped(numbers.sum(&BUFFERS)), buffers),
+        tile("buffers", "buffers in use", count(BUFFERS), buffers),
         tile("work", "work done", count("works"), waiting),
     ]
 }
@@ -153,7 +186,7 @@ fn threads(loops: usize, workers: usize) -> String {
 fn facts(body: &mut String, info: &ModelInfo, numbers: &Numbers) {
     let _ = write!(
         body,
-        "<h2>Who does which task</h2>\n<figure class=\"panel\">\n{}</figure>\n\
+        "<h2>The three tasks</h2>\n<figure class=\"panel\">\n{}</figure>\n\
          <h2>The model</h2>\n<dl class=\"facts panel\">\n",
         picture::picture(info)
     );
@@ -161,7 +194,7 @@ fn facts(body: &mut String, info: &ModelInfo, numbers: &Numbers) {
         ("Task 1, connections", info.task1),
         ("Task 2, network I/O", info.task2),
         ("Task 3, work", info.task3),
-        ("In flight at most", info.in_flight),
+        ("At most in flight", info.in_flight),
         ("What it teaches", info.lesson),
         ("Runs", &threads(numbers.loops, numbers.workers.len())),
     ] {
@@ -170,9 +203,9 @@ fn facts(body: &mut String, info: &ModelInfo, numbers: &Numbers) {
     body.push_str("</dl>\n");
 }
 
-/// Every counter with its meaning.
+/// All counters with their meanings.
 fn counters(body: &mut String, numbers: &Numbers) {
-    body.push_str("<h2>Every counter</h2>\n<div class=\"panel\"><table class=\"counters\">\n");
+    body.push_str("<h2>All counters</h2>\n<div class=\"panel\"><table class=\"counters\">\n");
     for (counter, value) in CounterSlot::DESCRIPTIONS.iter().zip(numbers.values) {
         let _ = writeln!(
             body,
@@ -221,15 +254,19 @@ mod tests {
     }
 
     #[test]
-    fn the_script_knows_every_tile_and_only_real_counters() {
-        for tile in tiles(&numbers()) {
-            assert!(SCRIPT.contains(&format!("  {}: ", tile.id)), "{}", tile.id);
+    fn the_scripts_digest_is_right() {
+        pages::policy::tests::digest_is_right(&SCRIPT);
+    }
+
+    #[test]
+    fn every_number_is_made_from_real_counters() {
+        let text = page(&INFO, &numbers());
+        for attribute in ["data-counter=\"", "data-rise=\"", "data-per=\""] {
+            let named = text.split(attribute).skip(1).filter_map(|rest| rest.split('"').next());
+            for name in named.flat_map(|names| names.split(' ')) {
+                assert!(CounterSlot::DESCRIPTIONS.iter().any(|d| d.name == name), "{name}");
+            }
         }
-        let uses = |object| SCRIPT.split(object).skip(1);
-        for rest in ["(c.", "(d.", " c.", " d."].into_iter().flat_map(uses) {
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            let name = &rest[..end.unwrap_or(rest.len())];
-            assert!(CounterSlot::DESCRIPTIONS.iter().any(|d| d.name == name), "{name}");
-        }
+        assert!(text.contains("data-rise=\"loop_events\" data-per=\"loop_turns\""));
     }
 }

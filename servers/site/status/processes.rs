@@ -1,4 +1,4 @@
-//! The worker processes on the status pages, of a model that has any.
+//! The worker processes on the status pages, for a model that has them.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ pub(super) struct Process {
     requests: u64,
 }
 
-/// The workers of now. Their slots may have counted for others before: totals are the slot's.
+/// The current workers. Their slots may have counted for predecessors: totals are the slot's.
 pub(super) fn of(metrics: &Metrics) -> Vec<Process> {
     let process = |report: Report| {
         let slot = metrics.slot(report.slot);
@@ -28,12 +28,12 @@ pub(super) fn of(metrics: &Metrics) -> Vec<Process> {
     metrics.processes().reports().map(process).collect()
 }
 
-/// How many serve.
+/// How many are serving.
 pub(super) fn serving(processes: &[Process]) -> usize {
     processes.iter().filter(|process| process.report.state == State::Serving).count()
 }
 
-/// How many have died unasked, and were or will be replaced.
+/// How many have crashed, and were or will be replaced.
 pub(super) fn restarts(processes: &[Process]) -> u64 {
     processes.iter().map(|process| process.report.restarts).sum()
 }
@@ -57,7 +57,7 @@ pub(super) fn json(text: &mut String, processes: &[Process]) {
     text.push(']');
 }
 
-/// A table for `/status`; nothing in a model without. `status.js` fills in the same cells.
+/// A table for `/status`; nothing in a model without them. `status.js` updates the same cells.
 pub(super) fn table(body: &mut String, processes: &[Process]) {
     if processes.is_empty() {
         return;

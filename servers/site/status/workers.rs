@@ -1,5 +1,5 @@
-//! The workers of a model that has some, in the three forms: what each has to do, and how long its
-//! jobs have waited and run.
+//! The worker threads of a model that has them, in the three forms: how many jobs each has, and how
+//! long its jobs have waited and run.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use crate::site::pages::text::grouped;
 /// The numbers of one worker.
 #[derive(Clone)]
 pub(super) struct WorkerNumbers {
-    /// Jobs that it has.
+    /// Jobs queued or running.
     pub jobs: u64,
     pub wait: Times,
     pub run: Times,
 }
 
-/// A histogram as it was at one moment.
+/// A snapshot of a histogram.
 #[derive(Clone)]
 pub(super) struct Times {
-    /// How many took at most each of [`BOUNDS_US`]; the last: all.
+    /// How many took at most each of [`BOUNDS_US`]; the last entry: all.
     pub cumulative: [u64; BOUNDS_US.len() + 1],
     pub sum_us: u64,
 }
@@ -44,7 +44,7 @@ impl Times {
         Duration::from_micros(self.sum_us.checked_div(self.count()).unwrap_or(0))
     }
 
-    /// The bound that 99 of 100 have kept; `None`: none of them.
+    /// The smallest bound that covers 99 %; `None`: there is none.
     fn bound_of_99(&self) -> Option<Duration> {
         let enough = (self.count() * 99).div_ceil(100);
         let index = self.cumulative.iter().position(|&count| count >= enough)?;
@@ -78,14 +78,14 @@ pub(super) fn metrics(text: &mut String, workers: &[WorkerNumbers]) {
         return;
     }
     let name = "stampede_worker_jobs";
-    let _ = writeln!(text, "# HELP {name} Jobs queued at a worker or in its hands.");
+    let _ = writeln!(text, "# HELP {name} Jobs queued at or running on a worker.");
     let _ = writeln!(text, "# TYPE {name} gauge");
     for (i, worker) in workers.iter().enumerate() {
         let _ = writeln!(text, "{name}{{worker=\"{i}\"}} {}", worker.jobs);
     }
     let wait: fn(&WorkerNumbers) -> &Times = |worker| &worker.wait;
-    histogram(text, "wait", "From a job's submission until it was begun.", workers, wait);
-    histogram(text, "run", "From a job's begin to its end.", workers, |worker| &worker.run);
+    histogram(text, "wait", "From a job's submission to its start.", workers, wait);
+    histogram(text, "run", "From a job's start to its end.", workers, |worker| &worker.run);
 }
 
 fn histogram(
@@ -110,7 +110,7 @@ fn histogram(
     }
 }
 
-/// A table, as of when the page was made.
+/// A table; a snapshot that the script does not update.
 pub(super) fn page(body: &mut String, workers: &[WorkerNumbers]) {
     if workers.is_empty() {
         return;

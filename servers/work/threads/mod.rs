@@ -1,4 +1,4 @@
-//! A workplace of threads: each worker has a ring of jobs to do and a ring of jobs done.
+//! AMPED's executor: worker threads, each with a ring of jobs to do and a ring of jobs done.
 //!
 //! ```text
 //!                 ┌─ jobs ──► worker 0 ── done ─┐
@@ -8,37 +8,37 @@
 //!
 //! One thread writes each end, so a handover takes no lock and no compare-and-swap; a side that is
 //! awake is not woken ([`reactor::sleep`]). A job goes to the worker with the fewest. The rings
-//! bound the work in hand: when all are full, [`Executor::has_room`] says no.
+//! bound the work in flight: when all are full, [`Executor::has_room`] is false.
 //!
 //! # Batches
 //!
-//! A worker is woken when the loop's turn is over, and tells the loop of what it has done when its
-//! ring is empty or before it does anything that may take its time. So light requests
+//! A worker is woken when the loop's turn is over, and notifies the loop of finished jobs when its
+//! ring is empty or before it starts anything slow. So light requests
 //! (`--offload all`) pass in batches, and no answer waits for another's work.
 //!
 //! # Faults
 //!
-//! A thread cannot be stopped, but it can be replaced. For the time of a job a worker puts the ends of
-//! its rings down ([`reactor::lease`]):
+//! A thread cannot be stopped, but it can be replaced. While it runs a job, a worker puts down the ends
+//! of its rings ([`reactor::lease`]):
 //!
-//! * A job that **panics** is answered 500. The thread resigns: it gives its ends and the answer to
-//!   the loop, and ends; its local part of the application may be in any state. A new thread takes
-//!   the ends, and with them what was queued.
-//! * A worker that is **stuck** with a job for longer than `--work-timeout` has its ends taken away,
-//!   and another thread gets them. The job's client is answered 503. Should the stuck thread ever
-//!   be done, it finds its ends gone, drops the result, and ends.
+//! * A job that **panics** is answered 500. Its thread returns its ends and the answer to the loop and
+//!   exits, because its local part of the application may be in any state. A new thread takes the
+//!   ends, and with them the queue.
+//! * A worker that is **stuck** on a job for longer than `--work-timeout` loses its ends to a
+//!   replacement thread. The job's client is answered 503. If the stuck thread ever finishes, it finds
+//!   its ends gone, drops the result, and exits.
 //!
-//! There are at most as many threads beside the workers as there are workers (`slots`). Beyond
-//! that a stuck worker keeps its ends, and gets no more jobs while another takes them.
+//! There are at most as many stuck threads beside the workers as there are workers (`slots`). Beyond
+//! that a stuck worker keeps its ends, and gets no more jobs while another worker has room.
 //!
 //! | file | what |
 //! |---|---|
-//! | `mod` | the workplace: who gets which job |
-//! | `place` | one worker's place: the loop's ends of its rings |
+//! | `mod` | the executor: which worker gets a job |
+//! | `place` | the loop's side of one worker: its ends of the rings |
 //! | `worker` | the thread |
-//! | `running` | what it is doing, for others to look at |
+//! | `running` | what it is doing, for the loop to read |
 //! | `pool` | starting threads and replacing them |
-//! | `watch` | finding those that are stuck |
+//! | `watch` | finding stuck workers |
 //! | `slots` | how many threads there are, and their slots of counters |
 
 mod place;
@@ -79,14 +79,14 @@ impl PoolSize {
         PoolSize { workers, ring: options.ring.next_power_of_two() }
     }
 
-    /// As many as there are counters for. Asked a second time the system might answer otherwise: from
-    /// inside a sandbox (`--sandbox`) nobody can read what processor time a cgroup grants.
+    /// As many as there are counters for. Asked a second time the system might answer differently:
+    /// inside a sandbox (`--sandbox`) the cgroup's CPU quota cannot be read.
     fn counted(options: &WorkersOptions, metrics: &Metrics) -> Self {
         let count = Some(metrics.workers().count());
         PoolSize::of(&WorkersOptions { count, ..options.clone() })
     }
 
-    /// CounterSlot: a slot for the loop, and one for each thread and each substitute.
+    /// Counters: a slot for the loop, and one for each thread and each replacement.
     ///
     /// # Errors
     /// The mapping's, see `mmap(2)`.
@@ -94,7 +94,7 @@ impl PoolSize {
         Metrics::with_workers(1, 2 * self.workers, self.workers)
     }
 
-    /// Jobs in all rings and hands, and those that are with stuck threads.
+    /// Jobs in all rings, one running on each worker, and those of stuck threads.
     fn jobs_max(self) -> usize {
         self.workers * (self.ring + 1) + self.workers
     }
@@ -111,7 +111,7 @@ pub struct Workers<A: App> {
 }
 
 impl<A: App> Workers<A> {
-    /// Starts the threads, and says how the driver is to use them.
+    /// Starts the threads; returns how the driver is to use them.
     ///
     /// # Errors
     /// A thread that cannot be started.
@@ -149,7 +149,7 @@ impl<A: App> Workers<A> {
         with_room.min_by_key(|(_, place)| (place.is_stuck(), place.in_flight())).map(|(i, _)| i)
     }
 
-    /// A job whose thread has resigned over it; its successor is started.
+    /// A job whose thread has panicked; the replacement thread is started.
     #[cold]
     fn take_panicked(&mut self) -> Option<Box<Job>> {
         let report = self.pool.next_panic()?;

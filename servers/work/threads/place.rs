@@ -1,4 +1,4 @@
-//! One worker's place, as the loop has it: its rings, who sits there, and what it is doing.
+//! The loop's side of one worker: its rings, the thread that serves them, and what it is doing.
 //!
 //! A place outlives its threads. What changes with the thread is its way of being woken and the
 //! lease by which its ends of the rings can be taken away.
@@ -21,7 +21,7 @@ pub(super) struct Ends {
     pub done: Producer<Box<Job>>,
 }
 
-/// The loop's hold on the thread that sits at a place.
+/// The loop's handle on the thread of a place.
 pub(super) struct Hold {
     pub unparker: Unparker,
     pub taker: Taker<Box<Ends>>,
@@ -34,13 +34,13 @@ pub(super) struct Place {
     pub index: usize,
     jobs: Producer<Box<Job>>,
     done: Consumer<Box<Job>>,
-    /// `None` while no thread sits there.
+    /// `None` while it has no thread.
     hold: Option<Hold>,
     /// The worker's ends, while no thread has them.
     vacant: Option<Box<Ends>>,
-    /// Jobs submitted in this turn have not been called out.
+    /// The worker has not been woken for the jobs submitted in this turn.
     uncalled: bool,
-    /// Jobs here: in either ring, or in hand.
+    /// Jobs here: in either ring, or running.
     in_flight: usize,
     /// The stamp of a job that takes too long, of a thread that could not be substituted.
     stuck: Option<u64>,
@@ -51,7 +51,7 @@ impl Place {
     /// A vacant one, whose queue has room for `capacity` jobs.
     pub fn new(index: usize, capacity: usize, counters: SharedSlot<WorkerCounters>) -> Self {
         let (jobs, jobs_end) = ring(capacity);
-        // The queue, the one in hand: so what is done always finds room.
+        // The queue and the running job: a finished job always finds room.
         let (done_end, done) = ring(capacity + 1);
         Place {
             index,
@@ -116,21 +116,21 @@ impl Place {
         self.counters.jobs.sub(1);
     }
 
-    // Who sits here
+    // The thread
 
     /// The ends that wait for a thread.
     pub fn take_vacant(&mut self) -> Option<Box<Ends>> {
         self.vacant.take()
     }
 
-    /// No thread sits here any more, or yet.
+    /// The place has no thread any more, or not yet.
     pub fn vacate(&mut self, ends: Box<Ends>) {
         self.hold = None;
         self.stuck = None;
         self.vacant = Some(ends);
     }
 
-    /// A thread does.
+    /// The place has a thread.
     pub fn occupy(&mut self, hold: Hold) {
         self.hold = Some(hold);
         self.uncalled = true;
@@ -141,12 +141,12 @@ impl Place {
         self.vacant.is_some()
     }
 
-    /// Since when there has been a job in hand.
+    /// Since when a job has been running.
     pub fn busy_since(&self) -> Option<u64> {
         self.hold.as_ref()?.taker.stamp()
     }
 
-    /// The job that was begun at `stamp`, if it is still in hand: for whom, and the request's line.
+    /// The job that was begun at `stamp`, if it still runs: its connection, and its request line.
     pub fn in_hand(&self, stamp: u64) -> Option<(Token, String)> {
         let hold = self.hold.as_ref()?;
         let (key, line) = (hold.running.key(), hold.running.line());
@@ -164,12 +164,12 @@ impl Place {
         true
     }
 
-    /// Notes that the job begun at `stamp` takes too long; `false` when that is known.
+    /// Notes that the job begun at `stamp` takes too long; `false` if that was known.
     pub fn note_stuck(&mut self, stamp: u64) -> bool {
         self.stuck.replace(stamp) != Some(stamp)
     }
 
-    /// The job that was noted is still in hand.
+    /// The job that was noted is still running.
     pub fn is_stuck(&self) -> bool {
         let stamp = || self.hold.as_ref()?.taker.stamp();
         self.stuck.is_some() && stamp() == self.stuck
@@ -177,7 +177,7 @@ impl Place {
 }
 
 impl Drop for Hold {
-    /// Has the thread look: its queue, which is dropped before this, may have been closed.
+    /// Wakes the thread: its queue, which is dropped before this, may have been closed.
     fn drop(&mut self) {
         self.unparker.wake();
     }

@@ -20,6 +20,7 @@ use super::worker::{PanicReport, PanicReports, WorkerThread};
 use crate::app::App;
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::report::report;
 
 /// The stamp of ends that wait for their thread to start: later than any time, for it is no job that
 /// could take too long.
@@ -36,7 +37,7 @@ pub(super) struct ThreadPool<A: App> {
     priority: Priority,
     /// The cores to stay on, the loop's first; none: wherever the system likes.
     cores: Vec<usize>,
-    /// That the system refused something has been said.
+    /// A refusal by the system has been reported.
     said: Arc<AtomicBool>,
 }
 
@@ -74,11 +75,11 @@ impl<A: App> ThreadPool<A> {
         Ok(place)
     }
 
-    /// A new thread for a place that has none. If there is none to be had now, the place stays
-    /// vacant and is tried again.
+    /// A new thread for a place that has none. If none can be started now, the place stays vacant and
+    /// is tried again.
     pub fn replace(&self, place: &mut Place) {
         if let Err(error) = self.start(place) {
-            eprintln!("stampede: no thread for worker {}, tried again: {error}", place.index);
+            report!("cannot start a thread for worker {}; trying again: {error}", place.index);
         }
     }
 
@@ -121,12 +122,12 @@ impl<A: App> ThreadPool<A> {
         ThreadSettings { priority: self.priority, core, said: Arc::clone(&self.said) }
     }
 
-    /// A thread more could be started.
+    /// One more thread could be started.
     pub fn has_free_slot(&self) -> bool {
         self.slots.free() > 0
     }
 
-    /// Threads there are, those that are stuck for good included.
+    /// How many threads there are, permanently stuck ones included.
     pub fn threads(&self) -> usize {
         self.slots.taken()
     }
@@ -150,7 +151,7 @@ impl<A: App> ThreadPool<A> {
     }
 }
 
-/// How a thread is to behave towards others on its core.
+/// Priority and core of a thread.
 struct ThreadSettings {
     priority: Priority,
     core: Option<usize>,
@@ -158,7 +159,7 @@ struct ThreadSettings {
 }
 
 impl ThreadSettings {
-    /// For the thread that calls. What the system refuses is said once, and done without.
+    /// For the calling thread. What the system refuses is reported once and otherwise ignored.
     fn apply(&self) {
         self.pin();
         if let Err(error) = self.priority.apply() {
@@ -176,7 +177,7 @@ impl ThreadSettings {
 
     fn say(&self, what: &str) {
         if !self.said.swap(true, Ordering::Relaxed) {
-            eprintln!("stampede: {what}");
+            report!("{what}");
         }
     }
 }

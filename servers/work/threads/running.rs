@@ -1,8 +1,8 @@
-//! What a thread is doing, for others to look at.
+//! What a thread is doing, for the loop to read.
 //!
-//! The job itself is the thread's for as long as it does it. So before it begins it notes whose job
-//! it is, and how the request begins: some words of shared memory, written without a lock. What is
-//! read may be of two jobs; whoever reads asks the lease before and after whether the job is the same.
+//! The thread owns its job while it runs it. So it first notes the job's connection and the start of
+//! the request in a few words of shared memory, written without a lock. A reader may see parts of two
+//! jobs, so it checks the lease before and after: only an unchanged stamp means one job.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -12,7 +12,7 @@ use reactor::Token;
 const LINE_BYTES: usize = 80;
 const WORD: usize = size_of::<u64>();
 
-/// The job in hand.
+/// The job that runs.
 #[derive(Default)]
 pub(super) struct Running {
     key: AtomicU64,

@@ -1,8 +1,8 @@
-//! How many threads there may be: each has a slot, by whose number it has its slot of counters and
+//! How many threads there may be: each has a slot, whose number is also that of its counters and of
 //! its local part of the application.
 //!
-//! There are twice as many slots as workers: so many threads may be stuck for good before a stuck
-//! one can no longer be substituted.
+//! There are twice as many slots as workers: as many threads as there are workers may be stuck
+//! permanently before a stuck one can no longer be replaced.
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};

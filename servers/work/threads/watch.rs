@@ -1,17 +1,18 @@
-//! Finding workers that are stuck: what the loop looks for from time to time, while jobs are out.
+//! Finding stuck workers: the loop looks for them from time to time while jobs are in flight.
 //!
-//! A worker says by its lease since when it has been at its job; that costs it nothing beyond the
-//! lease. Looking costs the loop a load for each worker, a few times in `--work-timeout`.
+//! A worker's lease says since when it has been running its job; that costs it nothing beyond the
+//! lease. Looking costs the loop one load per worker, a few times per `--work-timeout`.
 
 use std::time::Duration;
 
 use super::Workers;
 use crate::app::App;
+use crate::report::report;
 use crate::work::executor::Stuck;
 
 /// Looks during the time that a job may take: it is overdue by a quarter at most when it is found.
 const LOOKS: u32 = 4;
-/// Not more often than the loop's clock ticks, nor seldomer than a person would like to know.
+/// No more often than the loop's clock ticks, and at least as often as an operator would like to know.
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 const INTERVAL_MAX: Duration = Duration::from_secs(1);
 
@@ -60,15 +61,14 @@ impl<A: App> Workers<A> {
     }
 
     fn report(&self, index: usize, line: &str, stuck: Stuck) -> Stuck {
-        let what = if line.is_empty() { "a part of a file" } else { line };
+        let what = if line.is_empty() { "reading a file" } else { line };
         self.counters.work_timeouts.add(1);
         let outcome = match stuck.lost {
-            true => "another takes its place",
-            false => "there is nobody left to take its place",
+            true => "replacement thread started",
+            false => "no thread is left to replace it",
         };
-        eprintln!(
-            "stampede: worker {index} has been at one request ({what}) for longer than \
-             --work-timeout ({:?}): its client gets 503, {outcome}",
+        report!(
+            "worker {index} exceeded --work-timeout ({:?}) on {what}; replied 503, {outcome}",
             self.timeout
         );
         stuck

@@ -17,21 +17,21 @@ use crate::app::App;
 use crate::app::clock::Clock;
 use crate::work::job::Job;
 
-/// What a thread leaves behind that ends over a panic.
+/// What a thread leaves behind when its job panics.
 pub(super) struct PanicReport {
     pub place: usize,
     pub ends: Box<Ends>,
     pub job: Box<Job>,
 }
 
-/// The way for it, and how many have been sent and not received.
+/// The channel for it, and how many reports are on their way.
 #[derive(Clone)]
 pub(super) struct PanicReports {
     pub sender: Sender<PanicReport>,
     pub pending: Arc<AtomicUsize>,
 }
 
-/// A thread to be: what it is given by the loop.
+/// What the loop gives a thread to start with.
 pub(super) struct WorkerThread<A: App> {
     pub place: usize,
     pub app: Arc<A>,
@@ -49,7 +49,7 @@ struct Worker<A: App> {
     thread: WorkerThread<A>,
     local: A::Local,
     clock: Clock,
-    /// Something is in the ring of jobs done that the loop has not been told of.
+    /// A finished job is in the ring of which the loop has not been notified.
     unannounced: bool,
 }
 
@@ -73,20 +73,20 @@ impl<A: App> Worker<A> {
                 job.fail(&self.clock);
             }
             job.times_mut().ended = Instant::now();
-            // Else it took too long: its client has been answered, and somebody else has the ends.
+            // Else it took too long: its client has been answered, and a replacement has the ends.
             let Some(back) = down.pick_up() else { return };
             (holder, ends) = back;
             if !survived {
                 return self.report_panic(ends, job);
             }
-            // There is room for all that can be out.
+            // There is room for all jobs that can be in flight.
             let pushed = ends.done.push(job);
             debug_assert!(pushed.is_ok(), "a ring of jobs done is full");
             self.unannounced = true;
         }
     }
 
-    /// The next job, waited for; `None` when there will be none.
+    /// Waits for the next job; `None` when there will be none.
     fn next_job(&mut self, ends: &mut Ends) -> Option<Box<Job>> {
         loop {
             if let Some(job) = ends.jobs.pop() {
@@ -105,7 +105,7 @@ impl<A: App> Worker<A> {
         }
     }
 
-    /// Notes whose job is begun, and when; the stamp to put the ends down with.
+    /// Notes which job begins, and when: the stamp to put the ends down with.
     fn begin(&mut self, job: &mut Job) -> u64 {
         let now = Instant::now();
         let running = now.saturating_duration_since(self.thread.epoch);
@@ -117,13 +117,13 @@ impl<A: App> Worker<A> {
 
     fn perform(&mut self, job: &mut Job) {
         if job.begin(&*self.thread.app, &mut self.local, &self.clock) {
-            // What is done must not wait for what may take its time.
+            // Finished jobs must not wait for a slow one.
             self.announce();
             job.work(&*self.thread.app, &self.clock);
         }
     }
 
-    /// Tells the loop of what is done.
+    /// Notifies the loop of finished jobs.
     fn announce(&mut self) {
         if self.unannounced {
             self.unannounced = false;
@@ -132,12 +132,12 @@ impl<A: App> Worker<A> {
         }
     }
 
-    /// Ends over a panic: the answer and the ends go to the loop, which starts somebody else.
+    /// Exits after a panic: the answer and the ends go to the loop, which starts a replacement.
     #[cold]
     fn report_panic(self, ends: Box<Ends>, job: Box<Job>) {
         let Worker { thread, local, .. } = self;
         let WorkerThread { place, slot, panics, doorbell, .. } = thread;
-        // Both before the loop looks for a slot for the next.
+        // Both before the loop looks for a slot for the replacement.
         drop(local);
         drop(slot);
         // It fails only where the loop is gone.

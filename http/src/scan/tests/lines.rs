@@ -1,5 +1,5 @@
-//! The usual lines, which are read without checks of their own, against a loop that looks at one byte
-//! after the other: right behind a protected page and right before one.
+//! The usual lines, which are read without checks of their own, against a loop that reads byte by
+//! byte: right after a protected page and right before one.
 
 use super::super::block::{Cursor, Scanner, Start};
 use super::super::dispatch::{Isa, Task};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 /// Where a line begins, where its name ends, and where it ends.
 type Places = (usize, usize, usize);
 
-/// What is made of a head whose field lines begin at `at`.
+/// The result for a head whose field lines begin at `at`.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     fields: Vec<(Places, FieldName)>,
@@ -20,7 +20,7 @@ struct Seen {
     host: Option<Places>,
     /// The places where a blank line is.
     blank: Vec<usize>,
-    /// What is behind each place where a version has room.
+    /// What follows each place where a version has room.
     versions: Vec<Vec<u8>>,
 }
 
@@ -31,7 +31,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// What is beyond the bytes is not told apart.
+    /// Anything beyond the bytes is not distinguished.
     fn places(&self, line: Line) -> Places {
         (line.at, line.name_end, line.end.min(self.bytes.len()))
     }
@@ -101,7 +101,7 @@ fn naive_line(bytes: &[u8], at: usize) -> Option<Places> {
     (name_end != at).then(|| (at, name_end, class_end(bytes, at, VALUE)))
 }
 
-/// `name ":" SP value CRLF`, and no white space more.
+/// `name ":" SP value CRLF`, without more white space.
 fn is_fast_path(bytes: &[u8], (_, name_end, end): Places) -> bool {
     let Some(value) = bytes[name_end..end].strip_prefix(b": ") else { return false };
     let is_space = |byte: Option<&u8>| byte.is_none_or(|byte| b" \t".contains(byte));
@@ -112,7 +112,8 @@ fn check(bytes: &[u8], at: usize, room: usize) {
     let naive = naive(bytes, at, room);
     for isa in Isa::all() {
         let mut seen = isa.run(Look { bytes, at, room });
-        // Behind a line whose LF or CRLF begins a block it is not seen at once, but as any other.
+        // After a line whose LF or CRLF begins a block it is not recognised at once, but like any
+        // other.
         if [33, 65, 66].contains(&at) {
             seen.host = seen.host.or(naive.host);
         }
@@ -150,7 +151,7 @@ impl Checker {
     }
 }
 
-/// A first line of so many bytes.
+/// A first line of this many bytes.
 fn request_line(len: usize) -> Vec<u8> {
     match len.checked_sub(2) {
         Some(text) => [vec![b'r'; text].as_slice(), b"\r\n"].concat(),
@@ -165,11 +166,11 @@ const FIELDS: &[u8] = b"Host: example.org\r\n\
     Upgrade-Insecure-Requests: 1\r\n\
     \r\nbody";
 
-/// Those that mean something somewhere, and neighbours.
+/// Those with a meaning somewhere, and their neighbours.
 const BYTES: &[u8] = b"\0\t\n\r !:;H\x1f\x7f\x80\xff";
 
 #[test]
-fn lines_behind_any_first_line_cut_anywhere_are_what_they_are() {
+fn lines_after_any_first_line_truncated_anywhere_agree() {
     let mut checker = Checker::new();
     for len in 0..=2 * WINDOW_BYTES + 3 {
         let head = [request_line(len).as_slice(), FIELDS].concat();
@@ -208,7 +209,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_lines_are_what_they_are(
+    fn any_lines_agree(
         len in 0..150usize,
         lines in proptest::collection::vec(line(), 0..8),
         change in any::<Option<(proptest::sample::Index, u8)>>(),

@@ -26,7 +26,7 @@ pub fn accept(listener: BorrowedFd<'_>, peer: &mut RawAddress, mode: Mode) -> io
     };
     let fd = retry(|| {
         let (to, len) = peer.as_mut_ptr();
-        // SAFETY: `to` has room for the `len` bytes it is said to have.
+        // SAFETY: `to` has room for the `len` bytes passed.
         unsafe { libc::accept4(listener.as_raw_fd(), to, len, flags) as isize }
     })?;
     // SAFETY: the kernel has just made it, for us alone.

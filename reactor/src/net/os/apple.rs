@@ -1,7 +1,7 @@
 //! Sockets on macOS: `socket(2)`, `accept(2)`, `setsockopt(2)`, `tcp(4)`, `sendfile(2)`.
 //!
-//! Neither accept4 nor SOCK_NONBLOCK: a descriptor is made, then prepared. A fork on another thread
-//! between the two would take the descriptor along.
+//! Neither accept4 nor SOCK_NONBLOCK: a descriptor is created, then configured. A fork on another
+//! thread between the two would inherit the descriptor.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -29,7 +29,7 @@ pub fn socket(family: c_int) -> io::Result<OwnedFd> {
 pub fn accept(listener: BorrowedFd<'_>, peer: &mut RawAddress, mode: Mode) -> io::Result<OwnedFd> {
     let fd = retry(|| {
         let (to, len) = peer.as_mut_ptr();
-        // SAFETY: `to` has room for the `len` bytes it is said to have.
+        // SAFETY: `to` has room for the `len` bytes passed.
         unsafe { libc::accept(listener.as_raw_fd(), to, len) as isize }
     })?;
     // A peer that has reset the connection by now makes options fail with EINVAL.
@@ -61,7 +61,7 @@ pub fn set_defer_accept(_socket: BorrowedFd<'_>, _longest: Duration) -> io::Resu
     Err(unsupported())
 }
 
-/// On or off; how many is a sysctl's business.
+/// On or off; the number is set by a sysctl.
 pub fn set_fastopen(socket: BorrowedFd<'_>, queue: u32) -> io::Result<()> {
     set_flag(socket, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, queue > 0)
 }
@@ -74,7 +74,7 @@ pub fn set_cork(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_flag(socket, libc::IPPROTO_TCP, libc::TCP_NOPUSH, on)
 }
 
-/// Reports an error and a number of bytes at once: what was sent counts, the error comes again.
+/// Returns an error and a number of bytes at once: what was sent counts, the error recurs.
 pub fn sendfile(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,

@@ -1,6 +1,6 @@
 //! `sendfile(2)` for systems without it: read some, send what was read.
 //!
-//! What the socket does not take is read again the next time; the page cache makes that cheap.
+//! What the socket does not take is read again next time; the page cache makes that cheap.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

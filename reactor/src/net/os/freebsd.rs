@@ -22,7 +22,7 @@ pub fn set_reuse_port(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_flag(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT_LB, true)
 }
 
-/// `accf_data(9)`. It knows no time limit; and it is a module that may have to be loaded.
+/// `accf_data(9)`. It has no time limit, and its module may have to be loaded.
 pub fn set_defer_accept(socket: BorrowedFd<'_>, _longest: Duration) -> io::Result<()> {
     // SAFETY: all zeros is a valid accept_filter_arg (characters).
     let mut filter: libc::accept_filter_arg = unsafe { mem::zeroed() };
@@ -38,7 +38,7 @@ pub fn set_defer_accept(socket: BorrowedFd<'_>, _longest: Duration) -> io::Resul
     })
 }
 
-/// On or off; how many is the sysctl net.inet.tcp.fastopen's business.
+/// On or off; the number is set by the sysctl net.inet.tcp.fastopen.
 pub fn set_fastopen(socket: BorrowedFd<'_>, queue: u32) -> io::Result<()> {
     set_flag(socket, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, queue > 0)
 }
@@ -51,7 +51,7 @@ pub fn set_cork(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_flag(socket, libc::IPPROTO_TCP, libc::TCP_NOPUSH, on)
 }
 
-/// Reports an error and a number of bytes at once: what was sent counts, the error comes again.
+/// Returns an error and a number of bytes at once: what was sent counts, the error recurs.
 pub fn sendfile(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,

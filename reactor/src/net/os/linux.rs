@@ -13,7 +13,8 @@ use crate::sys::retry;
 pub const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
 pub const MORE: c_int = libc::MSG_MORE;
 pub const LINGER: c_int = libc::SO_LINGER;
-/// Those the manual page lists from ENETDOWN on, "to be treated like EAGAIN"; and a firewall's no.
+/// Those the manual page lists from ENETDOWN on, "to be treated like EAGAIN"; and EPERM, a
+/// firewall's refusal.
 pub const CONNECTION_ERRORS: &[c_int] = &[
     libc::ECONNABORTED,
     libc::EPERM,
@@ -59,6 +60,6 @@ pub fn sendfile(
     count: usize,
 ) -> io::Result<usize> {
     let mut offset = i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: `offset` lives until the call returns; the kernel moves it on.
+    // SAFETY: `offset` lives until the call returns; the kernel advances it.
     retry(|| unsafe { libc::sendfile64(socket.as_raw_fd(), file.as_raw_fd(), &mut offset, count) })
 }

@@ -1,4 +1,4 @@
-//! What the systems do differently with sockets; the choice between them is made here only.
+//! What differs between systems with sockets; the choice between them is made here only.
 //!
 //! Every system's file has these, in this order (or has them from `accept4` or `copy`):
 //!
@@ -17,7 +17,7 @@
 //! | `set_cork` | hold small segments back |
 //! | `sendfile` | at most `count` bytes of a file from `offset`; 0 at the file's end |
 //!
-//! What a system does not have is refused with `Unsupported`.
+//! What a system lacks is refused with `Unsupported`.
 
 #[cfg(target_vendor = "apple")]
 #[path = "apple.rs"]
@@ -32,7 +32,7 @@ mod chosen;
 #[path = "netbsd.rs"]
 mod chosen;
 
-// What more than one of them does in the same way.
+// What several of them do in the same way.
 #[cfg(not(target_vendor = "apple"))]
 mod accept4;
 #[cfg(any(test, target_os = "netbsd"))]

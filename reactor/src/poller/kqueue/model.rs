@@ -9,12 +9,13 @@
 //! It follows kqueue(2) of FreeBSD, and its kern_event.c where the page is silent:
 //!
 //! - A filter is *active* from the moment something happened until it was reported (`EV_CLEAR`), or
-//!   for as long as it is taken out and is ready again (level: it goes to the end of the line).
-//! - An active filter of a descriptor is looked at once more when it is taken out, and passed over
-//!   if it is no longer ready.
-//! - Adding a filter that exists changes its `udata` and looks anew; `EV_CLEAR` stays as it was.
-//! - Changes are made before events are taken out. If one of them failed or wanted a receipt, the
-//!   receipts are all that is returned. Without room for a receipt a failure is the call's.
+//!   for as long as it is still ready when taken out (level: it goes to the end of the queue).
+//! - An active filter of a descriptor is checked once more when it is taken out, and skipped if it
+//!   is no longer ready.
+//! - Adding a filter that exists changes its `udata` and checks it again; `EV_CLEAR` stays as it
+//!   was.
+//! - Changes are made before events are taken out. If one of them failed or wanted a receipt, only
+//!   the receipts are returned. Without room for a receipt a failure is the call's.
 //! - Closing a descriptor drops its filters.
 //! - `data`: bytes to read, room to write, signals since the last report. `EV_EOF` comes with the
 //!   data that is left, and with the socket's error in `fflags`.
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use super::{Filter, Kernel, Kevent, NOTHING, flag};
 
-/// A process that has ended before it could be watched.
+/// A process that ended before it could be watched.
 pub const GONE: usize = 4_711;
 
 /// A kqueue and the descriptors it can watch.
@@ -50,7 +51,7 @@ struct File {
     read_ended: bool,
     write_ended: bool,
     error: u32,
-    refuses: Option<(Filter, i32)>, // a filter it cannot have, and the error that says so
+    refuses: Option<(Filter, i32)>, // a filter it cannot have, and its error
 }
 
 /// A filter that was added.
@@ -69,7 +70,7 @@ impl Model {
         self.state().files.insert(ident, File { room: 65_536, ..File::default() });
     }
 
-    /// Opens something that answers `error` when a filter is added.
+    /// Opens something that fails with `error` when a filter is added.
     pub fn open_refusing(&self, ident: usize, filter: Filter, error: i32) {
         let refuses = Some((filter, error));
         self.state().files.insert(ident, File { refuses, room: 1, ..File::default() });
@@ -88,7 +89,7 @@ impl Model {
         self.change(ident, Filter::Read, |file| file.unread += bytes);
     }
 
-    /// We read `bytes`; that wakes no filter.
+    /// We read `bytes`; that activates no filter.
     pub fn read(&self, ident: usize, bytes: i64) {
         self.state().files.get_mut(&ident).unwrap().unread -= bytes;
     }
@@ -139,7 +140,7 @@ impl Model {
         }
     }
 
-    /// What the last call was told about waiting; the model itself never waits.
+    /// The timeout of the last call; the model itself never waits.
     pub fn last_timeout(&self) -> Option<Duration> {
         self.state().last_timeout
     }
@@ -198,7 +199,7 @@ impl State {
         self.notes.iter().position(|note| note.filter == filter && note.ident == ident)
     }
 
-    /// Makes a change, or says which error forbids it.
+    /// Makes a change, or returns the error that forbids it.
     fn make(&mut self, change: &Kevent) -> Result<(), i32> {
         let found = self.find(change.filter, change.ident);
         if change.flags & flag::DELETE != 0 {
@@ -245,7 +246,7 @@ impl State {
         Ok(self.notes.len() - 1)
     }
 
-    /// Something happened to the note: it joins the line if it is ready and not in it.
+    /// Something happened to the note: it joins the queue if it is ready and not in it.
     fn activate(&mut self, at: usize) {
         if !self.notes[at].is_active && self.look(&self.notes[at]).is_some() {
             let mut note = self.notes.remove(at);
@@ -254,7 +255,7 @@ impl State {
         }
     }
 
-    /// The event that a note stands for at this moment, if it is ready.
+    /// The event that a note stands for now, if it is ready.
     fn look(&self, note: &Note) -> Option<Kevent> {
         let event = Kevent { ident: note.ident, filter: note.filter, udata: note.udata, ..NOTHING };
         let (data, ended) = match note.filter {

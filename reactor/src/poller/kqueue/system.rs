@@ -1,4 +1,4 @@
-//! The two calls of `kqueue(2)`, and the struct that every system has its own of.
+//! The two calls of `kqueue(2)`, and the struct that differs on every system.
 
 use std::io;
 use std::mem;
@@ -27,7 +27,7 @@ const _: () = {
     assert!(flag::NOTE_EXIT == libc::NOTE_EXIT);
 };
 
-/// macOS refuses more than 100,000,000 s; three weeks are as good as for ever.
+/// macOS refuses more than 100,000,000 s; three weeks are as good as forever.
 const TIMEOUT_MAX: Duration = Duration::from_secs(21 * 24 * 3_600);
 
 /// A kqueue.
@@ -89,7 +89,7 @@ impl AsFd for System {
 #[derive(Copy, Clone)]
 pub struct Raw(libc::kevent);
 
-// SAFETY: the pointer in it, `udata`, is a token: a number that is never followed.
+// SAFETY: the pointer in it, `udata`, is a token: a number that is never dereferenced.
 unsafe impl Send for Raw {}
 // SAFETY: as above.
 unsafe impl Sync for Raw {}
@@ -97,7 +97,7 @@ unsafe impl Sync for Raw {}
 impl From<Kevent> for Raw {
     #[inline]
     fn from(kevent: Kevent) -> Raw {
-        // SAFETY: all zeros is a valid kevent (numbers, and a pointer that is never followed).
+        // SAFETY: all zeros is a valid kevent (numbers, and a pointer that is never dereferenced).
         let mut raw: libc::kevent = unsafe { mem::zeroed() };
         raw.ident = kevent.ident;
         raw.filter = match kevent.filter {

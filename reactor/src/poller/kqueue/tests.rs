@@ -1,4 +1,4 @@
-//! The backend against the model: the names are those of `../tests.rs` where the behaviour is.
+//! The backend against the model: tests of the same behaviour have the names in `../tests.rs`.
 
 use std::ptr;
 
@@ -52,7 +52,7 @@ fn an_edge_is_reported_once_and_again_when_more_arrives() {
 }
 
 #[test]
-fn what_was_ready_before_it_was_added_is_reported() {
+fn a_source_that_is_ready_when_added_is_reported() {
     for trigger in [Trigger::Level, Trigger::Edge] {
         let (queue, mut batch) = setup();
         queue.kernel.receive(5, 1);
@@ -83,7 +83,7 @@ fn adding_watches_only_the_direction_asked_for() {
 }
 
 #[test]
-fn modify_changes_token_and_direction_and_reports_anew() {
+fn modify_changes_token_and_direction_and_reports_again() {
     let (queue, mut batch) = setup();
     let new = Token::new(6, 1);
     queue.kernel.receive(5, 1);
@@ -96,7 +96,7 @@ fn modify_changes_token_and_direction_and_reports_anew() {
     assert_eq!(queue.kernel.filters(), 1);
 }
 
-/// A second `EV_ADD` alone would not do: the filter would keep its `EV_CLEAR`.
+/// A second `EV_ADD` alone would not suffice: the filter would keep its `EV_CLEAR`.
 #[test]
 fn modify_changes_edges_into_levels_and_back() {
     let (queue, mut batch) = setup();
@@ -128,12 +128,12 @@ fn nothing_is_reported_after_delete_or_close() {
 }
 
 #[test]
-fn what_is_not_watched_is_not_found() {
+fn an_unwatched_descriptor_is_not_found() {
     let (queue, _) = setup();
     assert_eq!(errno(queue.delete(FD)), Some(libc::ENOENT));
     let modified = queue.modify(FD, TOKEN, Interest::BOTH, Trigger::Level);
     assert_eq!(errno(modified), Some(libc::ENOENT));
-    assert_eq!(queue.kernel.filters(), 0, "and is not watched by the way");
+    assert_eq!(queue.kernel.filters(), 0, "and is not watched as a side effect");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_descriptor_that_is_not_open_is_refused() {
 }
 
 #[test]
-fn a_direction_that_is_refused_takes_the_other_back() {
+fn a_refused_direction_undoes_the_other() {
     let (queue, _) = setup();
     queue.kernel.open_refusing(9, Filter::Write, libc::EPIPE);
     let added = queue.add(9, TOKEN, Interest::BOTH, Trigger::Level);
@@ -217,7 +217,7 @@ fn more_sources_than_room_come_with_the_next_wait() {
         slots.extend(events.iter().map(|(token, _)| token.slot()));
     }
     let in_turns: Vec<u32> = (10..15).cycle().take(10).collect();
-    assert_eq!(slots, in_turns, "nobody is passed over");
+    assert_eq!(slots, in_turns, "no source is skipped");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn many_wakes_are_one_event_and_it_wakes_again() {
 }
 
 #[test]
-fn wakers_are_told_apart_and_leave_nothing_behind() {
+fn wakers_are_distinct_and_leave_nothing_behind() {
     let (queue, mut batch) = setup();
     let other = Token::new(8, 0);
     let (first, second) = (Wake::new(&queue, TOKEN).unwrap(), Wake::new(&queue, other).unwrap());
@@ -268,9 +268,9 @@ fn wakers_are_told_apart_and_leave_nothing_behind() {
     assert_eq!(queue.kernel.filters(), 0);
 }
 
-/// A waker's number may be a descriptor's too: their filters are different ones.
+/// A waker's number may be a descriptor's too: their filters are distinct.
 #[test]
-fn a_waker_and_a_descriptor_of_the_same_number_do_not_meet() {
+fn a_waker_and_a_descriptor_of_the_same_number_are_distinct() {
     let (queue, mut batch) = setup();
     let token = Token::from_u64(FD as u64);
     let wake = Wake::new(&queue, token).unwrap();
@@ -297,7 +297,7 @@ fn a_signal_is_read_once_however_often_it_came() {
     assert_eq!(signals.next().unwrap(), None);
     signals.queue.kernel.raise(libc::SIGCHLD as usize, 3);
     signals.queue.kernel.raise(libc::SIGUSR1 as usize, 1);
-    signals.queue.kernel.raise(libc::SIGHUP as usize, 1); // nobody asked for it
+    signals.queue.kernel.raise(libc::SIGHUP as usize, 1); // not one of ours
     assert_eq!(signals.next().unwrap(), Some(libc::SIGCHLD));
     assert_eq!(signals.next().unwrap(), Some(libc::SIGUSR1));
     assert_eq!(signals.next().unwrap(), None);
@@ -327,7 +327,8 @@ fn a_child_that_had_ended_before_it_was_watched_is_reported_too() {
     }
 }
 
-/// With the real signal, blocked in this thread: it must not strike when the mask is restored.
+/// With the real signal, blocked in this thread: it must not be delivered when the mask is
+/// restored.
 #[test]
 fn a_signal_that_was_read_is_not_delivered_later() {
     let (mut set, mut before) = (empty_set(), empty_set());

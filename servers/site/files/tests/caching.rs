@@ -105,9 +105,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn what_a_worker_has_read_is_in_the_loops_cache_when_it_is_next_asked_for() {
     let large = "x".repeat(70_000);
     let root = Root::new(&[("f", "one"), ("large", &large), ("404.html", "the page")]);
-    // Nothing can be opened without waiting.
+    // No file can be opened without waiting.
     let mut server =
-        Server::with(&root, |options| options.cache_ttl = HOUR).by(&root, Method::Walk);
+        Server::with(&root, |options| options.content.cache_ttl = HOUR).by(&root, Method::Walk);
     server.files.disk = Disk::Avoid;
     let opens = |server: &Server| server.metrics.slot(0).unwrap().file_cold_opens.get();
     assert_eq!(server.get("/f").text(), "one");
@@ -119,10 +119,10 @@ fn what_a_worker_has_read_is_in_the_loops_cache_when_it_is_next_asked_for() {
     server.pass_ms(HOUR.as_millis() as u64);
     root.write("f", "two");
     assert_eq!(server.get("/f").text(), "two");
-    assert_eq!(opens(&server), 2, "it has to be looked at again");
+    assert_eq!(opens(&server), 2, "it has to be opened again");
     for count in 3..5 {
         assert_eq!(server.get("/large").text(), large);
-        assert_eq!(opens(&server), count, "open files are nobody's to keep open");
+        assert_eq!(opens(&server), count, "the handoff cache keeps no open files");
     }
     assert_eq!(server.get("/nothing").text(), "the page");
     assert_eq!(server.get("/nothing").status, 404);
@@ -133,7 +133,7 @@ fn the_shelf_is_bounded_and_gives_away_once() {
     let names: Vec<String> = (0..40).map(|i| format!("f{i}")).collect();
     let root = Root::new(&names.iter().map(|name| (&**name, "text")).collect::<Vec<_>>());
     let mut server =
-        Server::with(&root, |options| options.cache_ttl = HOUR).by(&root, Method::Walk);
+        Server::with(&root, |options| options.content.cache_ttl = HOUR).by(&root, Method::Walk);
     server.files.disk = Disk::Avoid;
     for name in &names {
         assert_eq!(server.get(&format!("/{name}")).text(), "text");
@@ -156,7 +156,7 @@ fn open_files(root: &Root) -> usize {
 #[cfg(target_os = "linux")]
 fn open_files_are_bounded() {
     let root = Root::new(&[]);
-    let mut server = Server::with(&root, |options| options.cache_files = 5);
+    let mut server = Server::with(&root, |options| options.content.cache_files = 5);
     for round in 0..40 {
         let name = format!("f{}", round % 13);
         root.write(&name, "x".repeat(70_000));
@@ -171,7 +171,7 @@ fn open_files_are_bounded() {
 #[test]
 fn contents_are_bounded_and_what_is_used_stays() {
     let root = Root::new(&[("used", "hello")]);
-    let mut server = Server::with(&root, |options| options.cache_bytes = 400_000);
+    let mut server = Server::with(&root, |options| options.content.cache_bytes = 400_000);
     server.get("/used");
     for index in 0..100 {
         root.write(&format!("f{index}"), "x".repeat(10_000));
@@ -189,9 +189,9 @@ fn contents_are_bounded_and_what_is_used_stays() {
 fn without_a_cache_everything_works_as_well() {
     let root = Root::new(&[("small", "hello"), ("large", &"x".repeat(100_000))]);
     let no_caches: [fn(&mut Options); 3] = [
-        |options| options.cache_bytes = 0,
-        |options| options.cache_files = 0,
-        |options| options.cache_ttl = std::time::Duration::ZERO,
+        |options| options.content.cache_bytes = 0,
+        |options| options.content.cache_files = 0,
+        |options| options.content.cache_ttl = std::time::Duration::ZERO,
     ];
     for choose in no_caches {
         let mut server = Server::with(&root, choose);
@@ -216,7 +216,8 @@ fn an_open_file_that_is_removed_is_gone_at_once() {
 #[test]
 fn a_file_replaced_again_and_again_is_one_or_the_other() {
     let root = Root::new(&[("f", "1")]);
-    let mut server = Server::with(&root, |options| options.cache_ttl = std::time::Duration::ZERO);
+    let mut server =
+        Server::with(&root, |options| options.content.cache_ttl = std::time::Duration::ZERO);
     let stop = Stop::default();
     std::thread::scope(|scope| {
         let _stop = StopOnDrop(&stop);

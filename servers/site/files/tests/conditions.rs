@@ -1,4 +1,4 @@
-//! Conditions and ranges, through the whole of an answer.
+//! Conditions and ranges, in whole answers.
 
 use super::{Answer, Root, Server};
 
@@ -39,7 +39,7 @@ fn conditions_are_weighed_in_the_order_of_the_rfc() {
         let fields: Vec<_> = fields.iter().map(String::as_str).collect();
         assert_eq!(server.get_with("/f", &fields).status, status, "{fields:?}");
     }
-    // What is not there has no state to make conditions about.
+    // A missing file has no state that conditions could apply to.
     assert_eq!(server.get_with("/nothing", &["If-Match: \"x\""]).status, 404);
 }
 

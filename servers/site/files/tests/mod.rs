@@ -22,7 +22,7 @@ use super::open::{Method, Opener};
 use super::{Files, Local};
 use crate::app::clock::Clock;
 use crate::app::response::{Frame, Output, Piece, Pieces, Response};
-use crate::app::{Action, Request};
+use crate::app::{Action, Disk, Request};
 use crate::metrics::Metrics;
 use crate::options::Options;
 
@@ -68,10 +68,11 @@ impl Server {
     }
 
     fn with(root: &Root, choose: impl FnOnce(&mut Options)) -> Self {
-        let mut options = Options { root: Some(root.path().to_owned()), ..Options::default() };
+        let mut options = Options::default();
+        options.content.root = Some(root.path().to_owned());
         choose(&mut options);
         let metrics = Metrics::new(1).unwrap();
-        let mut files = Files::new(&options, metrics.clone()).unwrap().unwrap();
+        let mut files = Files::new(&options, metrics.clone(), Disk::Wait).unwrap().unwrap();
         files.ahead = Duration::from_secs(60);
         Server { local: files.local(0), files, clock: Clock::new(0), metrics }
     }
@@ -82,7 +83,7 @@ impl Server {
         self
     }
 
-    /// Lets the monotonic clock go on.
+    /// Advances the monotonic clock.
     fn pass_ms(&mut self, ms: u64) {
         self.clock.update(self.clock.now_ms() + ms);
     }
@@ -130,7 +131,7 @@ impl Server {
     }
 }
 
-/// Tells another thread to stop when the test ends, whichever way.
+/// Tells another thread to stop when the test ends, even by a panic.
 #[derive(Default)]
 struct Stop(AtomicBool);
 
@@ -182,7 +183,7 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The length that was announced is the one that came.
+    /// The announced length is the one that was sent.
     fn assert_length(&self) {
         assert_eq!(self.field("Content-Length"), Some(&*self.body.len().to_string()));
     }

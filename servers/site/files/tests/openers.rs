@@ -1,5 +1,5 @@
-//! Both openers, held against each other: what one finds the other finds, what one refuses the
-//! other refuses, and nothing outside is ever opened.
+//! Both openers, compared with each other: they find the same files, refuse the same paths, and
+//! never open anything outside.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -138,7 +138,7 @@ fn what_is_no_file_is_refused_and_never_waited_for() {
     for opener in openers(root.path()) {
         for path in ["fifo", "fifo-link", "socket", "device"] {
             let found = look(&opener, path.as_bytes(), Disk::Wait).map(|_| ());
-            // A container may forbid to open a device at all.
+            // A container may forbid opening any device.
             assert!(
                 matches!(found, Err(OpenError::NotFound | OpenError::Forbidden)),
                 "{path} by {:?}",

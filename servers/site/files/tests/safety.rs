@@ -1,9 +1,9 @@
-//! Attempts to get at what is not to be had, by both ways of opening.
+//! Attempts to reach files that must not be served, by both ways of opening.
 
 use super::{Root, Server};
 use crate::site::files::open::Method;
 
-/// Does `check` to a server of each kind. (Where there is no openat2 the first is the second.)
+/// Runs `check` on a server of each kind. (Without openat2 the first is the same as the second.)
 fn each(root: &Root, check: impl Fn(&mut Server)) {
     check(&mut Server::new(root));
     check(&mut Server::new(root).by(root, Method::Walk));
@@ -14,7 +14,7 @@ fn no_spelling_of_dots_leaves_the_root() {
     let world = Root::new(&[("secret", "outside"), ("root/index.html", "inside")]);
     let root = world.path().join("root");
     for method in [Method::Kernel, Method::Walk] {
-        let mut server = Server::with(&world, |options| options.root = Some(root.clone()));
+        let mut server = Server::with(&world, |options| options.content.root = Some(root.clone()));
         if method == Method::Walk {
             server.files.opener =
                 crate::site::files::open::Opener::with_method(&root, method).unwrap();
@@ -57,7 +57,7 @@ fn links_that_lead_out_are_not_there() {
             assert_eq!(answer.status, 404, "{target}");
             assert!(!answer.text().contains("outside"));
         }
-        // Nor do they come in as what stands for something inside.
+        // Nor are they served as siblings of something inside.
         let answer = server.get_with("/a.txt", &["Accept-Encoding: gzip"]);
         assert_eq!((answer.text(), answer.field("Content-Encoding")), ("inside", None));
     });
@@ -72,7 +72,7 @@ fn hidden_files_are_not_there_unless_asked_for() {
             assert_eq!(server.get(target).status, 404, "{target}");
         }
     });
-    let mut server = Server::with(&root, |options| options.dotfiles = true);
+    let mut server = Server::with(&root, |options| options.content.dotfiles = true);
     for target in targets {
         assert_eq!(server.get(target).text(), "secret", "{target}");
     }
@@ -83,7 +83,7 @@ fn nul_and_broken_escapes_are_bad_requests() {
     let root = Root::new(&[("index.html", "inside")]);
     each(&root, |server| {
         for target in ["/index.html%00.txt", "/%00", "/%zz", "/%"] {
-            // The parser may refuse a broken escape itself; what it lets through is a 400 here.
+            // The parser may refuse a broken escape itself; otherwise it is a 400 here.
             assert_eq!(server.get(target).status, 400, "{target}");
         }
     });
@@ -96,7 +96,7 @@ fn what_may_not_be_read_is_forbidden_and_not_cached() {
     let path = root.path().join("private");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
     if std::fs::File::open(&path).is_ok() {
-        return; // for root nothing is forbidden
+        return; // root may open everything
     }
     each(&root, |server| assert_eq!(server.get("/private").status, 403));
 }

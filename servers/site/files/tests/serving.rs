@@ -1,4 +1,4 @@
-//! What is there, and how it is answered.
+//! Files that exist, and the answers with them.
 
 use super::{Root, Server};
 
@@ -61,7 +61,7 @@ fn a_directory_wants_its_slash_and_then_its_index() {
     let root =
         Root::new(&[("a/b c/index.html", "index"), ("a/file", "file"), ("a/b c/index.htm", "2")]);
     let mut server = Server::with(&root, |options| {
-        options.index = vec!["index.htm".into(), "index.html".into()]
+        options.content.index = vec!["index.htm".into(), "index.html".into()]
     });
     let answer = server.get("/a/b%20c?x=/y");
     assert_eq!((answer.status, answer.field("Location")), (301, Some("/a/b%20c/?x=/y")));
@@ -87,7 +87,7 @@ fn a_listing_shows_what_would_be_served() {
     ]);
     root.link("d/out", "/etc/passwd");
     root.link("d/in", "z.txt");
-    let mut server = Server::with(&root, |options| options.autoindex = true);
+    let mut server = Server::with(&root, |options| options.content.autoindex = true);
     let answer = server.get("/d/");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
@@ -109,7 +109,7 @@ fn the_roots_own_page_stands_for_what_is_missing() {
     let answer = server.get("/nothing");
     assert_eq!((answer.status, answer.text()), (404, "404 Not Found\n"));
     root.write("404.html", "<p>custom");
-    // Asking again in the meantime does not put it off.
+    // Asking again in the meantime does not delay that.
     server.pass_ms(999);
     assert_eq!(server.get("/nothing").text(), "404 Not Found\n");
     server.pass_ms(1);
@@ -162,7 +162,7 @@ fn compressed_siblings_are_chosen_by_the_client() {
     let sibling = server.get("/a.js.gz");
     assert_eq!(sibling.field("Content-Type"), Some("application/gzip"));
     assert_eq!(sibling.field("Content-Encoding"), None);
-    let mut server = Server::with(&root, |options| options.precompressed = false);
+    let mut server = Server::with(&root, |options| options.content.precompressed = false);
     assert_eq!(server.get_with("/a.js", &["Accept-Encoding: br"]).text(), "plain");
 }
 

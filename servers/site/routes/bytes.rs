@@ -1,7 +1,7 @@
-//! `/bytes`: as many bytes as asked for, made when there is room for them.
+//! `/bytes`: as many bytes as asked for, generated as the socket has room.
 //!
-//! The bytes are text: lines of 64, each of which begins with its own offset, so that whoever reads
-//! a piece of it sees where it belongs.
+//! The bytes are text: lines of 64 bytes, each beginning with its own offset, so that any piece
+//! shows where it belongs.
 //!
 //! ```text
 //! 000000000000 abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX\n
@@ -12,7 +12,13 @@ use std::io;
 
 use http::Status;
 
-use crate::app::Response;
+use super::argument::Argument;
+use crate::app::{Action, Request, Response};
+use crate::site::handler::Handler;
+
+/// 1 GiB: a few seconds of loopback.
+pub(super) const BYTES: Argument =
+    Argument { name: "n", unit: "bytes", default: 1_024, max: 1 << 30 };
 
 /// A line's length, the line end included.
 const LINE: usize = 64;
@@ -21,12 +27,20 @@ const DIGITS: usize = 12;
 /// The line of offset 0.
 const FIRST: &[u8; LINE] = b"000000000000 abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX\n";
 
-/// Answers with `n` bytes of the pattern.
-pub(super) fn answer(n: u64, response: &mut Response<'_>) {
-    response
-        .start(Status::OK)
-        .field("Content-Type", "application/octet-stream")
-        .generate(Some(n), Box::new(Pattern { at: 0, end: n }));
+/// The route.
+pub(super) struct Bytes;
+
+impl Handler for Bytes {
+    fn handle(&self, request: &Request<'_>, response: &mut Response<'_>) -> Action {
+        match BYTES.of(request.query()) {
+            Some(n) => response
+                .start(Status::OK)
+                .field("Content-Type", "application/octet-stream")
+                .generate(Some(n), Box::new(Pattern { at: 0, end: n })),
+            None => BYTES.refuse(response),
+        }
+        Action::Done
+    }
 }
 
 /// The rest of the pattern, from `at` on.

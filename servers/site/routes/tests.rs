@@ -1,15 +1,21 @@
-//! The routes by themselves: a request's bytes in, a response's bytes out, no driver between.
+//! The routes alone: a request's bytes in, a response's bytes out, without a driver.
 
 use std::io::Read as _;
+use std::time::Duration;
 
-use http::{Connection, Event, Head, Limits};
+use http::{Connection, Event, Head, Limits, Status};
 use reactor::BufferPool;
 use reactor::buffer::Class;
 
-use super::*;
-use crate::app::Piece;
+use super::bytes::BYTES;
+use super::work::WORK_US;
 use crate::app::clock::Clock;
 use crate::app::response::{Frame, Output};
+use crate::app::{Action, App as _, BodyPlan, Piece, Request, Response};
+use crate::metrics::Metrics;
+use crate::model::ModelInfo;
+use crate::options::Options;
+use crate::site::Site;
 
 /// A response, taken apart.
 pub(in crate::site) struct Answer {
@@ -30,8 +36,8 @@ impl Answer {
     }
 }
 
-/// Parses `raw`, lets `answer` answer it, and collects what would go out. What follows the head is
-/// the body that a driver has collected.
+/// Parses `raw`, lets `answer` answer it, and collects the output. What follows the head is the
+/// body, as if a driver had collected it.
 pub(in crate::site) fn exchange<T>(
     raw: &str,
     answer: impl FnOnce(&Request<'_>, &mut Response<'_>) -> T,
@@ -60,7 +66,7 @@ pub(in crate::site) fn exchange<T>(
                 let read = source.read_to_end(&mut bytes).unwrap();
                 assert_eq!(Some(read as u64), *left, "as long as it was announced");
             }
-            Piece::File { .. } => unreachable!("no page of ours is a file"),
+            Piece::File { .. } => unreachable!("no built-in page is a file"),
         }
         out.pieces.pop_front();
     }
@@ -69,24 +75,48 @@ pub(in crate::site) fn exchange<T>(
     (result, Answer { status: finished.status, head: String::from_utf8(bytes).unwrap(), body })
 }
 
+/// A site with the demonstration routes, and so much memory for echoes.
+fn site(memory: usize) -> Site {
+    let mut options = Options::default();
+    (options.limits.body, options.limits.body_memory) = (1 << 20, memory);
+    Site::new(&options, Metrics::new(1).unwrap(), &INFO).unwrap()
+}
+
+const INFO: ModelInfo = ModelInfo {
+    name: "",
+    title: "",
+    lesson: "",
+    task1: "",
+    task2: "",
+    task3: "",
+    in_flight: "",
+    picture: "",
+    disk: crate::app::Disk::Wait,
+};
+
+/// What the site does at first with a whole request.
+fn ask(raw: &str) -> (Action, Answer) {
+    let site = site(1 << 20);
+    let mut local = site.local(0);
+    exchange(raw, |request, response| site.handle(&mut local, request, response))
+}
+
 /// What `handle` does with a request line (and a Host field).
 fn handle(line: &str) -> (Action, Answer) {
-    let path = line.split([' ', '?']).nth(1).unwrap().to_owned();
-    let demo = Demo::new(1 << 20, 1 << 20).unwrap();
-    exchange(&format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"), |request, response| {
-        demo.handle(route(path.as_bytes()).unwrap(), request, response)
-    })
+    ask(&format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"))
 }
 
 /// The answer after `work` or `resume`, when `handle` asked for it.
 fn handle_to_the_end(line: &str) -> Answer {
-    let path = line.split([' ', '?']).nth(1).unwrap().to_owned();
-    let demo = Demo::new(1 << 20, 1 << 20).unwrap();
+    let site = site(1 << 20);
+    let mut local = site.local(0);
     exchange(&format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"), |request, response| {
-        match demo.handle(route(path.as_bytes()).unwrap(), request, response) {
+        match site.handle(&mut local, request, response) {
             Action::Done => {}
-            Action::Work => demo.work(request, response),
-            Action::Wait(_) => assert_eq!(demo.resume(request, response), Action::Done),
+            Action::Work => site.work(request, response),
+            Action::Wait(_) => {
+                assert_eq!(site.resume(&mut local, request, response), Action::Done);
+            }
         }
     })
     .1
@@ -115,7 +145,7 @@ fn head_gets_the_head_that_get_would() {
 }
 
 #[test]
-fn other_methods_are_told_which_there_are() {
+fn other_methods_get_the_list_of_allowed_ones() {
     for target in ["/plaintext", "/json", "/work", "/sleep", "/bytes"] {
         let (action, answer) = handle(&format!("DELETE {target}"));
         assert_eq!((action, answer.status), (Action::Done, Status::METHOD_NOT_ALLOWED));
@@ -128,15 +158,18 @@ fn other_methods_are_told_which_there_are() {
 
 #[test]
 fn an_echo_is_the_request_as_it_was_received() {
-    let demo = Demo::new(1 << 20, 1 << 20).unwrap();
-    assert!(matches!(demo.body(Route::Echo), BodyPlan::Collect(max) if max == 1 << 20));
+    let site = site(1 << 20);
+    let mut local = site.local(0);
     for body in ["<script>".to_owned(), "x".repeat(100_000)] {
         let raw = format!(
             "PUT /echo?a HTTP/1.1\r\nhost:  x\r\nContent-length:{}\r\n\r\n{body}",
             body.len()
         );
-        let (action, answer) =
-            exchange(&raw, |request, response| demo.handle(Route::Echo, request, response));
+        let (action, answer) = exchange(&raw, |request, response| {
+            let plan = site.body(&mut local, request);
+            assert!(matches!(plan, BodyPlan::Collect(max) if max == 1 << 20));
+            site.handle(&mut local, request, response)
+        });
         assert_eq!((action, answer.status), (Action::Done, Status::OK));
         assert_eq!(answer.text(), raw);
         assert_eq!(answer.field("X-Content-Type-Options"), Some("nosniff"));
@@ -146,13 +179,14 @@ fn an_echo_is_the_request_as_it_was_received() {
 
 #[test]
 fn an_echo_for_which_there_is_no_memory_is_refused() {
-    let demo = Demo::new(1 << 20, 10_000).unwrap();
+    let site = site(10_000);
+    let mut local = site.local(0);
     let raw = format!(
         "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n{}",
         "x".repeat(20_000)
     );
     let (_, answer) =
-        exchange(&raw, |request, response| demo.handle(Route::Echo, request, response));
+        exchange(&raw, |request, response| site.handle(&mut local, request, response));
     assert_eq!(answer.status, Status::SERVICE_UNAVAILABLE);
     assert_eq!(answer.field("Retry-After"), Some("1"));
 }

@@ -1,4 +1,4 @@
-//! Who may say whom it speaks for: addresses, networks, and processes of this machine.
+//! Trusted proxies, whose PROXY header is believed: addresses, networks, and local processes.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,24 +10,24 @@ use reactor::net::Peer;
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
-    /// Leading bits that must be the same.
+    /// Prefix length.
     bits: u8,
 }
 
-/// Why a text is no network.
+/// Why a text is not a network.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum NotANetwork {
-    /// The part before the slash is no address.
+    /// The part before the slash is not an address.
     Address,
-    /// The part after it is no number of bits that such an address has.
+    /// The part after it is not a prefix length of such an address.
     Bits,
-    /// The address has bits beyond those that count: it is a slip of the finger.
+    /// The address has host bits set: most likely a typing error.
     Host,
 }
 
 impl Network {
-    /// Whether an address is in it. An IPv4 address that a socket for both families shows as
-    /// `::ffff:192.0.2.1` is meant.
+    /// Whether the network contains an address. A mapped address, `::ffff:192.0.2.1`, as a
+    /// dual-stack socket reports it, counts as IPv4.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let (ours, bits) = number(self.address);
         let (theirs, width) = number(ip.to_canonical());
@@ -43,7 +43,7 @@ fn number(ip: IpAddr) -> (u128, u32) {
     }
 }
 
-/// Whether no bit is set but the lowest `count`.
+/// Whether only the lowest `count` bits are set.
 fn differ_below(difference: u128, count: u32) -> bool {
     difference.checked_shr(count).unwrap_or(0) == 0
 }
@@ -80,22 +80,22 @@ impl fmt::Display for Network {
     }
 }
 
-/// Whom to believe.
+/// Peers whose PROXY header is believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trusted {
-    /// Those who connect from there.
+    /// Peers that connect from these networks.
     pub networks: Vec<Network>,
-    /// Those who connect over a Unix socket, of this machine and with a right to the socket's file.
+    /// Peers on a Unix socket: local processes with permission on the socket's file.
     pub unix: bool,
 }
 
 impl Trusted {
-    /// Nobody is.
+    /// Whether no peer is trusted.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix
     }
 
-    /// Whether this one is.
+    /// Whether this peer is trusted.
     pub fn includes(&self, peer: Peer) -> bool {
         match peer.ip() {
             Some(ip) => self.networks.iter().any(|network| network.contains(ip)),
@@ -109,7 +109,7 @@ impl fmt::Display for Trusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let networks = self.networks.iter().map(Network::to_string);
         let all: Vec<String> = networks.chain(self.unix.then(|| "unix".to_owned())).collect();
-        f.write_str(if all.is_empty() { "nobody" } else { "" })?;
+        f.write_str(if all.is_empty() { "none" } else { "" })?;
         f.write_str(&all.join(","))
     }
 }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused_with_the_reason() {
+    fn invalid_networks_are_refused_with_the_reason() {
         for (text, why) in [
             ("", NotANetwork::Address),
             ("10.0.0/8", NotANetwork::Address),
@@ -162,6 +162,6 @@ mod tests {
         trusted.unix = true;
         assert!(trusted.includes(Peer::Unix));
         assert_eq!(trusted.to_string(), "0.0.0.0/0,unix");
-        assert_eq!(Trusted::default().to_string(), "nobody");
+        assert_eq!(Trusted::default().to_string(), "none");
     }
 }

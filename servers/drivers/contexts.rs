@@ -1,0 +1,211 @@
+//! A few contexts for many threads.
+//!
+//! A [`Context`] has an application's local part, a cache of files among it, and a slot of counters
+//! that one thread at a time may write to. There is no point in having more of them than threads
+//! that can run at once, and no harm in having a few more. A thread borrows one for a step, which
+//! takes microseconds and waits for nothing:
+//!
+//! ```text
+//!  thread ──► its home ── taken? ──► the next … ── all taken? ──► waits for its home
+//! ```
+//!
+//! What is *not* guaranteed: that two steps of a conversation have the same context.
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::Instant;
+
+use reactor::Waker;
+
+use crate::access_log::Log;
+use crate::app::App;
+use crate::metrics::{Counters, Metrics};
+use crate::options::Options;
+use crate::session::{BodyMemory, Context};
+
+/// The contexts of a server whose threads share them.
+pub struct Contexts<A: App> {
+    app: Arc<A>,
+    list: Box<[Mutex<Context<A>>]>,
+    /// The slot of counters of the first of them.
+    first_slot: usize,
+    /// When their clocks began.
+    epoch: Instant,
+    draining: AtomicBool,
+    log: Log,
+    memory: BodyMemory,
+    /// The main thread's counters, of which one gauge is written here.
+    shown: Counters,
+    /// The loop that writes the log when its time has come.
+    waker: Waker,
+}
+
+/// A context, borrowed for a step.
+pub struct Borrowed<'c, A: App> {
+    context: MutexGuard<'c, Context<A>>,
+    contexts: &'c Contexts<A>,
+}
+
+impl<A: App> Contexts<A> {
+    /// Contexts for the slots of counters from `first_slot` on; their clocks count from `epoch`.
+    ///
+    /// # Errors
+    /// As for [`Context::new`].
+    pub fn new(
+        app: &Arc<A>,
+        options: &Options,
+        metrics: &Metrics,
+        first_slot: usize,
+        epoch: Instant,
+        waker: Waker,
+    ) -> io::Result<Self> {
+        let log = Log::open(&options.log)?;
+        let memory = BodyMemory::new(options.limits.body_memory);
+        let now_ms = epoch.elapsed().as_millis() as u64;
+        let context = |slot| {
+            let (app, memory, log) = (Arc::clone(app), memory.clone(), log.clone());
+            Context::with_log(app, options, metrics, slot, memory, now_ms, log).map(Mutex::new)
+        };
+        let list = (first_slot..metrics.slots()).map(context).collect::<io::Result<Box<_>>>()?;
+        let none = || io::Error::other("no slot of counters left");
+        let shown = Counters::new(metrics, 0).ok_or_else(none)?;
+        let draining = AtomicBool::new(false);
+        Ok(Contexts {
+            app: Arc::clone(app),
+            list,
+            first_slot,
+            epoch,
+            draining,
+            log,
+            memory,
+            shown,
+            waker,
+        })
+    }
+
+    /// A context for a step, with the time and all that changes while a server runs. `home`: where
+    /// to look first, any number.
+    #[inline]
+    pub fn borrow(&self, home: usize) -> Borrowed<'_, A> {
+        let home = home % self.list.len();
+        let mut context = match self.list[home].try_lock() {
+            Ok(context) => context,
+            Err(error) => self.another(home, error),
+        };
+        context.clock.update(self.now_ms());
+        context.draining = self.draining.load(Relaxed);
+        Borrowed { context, contexts: self }
+    }
+
+    #[cold]
+    fn another<'c>(
+        &'c self,
+        home: usize,
+        error: TryLockError<MutexGuard<'c, Context<A>>>,
+    ) -> MutexGuard<'c, Context<A>> {
+        if let TryLockError::Poisoned(poisoned) = error {
+            return self.restored(home, poisoned.into_inner());
+        }
+        for (index, context) in self.list.iter().enumerate() {
+            match context.try_lock() {
+                Ok(context) => return context,
+                Err(TryLockError::Poisoned(poisoned)) => {
+                    return self.restored(index, poisoned.into_inner());
+                }
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        match self.list[home].lock() {
+            Ok(context) => context,
+            Err(poisoned) => self.restored(home, poisoned.into_inner()),
+        }
+    }
+
+    /// A thread has panicked in the application with it: what the application had here is made anew.
+    #[cold]
+    fn restored<'c>(
+        &self,
+        index: usize,
+        mut context: MutexGuard<'c, Context<A>>,
+    ) -> MutexGuard<'c, Context<A>> {
+        context.local = context.app.local(self.first_slot + index);
+        self.list[index].clear_poison();
+        context
+    }
+
+    /// The application.
+    pub fn app(&self) -> &A {
+        &self.app
+    }
+
+    /// Has the main thread look at what there is to do.
+    pub fn wake(&self) {
+        // It fails only where the loop is gone.
+        let _ = self.waker.wake();
+    }
+
+    /// Milliseconds on the clock of deadlines.
+    #[inline]
+    pub fn now_ms(&self) -> u64 {
+        self.epoch.elapsed().as_millis() as u64
+    }
+
+    /// When that clock began.
+    pub fn epoch(&self) -> Instant {
+        self.epoch
+    }
+
+    /// From now on each response is its connection's last.
+    pub fn drain(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    /// The log that all of them write.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The account of memory is shared, and so is the gauge that shows it. Several threads write to
+    /// it: the one that was overtaken finds that and writes again.
+    #[cold]
+    fn show_memory(&self) {
+        loop {
+            let held = self.memory.held();
+            self.shown.body_bytes_held.set(held as u64);
+            if self.memory.held() == held {
+                return;
+            }
+        }
+    }
+}
+
+impl<A: App> Deref for Borrowed<'_, A> {
+    type Target = Context<A>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Context<A> {
+        &self.context
+    }
+}
+
+impl<A: App> DerefMut for Borrowed<'_, A> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Context<A> {
+        &mut self.context
+    }
+}
+
+impl<A: App> Drop for Borrowed<'_, A> {
+    #[inline]
+    fn drop(&mut self) {
+        let contexts = self.contexts;
+        if contexts.memory.held() as u64 != contexts.shown.body_bytes_held.get() {
+            contexts.show_memory();
+        }
+        if contexts.log.is_on() && contexts.log.step_ended(self.context.clock.now_ms()) {
+            contexts.wake();
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! How a server of waiting threads stops: as one with a loop does (see `drivers/event/drain.rs`), but
+//! what a loop closes itself a thread has to be told to.
+//!
+//! ```text
+//! TERM, INT ─► accept what the queues hold, close the listeners
+//!                │  answer what still arrives, with Connection: close
+//!                ├─► all connections rest and nothing arrived for a moment: shutdown(SHUT_RD),
+//!                │   so that each thread finds the end of its input
+//!                └─► the drain's time is over: shutdown(SHUT_RDWR)
+//!              no connection is left ─► write the log, stop        (a second signal: at once)
+//! ```
+//!
+//! A thread that computes cannot be told anything; it ends with the process.
+
+use std::net::Shutdown;
+
+use reactor::EventLoop;
+
+use super::{Carrier, MainLoop};
+use crate::app::App;
+use crate::drivers::event::QUIET_MS;
+use crate::operation::Ending;
+use crate::session::NEVER;
+
+/// How often a draining server looks whether it is done.
+const LOOK_MS: u64 = 10;
+/// What threads have to write their last lines in, once their connections have been cut off.
+const LAST_MS: u64 = 200;
+
+/// A graceful stop under way.
+pub(super) struct Drain {
+    begun_ms: u64,
+    /// When whatever is left is cut off.
+    until_ms: u64,
+}
+
+impl<A: App, C: Carrier<A>> MainLoop<A, C> {
+    /// Stops gracefully: the loop stops when the drain is complete.
+    pub fn drain(&mut self, ev: &mut EventLoop, how: Ending) {
+        let until_ms = match how {
+            Ending::Stop => ev.now_ms() + self.drain_ms,
+            Ending::Quit | Ending::HandOver => NEVER,
+        };
+        match &mut self.drain {
+            None => self.begin_drain(ev, how, until_ms),
+            Some(_) if how != Ending::Stop => {}
+            Some(drain) if drain.until_ms == NEVER => drain.until_ms = until_ms,
+            Some(_) => self.finish(ev),
+        }
+    }
+
+    fn begin_drain(&mut self, ev: &mut EventLoop, how: Ending, until_ms: u64) {
+        self.drain = Some(Drain { begun_ms: ev.now_ms(), until_ms });
+        self.shared.contexts.drain();
+        if how == Ending::HandOver {
+            self.acceptors.leave_files();
+        } else {
+            // The kernel has promised these an answer when it acknowledged their SYN.
+            for index in 0..self.acceptors.len() {
+                let mut turn = self.acceptors.whole_queue(index);
+                self.take_turn(ev, &mut turn);
+            }
+        }
+        self.acceptors.close(ev);
+        ev.set_deadline(self.housekeeping, ev.now_ms() + LOOK_MS);
+    }
+
+    /// Looks whether a drain is complete, and tells threads to end.
+    pub(super) fn look_at_drain(&mut self, ev: &mut EventLoop) {
+        let now_ms = ev.now_ms();
+        let Some(drain) = &self.drain else { return };
+        if let Some(accepted) = self.refused.take() {
+            return self.start_late(ev, accepted);
+        }
+        let registry = &self.shared.registry;
+        let (last_ms, rest) = registry.look();
+        if registry.is_empty() || now_ms >= drain.until_ms.saturating_add(LAST_MS) {
+            return self.finish(ev);
+        }
+        if now_ms >= drain.until_ms {
+            registry.shut_down(Shutdown::Both);
+        } else if rest && now_ms >= last_ms.max(drain.begun_ms) + QUIET_MS {
+            registry.shut_down(Shutdown::Read);
+        }
+        ev.set_deadline(self.housekeeping, now_ms + LOOK_MS);
+    }
+
+    /// One that the system refused a thread for, before the drain began.
+    fn start_late(&mut self, ev: &mut EventLoop, accepted: super::Accepted) {
+        self.start(accepted);
+        ev.set_deadline(self.housekeeping, ev.now_ms() + LOOK_MS);
+    }
+
+    fn finish(&mut self, ev: &mut EventLoop) {
+        self.shared.contexts.log().finish();
+        self.stopped = true;
+        ev.stop();
+    }
+}

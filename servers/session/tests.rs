@@ -1,1 +1,0 @@
-//! Both ends in memory, simulated time.
