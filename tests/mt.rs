@@ -261,3 +261,34 @@ fn threads_that_the_system_refuses_are_started_later() {
     server.until_metric_above("accept_pauses_total", 0);
     assert_eq!(server.stop().code(), Some(0));
 }
+
+#[test]
+fn clients_that_wait_for_a_thread_are_answered_at_a_stop() {
+    let mut server = spawn(&["--max-threads", "1", "--drain-timeout", "20s"]);
+    let mut idle = server.connect();
+    assert_eq!(idle.get("/plaintext").status, 200);
+    let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+    for client in &mut waiting {
+        client.send(&get("/plaintext"));
+    }
+    server.signal(libc::SIGTERM);
+    for client in &mut waiting {
+        assert_eq!(client.response().status, 200);
+    }
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn a_stop_goes_on_as_long_as_requests_arrive() {
+    let mut server = spawn(&["--drain-timeout", "20s"]);
+    let mut clients: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/plaintext").status, 200);
+    }
+    server.signal(libc::SIGTERM);
+    for client in &mut clients {
+        // Together they take longer than a stop waits for one more.
+        assert_eq!(client.get("/sleep?ms=100").status, 200);
+    }
+    assert_eq!(server.wait().code(), Some(0));
+}

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use common::server::{has_buffer_pool, serves_many};
-use common::{Client, Server, get, request};
+use common::{Client, Server, get, request, until};
 
 /// A request with a head of this many bytes more than it needs.
 fn padded(target: &str, bytes: usize) -> Vec<u8> {
@@ -205,4 +205,78 @@ fn a_refused_head_is_answered_and_logged_as_what_it_is() {
     server.stop();
     let lines = std::fs::read_to_string(&log).expect("a log");
     assert!(lines.contains("\"HEAD /echo HTTP/1.1\" 413 "), "{lines}");
+}
+
+/// Connections that wait for a time and hold pipelined input in large buffers once kept each other,
+/// and all others, from going on: each of them waited for a buffer that another one had.
+#[test]
+fn waiting_requests_with_pipelined_input_go_on_when_the_buffers_are_exhausted() {
+    if !has_buffer_pool("its connections have two buffers each") {
+        return;
+    }
+    for arguments in [
+        &["--demo", "--buffers", "4"][..],
+        &["--demo", "--buffers", "4", "--request-timeout", "20s"],
+    ] {
+        let server = Server::start(arguments);
+        let batch = [get("/sleep?ms=300"), padded("/plaintext", 950)].concat();
+        let mut clients: Vec<Client> = (0..12).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            client.send(&batch);
+        }
+        for client in &mut clients {
+            assert_eq!(client.response().text(), "waited for 300 ms\n");
+            assert_eq!(client.response().text(), "Hello, World!");
+        }
+        assert_eq!(server.get("/plaintext").status, 200);
+    }
+}
+
+/// The rest of a PROXY header that was refused for its slowness was once read as another header.
+#[test]
+fn a_slow_proxy_header_is_refused_and_the_server_goes_on() {
+    if !has_buffer_pool("its connections have two buffers each") {
+        return;
+    }
+    let options = ["--demo", "--buffers", "4", "--proxy-protocol", "--trusted", "127.0.0.1"];
+    let mut server = Server::start(&options);
+    // Version 2, PROXY, TCP over IPv4, 2000 bytes of address and additional fields.
+    let header = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x07\xd0"[..], &[0; 604]].concat();
+    let mut clients: Vec<Client> = (0..12).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(&header);
+    }
+    // At least one of them is told to come again.
+    until("one is refused", || clients.iter().any(Client::has_answer));
+    drop(clients);
+    let mut client = server.connect();
+    client.send(&[b"PROXY UNKNOWN\r\n".to_vec(), get("/plaintext")].concat());
+    assert_eq!(client.response().text(), "Hello, World!");
+    assert!(server.is_running());
+}
+
+/// A blocking receive once looked at its deadline only when there was nothing to receive.
+#[test]
+fn a_client_that_never_stops_sending_does_not_outlive_its_deadlines() {
+    let server = Server::start(&["--demo", "--request-timeout", "1s"]);
+    for head in [
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n", // 413, then lingers
+        "POST /plaintext HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", // discarded
+    ] {
+        let mut client = server.connect();
+        client.send(head.as_bytes());
+        until("the server closes", || client.try_send(&[b'x'; 1000]).is_err());
+    }
+}
+
+/// Bytes that arrived during a response once made the close a reset, which destroyed its end.
+#[test]
+fn bytes_that_arrive_during_the_last_response_do_not_destroy_it() {
+    let server = Server::demo();
+    let mut client = Client::connect_with_window(server.address(), 4096);
+    client.send(&request("GET", "/bytes?n=5000000", &["Connection: close"]));
+    until("the response has begun", || client.has_answer());
+    client.send(&get("/plaintext"));
+    assert_eq!(client.response().body.len(), 5_000_000);
+    client.expect_close();
 }

@@ -34,7 +34,8 @@ pub trait Transport {
     fn stream(&self) -> &Stream;
 
     /// Receives what there is, waiting for it until `deadline_ms`; 0 bytes: the client has finished
-    /// sending. `None`: the deadline has passed. `now_ms` was the time a moment ago.
+    /// sending. `None`: the deadline has passed, whatever there is to receive: a client that never
+    /// stops sending must not outlive it. `now_ms` was the time a moment ago.
     ///
     /// # Errors
     /// The socket's.
@@ -131,6 +132,9 @@ impl Transport for Blocking<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 other => return other.map(Some),
             }
+        }
+        if now_ms >= deadline_ms {
+            return Ok(None);
         }
         let wait_ms = left(now_ms, deadline_ms);
         if wait_ms.saturating_add(wait_ms / 64) < self.receive_ms {
@@ -232,9 +236,12 @@ impl<H: Stop> Transport for Polled<'_, H> {
     fn recv(
         &mut self,
         room: &mut [u8],
-        _now_ms: u64,
+        now_ms: u64,
         deadline_ms: u64,
     ) -> io::Result<Option<usize>> {
+        if now_ms >= deadline_ms {
+            return Ok(None);
+        }
         loop {
             if self.eager == 0 {
                 if self.wait(Interest::READABLE, deadline_ms)?.is_none() {

@@ -120,7 +120,23 @@ impl<A: App> Carrier<A> for Threads {
 
 /// What a thread does: all of a connection.
 fn serve<A: App>(accepted: Accepted, shared: &Shared<A>) {
-    let io = Blocking::new(accepted.stream(), shared.contexts.epoch());
-    accepted.serve(shared, io);
-    accepted.end(shared);
+    let served = Served { accepted: Some(accepted), shared };
+    if let Some(accepted) = &served.accepted {
+        let io = Blocking::new(accepted.stream(), shared.contexts.epoch());
+        accepted.serve(shared, io);
+    }
+}
+
+/// Ends a connection with its thread, also when that panics.
+struct Served<'s, A: App> {
+    accepted: Option<Accepted>,
+    shared: &'s Shared<A>,
+}
+
+impl<A: App> Drop for Served<'_, A> {
+    fn drop(&mut self) {
+        if let Some(accepted) = self.accepted.take() {
+            accepted.end(self.shared);
+        }
+    }
 }

@@ -257,8 +257,6 @@ impl Session {
                 self.refuse(cx, http::Status::INTERNAL_SERVER_ERROR, None, out);
             }
         }
-        // There may be a body to discard after the answer.
-        self.unread |= self.last && self.http.body_follows();
         self.next(out)
     }
 
@@ -314,7 +312,9 @@ impl Session {
     /// The kernel has the last response.
     #[inline]
     fn over(&self) -> Next {
-        if self.unread || self.pending { Next::Linger } else { Next::Close }
+        // A body that is still to come would draw a reset, too.
+        let unread = self.unread || self.pending || self.http.body_follows();
+        if unread { Next::Linger } else { Next::Close }
     }
 
     /// All of an exchange's output is sent: what follows depends on what else it holds.
@@ -334,7 +334,8 @@ impl Session {
         } else if self.last {
             // `over` decides how it ends.
         } else if !reads_body {
-            self.phase = Phase::Idle;
+            // The next head may have begun behind what was sent: its time runs already.
+            self.phase = if self.has_begun() { Phase::Head } else { Phase::Idle };
             self.drop_idle_exchange(cx);
         } else if self.phase != Phase::Body {
             // The body is read only now: its timeout starts.

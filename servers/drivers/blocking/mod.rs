@@ -137,6 +137,7 @@ impl<A: App> Shared<A> {
             return self.contexts.borrow(0).counters.connections_open.sub(1);
         };
         let now_ms = self.contexts.now_ms();
+        connection.rests(now_ms);
         let mut driver = Driver {
             shared: self,
             connection,
@@ -322,7 +323,10 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
             match self.receive()? {
                 None => return self.expired().and(Err(End::Closed)),
                 Some(0) => return Err(End::Closed),
-                Some(_) => self.connection.arrived(self.now_ms),
+                Some(_) => {
+                    self.now_ms = self.shared.contexts.now_ms();
+                    self.connection.arrived(self.now_ms);
+                }
             }
             match proxy_protocol::parse(&self.input) {
                 Ok(None) => {}
@@ -346,8 +350,13 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
     }
 
     /// Bytes are unread: the reset of a plain close could overtake the response.
-    fn must_linger(&self) -> bool {
-        !self.at_end && (self.more || !self.input.is_empty())
+    fn must_linger(&mut self) -> bool {
+        if self.at_end || self.more || !self.input.is_empty() {
+            return !self.at_end;
+        }
+        // Some may have arrived since the last receive.
+        let found = self.io.stream().recv_now(self.input.spare_mut());
+        found.is_ok_and(|count| count > 0)
     }
 
     /// Sends FIN, and reads what still comes for a bounded time, to no purpose but that it is read

@@ -14,13 +14,17 @@ use slab::Slab;
 
 /// The bit of a state that says that the connection rests.
 const RESTS: u64 = 1;
+/// The bit that says that its thread has not begun with it: what it has sent waits to be read.
+const NEW: u64 = 2;
+/// The bits of a state below its time.
+const BITS: u32 = 2;
 
 /// A connection that is being served.
 pub struct Connection {
     stream: Stream,
     /// Its number among all that the server has had.
     number: usize,
-    /// When something last arrived, in milliseconds, and a bit.
+    /// When something last arrived, in milliseconds, and the bits.
     state: AtomicU64,
 }
 
@@ -29,6 +33,8 @@ pub struct Registry {
     list: Mutex<Slab<Arc<Connection>>>,
     len: AtomicUsize,
     max: usize,
+    /// When something last arrived for one that has ended since.
+    last_ms: AtomicU64,
     /// The main thread waits for one of them to end.
     awaited: AtomicBool,
     numbers: AtomicUsize,
@@ -48,13 +54,13 @@ impl Connection {
     /// Something has arrived: it is busy.
     #[inline]
     pub(super) fn arrived(&self, now_ms: u64) {
-        self.state.store(now_ms << 1, Ordering::Relaxed);
+        self.state.store(now_ms << BITS, Ordering::Relaxed);
     }
 
     /// Nothing is in flight.
     #[inline]
     pub(super) fn rests(&self, now_ms: u64) {
-        self.state.store(now_ms << 1 | RESTS, Ordering::Relaxed);
+        self.state.store(now_ms << BITS | RESTS, Ordering::Relaxed);
     }
 }
 
@@ -65,6 +71,7 @@ impl Registry {
             list: Mutex::default(),
             len: AtomicUsize::new(0),
             max,
+            last_ms: AtomicU64::new(0),
             awaited: AtomicBool::new(false),
             numbers: AtomicUsize::new(0),
         }
@@ -73,7 +80,7 @@ impl Registry {
     /// A new connection, and the key to remove it by.
     pub fn insert(&self, stream: Stream, now_ms: u64) -> (usize, Arc<Connection>) {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let state = AtomicU64::new(now_ms << 1 | RESTS);
+        let state = AtomicU64::new(now_ms << BITS | RESTS | NEW);
         let connection = Arc::new(Connection { stream, number, state });
         self.len.fetch_add(1, Ordering::SeqCst);
         (self.lock().insert(Arc::clone(&connection)), connection)
@@ -81,6 +88,8 @@ impl Registry {
 
     /// A connection has been served, and is closed; `true`: the main thread waits for that.
     pub fn remove(&self, key: usize, connection: Arc<Connection>) -> bool {
+        let last_ms = connection.state.load(Ordering::Relaxed) >> BITS;
+        self.last_ms.fetch_max(last_ms, Ordering::Relaxed);
         let other = self.lock().try_remove(key);
         // The last owner closes the socket, and not under the lock.
         drop((connection, other));
@@ -98,6 +107,11 @@ impl Registry {
         self.len() == 0
     }
 
+    /// How many there may be.
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
     /// There is a place for one more; if not, the next one that ends has to say so.
     pub fn has_place(&self) -> bool {
         if self.len() < self.max {
@@ -110,17 +124,28 @@ impl Registry {
 
     /// When something last arrived, and whether all of them rest.
     pub fn look(&self) -> (u64, bool) {
-        self.lock().iter().fold((0, true), |(last_ms, rest), (_, connection)| {
+        let list = self.lock();
+        let ended_ms = self.last_ms.load(Ordering::Relaxed);
+        list.iter().fold((ended_ms, true), |(last_ms, rest), (_, connection)| {
             let state = connection.state.load(Ordering::Relaxed);
-            (last_ms.max(state >> 1), rest && state & RESTS != 0)
+            (last_ms.max(state >> BITS), rest && state & RESTS != 0)
         })
     }
 
-    /// Ends all of them: their threads find that nothing more comes, or (`Both`) can be sent.
-    pub fn shut_down(&self, how: Shutdown) {
+    /// Ends those that rest: their threads find that nothing more comes.
+    pub fn end_resting(&self) {
         for (_, connection) in &*self.lock() {
-            // One that has failed is about to end anyway.
-            let _ = connection.stream.shutdown(how);
+            if connection.state.load(Ordering::Relaxed) & (RESTS | NEW) == RESTS {
+                // One that has failed is about to end anyway.
+                let _ = connection.stream.shutdown(Shutdown::Read);
+            }
+        }
+    }
+
+    /// Ends all of them, whatever they do: nothing more comes, and nothing can be sent.
+    pub fn cut_off(&self) {
+        for (_, connection) in &*self.lock() {
+            let _ = connection.stream.shutdown(Shutdown::Both);
         }
     }
 

@@ -21,7 +21,7 @@ use std::io;
 use reactor::buffer::Class;
 use reactor::{Buffer, BufferPool, EventLoop, Readiness, Token};
 
-use super::connection::{Connection, Flags};
+use super::connection::{Connection, Flags, Stage};
 use super::{Driver, Engine, SMALL_BYTES};
 use crate::app::App;
 use crate::options::Options;
@@ -180,6 +180,7 @@ impl<A: App> Driver<A> {
                 continue;
             }
             connection.input = None;
+            connection.stage = Stage::Serving;
             let engine = &mut self.engine;
             engine.cx.counters.connections_refused.add(1);
             engine.enter(&self.peers, token);

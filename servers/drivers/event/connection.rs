@@ -167,6 +167,7 @@ impl Connection {
     pub fn check(&self) {
         let phase = self.session.phase();
         debug_assert!(self.stage != Stage::Queued || phase == Phase::Work, "queued in {phase:?}");
+        debug_assert!(self.stage == Stage::Serving || phase != Phase::Linger, "lingers");
         debug_assert!(self.stage != Stage::Filling || phase == Phase::Send, "fills in {phase:?}");
     }
 }

@@ -7,7 +7,7 @@
 
 use reactor::{EventLoop, Token};
 
-use super::connection::{Connection, Flags};
+use super::connection::{Connection, Flags, Stage};
 use super::{Driver, Engine, Step};
 use crate::app::App;
 use crate::session::{Next, Phase};
@@ -24,6 +24,7 @@ impl<A: App> Engine<A> {
             return Step::Close;
         }
         connection.session.linger(&mut self.cx);
+        connection.stage = Stage::Serving;
         connection.input = None;
         connection.set(Flags::READABLE);
         match connection.stream.shutdown_write() {
@@ -57,7 +58,7 @@ impl<A: App> Driver<A> {
         let engine = &mut self.engine;
         engine.enter(&self.peers, token);
         let phase = connection.session.phase();
-        if phase == Phase::Wait && !engine.buffers.suffice() {
+        if phase == Phase::Wait && engine.must_wait_on(connection) {
             // The wait is over, but its answer may need a buffer first.
             return ev.set_deadline(token, ev.now_ms() + 1);
         }
@@ -94,9 +95,15 @@ impl<A: App> Driver<A> {
 }
 
 impl<A: App> Engine<A> {
+    /// There is no buffer for the answer of a wait that is over, and the request may still wait.
+    fn must_wait_on(&mut self, connection: &Connection) -> bool {
+        !self.buffers.suffice()
+            && !self.buffers.may_go_on(connection)
+            && self.cx.clock.now_ms() < connection.session.request_deadline_ms(&self.cx)
+    }
+
     /// Goes on after a deadline.
     fn resume(&mut self, connection: &mut Connection, next: Next) -> Step {
-        use super::connection::Stage;
         match next {
             // There is output that the socket did not take.
             Next::Write if connection.session.phase() == Phase::Send => Step::Again,

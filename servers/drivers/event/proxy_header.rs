@@ -8,8 +8,9 @@
 //!
 //! A connection that is not behind a balancer never gets here: the stage is chosen when it is
 //! accepted. A malformed or late header ends the connection without an answer, as the specification
-//! requires: a peer that speaks another protocol would not understand one. The first head's timeout
-//! has already begun, and the header does not extend it.
+//! requires: a peer that speaks another protocol would not understand one. Until then a new
+//! connection's timeout runs (idle or head time, whichever is shorter); the first head's own starts
+//! with its first byte.
 
 use bytes::BufMut;
 

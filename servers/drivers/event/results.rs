@@ -24,6 +24,7 @@ use crate::session::Phase;
 use crate::work::executor::Stuck;
 use crate::work::job::{Job, Kind};
 use crate::work::page_cache;
+use crate::work::request::Outcome;
 
 /// Results taken in one turn before other events get theirs.
 const RESULTS_PER_TURN_MAX: u32 = 256;
@@ -35,8 +36,10 @@ impl<A: App> Engine<A> {
             return self.take_filled(connection, job);
         }
         mem::swap(&mut self.cx.head, &mut job.head);
-        mem::swap(&mut self.out, &mut job.out);
         let outcome = mem::take(&mut job.outcome);
+        if let Outcome::Answered(_) = outcome {
+            mem::swap(&mut self.out, &mut job.out);
+        }
         let (head, body) = (job.head_bytes(), job.body_bytes());
         let (cx, out) = (&mut self.cx, &mut self.out);
         let next = connection.session.answered(cx, outcome, head, body, out);

@@ -77,6 +77,10 @@ impl<A: App> Engine<A> {
         };
         let unsent = Unsent { bytes, pieces: mem::take(&mut self.out.pieces) };
         connection.session.park(&mut self.cx, sent, unsent);
+        if connection.session.is_last() && connection.input.take().is_some() {
+            // It is of no more use, and others may wait for its buffer.
+            connection.session.abandon_input();
+        }
         self.unfinished(connection, progress)
     }
 

@@ -12,8 +12,6 @@
 //!
 //! A thread that computes cannot be told anything; it ends with the process.
 
-use std::net::Shutdown;
-
 use reactor::EventLoop;
 
 use super::{Carrier, MainLoop};
@@ -56,10 +54,7 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
             self.acceptors.leave_files();
         } else {
             // The kernel has promised these an answer when it acknowledged their SYN.
-            for index in 0..self.acceptors.len() {
-                let mut turn = self.acceptors.whole_queue(index);
-                self.take_turn(ev, &mut turn);
-            }
+            self.accept_rest(ev);
         }
         self.acceptors.close(ev);
         ev.set_deadline(self.housekeeping, ev.now_ms() + LOOK_MS);
@@ -67,28 +62,37 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
 
     /// Looks whether a drain is complete, and tells threads to end.
     pub(super) fn look_at_drain(&mut self, ev: &mut EventLoop) {
+        if self.drain.is_none() {
+            return;
+        }
+        self.start_late();
         let now_ms = ev.now_ms();
         let Some(drain) = &self.drain else { return };
-        if let Some(accepted) = self.refused.take() {
-            return self.start_late(ev, accepted);
-        }
         let registry = &self.shared.registry;
         let (last_ms, rest) = registry.look();
         if registry.is_empty() || now_ms >= drain.until_ms.saturating_add(LAST_MS) {
             return self.finish(ev);
         }
         if now_ms >= drain.until_ms {
-            registry.shut_down(Shutdown::Both);
+            registry.cut_off();
         } else if rest && now_ms >= last_ms.max(drain.begun_ms) + QUIET_MS {
-            registry.shut_down(Shutdown::Read);
+            registry.end_resting();
         }
         ev.set_deadline(self.housekeeping, now_ms + LOOK_MS);
     }
 
-    /// One that the system refused a thread for, before the drain began.
-    fn start_late(&mut self, ev: &mut EventLoop, accepted: super::Accepted) {
-        self.start(accepted);
-        ev.set_deadline(self.housekeeping, ev.now_ms() + LOOK_MS);
+    /// Accepts what the queues hold, before the listeners close. Those for which there is no place
+    /// wait for one.
+    fn accept_rest(&mut self, ev: &mut EventLoop) {
+        for index in 0..self.acceptors.len() {
+            let mut turn = self.acceptors.whole_queue(index);
+            let places = self.acceptors.connections_max() as usize;
+            while self.shared.registry.len() < places
+                && let Some((stream, peer)) = self.acceptors.next(&mut turn, true)
+            {
+                self.admit(ev, stream, peer);
+            }
+        }
     }
 
     fn finish(&mut self, ev: &mut EventLoop) {

@@ -16,6 +16,7 @@
 
 mod drain;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -61,8 +62,9 @@ pub struct MainLoop<A: App, C> {
     acceptors: Acceptors,
     shared: Arc<Shared<A>>,
     carrier: C,
-    /// Accepted, and to be started as soon as the system allows.
-    refused: Option<Accepted>,
+    /// Accepted, and to be started as soon as the system allows and there is a place; while the
+    /// server does not stop, one at most.
+    late: VecDeque<Accepted>,
     counters: Counters,
     /// A source without a descriptor: its deadline is the loop's own.
     housekeeping: Token,
@@ -113,7 +115,7 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
             acceptors,
             shared,
             carrier,
-            refused: None,
+            late: VecDeque::new(),
             counters,
             housekeeping: ev.reserve()?,
             drain: None,
@@ -143,7 +145,7 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
     }
 
     fn has_place(&self) -> bool {
-        self.refused.is_none()
+        self.late.is_empty()
             && self.carrier.has_place(self.drain.is_some())
             && self.shared.registry.has_place()
     }
@@ -169,11 +171,11 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
     /// Accepts nothing until there is a place; until a moment has passed, if the system has refused
     /// one.
     fn hold(&mut self, ev: &mut EventLoop) {
-        self.counters.accept_pauses.add(1);
-        match &self.refused {
-            Some(_) => self.acceptors.pause(ev),
-            None => self.acceptors.suspend(ev),
+        if self.late.is_empty() {
+            return self.acceptors.suspend(ev);
         }
+        self.counters.accept_pauses.add(1);
+        self.acceptors.pause(ev);
     }
 
     fn admit(&mut self, ev: &EventLoop, stream: Stream, peer: Peer) {
@@ -185,11 +187,20 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
         self.counters.connections_accepted.add(1);
         self.counters.connections_open.add(1);
         let (key, connection) = self.shared.registry.insert(stream, ev.now_ms());
-        self.start(Accepted { key, connection, peer, beginning });
+        self.late.push_back(Accepted { key, connection, peer, beginning });
+        self.start_late();
     }
 
-    fn start(&mut self, accepted: Accepted) {
-        self.refused = self.carrier.start(&self.shared, accepted).err();
+    /// Starts those that wait, the oldest first, as far as there is a place and the system allows.
+    fn start_late(&mut self) {
+        let registry = &self.shared.registry;
+        while registry.len().saturating_sub(self.late.len()) < registry.max()
+            && let Some(accepted) = self.late.pop_front()
+        {
+            if let Err(accepted) = self.carrier.start(&self.shared, accepted) {
+                return self.late.push_front(accepted);
+            }
+        }
     }
 
     /// There is a place again: takes what waits in a queue, without the poller; only if there is
@@ -209,15 +220,13 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
 
     /// Goes on accepting if there is a place again.
     fn resume_accepting(&mut self, ev: &mut EventLoop) {
-        if let Some(accepted) = self.refused.take() {
-            self.start(accepted);
-        }
+        self.start_late();
         if !self.acceptors.are_paused() {
             return;
         }
         if self.has_place() {
             self.acceptors.resume(ev, true);
-        } else if self.refused.is_some() {
+        } else if !self.late.is_empty() {
             self.acceptors.pause(ev);
         }
     }

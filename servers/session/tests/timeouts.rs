@@ -297,3 +297,16 @@ fn deadlines_hold_across_the_wrap_of_their_low_bits() {
     expires_in(&mut pair, 3_000);
     assert_eq!(pair.statuses(), [408]);
 }
+
+#[test]
+fn a_head_that_begins_behind_a_full_socket_keeps_its_timeout() {
+    let mut pair = pair();
+    pair.room = 0;
+    pair.send(&[GET, b"GET / HTTP/1.1\r\n"].concat());
+    pair.pass(1_000);
+    pair.take(usize::MAX);
+    assert_eq!((pair.session.phase(), pair.statuses()), (Phase::Head, vec![200]));
+    expires_in(&mut pair, 2_000);
+    assert_eq!(pair.statuses(), [200, 408]);
+    assert_eq!(pair.cx.counters.timeouts_head.get(), 1);
+}
