@@ -123,7 +123,7 @@ impl<A: App> Contexts<A> {
         }
     }
 
-    /// A thread has panicked in the application with it: what the application had here is made anew.
+    /// A thread has panicked in the application with it: its local part is made again.
     #[cold]
     fn restored<'c>(
         &self,

@@ -13,7 +13,7 @@
 //!
 //! The program reads as it is thought: receive, answer, send, again. What the event-driven models do
 //! with states and tables, the kernel's scheduler does with stacks. A slow client or a slow request
-//! holds up nobody else, and all processors are used without a further thought.
+//! delays no other client, and all processors are used without further ado.
 //!
 //! What it costs: starting a thread for each connection, a switch or two for each request, a stack
 //! for each client that may be idle. What bounds it is `--max-threads`: the next connection waits in

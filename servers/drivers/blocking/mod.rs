@@ -11,7 +11,7 @@
 //!
 //! It is the server that everybody writes first: read, answer, write, again. How it waits is the
 //! [`Transport`]'s business: a thread blocks there. The context that a step needs is borrowed for
-//! the step ([`Contexts`]); work runs without one, so that it holds up nobody.
+//! the step ([`Contexts`]); work runs without one, so that it delays no other thread.
 //!
 //! A connection has two buffers from its first byte to its end, one for what it receives and one for
 //! what it sends. Their pages are touched as they are used: an idle connection holds one page of

@@ -1,7 +1,7 @@
 //! Sending an output to its end, however slowly the client takes it.
 //!
 //! What a full socket did not take stays in the connection's own buffer. The conversation learns how
-//! much went out, for its deadline: a client that takes something has its time anew.
+//! much went out, for its deadline: a client that takes some starts its timeout again.
 
 use std::mem;
 

@@ -7,7 +7,7 @@
 //!  wakers    ◄───────────────────────────┴─ "there is a place again", "there are lines to write"
 //! ```
 //!
-//! It is an event loop that serves nobody, so stopping, upgrades, the service manager and the log
+//! It is an event loop without clients, so stopping, upgrades, the service manager and the log
 //! work as under the models whose loop does everything. When there is no place for one more
 //! connection, the listeners are taken out of the poller, and what arrives waits in the kernel's
 //! queue.
