@@ -43,8 +43,8 @@ pub struct Server {
 }
 
 /// All models, for an application `A`.
-fn all<A: App>() -> [Model<A>; 5] {
-    [
+fn all<A: App>() -> Vec<Model<A>> {
+    vec![
         Model {
             info: &iterative::INFO,
             options: &[],
@@ -90,7 +90,7 @@ pub fn by_name<A: App>(name: &str) -> Option<Model<A>> {
 
 /// The names of all models of an application `A`, for a message.
 pub(crate) fn names<A: App>() -> String {
-    all::<A>().map(|model| model.info.name).join(", ")
+    all::<A>().iter().map(|model| model.info.name).collect::<Vec<_>>().join(", ")
 }
 
 /// The options that each model takes.

@@ -57,8 +57,8 @@ pub fn iterative() -> Command {
 }
 
 /// All models, by name, for what all of them must do.
-pub fn models() -> [(&'static str, Command); 5] {
-    [
+pub fn models() -> Vec<(&'static str, Command)> {
+    vec![
         ("sped", sped()),
         ("amped", amped()),
         ("symped", symped()),
