@@ -13,11 +13,14 @@
 //! # std::io::Result::Ok(())
 //! ```
 
+mod overflow;
+mod registry;
 mod stack;
 mod switch;
 #[cfg(test)]
 mod tests;
 
+pub use overflow::{OverflowReports, report_overflows};
 pub use stack::{STACK_BYTES_MIN, Stack, StackPool};
 
 use std::any::Any;
@@ -25,11 +28,11 @@ use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use switch::Context;
 
 /// Bytes of a label; what is longer is cut.
-const LABEL_BYTES_MAX: usize = 103;
+const LABEL_BYTES_MAX: usize = 100;
 
 /// What a [`resume`](Fiber::resume) ended with.
 pub enum Resumed {
@@ -73,7 +76,7 @@ impl Fiber {
     ///
     /// If `entry` itself, with all it has captured, takes more than a quarter of the stack.
     pub fn new(stack: Stack, entry: impl FnOnce(&Suspender) + Send + 'static) -> Fiber {
-        let (context, suspender) = lay_out(&stack, entry);
+        let (context, suspender) = Start::lay_out(&stack, entry);
         Fiber { context: Some(context), suspender, stack }
     }
 
@@ -92,7 +95,9 @@ impl Fiber {
             (Some(_), request) => Resumed::Suspended(request),
             (None, 0) => Resumed::Finished,
             // SAFETY: where a fiber ends, it passes 0 or the address of such a box.
-            (None, panic) => Resumed::Panicked(*unsafe { Box::from_raw(panic as *mut Payload) }),
+            (None, panic) => Resumed::Panicked(*unsafe {
+                Box::from_raw(ptr::with_exposed_provenance_mut::<Payload>(panic))
+            }),
         }
     }
 
@@ -162,7 +167,7 @@ impl Suspender {
     }
 
     /// What a report of an overflow is to call this fiber: the request that it serves, say. Cut
-    /// at 103 bytes.
+    /// at 100 bytes.
     pub fn set_label(&self, text: &[u8]) {
         let mut label = [0; LABEL_BYTES_MAX];
         let len = text.len().min(LABEL_BYTES_MAX);
@@ -178,52 +183,60 @@ impl Suspender {
     }
 }
 
-/// Puts the suspender and the entry on the stack, and below them what the first switch expects.
-fn lay_out<F: FnOnce(&Suspender) + Send + 'static>(
-    stack: &Stack,
-    entry: F,
-) -> (Context, NonNull<Suspender>) {
-    assert!(size_of::<Start<F>>() + align_of::<Start<F>>() <= stack.bytes() / 4);
-    let top = stack.top().as_ptr();
-    let room = size_of::<Start<F>>().next_multiple_of(align_of::<Start<F>>().max(64));
-    // SAFETY: it fits below the top (just asserted), and no one else has this stack. The top is
-    // aligned to a page; an entry with a larger alignment than that is not one.
-    unsafe {
-        let start = top.sub(room).cast::<Start<F>>();
-        start.write(Start { suspender: Suspender::new(), entry });
-        let context = switch::prepare(start.cast(), run::<F>, start.cast());
-        (context, NonNull::new_unchecked(start).cast())
+/// The suspender takes the top of a stack, where the handler of overflows finds it; the entry lies
+/// below it until it is called, and the first frames lie below that.
+struct Start<F>(PhantomData<F>);
+
+impl<F: FnOnce(&Suspender) + Send + 'static> Start<F> {
+    /// From the suspender down to the entry.
+    const ENTRY_BYTES: usize = {
+        // The stack pointer's alignment, which is the suspender's and its offset's too.
+        assert!(align_of::<F>() <= 16, "an entry with such an alignment belongs into a box");
+        size_of::<F>().next_multiple_of(16)
+    };
+
+    /// Writes both, and what the first switch expects.
+    fn lay_out(stack: &Stack, entry: F) -> (Context, NonNull<Suspender>) {
+        let fits = Self::ENTRY_BYTES <= stack.bytes() / 4;
+        assert!(fits, "an entry of {} bytes belongs into a box", Self::ENTRY_BYTES);
+        // SAFETY: the stack is the caller's alone; its top is aligned to a page, and three
+        // quarters of the smallest stack are more than the suspender and a context.
+        unsafe {
+            let suspender = stack.top().cast::<Suspender>().sub(1);
+            suspender.write(Suspender::new());
+            let place = suspender.byte_sub(Self::ENTRY_BYTES);
+            place.cast::<F>().write(entry);
+            let context = switch::prepare(place.cast().as_ptr(), Self::run, suspender.cast());
+            (context, suspender)
+        }
     }
-}
 
-/// What is at the top of a fiber's stack before it begins.
-#[repr(C)]
-struct Start<F> {
-    suspender: Suspender,
-    entry: F,
-}
+    /// The first function on the stack.
+    ///
+    /// # Safety
+    ///
+    /// `suspender` was laid out with its entry, which has not been taken yet.
+    unsafe extern "C" fn run(_value: usize, from: Context, suspender: NonNull<u8>) -> ! {
+        // SAFETY: as `lay_out` has written them; the suspender is there until the stack is taken
+        // again.
+        let (suspender, entry) = unsafe {
+            let entry = suspender.byte_sub(Self::ENTRY_BYTES).cast::<F>().read();
+            (suspender.cast::<Suspender>().as_ref(), entry)
+        };
+        suspender.caller.set(Some(from));
+        let value = Self::outcome(suspender, entry);
+        let caller = suspender.caller.get().expect("it has been resumed");
+        // SAFETY: as in `suspend`; nothing is left here that must be dropped.
+        unsafe { switch::finish(value, caller) }
+    }
 
-/// The first function on a fiber's stack.
-///
-/// # Safety
-///
-/// `data` points to a `Start<F>` whose entry no one else takes.
-unsafe extern "C" fn run<F: FnOnce(&Suspender)>(_: usize, from: Context, data: *mut u8) -> ! {
-    // SAFETY: see `lay_out`.
-    let (suspender, entry) = unsafe {
-        let start = data.cast::<Start<F>>();
-        (&*(&raw const (*start).suspender), (&raw const (*start).entry).read())
-    };
-    suspender.caller.set(Some(from));
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        suspender.unwind_if_cancelled();
-        entry(suspender);
-    }));
-    let value = match outcome {
-        Ok(()) => 0,
-        Err(payload) => Box::into_raw(Box::new(payload)) as usize,
-    };
-    let caller = suspender.caller.get().expect("set above");
-    // SAFETY: as in `suspend`; nothing is left here to be dropped.
-    unsafe { switch::finish(value, caller) }
+    /// Runs the entry: 0, or the address of a panic's payload in a box.
+    fn outcome(suspender: &Suspender, entry: F) -> usize {
+        let run = AssertUnwindSafe(|| {
+            suspender.unwind_if_cancelled();
+            entry(suspender);
+        });
+        let panic = |payload: Payload| Box::into_raw(Box::new(payload)).expose_provenance();
+        catch_unwind(run).map_or_else(panic, |()| 0)
+    }
 }

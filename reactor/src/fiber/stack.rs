@@ -14,6 +14,7 @@
 //! * Taking and returning cost an uncontended lock each: that is once a fiber, not once a switch.
 //! * The region outlives the pool while any stack is out.
 
+use super::registry::{Layout, Registration};
 use super::{Suspender, switch};
 use crate::mapping::Mapping;
 use crate::sys::check;
@@ -33,6 +34,8 @@ pub struct StackPool {
 }
 
 struct Inner {
+    /// For the handler that reports overflows. Dropped before the region is unmapped.
+    _registration: Registration,
     region: Region,
     /// The numbers of the stacks that are not taken; the one on top is next.
     free: Mutex<Vec<u32>>,
@@ -53,7 +56,8 @@ impl StackPool {
         let numbers = u32::try_from(count).map_err(|_| io::ErrorKind::InvalidInput)?;
         let region = Region::new(stack_bytes, count)?;
         let free = Mutex::new((0..numbers).rev().collect());
-        Ok(StackPool { inner: Arc::new(Inner { region, free }) })
+        let _registration = Registration::new(region.layout);
+        Ok(StackPool { inner: Arc::new(Inner { _registration, region, free }) })
     }
 
     /// A stack; `None` while all are out.
@@ -64,12 +68,12 @@ impl StackPool {
 
     /// How many stacks there are, taken or not.
     pub fn count(&self) -> usize {
-        self.inner.region.count
+        self.inner.region.layout.count
     }
 
     /// The size of each, without its guard.
     pub fn stack_bytes(&self) -> usize {
-        self.inner.region.stack_bytes
+        self.inner.region.layout.stack_bytes
     }
 }
 
@@ -103,7 +107,7 @@ impl Stack {
 
     /// The size without the guard.
     pub fn bytes(&self) -> usize {
-        self.pool.region.stack_bytes
+        self.pool.region.layout.stack_bytes
     }
 
     /// Which of the pool's it is: what a report of an overflow calls the fiber's number.
@@ -128,9 +132,7 @@ impl fmt::Debug for Stack {
 /// The mapping, and where in it the stacks are.
 struct Region {
     mapping: Mapping,
-    guard_bytes: usize,
-    stack_bytes: usize,
-    count: usize,
+    layout: Layout,
 }
 
 impl Region {
@@ -138,39 +140,35 @@ impl Region {
         if stack_bytes < STACK_BYTES_MIN || count == 0 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let page_bytes = page_bytes();
+        let guard_bytes = page_bytes();
         let sizes = || {
-            let stack_bytes = stack_bytes.checked_next_multiple_of(page_bytes)?;
-            let total = stack_bytes.checked_add(page_bytes)?.checked_mul(count)?;
+            let stack_bytes = stack_bytes.checked_next_multiple_of(guard_bytes)?;
+            let total = stack_bytes.checked_add(guard_bytes)?.checked_mul(count)?;
             isize::try_from(total).ok().map(|_| (stack_bytes, total))
         };
         let (stack_bytes, total) = sizes().ok_or(io::ErrorKind::InvalidInput)?;
         let mapping = Mapping::for_stacks(total)?;
-        let region = Region { mapping, guard_bytes: page_bytes, stack_bytes, count };
+        let base = mapping.base().as_ptr().expose_provenance();
+        let region = Region { mapping, layout: Layout { base, guard_bytes, stack_bytes, count } };
         (0..count).try_for_each(|number| region.protect(number))?;
         Ok(region)
     }
 
-    /// From one stack's guard to the next one's.
-    fn stride(&self) -> usize {
-        self.guard_bytes + self.stack_bytes
-    }
-
     fn guard(&self, number: usize) -> NonNull<u8> {
-        assert!(number < self.count);
+        assert!(number < self.layout.count);
         // SAFETY: within the mapping, which has room for `count` strides.
-        unsafe { self.mapping.base().add(number * self.stride()) }
+        unsafe { self.mapping.base().add(number * self.layout.stride()) }
     }
 
     fn top(&self, number: usize) -> NonNull<u8> {
         // SAFETY: the stack's end is within the mapping, or is its end.
-        unsafe { self.guard(number).add(self.stride()) }
+        unsafe { self.guard(number).add(self.layout.stride()) }
     }
 
     fn protect(&self, number: usize) -> io::Result<()> {
         let guard = self.guard(number).as_ptr().cast();
         // SAFETY: whole pages of our own mapping, which hold nothing.
-        check(unsafe { libc::mprotect(guard, self.guard_bytes, libc::PROT_NONE) })?;
+        check(unsafe { libc::mprotect(guard, self.layout.guard_bytes, libc::PROT_NONE) })?;
         Ok(())
     }
 }

@@ -15,6 +15,7 @@
 
 use super::{Arrival, Context, Entry};
 use std::arch::naked_asm;
+use std::ptr::NonNull;
 
 pub(in super::super) const SUPPORTED: bool = true;
 
@@ -93,10 +94,10 @@ pub(in super::super) unsafe extern "C" fn finish(value: usize, to: Context) -> !
 /// # Safety
 ///
 /// `top` is aligned to 16 bytes, and the 160 bytes below it may be written.
-pub(in super::super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut u8) -> Context {
+pub(in super::super) unsafe fn prepare(top: *mut u8, entry: Entry, data: NonNull<u8>) -> Context {
     let mut saved = [0_usize; SAVED_WORDS];
     // x19, x20 and x30. The frame pointer, x29, is zero: that ends a walk along them.
-    saved[0] = data as usize;
+    saved[0] = data.as_ptr().expose_provenance();
     saved[1] = entry as *const () as usize;
     saved[11] = trampoline as *const () as usize;
     // SAFETY: below `top`, as the caller says. The switch leaves the stack pointer at `top`.

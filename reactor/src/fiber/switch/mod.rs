@@ -60,4 +60,4 @@ pub(super) struct Arrival {
 
 /// Where a fresh stack begins: the value of the first switch, the side it came from, and what
 /// [`prepare`] was given. It ends with [`finish`].
-pub(super) type Entry = unsafe extern "C" fn(value: usize, from: Context, data: *mut u8) -> !;
+pub(super) type Entry = unsafe extern "C" fn(value: usize, from: Context, data: NonNull<u8>) -> !;

@@ -2,6 +2,7 @@
 //! `Unsupported`, so that no fiber can be made.
 
 use super::{Arrival, Context, Entry};
+use std::ptr::NonNull;
 
 pub(in super::super) const SUPPORTED: bool = false;
 
@@ -22,6 +23,6 @@ pub(in super::super) unsafe extern "C" fn finish(_value: usize, _to: Context) ->
 /// # Safety
 ///
 /// Never called.
-pub(in super::super) unsafe fn prepare(_top: *mut u8, _: Entry, _data: *mut u8) -> Context {
+pub(in super::super) unsafe fn prepare(_top: *mut u8, _: Entry, _data: NonNull<u8>) -> Context {
     unreachable!("there is no stack to prepare")
 }

@@ -12,6 +12,7 @@
 
 use super::{Arrival, Context, Entry};
 use std::arch::naked_asm;
+use std::ptr::NonNull;
 
 pub(in super::super) const SUPPORTED: bool = true;
 
@@ -79,11 +80,11 @@ pub(in super::super) unsafe extern "C" fn finish(value: usize, to: Context) -> !
 /// # Safety
 ///
 /// `top` is aligned to 16 bytes, and the 64 bytes below it may be written.
-pub(in super::super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut u8) -> Context {
+pub(in super::super) unsafe fn prepare(top: *mut u8, entry: Entry, data: NonNull<u8>) -> Context {
     let trampoline = trampoline as *const () as usize;
     // In the order in which they are popped. A frame pointer of zero ends a walk along them.
     let saved: [usize; SAVED_WORDS] =
-        [0, 0, 0, data as usize, entry as *const () as usize, 0, trampoline];
+        [0, 0, 0, data.as_ptr().expose_provenance(), entry as *const () as usize, 0, trampoline];
     // SAFETY: below `top`, as the caller says. The address is popped last, which leaves the stack
     // pointer at `top`: aligned, as it must be before a call.
     unsafe {
