@@ -66,6 +66,24 @@ impl StackPool {
         Some(Stack { pool: Arc::clone(&self.inner), number })
     }
 
+    /// How many pages of a stack are in memory.
+    #[cfg(test)]
+    pub(super) fn resident_pages(&self, number: usize) -> usize {
+        let region = &self.inner.region;
+        let mut pages = vec![0_u8; region.layout.stack_bytes / page_bytes()];
+        // SAFETY: the stack is within the mapping, and the vector has a byte for each page.
+        let result = unsafe {
+            let bottom = region.guard(number).add(region.layout.guard_bytes);
+            libc::mincore(
+                bottom.as_ptr().cast(),
+                region.layout.stack_bytes,
+                pages.as_mut_ptr().cast(),
+            )
+        };
+        check(result).expect("mapped pages");
+        pages.iter().filter(|&page| page & 1 == 1).count()
+    }
+
     /// How many stacks there are, taken or not.
     pub fn count(&self) -> usize {
         self.inner.region.layout.count
