@@ -85,6 +85,7 @@ impl Fiber {
     /// # Panics
     ///
     /// If it has ended before.
+    #[inline]
     pub fn resume(&mut self, value: usize) -> Resumed {
         let context = self.context.take().expect("a fiber that has ended is not resumed");
         // SAFETY: it is the fiber's last context, taken so that it is continued once; the fiber
@@ -156,6 +157,7 @@ impl Suspender {
 
     /// Returns from the [`resume`](Fiber::resume) that runs this fiber, with `request`; and here,
     /// with the next one's value.
+    #[inline]
     pub fn suspend(&self, request: usize) -> usize {
         self.unwind_if_cancelled();
         let caller = self.caller.get().expect("a fiber that runs has been resumed");
@@ -176,6 +178,7 @@ impl Suspender {
         self.label_len.set(len as u8);
     }
 
+    #[inline]
     fn unwind_if_cancelled(&self) {
         if self.cancelled.get() {
             resume_unwind(Box::new(Cancelled));
@@ -206,7 +209,7 @@ impl<F: FnOnce(&Suspender) + Send + 'static> Start<F> {
             suspender.write(Suspender::new());
             let place = suspender.byte_sub(Self::ENTRY_BYTES);
             place.cast::<F>().write(entry);
-            let context = switch::prepare(place.cast().as_ptr(), Self::run, suspender.cast());
+            let context = switch::prepare(place.cast(), Self::run, suspender.cast());
             (context, suspender)
         }
     }
