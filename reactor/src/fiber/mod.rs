@@ -15,6 +15,7 @@
 
 mod overflow;
 mod registry;
+mod sanitizer;
 mod stack;
 mod switch;
 #[cfg(test)]
@@ -60,6 +61,7 @@ pub struct Fiber {
     context: Option<Context>,
     /// At the top of its stack.
     suspender: NonNull<Suspender>,
+    observed: sanitizer::Fiber,
     stack: Stack,
 }
 
@@ -77,7 +79,7 @@ impl Fiber {
     /// If `entry` itself, with all it has captured, takes more than a quarter of the stack.
     pub fn new(stack: Stack, entry: impl FnOnce(&Suspender) + Send + 'static) -> Fiber {
         let (context, suspender) = Start::lay_out(&stack, entry);
-        Fiber { context: Some(context), suspender, stack }
+        Fiber { context: Some(context), suspender, observed: sanitizer::Fiber::new(), stack }
     }
 
     /// Runs it on this thread until it suspends or ends.
@@ -88,6 +90,8 @@ impl Fiber {
     #[inline]
     pub fn resume(&mut self, value: usize) -> Resumed {
         let context = self.context.take().expect("a fiber that has ended is not resumed");
+        // SAFETY: the suspender lives until the fiber ends.
+        unsafe { self.suspender.as_ref() }.thread.set(self.observed.enter());
         // SAFETY: it is the fiber's last context, taken so that it is continued once; the fiber
         // owns the stack.
         let arrival = unsafe { switch::switch(value, context) };
@@ -136,6 +140,8 @@ struct Cancelled;
 pub struct Suspender {
     /// Who has resumed it; set while it runs.
     caller: Cell<Option<Context>>,
+    /// The same for the thread sanitizer.
+    thread: Cell<sanitizer::Thread>,
     /// Its fiber is being dropped: it must unwind.
     cancelled: Cell<bool>,
     label_len: Cell<u8>,
@@ -148,6 +154,7 @@ impl Suspender {
     fn new() -> Suspender {
         Suspender {
             caller: Cell::new(None),
+            thread: Cell::new(sanitizer::Thread::NONE),
             cancelled: Cell::new(false),
             label_len: Cell::new(0),
             label: Cell::new([0; LABEL_BYTES_MAX]),
@@ -161,6 +168,7 @@ impl Suspender {
     pub fn suspend(&self, request: usize) -> usize {
         self.unwind_if_cancelled();
         let caller = self.caller.get().expect("a fiber that runs has been resumed");
+        self.thread.get().return_to();
         // SAFETY: the caller waits in `resume`, and has not been continued since.
         let arrival = unsafe { switch::switch(request, caller) };
         self.caller.set(arrival.from);
@@ -229,6 +237,7 @@ impl<F: FnOnce(&Suspender) + Send + 'static> Start<F> {
         suspender.caller.set(Some(from));
         let value = Self::outcome(suspender, entry);
         let caller = suspender.caller.get().expect("it has been resumed");
+        suspender.thread.get().return_to();
         // SAFETY: as in `suspend`; nothing is left here that must be dropped.
         unsafe { switch::finish(value, caller) }
     }
