@@ -226,29 +226,24 @@ impl<F: FnOnce(&Suspender) + Send + 'static> Start<F> {
     ///
     /// # Safety
     ///
-    /// `suspender` was laid out with its entry, which has not been taken yet.
-    unsafe extern "C" fn run(_value: usize, from: Context, suspender: NonNull<u8>) -> ! {
-        // SAFETY: as `lay_out` has written them; the suspender is there until the stack is taken
-        // again.
-        let (suspender, entry) = unsafe {
-            let entry = suspender.byte_sub(Self::ENTRY_BYTES).cast::<F>().read();
-            (suspender.cast::<Suspender>().as_ref(), entry)
-        };
+    /// `data` is a suspender that was laid out with its entry, which has not been taken yet.
+    unsafe extern "C" fn run(_value: usize, from: Context, data: NonNull<u8>) -> ! {
+        // SAFETY: as `lay_out` has written it; it is there until the stack is taken again.
+        let suspender = unsafe { data.cast::<Suspender>().as_ref() };
         suspender.caller.set(Some(from));
-        let value = Self::outcome(suspender, entry);
+        let entry = AssertUnwindSafe(|| {
+            // SAFETY: where `lay_out` has written it. It is read here, past catch_unwind, so that
+            // a large one is not moved from frame to frame.
+            let entry = unsafe { data.byte_sub(Self::ENTRY_BYTES).cast::<F>().read() };
+            suspender.unwind_if_cancelled();
+            entry(suspender);
+        });
+        // What `resume` expects: 0, or the address of a panic's payload in a box.
+        let panic = |payload: Payload| Box::into_raw(Box::new(payload)).expose_provenance();
+        let value = catch_unwind(entry).map_or_else(panic, |()| 0);
         let caller = suspender.caller.get().expect("it has been resumed");
         suspender.thread.get().return_to();
         // SAFETY: as in `suspend`; nothing is left here that must be dropped.
         unsafe { switch::finish(value, caller) }
-    }
-
-    /// Runs the entry: 0, or the address of a panic's payload in a box.
-    fn outcome(suspender: &Suspender, entry: F) -> usize {
-        let run = AssertUnwindSafe(|| {
-            suspender.unwind_if_cancelled();
-            entry(suspender);
-        });
-        let panic = |payload: Payload| Box::into_raw(Box::new(payload)).expose_provenance();
-        catch_unwind(run).map_or_else(panic, |()| 0)
     }
 }

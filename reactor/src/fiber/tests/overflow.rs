@@ -80,6 +80,7 @@ fn an_overflow_is_reported_on_every_carrier() {
 }
 
 #[test]
+#[cfg_attr(thread_sanitizer, ignore = "its run-time takes these faults over")]
 fn an_overflow_of_a_thread_is_reported_by_the_standard_library() {
     let name = "an_overflow_of_a_thread_is_reported_by_the_standard_library";
     let output = in_child(name, || {
@@ -98,6 +99,7 @@ fn an_overflow_of_a_thread_is_reported_by_the_standard_library() {
 }
 
 #[test]
+#[cfg_attr(thread_sanitizer, ignore = "its run-time takes these faults over")]
 fn another_fault_in_a_fiber_is_not_called_an_overflow() {
     let output = in_child("another_fault_in_a_fiber_is_not_called_an_overflow", || {
         let _reports = report_overflows("mn", "-").expect("a stack");
