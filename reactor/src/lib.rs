@@ -105,6 +105,7 @@
 pub mod buffer;
 pub mod errno;
 pub mod event_loop;
+pub mod fiber;
 pub mod fs;
 pub mod lease;
 pub mod net;

@@ -22,11 +22,25 @@ pub(crate) struct Mapping {
 impl Mapping {
     /// Maps `len` bytes, rounded up to whole pages by the kernel. Zero bytes are one page.
     pub(crate) fn new(len: usize, sharing: Sharing) -> io::Result<Self> {
-        let len = len.max(1);
         let flags = match sharing {
             Sharing::Private => libc::MAP_PRIVATE | libc::MAP_ANON,
             Sharing::Shared => libc::MAP_SHARED | libc::MAP_ANON,
         };
+        Mapping::with_flags(len, flags)
+    }
+
+    /// The same for stacks, private: of a large reservation most is never touched, so it does not
+    /// count as promised memory (unless the system promises none that it does not have).
+    pub(crate) fn for_stacks(len: usize) -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
+        // Elsewhere it is not known (macOS), or makes a mapping that grows by itself (FreeBSD).
+        #[cfg(target_os = "linux")]
+        let flags = flags | libc::MAP_STACK;
+        Mapping::with_flags(len, flags)
+    }
+
+    fn with_flags(len: usize, flags: libc::c_int) -> io::Result<Self> {
+        let len = len.max(1);
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: without MAP_FIXED no existing mapping is replaced.
         let base = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };

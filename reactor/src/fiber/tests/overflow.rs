@@ -1,0 +1,136 @@
+//! What ends a process, seen from outside: each test runs itself in a child process.
+
+use super::super::report_overflows;
+use super::{fiber, pool};
+use std::env;
+use std::hint::black_box;
+use std::mem::MaybeUninit;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output};
+use std::thread;
+
+/// Set in the child.
+const IN_CHILD: &str = "STAMPEDE_TEST_ENDS_ITS_PROCESS";
+
+/// Runs the test `name` of this file again, alone and with the variable; `body` is what it does
+/// then. Returns how that went, and in the child never.
+fn in_child(name: &str, body: fn()) -> Output {
+    if env::var_os(IN_CHILD).is_some() {
+        no_core_file();
+        body();
+        unreachable!("{name} has not ended its process");
+    }
+    let mut command = Command::new(env::current_exe().expect("this test"));
+    command.args(["--exact", &format!("fiber::tests::overflow::{name}"), "--nocapture"]);
+    command.env(IN_CHILD, "1").output().expect("a run of one test")
+}
+
+fn no_core_file() {
+    let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is alive.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) }, 0);
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[expect(unconditional_recursion, reason = "that is the point")]
+fn overflow(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    overflow(depth + 1) + black_box(frame)[63]
+}
+
+#[test]
+fn an_overflow_is_reported_and_ends_the_process() {
+    let output = in_child("an_overflow_is_reported_and_ends_the_process", || {
+        let _reports = report_overflows("mn", "a larger --stack-size helps").expect("a stack");
+        let pool = pool(3);
+        let _first = pool.take();
+        let mut second = fiber(&pool, |suspender| {
+            suspender.set_label(b"GET /deep\x1b[2J\n\xff\\");
+            black_box(overflow(0));
+        });
+        second.resume(0);
+    });
+    let text = stderr(&output);
+    assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{text}");
+    let line = r"mn: fiber 1 (GET /deep\x1b[2J\x0a\xff\x5c) overflowed its stack of 64 KiB; a larger --stack-size helps";
+    assert!(text.lines().any(|printed| printed == line), "{text}");
+}
+
+#[test]
+fn an_overflow_is_reported_on_every_carrier() {
+    let output = in_child("an_overflow_is_reported_on_every_carrier", || {
+        let _reports = report_overflows("here", "-").expect("a stack");
+        let mut fiber = fiber(&pool(1), |suspender| {
+            suspender.suspend(0);
+            black_box(overflow(0));
+        });
+        fiber.resume(0);
+        let carrier = thread::spawn(move || {
+            let _reports = report_overflows("there", "-").expect("a stack");
+            fiber.resume(0);
+        });
+        let _ = carrier.join();
+    });
+    let text = stderr(&output);
+    assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{text}");
+    assert!(text.contains("here: fiber 0 overflowed its stack of 64 KiB; -\n"), "{text}");
+}
+
+#[test]
+#[cfg_attr(thread_sanitizer, ignore = "its run-time takes these faults over")]
+fn an_overflow_of_a_thread_is_reported_by_the_standard_library() {
+    let name = "an_overflow_of_a_thread_is_reported_by_the_standard_library";
+    let output = in_child(name, || {
+        let carrier = thread::Builder::new().name("deep".into()).spawn(|| {
+            let reports = report_overflows("mn", "-").expect("a stack");
+            drop(reports);
+            black_box(overflow(0));
+        });
+        let _ = carrier.expect("a thread").join();
+    });
+    let text = stderr(&output);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
+    assert!(text.contains("thread 'deep'"), "{text}");
+    assert!(text.contains("has overflowed its stack"), "{text}");
+    assert!(!text.contains("mn: fiber"), "{text}");
+}
+
+#[test]
+#[cfg_attr(thread_sanitizer, ignore = "its run-time takes these faults over")]
+fn another_fault_in_a_fiber_is_not_called_an_overflow() {
+    let output = in_child("another_fault_in_a_fiber_is_not_called_an_overflow", || {
+        let _reports = report_overflows("mn", "-").expect("a stack");
+        let mut fiber = fiber(&pool(1), |_| {
+            let nowhere = black_box(std::ptr::without_provenance_mut::<u8>(64));
+            // SAFETY: none; that is the point.
+            unsafe { nowhere.write_volatile(1) };
+        });
+        fiber.resume(0);
+    });
+    let text = stderr(&output);
+    assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{text}");
+    assert!(!text.contains("mn: "), "{text}");
+}
+
+#[test]
+fn the_alternate_stack_before_is_restored() {
+    fn current() -> (usize, libc::c_int) {
+        let mut stack = MaybeUninit::<libc::stack_t>::uninit();
+        // SAFETY: the call fills it.
+        let stack = unsafe {
+            assert_eq!(libc::sigaltstack(std::ptr::null(), stack.as_mut_ptr()), 0);
+            stack.assume_init()
+        };
+        (stack.ss_sp.addr(), stack.ss_flags)
+    }
+    let before = current();
+    let outer = report_overflows("test", "-").expect("a stack");
+    let inner = report_overflows("test", "-").expect("a stack");
+    assert_ne!(current(), before);
+    drop(inner);
+    drop(outer);
+    assert_eq!(current(), before);
+}
