@@ -51,6 +51,11 @@ pub fn mt() -> Command {
     binary(env!("CARGO_BIN_EXE_mt"))
 }
 
+/// A pool of processes.
+pub fn prefork() -> Command {
+    binary(env!("CARGO_BIN_EXE_prefork"))
+}
+
 /// One connection at a time.
 pub fn iterative() -> Command {
     binary(env!("CARGO_BIN_EXE_iterative"))
@@ -63,6 +68,7 @@ pub fn models() -> Vec<(&'static str, Command)> {
         ("amped", amped()),
         ("symped", symped()),
         ("mt", mt()),
+        ("prefork", prefork()),
         ("iterative", iterative()),
     ]
 }
@@ -105,6 +111,12 @@ pub fn model() -> Command {
             command.args(["--contexts", "1"]);
             command
         }
+        // One process with one context, for the same reason; tests hold more clients than one.
+        "under_prefork" => {
+            let mut command = prefork();
+            command.args(["--workers", "1", "--threads", "256", "--contexts", "1"]);
+            command
+        }
         "under_iterative" => iterative(),
         _ => sped(),
     }
@@ -114,7 +126,8 @@ pub fn model() -> Command {
 /// fewer. Where they do not, a test of that has nothing to test: it returns, after this has said
 /// `why`.
 pub fn has_buffer_pool(why: &str) -> bool {
-    let pool = !matches!(env!("CARGO_CRATE_NAME"), "under_mt" | "under_iterative");
+    let pool =
+        !matches!(env!("CARGO_CRATE_NAME"), "under_mt" | "under_prefork" | "under_iterative");
     if !pool {
         eprintln!("skipped, for connections share no buffers: {why}");
     }

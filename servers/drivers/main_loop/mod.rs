@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use reactor::event_loop::LoopStats;
 use reactor::net::{Peer, Stream};
 use reactor::{EventLoop, Handler, Readiness, Signal, Token};
 
@@ -66,6 +67,8 @@ pub struct MainLoop<A: App, C> {
     /// server does not stop, one at most.
     late: VecDeque<Accepted>,
     counters: Counters,
+    /// What earlier processes have left in these counters.
+    earlier: LoopStats,
     /// A source without a descriptor: its deadline is the loop's own.
     housekeeping: Token,
     drain: Option<Drain>,
@@ -98,7 +101,7 @@ impl Accepted {
 }
 
 impl<A: App, C: Carrier<A>> MainLoop<A, C> {
-    /// Puts the handler on a loop. It counts in slot 0.
+    /// Puts the handler on a loop. It counts in the contexts' main slot.
     ///
     /// # Errors
     /// The registration of a listener.
@@ -109,13 +112,16 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
         metrics: &Metrics,
         (acceptors, shared, carrier): (Acceptors, Arc<Shared<A>>, C),
     ) -> io::Result<Self> {
+        let main_slot = shared.contexts.main_slot();
         let missing = |what| io::Error::other(format!("no {what} left in the event loop"));
-        let counters = Counters::new(metrics, 0).ok_or_else(|| missing("slot of counters"))?;
+        let counters =
+            Counters::new(metrics, main_slot).ok_or_else(|| missing("slot of counters"))?;
         let mut main = MainLoop {
             acceptors,
             shared,
             carrier,
             late: VecDeque::new(),
+            earlier: counters.loop_stats(),
             counters,
             housekeeping: ev.reserve()?,
             drain: None,
@@ -127,6 +133,23 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
             main.acceptors.add(ev, listening)?;
         }
         Ok(main)
+    }
+
+    /// Accepts from one more listener, until [`MainLoop::disown`].
+    ///
+    /// # Errors
+    /// It cannot be watched.
+    pub fn adopt(&mut self, ev: &mut EventLoop, listening: Listening) -> io::Result<()> {
+        self.acceptors.adopt(ev, listening)?;
+        if !self.has_place() {
+            self.hold(ev);
+        }
+        Ok(())
+    }
+
+    /// Gives back all that was adopted.
+    pub fn disown(&mut self, ev: &mut EventLoop) {
+        self.acceptors.disown(ev);
     }
 
     /// Where connections are served.
@@ -245,12 +268,12 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
     }
 
     fn count_turn(&self, ev: &EventLoop) {
-        let (stats, counters) = (ev.stats(), &self.counters);
-        counters.loop_turns.set(stats.turns);
-        counters.loop_events.set(stats.events);
+        let (stats, earlier, counters) = (ev.stats(), &self.earlier, &self.counters);
+        counters.loop_turns.set(earlier.turns + stats.turns);
+        counters.loop_events.set(earlier.events + stats.events);
         counters.loop_events_turn_max.raise_to(u64::from(stats.events_turn_max));
-        counters.loop_events_stale.set(stats.stale_events);
-        counters.loop_timers.set(stats.timeouts);
+        counters.loop_events_stale.set(earlier.stale_events + stats.stale_events);
+        counters.loop_timers.set(earlier.timeouts + stats.timeouts);
     }
 }
 
