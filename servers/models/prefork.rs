@@ -47,14 +47,13 @@ use reactor::event_loop::Config;
 use super::Server;
 use crate::access_log::AccessLog;
 use crate::app::{App, Disk};
-use crate::drivers::accept::Acceptors;
+use crate::drivers::accept::{Acceptors, Admissions};
 use crate::drivers::blocking::Shared;
 use crate::drivers::contexts::{Contexts, Slots};
 use crate::drivers::main_loop::MainLoop;
 use crate::drivers::serving_threads::ServingThreads;
 use crate::metrics::Metrics;
 use crate::model::ModelInfo;
-use crate::operation::listen::Listening;
 use crate::operation::sandbox::{Sandbox, Who};
 use crate::operation::{self, Ending};
 use crate::options::{Accept, Options};
@@ -129,21 +128,15 @@ fn work<A: App>(
     let slots = Slots { main: slot, contexts: first..first + options.serving_contexts() };
     let contexts = Contexts::new(&app, options, &metrics, slots, epoch, waker)?;
     let shared = Arc::new(Shared::new(contexts, options, (threads, threads))?);
-    let pool = ServingThreads::start("prefork", threads, options.threads.stack, &shared)?;
+    let (sizes, admissions) = ((threads, options.threads.stack), Admissions::new(options));
+    let pool = ServingThreads::start(sizes, &listeners, admissions, &shared)?;
     let parts = (Acceptors::new(options).blocking(), shared, pool);
     let main = MainLoop::new(&mut ev, options, listeners, &metrics, parts)?;
+    let main = main.without_accepting(&mut ev);
     supervisor::serve(ev, main, channel, lifetime)
 }
 
 impl<A: App> Supervised for MainLoop<A, ServingThreads> {
-    fn adopt(&mut self, ev: &mut EventLoop, listening: Listening) -> io::Result<()> {
-        MainLoop::adopt(self, ev, listening)
-    }
-
-    fn disown(&mut self, ev: &mut EventLoop) {
-        MainLoop::disown(self, ev);
-    }
-
     fn end(&mut self, ev: &mut EventLoop, how: Ending) {
         self.drain(ev, how);
     }

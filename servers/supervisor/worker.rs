@@ -59,14 +59,17 @@ pub trait Supervised: Handler {
         debug_assert!(false, "the workers of this model accept by themselves");
     }
 
-    /// Accepts from one more listener, until [`Supervised::disown`].
+    /// Accepts from one more listener, until [`Supervised::disown`]. Workers that share all
+    /// listeners have those of others already.
     ///
     /// # Errors
     /// The listener cannot be watched.
-    fn adopt(&mut self, ev: &mut EventLoop, listening: Listening) -> io::Result<()>;
+    fn adopt(&mut self, _ev: &mut EventLoop, _listening: Listening) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Stops accepting from adopted listeners.
-    fn disown(&mut self, ev: &mut EventLoop);
+    fn disown(&mut self, _ev: &mut EventLoop) {}
 
     /// Stops the loop when requests in flight are done.
     fn end(&mut self, ev: &mut EventLoop, how: Ending);

@@ -42,6 +42,9 @@ pub trait Carrier<A: App> {
     /// It takes one more. `draining`: it is one of the last, which must not be left behind.
     fn has_place(&self, draining: bool) -> bool;
 
+    /// Where it accepts by itself, as well: it does no longer.
+    fn stop_accepting(&mut self) {}
+
     /// Has it served.
     ///
     /// # Errors
@@ -79,6 +82,17 @@ pub struct MainLoop<A: App, C> {
 }
 
 impl Accepted {
+    /// One that has just been accepted, and is now among the server's connections.
+    pub fn new<A: App>(
+        shared: &Shared<A>,
+        stream: Stream,
+        (peer, beginning): (Peer, Beginning),
+        now_ms: u64,
+    ) -> Self {
+        let (key, connection) = shared.registry.insert(stream, now_ms);
+        Accepted { key, connection, peer, beginning }
+    }
+
     /// Its number among all that the server has had.
     pub fn number(&self) -> usize {
         self.connection.number()
@@ -135,21 +149,10 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
         Ok(main)
     }
 
-    /// Accepts from one more listener, until [`MainLoop::disown`].
-    ///
-    /// # Errors
-    /// It cannot be watched.
-    pub fn adopt(&mut self, ev: &mut EventLoop, listening: Listening) -> io::Result<()> {
-        self.acceptors.adopt(ev, listening)?;
-        if !self.has_place() {
-            self.hold(ev);
-        }
-        Ok(())
-    }
-
-    /// Gives back all that was adopted.
-    pub fn disown(&mut self, ev: &mut EventLoop) {
-        self.acceptors.disown(ev);
+    /// Leaves accepting to the carrier, as long as it has no place for what is accepted here.
+    pub fn without_accepting(mut self, ev: &mut EventLoop) -> Self {
+        self.acceptors.suspend(ev);
+        self
     }
 
     /// Where connections are served.
@@ -209,8 +212,8 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
         };
         self.counters.connections_accepted.add(1);
         self.counters.connections_open.add(1);
-        let (key, connection) = self.shared.registry.insert(stream, ev.now_ms());
-        self.late.push_back(Accepted { key, connection, peer, beginning });
+        let accepted = Accepted::new(&self.shared, stream, (peer, beginning), ev.now_ms());
+        self.late.push_back(accepted);
         self.start_late();
     }
 
@@ -223,6 +226,10 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
             if let Err(accepted) = self.carrier.start(&self.shared, accepted) {
                 return self.late.push_front(accepted);
             }
+        }
+        if !self.late.is_empty() {
+            // Asks for a wake-up at the end of the next one.
+            let _full = self.shared.registry.has_place();
         }
     }
 
