@@ -51,6 +51,22 @@ pub fn mt() -> Command {
     binary(env!("CARGO_BIN_EXE_mt"))
 }
 
+/// The servers that have a master and workers, by how connections reach the workers: SYMPED in each
+/// of its modes, and prefork.
+pub const SUPERVISED: [&str; 4] = ["reuseport", "shared", "pass", "prefork"];
+
+/// One of them, with the demonstration routes on a port that the system chooses. Every worker has
+/// room for all clients of a test.
+pub fn supervised(how: &str, workers: usize) -> Command {
+    let (mut command, option, value) = match how {
+        "prefork" => (prefork(), "--threads", "32"),
+        _ => (symped(), "--accept", how),
+    };
+    command.args(["--listen", "127.0.0.1:0", "--demo", option, value, "--workers"]);
+    command.arg(workers.to_string());
+    command
+}
+
 /// A pool of processes.
 pub fn prefork() -> Command {
     binary(env!("CARGO_BIN_EXE_prefork"))
