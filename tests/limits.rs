@@ -179,7 +179,7 @@ fn one_connection_more_than_allowed_waits_until_another_closes() {
 
 #[test]
 fn the_last_request_of_a_connection_is_answered_with_close() {
-    let server = Server::start(&["--demo", "--max-requests", "3"]);
+    let server = Server::start(&["--demo", "--keepalive-requests", "3"]);
     let mut client = server.connect();
     assert!(!client.get("/plaintext").closes());
     client.send(&[get("/plaintext"), get("/plaintext"), get("/plaintext")].concat());

@@ -25,10 +25,10 @@ fn each_pipelined_request_has_its_own_time() {
     }
 }
 
-/// `--max-requests` once did not count for requests whose body came in pieces.
+/// `--keepalive-requests` once did not count for requests whose body came in pieces.
 #[test]
 fn the_limit_of_requests_holds_for_bodies_in_pieces() {
-    let server = Server::start(&["--demo", "--max-requests", "2"]);
+    let server = Server::start(&["--demo", "--keepalive-requests", "2"]);
     let mut client = server.connect();
     for last in [false, true] {
         client.send(

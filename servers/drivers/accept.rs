@@ -37,14 +37,19 @@ pub enum Admission {
     Refuse,
 }
 
-/// All listeners of one loop, and the settings for connections from them.
-pub struct Acceptors {
-    list: Vec<Acceptor>,
-    connections_max: u32,
+/// How connections are admitted, by the options.
+pub struct Admissions {
     /// `SO_LINGER` for accepted connections, when the operator asks for it.
     linger: Option<Duration>,
     /// With `--proxy-protocol`: peers whose connections begin with a header; others are refused.
     trusted: Option<Box<Trusted>>,
+}
+
+/// All listeners of one loop, and the settings for connections from them.
+pub struct Acceptors {
+    list: Vec<Acceptor>,
+    connections_max: u32,
+    admissions: Admissions,
     /// Accepted connections are blocking sockets.
     blocking: bool,
 }
@@ -76,13 +81,35 @@ enum Ended {
     Exhausted,
 }
 
-impl Acceptors {
-    /// No listeners yet.
+impl Admissions {
+    /// As the options say.
     pub fn new(options: &Options) -> Self {
         let operation = &options.operation;
         let trusted = operation.proxy_protocol.then(|| Box::new(operation.trusted.clone()));
-        let (connections_max, linger) = (options.limits.connections, options.tcp.linger);
-        Acceptors { list: Vec::new(), connections_max, linger, trusted, blocking: false }
+        Admissions { linger: options.tcp.linger, trusted }
+    }
+
+    /// How a connection from this peer begins. Also applies `--linger` to it.
+    pub fn admission(&self, stream: &Stream, peer: Peer) -> Admission {
+        if let Some(time) = self.linger {
+            // Any time but zero is switched off, even if inherited from the listener: `close` would
+            // block the loop, although the socket is non-blocking (`socket(7)`). Best effort: a
+            // Unix socket has no such option.
+            let _ = stream.set_linger(time.is_zero().then_some(time));
+        }
+        match &self.trusted {
+            None => Admission::Serve,
+            Some(trusted) if trusted.includes(peer) => Admission::ProxyHeader,
+            Some(_) => Admission::Refuse,
+        }
+    }
+}
+
+impl Acceptors {
+    /// No listeners yet.
+    pub fn new(options: &Options) -> Self {
+        let (connections_max, admissions) = (options.limits.connections, Admissions::new(options));
+        Acceptors { list: Vec::new(), connections_max, admissions, blocking: false }
     }
 
     /// The same for blocking connections.
@@ -201,19 +228,14 @@ impl Acceptors {
         turn.ended == Ended::Exhausted
     }
 
-    /// How a connection from this peer begins. Also applies `--linger` to it.
+    /// How a connection from this peer begins.
     pub fn admission(&self, stream: &Stream, peer: Peer) -> Admission {
-        if let Some(time) = self.linger {
-            // Any time but zero is switched off, even if inherited from the listener: `close` would
-            // block the loop, although the socket is non-blocking (`socket(7)`). Best effort: a
-            // Unix socket has no such option.
-            let _ = stream.set_linger(time.is_zero().then_some(time));
-        }
-        match &self.trusted {
-            None => Admission::Serve,
-            Some(trusted) if trusted.includes(peer) => Admission::ProxyHeader,
-            Some(_) => Admission::Refuse,
-        }
+        self.admissions.admission(stream, peer)
+    }
+
+    /// Whether other processes accept from one of them, too.
+    pub fn are_shared(&self) -> bool {
+        self.listeners().any(|listening| listening.shared)
     }
 
     /// Accepts nothing for a moment.

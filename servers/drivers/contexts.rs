@@ -12,7 +12,7 @@
 //! What is *not* guaranteed: that two steps of a conversation have the same context.
 
 use std::io;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
@@ -29,8 +29,8 @@ use crate::session::{BodyMemory, Context};
 pub struct Contexts<A: App> {
     app: Arc<A>,
     list: Box<[Mutex<Context<A>>]>,
-    /// The slot of counters of the first of them.
-    first_slot: usize,
+    /// The main thread's slot of counters, and the contexts'.
+    slots: Slots,
     /// When their clocks began.
     epoch: Instant,
     draining: AtomicBool,
@@ -42,6 +42,16 @@ pub struct Contexts<A: App> {
     waker: Waker,
 }
 
+/// The slots of counters of a process: some for contexts, and its main thread's, which may be one
+/// of these if that thread serves, too.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    /// The main thread's.
+    pub main: usize,
+    /// The contexts'.
+    pub contexts: Range<usize>,
+}
+
 /// A context, borrowed for a step.
 pub struct Borrowed<'c, A: App> {
     context: MutexGuard<'c, Context<A>>,
@@ -49,7 +59,7 @@ pub struct Borrowed<'c, A: App> {
 }
 
 impl<A: App> Contexts<A> {
-    /// Contexts for the slots of counters from `first_slot` on; their clocks count from `epoch`.
+    /// A context for each slot of `slots.contexts`; their clocks count from `epoch`.
     ///
     /// # Errors
     /// As for [`Context::new`].
@@ -57,7 +67,7 @@ impl<A: App> Contexts<A> {
         app: &Arc<A>,
         options: &Options,
         metrics: &Metrics,
-        first_slot: usize,
+        slots: Slots,
         epoch: Instant,
         waker: Waker,
     ) -> io::Result<Self> {
@@ -68,14 +78,14 @@ impl<A: App> Contexts<A> {
             let (app, memory, log) = (Arc::clone(app), memory.clone(), log.clone());
             Context::with_log(app, options, metrics, slot, memory, now_ms, log).map(Mutex::new)
         };
-        let list = (first_slot..metrics.slots()).map(context).collect::<io::Result<Box<_>>>()?;
+        let list = slots.contexts.clone().map(context).collect::<io::Result<Box<_>>>()?;
         let none = || io::Error::other("no slot of counters left");
-        let shown = Counters::new(metrics, 0).ok_or_else(none)?;
+        let shown = Counters::new(metrics, slots.main).ok_or_else(none)?;
         let draining = AtomicBool::new(false);
         Ok(Contexts {
             app: Arc::clone(app),
             list,
-            first_slot,
+            slots,
             epoch,
             draining,
             log,
@@ -130,9 +140,14 @@ impl<A: App> Contexts<A> {
         index: usize,
         mut context: MutexGuard<'c, Context<A>>,
     ) -> MutexGuard<'c, Context<A>> {
-        context.local = context.app.local(self.first_slot + index);
+        context.local = context.app.local(self.slots.contexts.start + index);
         self.list[index].clear_poison();
         context
+    }
+
+    /// The main thread's slot of counters.
+    pub fn main_slot(&self) -> usize {
+        self.slots.main
     }
 
     /// The application.

@@ -8,6 +8,7 @@
 //! | [`contexts`] | the contexts that sessions on many threads share |
 //! | [`main_loop`] | accepting and stopping, where connections are served elsewhere |
 //! | [`accept`] | accepting, for all of them |
+//! | [`serving_threads`] | a fixed number of threads that serve connections |
 //! | [`send`] | sending an output, as far as the socket has room |
 
 pub mod accept;
@@ -16,4 +17,5 @@ pub mod contexts;
 pub mod event;
 pub mod main_loop;
 pub mod send;
+pub mod serving_threads;
 pub mod transport;

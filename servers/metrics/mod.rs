@@ -1,7 +1,7 @@
 //! What a server counts, in memory that processes can share.
 //!
 //! Every loop (or worker) has one [`CounterSlot`] in a [`SharedTable`] and is the only one to
-//! write to it, so an increment is a plain load, add and store: no locked instruction, no cache
+//! write to it (a worker process of several threads has a few in a row), so an increment is a plain load, add and store: no locked instruction, no cache
 //! line fought over. Whoever wants a total (the status page, the metrics) adds the slots up and may
 //! see them a moment apart from each other.
 //!
@@ -35,6 +35,8 @@ pub struct Metrics {
     slots: SharedTable<CounterSlot>,
     /// How many loops there are at a time: a worker process and its successor need a slot each.
     loops: usize,
+    /// Slots that one process counts in.
+    per_process: usize,
     workers: SharedTable<WorkerCounters>,
     processes: ProcessTable,
     started: std::time::Instant,
@@ -58,24 +60,40 @@ impl Metrics {
         Ok(Metrics {
             slots: SharedTable::new(loops + threads)?,
             loops,
+            per_process: loops + threads,
             workers: SharedTable::new(workers)?,
             processes: ProcessTable::new(0)?,
             started: std::time::Instant::now(),
         })
     }
 
-    /// Zeroed slots for `processes` of one loop each, which use `slots` slots one after another.
+    /// Zeroed slots for `processes` at a time, and for `ranges` of them, the leaving ones included.
+    /// Each counts in `per_process` slots in a row.
     ///
     /// # Errors
     /// As for [`Metrics::new`].
-    pub fn with_processes(processes: usize, slots: usize) -> std::io::Result<Self> {
-        let (metrics, table) = (Metrics::new(slots)?, ProcessTable::new(processes)?);
-        Ok(Metrics { loops: processes, processes: table, ..metrics })
+    pub fn with_processes(
+        processes: usize,
+        ranges: usize,
+        per_process: usize,
+    ) -> std::io::Result<Self> {
+        let (metrics, table) = (Metrics::new(ranges * per_process)?, ProcessTable::new(processes)?);
+        Ok(Metrics { loops: processes, per_process, processes: table, ..metrics })
     }
 
     /// Which worker processes there are.
     pub fn processes(&self) -> &ProcessTable {
         &self.processes
+    }
+
+    /// The slots of the process whose first one is `first`; none where there are no such.
+    pub fn of_process(&self, first: usize) -> &[CounterSlot] {
+        self.slots.get(first..first + self.per_process).unwrap_or_default()
+    }
+
+    /// The first slot of each process that there may be at a time.
+    pub fn first_slots(&self) -> impl Iterator<Item = usize> {
+        (0..self.slots.len()).step_by(self.per_process.max(1))
     }
 
     /// Slot `index`; `None` when there are fewer.
@@ -124,6 +142,12 @@ impl Metrics {
     }
 }
 
+/// The sum of one counter over some slots.
+pub fn total(slots: &[CounterSlot], of: fn(&CounterSlot) -> &Counter) -> u64 {
+    // A gauge may be raised in one slot and lowered in another.
+    slots.iter().fold(0, |sum, slot| sum.wrapping_add(of(slot).get()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,5 +165,17 @@ mod tests {
         assert_eq!(sum[of("requests")], 7);
         assert_eq!(sum[of("loop_events_turn_max")], 9);
         assert!(metrics.slot(2).is_none());
+    }
+
+    #[test]
+    fn a_process_counts_in_slots_in_a_row() {
+        let metrics = Metrics::with_processes(2, 3, 4).unwrap();
+        assert_eq!((metrics.loops(), metrics.slots()), (2, 12));
+        assert_eq!(metrics.first_slots().collect::<Vec<_>>(), [0, 4, 8]);
+        metrics.slot(4).unwrap().connections_open.add(2);
+        metrics.slot(7).unwrap().connections_open.sub(1);
+        metrics.slot(8).unwrap().connections_open.add(9);
+        let open = |first| total(metrics.of_process(first), |slot| &slot.connections_open);
+        assert_eq!((open(0), open(4), open(8), open(12)), (0, 1, 9, 0));
     }
 }

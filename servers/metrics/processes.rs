@@ -76,7 +76,7 @@ pub struct Report {
     pub pid: u32,
     /// What it is doing.
     pub state: State,
-    /// The slot that it counts in.
+    /// The first of the slots that it counts in.
     pub slot: usize,
     /// How many workers of this post have died unexpectedly.
     pub restarts: u64,

@@ -15,6 +15,7 @@ use crate::options::{OptionGroup, Options, Takes};
 pub mod amped;
 pub mod iterative;
 pub mod mt;
+pub mod prefork;
 pub mod sped;
 pub mod symped;
 
@@ -58,6 +59,13 @@ fn all<A: App>() -> Vec<Model<A>> {
             metrics: mt::metrics,
             queues: one_queue,
             run: mt::run::<A>,
+        },
+        Model {
+            info: &prefork::INFO,
+            options: &[OptionGroup::Pool],
+            metrics: prefork::metrics,
+            queues: one_queue,
+            run: prefork::run::<A>,
         },
         Model {
             info: &sped::INFO,

@@ -51,7 +51,7 @@ use crate::operation::listen::Listening;
 use crate::operation::sandbox::{Sandbox, Who};
 use crate::operation::{self, Ending};
 use crate::options::{Accept, Options};
-use crate::supervisor::{self, Supervised, WorkerSetup};
+use crate::supervisor::{self, SLOTS_PER_POST, Supervised, WorkerSetup};
 
 /// SYMPED's description.
 pub static INFO: ModelInfo = ModelInfo {
@@ -75,10 +75,6 @@ pub static INFO: ModelInfo = ModelInfo {
     disk: Disk::Wait,
 };
 
-/// Counter slots per worker slot: for the worker itself, and for predecessors that are still
-/// finishing requests. When all are taken, the next replacement waits for one of them to exit.
-const SLOTS_PER_POST: usize = 4;
-
 /// The number of workers.
 fn workers(options: &Options) -> usize {
     let cores = || available_parallelism().map_or(1, |count| count.get());
@@ -91,7 +87,7 @@ fn workers(options: &Options) -> usize {
 /// The mapping's, see `mmap(2)`.
 pub fn metrics(options: &Options) -> io::Result<Metrics> {
     let workers = workers(options);
-    Metrics::with_processes(workers, workers * SLOTS_PER_POST)
+    Metrics::with_processes(workers, workers * SLOTS_PER_POST, 1)
 }
 
 /// The number of listeners per port.
@@ -111,7 +107,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     drop(AccessLog::open(&options.log)?);
     let Server { listeners, metrics, service } = server;
     let sandbox = Sandbox::prepare(options, Who::Workers)?;
-    supervisor::run(options, listeners, metrics, service, |setup| {
+    supervisor::run(options, options.workers.accept, listeners, metrics, service, |setup| {
         work(app, options, setup, sandbox.as_ref())
     })
 }
@@ -126,10 +122,11 @@ fn work<A: App>(
     setup.pin(options);
     operation::confine_worker(options, sandbox)?;
     let mut event_loop = sped::event_loop(options)?;
+    let lifetime = setup.lifetime(options);
     let WorkerSetup { metrics, slot, listeners, channel, .. } = setup;
     let app = Arc::new(app);
     let driver = Driver::new(&mut event_loop, app, options, listeners, &metrics, slot)?;
-    supervisor::serve(event_loop, driver, channel)
+    supervisor::serve(event_loop, driver, channel, lifetime)
 }
 
 impl<A: App> Supervised for Driver<A> {

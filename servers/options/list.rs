@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::Fault;
 use super::operation::OPERATION;
+use super::pool::POOL;
 use super::table::{DAY, Entry, Group, Model, OptionGroup, Setter, Takes, number, time, utf8};
 use super::threads::CONNECTION_THREADS;
 use super::value::{name_of, path_or_none, value_of};
@@ -39,6 +40,7 @@ pub(super) const GROUPS: &[Group] = &[
         group: Some(OptionGroup::PerConnection),
         entries: CONNECTION_THREADS,
     },
+    Group { title: "Workers", group: Some(OptionGroup::Pool), entries: POOL },
 ];
 
 /// A model's entries, in the order of the help.
@@ -174,7 +176,7 @@ const LIMITS: &[Entry] = &[
         setter: Setter::Count(number!(1..=COUNT_MAX, limits.connections: u32)),
     },
     Entry {
-        flag: "max-requests",
+        flag: "keepalive-requests",
         value: "N",
         help: "requests per connection; 0: no limit",
         setter: Setter::Count(number!(0..=u32::MAX as u64, limits.requests: u32)),

@@ -28,6 +28,7 @@ mod list;
 mod operation;
 mod parse;
 pub(crate) mod passed;
+mod pool;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -73,7 +74,7 @@ pub struct Options {
     pub drain_timeout: Duration,
     /// Worker threads or processes, in models that have them.
     pub workers: Workers,
-    /// One thread per connection, in models that have them.
+    /// One thread per connection served, in models that have them.
     pub threads: Threads,
     /// Settings for production: proxies, privileges, confinement.
     pub operation: Operation,
@@ -170,6 +171,8 @@ pub struct Workers {
     pub priority: Priority,
     /// How connections reach worker processes.
     pub accept: Accept,
+    /// Requests after which a worker process is replaced; zero: never.
+    pub requests_max: u64,
 }
 
 /// How connections reach worker processes.
@@ -313,6 +316,7 @@ impl Default for Workers {
             // third of that program's share.
             priority: Priority::Nice(5),
             accept: Accept::default(),
+            requests_max: 0,
         }
     }
 }

@@ -97,6 +97,8 @@ pub enum OptionGroup {
     Processes,
     /// One thread per connection.
     PerConnection,
+    /// Worker processes with a fixed number of threads.
+    Pool,
 }
 
 /// A model's name and its option groups.

@@ -1,4 +1,4 @@
-//! Options of a model with one thread per connection.
+//! Options of models with one thread per connection served.
 
 use std::ffi::OsStr;
 use std::thread::available_parallelism;
@@ -15,11 +15,13 @@ const CONTEXTS_MAX: u64 = 1024;
 /// Upper bound of the default number of contexts: each has its own file cache.
 const CONTEXTS_DEFAULT_MAX: usize = 16;
 
-/// Settings for one thread per connection.
+/// Settings for one thread per connection served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Threads {
     /// Threads at a time; `None`: 4,096, or the connection limit if that is lower.
     pub max: Option<u32>,
+    /// Threads in each process, in a model with a fixed number of them.
+    pub per_process: u32,
     /// Stack size in bytes.
     pub stack: usize,
     /// Contexts shared by the threads; `None`: two per processor.
@@ -28,7 +30,7 @@ pub struct Threads {
 
 impl Default for Threads {
     fn default() -> Self {
-        Threads { max: None, stack: 256 * KIB, contexts: None }
+        Threads { max: None, per_process: 1, stack: 256 * KIB, contexts: None }
     }
 }
 
@@ -52,23 +54,28 @@ pub(super) const CONNECTION_THREADS: &[Entry] = &[
         help: "connections served at once; the rest wait in the kernel until a thread ends",
         setter: Setter::Other { get: |options| options.threads_max().to_string(), set: set_max },
     },
-    Entry {
-        flag: "stack-size",
-        value: "SIZE",
-        help: "stack size of each thread; untouched pages take no memory",
-        setter: Setter::Size(Number {
-            allowed: 64 * KIB as u64..=64 * MIB as u64,
-            get: |options| options.threads.stack as u64,
-            set: |options, n| options.threads.stack = n as usize,
-        }),
-    },
-    Entry {
-        flag: "contexts",
-        value: "N",
-        help: "caches and counters shared by the threads; auto: two per processor, at most 16",
-        setter: Setter::Other { get: show_contexts, set: set_contexts },
-    },
+    STACK_SIZE,
+    CONTEXTS,
 ];
+
+pub(super) const STACK_SIZE: Entry = Entry {
+    flag: "stack-size",
+    value: "SIZE",
+    help: "stack size of each thread; untouched pages take no memory",
+    setter: Setter::Size(Number {
+        allowed: 64 * KIB as u64..=64 * MIB as u64,
+        get: |options| options.threads.stack as u64,
+        set: |options, n| options.threads.stack = n as usize,
+    }),
+};
+
+pub(super) const CONTEXTS: Entry = Entry {
+    flag: "contexts",
+    value: "N",
+    help: "caches and counters shared by the threads of a process, one per thread at most; auto: \
+           two per processor, at most 16",
+    setter: Setter::Other { get: show_contexts, set: set_contexts },
+};
 
 fn set_max(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     match value::count(utf8(text)?)? {

@@ -9,6 +9,8 @@ use super::{Accept, Offload, Options, Overload};
 
 /// More workers than any machine has processors.
 const WORKERS_MAX: u64 = 1024;
+/// More is never.
+const REQUESTS_MAX: u64 = 1 << 40;
 /// A job takes the address space of two buffers and, once used, that much memory.
 const RING_MAX: u64 = 1 << 16;
 
@@ -98,6 +100,7 @@ pub(super) const PROCESSES: &[Entry] = &[
             },
         },
     },
+    MAX_REQUESTS,
     Entry {
         flag: "pin",
         value: "",
@@ -106,6 +109,15 @@ pub(super) const PROCESSES: &[Entry] = &[
     },
 ];
 
+/// Of each worker process.
+pub(super) const MAX_REQUESTS: Entry = Entry {
+    flag: "max-requests",
+    value: "N",
+    help: "replace a worker process after about N requests (N to 1.25 N, so that not all are \
+           replaced at once); 0: never",
+    setter: Setter::Count(number!(0..=REQUESTS_MAX, workers.requests_max: u64)),
+};
+
 const ACCEPTS: [(&str, Accept); 3] =
     [("reuseport", Accept::ReusePort), ("shared", Accept::Shared), ("pass", Accept::Pass)];
 
@@ -113,11 +125,11 @@ const OFFLOADS: [(&str, Offload); 2] = [("blocking", Offload::Blocking), ("all",
 
 const OVERLOADS: [(&str, Overload); 2] = [("wait", Overload::Wait), ("reject", Overload::Reject)];
 
-fn worker_count(options: &Options) -> String {
+pub(super) fn worker_count(options: &Options) -> String {
     options.workers.count.map_or("auto".to_owned(), |count| count.to_string())
 }
 
-fn set_worker_count(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+pub(super) fn set_worker_count(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     options.workers.count = match utf8(text)? {
         "auto" => None,
         text => match value::count(text)? {

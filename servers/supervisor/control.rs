@@ -28,7 +28,8 @@ pub enum ControlMessage {
     Stop = b's',
     /// To the master: this worker serves.
     Ready = b'r',
-    /// To the master: this worker received a termination signal, replace it.
+    /// To the master: this worker received a termination signal, or has served as many requests as
+    /// it may. Replace it.
     Leave = b'l',
 }
 

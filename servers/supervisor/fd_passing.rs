@@ -93,8 +93,7 @@ impl Passing {
 /// Passes a connection to the worker with the fewest, or returns it if none has room.
 fn pass(workers: &mut Workers, stream: Stream, connections_max: u64) -> Result<(), Stream> {
     let Workers { processes, metrics, .. } = workers;
-    let load =
-        |worker: &Worker| metrics.slot(worker.slot).map_or(u64::MAX, |slot| worker.load(slot));
+    let load = |worker: &Worker| worker.load(metrics);
     let mut candidates: Vec<(u64, &mut Worker)> = processes
         .iter_mut()
         .filter(|worker| worker.phase == Phase::Serving)

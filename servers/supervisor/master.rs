@@ -36,13 +36,15 @@ impl Master {
     pub(super) fn new(
         ev: &mut EventLoop,
         options: &Options,
-        mut listeners: Vec<Listening>,
-        metrics: Metrics,
-        mut service: Service,
+        accept: Accept,
+        (mut listeners, metrics, mut service): (Vec<Listening>, Metrics, Service),
     ) -> io::Result<Self> {
         service.join(ev)?;
-        queues::mark_shared(&mut listeners, metrics.loops());
-        let passing = match options.workers.accept {
+        match accept {
+            Accept::Shared => listeners.iter_mut().for_each(|listening| listening.shared = true),
+            _ => queues::mark_shared(&mut listeners, metrics.loops()),
+        }
+        let passing = match accept {
             Accept::Pass => Some(Passing::new(ev, listeners.len(), options)?),
             Accept::ReusePort | Accept::Shared => None,
         };

@@ -15,10 +15,12 @@
 //! | `queues` | which worker accepts from which listener, also during a back-off |
 //! | `fd_passing` | connections that the master accepts for its workers |
 //! | `control` | messages between master and workers |
+//! | `lifetime` | when a worker asks for a successor by itself |
 //! | `worker` | the worker process: its setup, and how it follows the master |
 
 mod control;
 mod fd_passing;
+mod lifetime;
 mod master;
 mod queues;
 mod rolling_restart;
@@ -35,7 +37,7 @@ use crate::operation::SIGNALS;
 use crate::operation::listen::Listening;
 use crate::operation::service::Service;
 use crate::operation::upgrade::Upgrade;
-use crate::options::Options;
+use crate::options::{Accept, Options};
 use fd_passing::Passing;
 use queues::QueueTakeover;
 use rolling_restart::{RollingRestart, Stage};
@@ -46,13 +48,19 @@ pub use worker::{Supervised, WorkerSetup, serve};
 /// Sources of the master's loop: two for each worker, and a few more. It has no connections.
 const SOURCES_MAX: u32 = 16 * 1024;
 
+/// Counters per worker slot: for the worker itself, and for predecessors that are still finishing
+/// requests. When all are taken, the next replacement waits for one of them to exit.
+pub const SLOTS_PER_POST: usize = 4;
+
 /// Keeps a worker in every worker slot (one per loop of `metrics`) until a signal stops the server.
-/// Also returns in every worker, with the result of `work`.
+/// Also returns in every worker, with the result of `work`. Connections reach the workers as
+/// `accept` says.
 ///
 /// # Errors
 /// In the master: a failing system call at startup, or a first worker that could not start.
 pub fn run(
     options: &Options,
+    accept: Accept,
     listeners: Vec<Listening>,
     metrics: Metrics,
     service: Service,
@@ -60,7 +68,7 @@ pub fn run(
 ) -> io::Result<()> {
     let mut event_loop = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
     event_loop.handle_signals(&SIGNALS)?;
-    let mut master = Master::new(&mut event_loop, options, listeners, metrics, service)?;
+    let mut master = Master::new(&mut event_loop, options, accept, (listeners, metrics, service))?;
     while !master.is_done() {
         while let Some(post) = master.next_vacancy() {
             if let Some(setup) = master.fill(&mut event_loop, post) {

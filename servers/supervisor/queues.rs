@@ -14,6 +14,7 @@ use std::os::fd::AsFd as _;
 use super::Master;
 use super::control::ControlMessage;
 use super::workers::Phase;
+use crate::metrics::total;
 use crate::operation::listen::Listening;
 
 /// For each listener, the process that accepts from it in place of its own worker.
@@ -64,7 +65,7 @@ impl Master {
             }
             // The least loaded worker; it may get all the queues, which is better than waiting.
             let metrics = &self.workers.metrics;
-            let load = |slot| metrics.slot(slot).map_or(0, |slot| slot.connections_open.get());
+            let load = |slot| total(metrics.of_process(slot), |slot| &slot.connections_open);
             let serving = self.workers.processes.iter().filter(|w| w.phase == Phase::Serving);
             let Some(worker) = serving.min_by_key(|worker| load(worker.slot)) else { return };
             let fd = Some(listening.listener.as_fd());

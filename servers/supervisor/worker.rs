@@ -8,6 +8,7 @@ use reactor::process::{Channel, Message, Received, cores, pin};
 use reactor::{EventLoop, Handler, Interest, Readiness, Signal, Token, Trigger};
 
 use super::control::ControlMessage;
+use super::lifetime::{Clock, Lifetime};
 use crate::metrics::Metrics;
 use crate::operation::Ending;
 use crate::operation::listen::Listening;
@@ -21,7 +22,7 @@ const MESSAGES_PER_TURN: u32 = 64;
 pub struct WorkerSetup {
     /// Its worker slot.
     pub post: usize,
-    /// Its counter slot.
+    /// The first of its counter slots.
     pub slot: usize,
     /// All counters, for the status pages.
     pub metrics: Metrics,
@@ -32,6 +33,11 @@ pub struct WorkerSetup {
 }
 
 impl WorkerSetup {
+    /// How long the worker serves, if it is to ask for a successor by itself.
+    pub fn lifetime(&self, options: &Options) -> Option<Lifetime> {
+        Lifetime::new(options, &self.metrics, self.slot)
+    }
+
     /// Pins the worker to a core, if configured. A failure is logged and otherwise ignored.
     pub fn pin(&self, options: &Options) {
         if !options.workers.pin {
@@ -48,23 +54,29 @@ impl WorkerSetup {
 /// An event handler in a worker process that follows the master. The only signals left to it are
 /// those to reopen the log; the others are forwarded to the master.
 pub trait Supervised: Handler {
-    /// Serves a connection accepted by the master.
-    fn receive(&mut self, ev: &mut EventLoop, stream: Stream);
+    /// Serves a connection accepted by the master; there are none but with `--accept pass`.
+    fn receive(&mut self, _ev: &mut EventLoop, _stream: Stream) {
+        debug_assert!(false, "the workers of this model accept by themselves");
+    }
 
-    /// Accepts from one more listener, until [`Supervised::disown`].
+    /// Accepts from one more listener, until [`Supervised::disown`]. Workers that share all
+    /// listeners have those of others already.
     ///
     /// # Errors
     /// The listener cannot be watched.
-    fn adopt(&mut self, ev: &mut EventLoop, listening: Listening) -> io::Result<()>;
+    fn adopt(&mut self, _ev: &mut EventLoop, _listening: Listening) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Stops accepting from adopted listeners.
-    fn disown(&mut self, ev: &mut EventLoop);
+    fn disown(&mut self, _ev: &mut EventLoop) {}
 
     /// Stops the loop when requests in flight are done.
     fn end(&mut self, ev: &mut EventLoop, how: Ending);
 }
 
-/// Tells the master that `handler` is ready, and runs it until the master says to stop.
+/// Tells the master that `handler` is ready, and runs it until the master says to stop, which it is
+/// asked for at the end of `lifetime`.
 ///
 /// # Errors
 /// The loop has no source left for the channel, or the poller fails.
@@ -72,12 +84,14 @@ pub fn serve<H: Supervised>(
     mut event_loop: EventLoop,
     handler: H,
     channel: Channel,
+    lifetime: Option<Lifetime>,
 ) -> io::Result<()> {
     let ev = &mut event_loop;
     let token = ev.reserve()?;
     ev.watch(token, &channel, Interest::READABLE, Trigger::Edge)?;
     ControlMessage::Ready.send(&channel, None)?;
-    let mut worker = Worker { handler, channel, token };
+    let lifetime = lifetime.map(|lifetime| Clock::new(ev, lifetime)).transpose()?;
+    let mut worker = Worker { handler, channel, token, lifetime };
     event_loop.run(&mut worker)
 }
 
@@ -86,6 +100,7 @@ struct Worker<H> {
     handler: H,
     channel: Channel,
     token: Token,
+    lifetime: Option<Clock>,
 }
 
 impl<H: Supervised> Worker<H> {
@@ -144,6 +159,11 @@ impl<H: Supervised> Handler for Worker<H> {
     }
 
     fn timeout(&mut self, ev: &mut EventLoop, token: Token) {
+        if let Some(lifetime) = &mut self.lifetime
+            && lifetime.is_for(token)
+        {
+            return lifetime.look(ev, &self.channel);
+        }
         self.handler.timeout(ev, token);
     }
 

@@ -15,8 +15,7 @@ use reactor::process::{Channel, Child};
 use reactor::{EventLoop, Interest, Signal, Token, Trigger};
 
 use super::control::ControlMessage;
-use crate::metrics::State;
-use crate::metrics::{CounterSlot, Metrics};
+use crate::metrics::{CounterSlot, Metrics, State, total};
 
 /// A worker that dies before it is ready, or within this time of it, is an early exit: the next one
 /// will most likely die, too, so restarts back off. A worker that lives longer is worth a fork,
@@ -47,7 +46,7 @@ pub struct Worker {
     pub far: Option<Channel>,
     /// Index of its worker slot.
     pub post: usize,
-    /// Its counter slot.
+    /// The first of its counter slots.
     pub slot: usize,
     pub phase: Phase,
     /// When it was forked, and then when it was ready.
@@ -56,7 +55,7 @@ pub struct Worker {
     pub exit: Token,
     /// The source of its messages.
     pub control: Token,
-    /// Connections passed to it, on top of the counter slot's initial value.
+    /// Connections passed to it, on top of the counter slots' initial value.
     pub passed: u64,
 }
 
@@ -68,9 +67,10 @@ impl Worker {
     }
 
     /// Its open connections, and those passed but not received yet.
-    pub fn load(&self, counters: &CounterSlot) -> u64 {
-        let on_their_way = self.passed.saturating_sub(counters.connections_accepted.get());
-        counters.connections_open.get() + on_their_way
+    pub fn load(&self, metrics: &Metrics) -> u64 {
+        let slots = metrics.of_process(self.slot);
+        let accepted = total(slots, |slot| &slot.connections_accepted);
+        total(slots, |slot| &slot.connections_open) + self.passed.saturating_sub(accepted)
     }
 }
 
@@ -109,10 +109,10 @@ impl Workers {
         self.processes.iter().any(|worker| worker.post == post && worker.phase == Phase::Starting)
     }
 
-    /// A counter slot that no worker uses.
+    /// The first of a worker's counter slots, which no worker uses.
     pub fn free_slot(&self) -> Option<usize> {
         let taken = |slot: &usize| self.processes.iter().any(|worker| worker.slot == *slot);
-        (0..self.metrics.slots()).find(|slot| !taken(slot))
+        self.metrics.first_slots().find(|slot| !taken(slot))
     }
 
     /// Sends a message to all workers.
@@ -142,7 +142,7 @@ impl Workers {
             self.metrics.processes().assign(post, child.id(), slot);
             self.metrics.processes().set_state(post, State::Starting);
         }
-        let before = self.metrics.slot(slot).map_or(0, |slot| slot.connections_accepted.get());
+        let before = total(self.metrics.of_process(slot), |slot| &slot.connections_accepted);
         let (phase, since_ms) = (Phase::Starting, ev.now_ms());
         let worker = Worker {
             child,
@@ -185,9 +185,7 @@ impl Workers {
         let _ = ev.unwatch(worker.control, &worker.channel);
         ev.release(worker.exit);
         ev.release(worker.control);
-        if let Some(counters) = self.metrics.slot(worker.slot) {
-            counters.reset_gauges();
-        }
+        self.metrics.of_process(worker.slot).iter().for_each(CounterSlot::reset_gauges);
         worker
     }
 
@@ -234,7 +232,7 @@ mod tests {
     #[test]
     fn restarts_back_off_with_each_early_exit_until_a_worker_lives() {
         let mut ev = EventLoop::new(reactor::event_loop::Config::with_sources(8)).unwrap();
-        let mut workers = Workers::new(&mut ev, Metrics::with_processes(2, 8).unwrap()).unwrap();
+        let mut workers = Workers::new(&mut ev, Metrics::with_processes(2, 8, 1).unwrap()).unwrap();
         assert_eq!(workers.count_death(0, EARLY_EXIT_MS), 0);
         assert_eq!(workers.count_death(0, 5), 50);
         assert_eq!(workers.count_death(0, 5), 100);

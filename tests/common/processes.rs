@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::path::Path;
 
 use super::{Client, Server, get, os, until};
 
@@ -80,7 +81,11 @@ pub fn children(pid: u32) -> Vec<u32> {
 
 /// A process's state, a letter (`proc_pid_stat(5)`); `None` when there is no such process.
 pub fn state(pid: u32) -> Option<char> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    state_in(Path::new(&format!("/proc/{pid}")))
+}
+
+fn state_in(folder: &Path) -> Option<char> {
+    let text = fs::read_to_string(folder.join("stat")).ok()?;
     text.rsplit_once(") ")?.1.chars().next()
 }
 
@@ -109,17 +114,26 @@ fn clients_of(pid: u32, port: u16) -> HashSet<u16> {
     let port_of = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
     let client = |line: &str| {
         let columns: Vec<&str> = line.split_whitespace().collect();
-        let ours = port_of(columns[1])? == port && inodes.contains(columns[9]);
-        ours.then(|| port_of(columns[2]))?
+        let client = port_of(columns[2])?; // 0: the listener
+        let ours = port_of(columns[1])? == port && inodes.contains(columns[9]) && client != 0;
+        ours.then_some(client)
     };
     table.lines().skip(1).filter_map(client).collect()
+}
+
+/// Stops a worker, with all of its threads, until SIGCONT.
+pub fn halt(worker: u32) {
+    os::signal(worker, libc::SIGSTOP);
+    until("it is halted", || {
+        let threads = fs::read_dir(format!("/proc/{worker}/task")).into_iter().flatten().flatten();
+        threads.filter_map(|thread| state_in(&thread.path())).all(|state| "TZX".contains(state))
+    });
 }
 
 /// Kills a worker as the kernel does when memory runs out. Returns the client ports of the
 /// connections that die with it: it is stopped first, so that they can be listed.
 pub fn kill(worker: u32, port: u16) -> HashSet<u16> {
-    os::signal(worker, libc::SIGSTOP);
-    until("it is halted", || !matches!(state(worker), Some('R' | 'S' | 'D')));
+    halt(worker);
     let clients = clients_of(worker, port);
     os::signal(worker, libc::SIGKILL);
     clients

@@ -51,6 +51,27 @@ pub fn mt() -> Command {
     binary(env!("CARGO_BIN_EXE_mt"))
 }
 
+/// The servers that have a master and workers, by how connections reach the workers: SYMPED in each
+/// of its modes, and prefork.
+pub const SUPERVISED: [&str; 4] = ["reuseport", "shared", "pass", "prefork"];
+
+/// One of them, with the demonstration routes on a port that the system chooses. Every worker has
+/// room for all clients of a test.
+pub fn supervised(how: &str, workers: usize) -> Command {
+    let (mut command, option, value) = match how {
+        "prefork" => (prefork(), "--threads", "32"),
+        _ => (symped(), "--accept", how),
+    };
+    command.args(["--listen", "127.0.0.1:0", "--demo", option, value, "--workers"]);
+    command.arg(workers.to_string());
+    command
+}
+
+/// A pool of processes.
+pub fn prefork() -> Command {
+    binary(env!("CARGO_BIN_EXE_prefork"))
+}
+
 /// One connection at a time.
 pub fn iterative() -> Command {
     binary(env!("CARGO_BIN_EXE_iterative"))
@@ -63,6 +84,7 @@ pub fn models() -> Vec<(&'static str, Command)> {
         ("amped", amped()),
         ("symped", symped()),
         ("mt", mt()),
+        ("prefork", prefork()),
         ("iterative", iterative()),
     ]
 }
@@ -105,6 +127,12 @@ pub fn model() -> Command {
             command.args(["--contexts", "1"]);
             command
         }
+        // One process with one context, for the same reason; tests hold more clients than one.
+        "under_prefork" => {
+            let mut command = prefork();
+            command.args(["--workers", "1", "--threads", "256", "--contexts", "1"]);
+            command
+        }
         "under_iterative" => iterative(),
         _ => sped(),
     }
@@ -114,7 +142,8 @@ pub fn model() -> Command {
 /// fewer. Where they do not, a test of that has nothing to test: it returns, after this has said
 /// `why`.
 pub fn has_buffer_pool(why: &str) -> bool {
-    let pool = !matches!(env!("CARGO_CRATE_NAME"), "under_mt" | "under_iterative");
+    let pool =
+        !matches!(env!("CARGO_CRATE_NAME"), "under_mt" | "under_prefork" | "under_iterative");
     if !pool {
         eprintln!("skipped, for connections share no buffers: {why}");
     }

@@ -189,7 +189,7 @@ fn each_limit_has_its_own_status() {
     let long = "a".repeat(5_000);
     let root = tempfile::tempdir().expect("a directory");
     let limits = ["--max-head", "4K", "--max-target", "1K", "--max-body", "1K"];
-    let server = Server::root(root.path(), &[&limits[..], &["--max-requests", "2"]].concat());
+    let server = Server::root(root.path(), &[&limits[..], &["--keepalive-requests", "2"]].concat());
     for (bytes, status) in [
         (format!("GET /{long}").into_bytes(), 414),
         (with(format!("X: {long}")), 431),

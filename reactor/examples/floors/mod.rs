@@ -15,6 +15,7 @@
 //!            [--sendfile FILE]   the body is FILE, sent with sendfile(2)
 //!            [--defer-accept]    accept when the request is there (TCP_DEFER_ACCEPT)
 //!            [--close]           close after the first answer
+//!            [--processes N]     of floor_prefork: so many (16)
 //! ```
 
 use std::io::{self, Write};
@@ -39,6 +40,9 @@ pub struct Floor {
     pub listener: net::TcpListener,
     /// Close after the first answer.
     pub close: bool,
+    /// How many serve, where the floor is a pool of processes.
+    #[allow(dead_code)] // the other floors are one process
+    pub processes: u32,
     /// As many answers as fit into a batch, at least one; or, with a file, the head.
     batch: Vec<u8>,
     /// One answer: head and body.
@@ -52,6 +56,7 @@ impl Floor {
         let mut arguments = env::args().skip(1);
         let (mut batch, mut file, mut close) = (head(13), None, false);
         let (mut port, mut defer, mut body) = (8080, false, b"Hello, World!".to_vec());
+        let mut processes = 16;
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().unwrap_or_else(|| usage());
             match &argument[..] {
@@ -60,6 +65,7 @@ impl Floor {
                 "--sendfile" => file = Some(fs::File::open(value())?),
                 "--defer-accept" => defer = true,
                 "--close" => close = true,
+                "--processes" => processes = value().parse().unwrap_or_else(|_| usage()),
                 number => port = number.parse().unwrap_or_else(|_| usage()),
             }
         }
@@ -78,7 +84,7 @@ impl Floor {
         }
         let listener = listen(port, defer)?;
         listener.set_nonblocking(nonblocking)?;
-        Ok(Floor { listener, close, batch, answer_len, file })
+        Ok(Floor { listener, close, processes, batch, answer_len, file })
     }
 }
 

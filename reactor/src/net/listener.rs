@@ -107,6 +107,11 @@ impl Listener {
         options::after_listen(self.as_fd(), options)
     }
 
+    /// Another descriptor of the same socket, with the same queue.
+    pub fn try_clone(&self) -> io::Result<Listener> {
+        Ok(Listener { fd: self.fd.try_clone()? })
+    }
+
     /// Takes the connection that has waited longest.
     ///
     /// An error is about the listener itself (not a socket, not listening): abandon it.

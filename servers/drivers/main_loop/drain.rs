@@ -50,11 +50,16 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
     fn begin_drain(&mut self, ev: &mut EventLoop, how: Ending, until_ms: u64) {
         self.drain = Some(Drain { begun_ms: ev.now_ms(), until_ms });
         self.shared.contexts.drain();
+        self.carrier.stop_accepting();
         if how == Ending::HandOver {
             self.acceptors.leave_files();
+            if self.acceptors.are_shared() {
+                // The kernel may have woken this process for a connection, and therefore no other.
+                self.accept_rest(ev, self.shared.registry.max());
+            }
         } else {
             // The kernel has promised these an answer when it acknowledged their SYN.
-            self.accept_rest(ev);
+            self.accept_rest(ev, self.acceptors.connections_max() as usize);
         }
         self.acceptors.close(ev);
         ev.set_deadline(self.housekeeping, ev.now_ms() + LOOK_MS);
@@ -83,10 +88,9 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
 
     /// Accepts what the queues hold, before the listeners close. Those for which there is no place
     /// wait for one.
-    fn accept_rest(&mut self, ev: &mut EventLoop) {
+    fn accept_rest(&mut self, ev: &mut EventLoop, places: usize) {
         for index in 0..self.acceptors.len() {
             let mut turn = self.acceptors.whole_queue(index);
-            let places = self.acceptors.connections_max() as usize;
             while self.shared.registry.len() < places
                 && let Some((stream, peer)) = self.acceptors.next(&mut turn, true)
             {

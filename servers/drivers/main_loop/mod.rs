@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use reactor::event_loop::LoopStats;
 use reactor::net::{Peer, Stream};
 use reactor::{EventLoop, Handler, Readiness, Signal, Token};
 
@@ -40,6 +41,9 @@ use drain::Drain;
 pub trait Carrier<A: App> {
     /// It takes one more. `draining`: it is one of the last, which must not be left behind.
     fn has_place(&self, draining: bool) -> bool;
+
+    /// Where it accepts by itself, as well: it does no longer.
+    fn stop_accepting(&mut self) {}
 
     /// Has it served.
     ///
@@ -66,6 +70,8 @@ pub struct MainLoop<A: App, C> {
     /// server does not stop, one at most.
     late: VecDeque<Accepted>,
     counters: Counters,
+    /// What earlier processes have left in these counters.
+    earlier: LoopStats,
     /// A source without a descriptor: its deadline is the loop's own.
     housekeeping: Token,
     drain: Option<Drain>,
@@ -76,6 +82,17 @@ pub struct MainLoop<A: App, C> {
 }
 
 impl Accepted {
+    /// One that has just been accepted, and is now among the server's connections.
+    pub fn new<A: App>(
+        shared: &Shared<A>,
+        stream: Stream,
+        (peer, beginning): (Peer, Beginning),
+        now_ms: u64,
+    ) -> Self {
+        let (key, connection) = shared.registry.insert(stream, now_ms);
+        Accepted { key, connection, peer, beginning }
+    }
+
     /// Its number among all that the server has had.
     pub fn number(&self) -> usize {
         self.connection.number()
@@ -98,7 +115,7 @@ impl Accepted {
 }
 
 impl<A: App, C: Carrier<A>> MainLoop<A, C> {
-    /// Puts the handler on a loop. It counts in slot 0.
+    /// Puts the handler on a loop. It counts in the contexts' main slot.
     ///
     /// # Errors
     /// The registration of a listener.
@@ -109,13 +126,16 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
         metrics: &Metrics,
         (acceptors, shared, carrier): (Acceptors, Arc<Shared<A>>, C),
     ) -> io::Result<Self> {
+        let main_slot = shared.contexts.main_slot();
         let missing = |what| io::Error::other(format!("no {what} left in the event loop"));
-        let counters = Counters::new(metrics, 0).ok_or_else(|| missing("slot of counters"))?;
+        let counters =
+            Counters::new(metrics, main_slot).ok_or_else(|| missing("slot of counters"))?;
         let mut main = MainLoop {
             acceptors,
             shared,
             carrier,
             late: VecDeque::new(),
+            earlier: counters.loop_stats(),
             counters,
             housekeeping: ev.reserve()?,
             drain: None,
@@ -127,6 +147,12 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
             main.acceptors.add(ev, listening)?;
         }
         Ok(main)
+    }
+
+    /// Leaves accepting to the carrier, as long as it has no place for what is accepted here.
+    pub fn without_accepting(mut self, ev: &mut EventLoop) -> Self {
+        self.acceptors.suspend(ev);
+        self
     }
 
     /// Where connections are served.
@@ -186,8 +212,8 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
         };
         self.counters.connections_accepted.add(1);
         self.counters.connections_open.add(1);
-        let (key, connection) = self.shared.registry.insert(stream, ev.now_ms());
-        self.late.push_back(Accepted { key, connection, peer, beginning });
+        let accepted = Accepted::new(&self.shared, stream, (peer, beginning), ev.now_ms());
+        self.late.push_back(accepted);
         self.start_late();
     }
 
@@ -200,6 +226,10 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
             if let Err(accepted) = self.carrier.start(&self.shared, accepted) {
                 return self.late.push_front(accepted);
             }
+        }
+        if !self.late.is_empty() {
+            // Asks for a wake-up at the end of the next one.
+            let _full = self.shared.registry.has_place();
         }
     }
 
@@ -245,12 +275,12 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
     }
 
     fn count_turn(&self, ev: &EventLoop) {
-        let (stats, counters) = (ev.stats(), &self.counters);
-        counters.loop_turns.set(stats.turns);
-        counters.loop_events.set(stats.events);
+        let (stats, earlier, counters) = (ev.stats(), &self.earlier, &self.counters);
+        counters.loop_turns.set(earlier.turns + stats.turns);
+        counters.loop_events.set(earlier.events + stats.events);
         counters.loop_events_turn_max.raise_to(u64::from(stats.events_turn_max));
-        counters.loop_events_stale.set(stats.stale_events);
-        counters.loop_timers.set(stats.timeouts);
+        counters.loop_events_stale.set(earlier.stale_events + stats.stale_events);
+        counters.loop_timers.set(earlier.timeouts + stats.timeouts);
     }
 }
 

@@ -51,6 +51,11 @@ def mt(*options):
     return [os.path.join(bin_dir(), "mt"), "--listen", "127.0.0.1:{port}", *map(str, options)]
 
 
+def prefork(*options):
+    """The command line of prefork, for `Server`."""
+    return [os.path.join(bin_dir(), "prefork"), "--listen", "127.0.0.1:{port}", *map(str, options)]
+
+
 def iterative(*options):
     """The command line of iterative, for `Server`."""
     binary = os.path.join(bin_dir(), "iterative")
@@ -65,6 +70,11 @@ def floor(*options, kind="floor"):
 def floor_threads(*options):
     """The command line of the floor of a thread per connection, for `Server`."""
     return floor(*options, kind="floor_threads")
+
+
+def floor_prefork(*options):
+    """The command line of the floor of a pool of processes, for `Server`."""
+    return floor(*options, kind="floor_prefork")
 
 
 def floor_iterative(*options):

@@ -20,13 +20,15 @@ import shutil
 import tempfile
 
 import bench
-from bench import Idle, Report, Server, amped, floor, floor_iterative, floor_threads, iterative
-from bench import median, mt, sped, wrk
+from bench import Idle, Report, Server, amped, floor, floor_iterative, floor_prefork, floor_threads
+from bench import iterative, median, mt, prefork, sped, wrk
 
 NOISE_MAX = 0.05
 ATTEMPTS_MAX = 3
 FILES = {"1KiB": 1 << 10, "4KiB": 4 << 10, "64KiB": 64 << 10, "1MiB": 1 << 20}
 IDLE_CONNECTIONS = 10_000
+# Of prefork: a client each.
+PROCESSES = 16
 
 
 class Workload:
@@ -132,14 +134,20 @@ def workloads(folder, with_nginx, before=None):
 
 
 def blocking_workloads(site, plain, closing):
-    """A thread per connection, and one connection at a time: kept open, and closed at once."""
+    """A thread per connection, a process for each of a few, and one connection at a time: kept
+    open, and closed at once."""
     table = {}
-    models = [("mt", floor_threads, mt, 64), ("iterative", floor_iterative, iterative, 1)]
-    for name, yardstick, server, connections in models:
-        options = site[site.index("--root") :]
+    pool, processes = ["--workers", PROCESSES], ["--processes", PROCESSES]
+    models = [
+        ("mt", [floor_threads], [mt], 64),
+        ("prefork", [floor_prefork, *processes], [prefork, *pool], PROCESSES),
+        ("iterative", [floor_iterative], [iterative], 1),
+    ]
+    for name, (yardstick, *its), (server, *options), connections in models:
+        options += site[site.index("--root") :]
         servers = [(name, server(*options)), ("sped", site)]
-        keep = twice(yardstick("--answer", plain))
-        now = twice(yardstick("--close", "--answer", closing))
+        keep = twice(yardstick("--answer", plain, *its))
+        now = twice(yardstick("--close", "--answer", closing, *its))
         close = {"connections": connections, "header": "Connection: close"}
         table[name] = Workload([*keep, *servers], bound=1.08, connections=connections)
         table[f"{name}-close"] = Workload([*now, *servers], **close)
@@ -231,7 +239,8 @@ def main():
     parser.add_argument(
         "workload",
         nargs="*",
-        help="plaintext pipelined one idle offload close mt mt-close iterative iterative-close "
+        help="plaintext pipelined one idle offload close mt mt-close prefork prefork-close "
+        + "iterative iterative-close "
         + " ".join(FILES),
     )
     parser.add_argument("--rounds", type=int, default=7)

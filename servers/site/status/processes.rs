@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::metrics::Metrics;
-use crate::metrics::{Report, State};
+use crate::metrics::{Metrics, Report, State, total};
 use crate::site::pages::text::grouped;
 
-/// A worker process and the numbers of its slot.
+/// A worker process and the numbers of its slots.
 pub(super) struct Process {
     report: Report,
     connections_open: u64,
@@ -14,15 +13,15 @@ pub(super) struct Process {
     requests: u64,
 }
 
-/// The current workers. Their slots may have counted for predecessors: totals are the slot's.
+/// The current workers. Their slots may have counted for predecessors: totals are the slots'.
 pub(super) fn of(metrics: &Metrics) -> Vec<Process> {
     let process = |report: Report| {
-        let slot = metrics.slot(report.slot);
+        let slots = metrics.of_process(report.slot);
         Process {
             report,
-            connections_open: slot.map_or(0, |slot| slot.connections_open.get()),
-            connections_accepted: slot.map_or(0, |slot| slot.connections_accepted.get()),
-            requests: slot.map_or(0, |slot| slot.requests.get()),
+            connections_open: total(slots, |slot| &slot.connections_open),
+            connections_accepted: total(slots, |slot| &slot.connections_accepted),
+            requests: total(slots, |slot| &slot.requests),
         }
     };
     metrics.processes().reports().map(process).collect()
@@ -89,10 +88,10 @@ mod tests {
     use super::*;
 
     fn two() -> Vec<Process> {
-        let metrics = Metrics::with_processes(2, 4).unwrap();
-        metrics.processes().assign(0, 11, 3);
+        let metrics = Metrics::with_processes(2, 2, 2).unwrap();
+        metrics.processes().assign(0, 11, 2);
         metrics.processes().set_state(0, State::Serving);
-        metrics.processes().assign(1, 12, 1);
+        metrics.processes().assign(1, 12, 0);
         metrics.processes().count_restart(1);
         let slot = metrics.slot(3).unwrap();
         slot.connections_open.add(7);
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn each_process_is_listed_with_the_numbers_of_its_slot() {
+    fn each_process_is_listed_with_the_numbers_of_its_slots() {
         let mut text = String::new();
         json(&mut text, &two());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! SYMPED's workers are replaced (HUP) and the whole server is replaced (USR2) under a load that
+//! Workers are replaced (HUP) and the whole server is replaced (USR2) under a load that
 //! verifies every response: none is refused, cut or wrong.
 
 mod common;
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use common::processes::{children, is_alive, rounds, until_workers, workers};
-use common::server::symped;
+use common::server::{SUPERVISED, supervised};
 use common::successor::{Successor, copied, spoil};
 use common::verify::{Counters, Load};
 use common::{Server, observe, until};
@@ -16,12 +16,9 @@ use common::{Server, observe, until};
 const RENEWALS: usize = 20;
 const UPGRADES: usize = 4;
 const CLIENTS: u64 = 8;
-const MODES: [&str; 3] = ["reuseport", "shared", "pass"];
 
-fn command(accept: &str) -> Command {
-    let mut command = symped();
-    command.args(["--listen", "127.0.0.1:0", "--demo", "--workers", "2", "--accept", accept]);
-    command
+fn command(how: &str) -> Command {
+    supervised(how, 2)
 }
 
 /// Waits until the responses show that the load continues.
@@ -46,8 +43,8 @@ fn pids(server: &Server) -> HashSet<u32> {
 
 #[test]
 fn a_rolling_restart_harms_no_request() {
-    for accept in MODES {
-        let mut server = Server::spawn(command(accept));
+    for how in SUPERVISED {
+        let mut server = Server::spawn(command(how));
         until_workers(&server, "all serve", |_| true);
         let descriptors = observe::descriptors_at_rest(server.pid());
         let load = Load::start(server.address(), CLIENTS);
@@ -60,7 +57,7 @@ fn a_rolling_restart_harms_no_request() {
             assert!(new.iter().all(|worker| worker.restarts == 0), "no worker has died: {new:?}");
             until_answered(&load, 50);
         }
-        assert_unharmed(&format!("HUP, {accept}"), &load.finish());
+        assert_unharmed(&format!("HUP, {how}"), &load.finish());
         until("the old ones' end", || children(server.pid()).len() == 2);
         assert_eq!(
             observe::descriptors_at_rest(server.pid()),
@@ -90,8 +87,8 @@ fn rolling_restarts_requested_faster_than_they_finish_are_done() {
 
 #[test]
 fn an_upgrade_harms_no_request() {
-    for accept in MODES {
-        let mut server = Server::spawn(command(accept));
+    for how in SUPERVISED {
+        let mut server = Server::spawn(command(how));
         let load = Load::start(server.address(), CLIENTS);
         until_answered(&load, 50);
         let mut successor = Successor::of(&server);
@@ -101,7 +98,7 @@ fn an_upgrade_harms_no_request() {
             successor = successor.upgraded(&server);
         }
         until_answered(&load, 50);
-        assert_unharmed(&format!("USR2, {accept}"), &load.finish());
+        assert_unharmed(&format!("USR2, {how}"), &load.finish());
         let workers = until_workers(&server, "all serve", |_| true);
         assert_eq!(HashSet::from_iter(children(successor.pid())), pids(&server));
         successor.stop();

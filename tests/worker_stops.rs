@@ -1,19 +1,19 @@
-//! How a SYMPED server ends: as requested, as far as its workers respond; and when its master is
+//! How a server with a master ends: as requested, as far as its workers respond; and when its master is
 //! killed, which leaves workers that will not be replaced.
 //!
-//! What applies to one worker as to SPED is in `stop.rs`, which `under_symped.rs` runs.
+//! What applies to one worker as to SPED is in `stop.rs`, which `under_symped.rs` and
+//! `under_prefork.rs` run.
 
 mod common;
 
 use std::os::unix::process::ExitStatusExt as _;
 
 use common::processes::{Worker, children, is_alive, status_line, until_workers};
-use common::server::symped;
+use common::server::{SUPERVISED, supervised};
 use common::{Client, Server, get, until};
 
-fn start(accept: &str, arguments: &[&str]) -> (Server, Vec<Worker>) {
-    let mut command = symped();
-    command.args(["--listen", "127.0.0.1:0", "--demo", "--workers", "2", "--accept", accept]);
+fn start(how: &str, arguments: &[&str]) -> (Server, Vec<Worker>) {
+    let mut command = supervised(how, 2);
     command.args(arguments);
     let server = Server::spawn(command);
     let workers = until_workers(&server, "all serve", |_| true);
@@ -27,14 +27,14 @@ fn until_gone(workers: &[Worker]) {
 
 #[test]
 fn every_signal_ends_master_and_workers_with_status_0() {
-    for accept in ["reuseport", "shared", "pass"] {
+    for how in SUPERVISED {
         for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
-            let (mut server, workers) = start(accept, &[]);
+            let (mut server, workers) = start(how, &[]);
             let mut idle: Vec<Client> = (0..8).map(|_| server.connect()).collect();
             idle.iter_mut().for_each(|client| assert_eq!(client.get("/plaintext").status, 200));
             server.signal(signal);
             let status = server.wait();
-            assert_eq!(status.code(), Some(0), "{accept}: {status}");
+            assert_eq!(status.code(), Some(0), "{how}: {status}");
             until_gone(&workers);
             idle.iter_mut().for_each(Client::expect_close);
         }
@@ -77,7 +77,13 @@ fn an_unresponsive_worker_is_killed_after_the_drain_timeout() {
 
 #[test]
 fn a_second_term_ends_them_at_once_and_quit_has_no_limit() {
-    let (mut server, workers) = start("reuseport", &["--drain-timeout", "60s"]);
+    for how in ["reuseport", "prefork"] {
+        second_term(how);
+    }
+}
+
+fn second_term(how: &str) {
+    let (mut server, workers) = start(how, &["--drain-timeout", "60s"]);
     let mut client = server.connect();
     client.send(&get("/sleep?ms=60000"));
     until("it waits", || server.metric("waits") == 1);
@@ -98,8 +104,8 @@ fn a_second_term_ends_them_at_once_and_quit_has_no_limit() {
 
 #[test]
 fn workers_whose_master_was_killed_finish_and_end() {
-    for accept in ["reuseport", "shared", "pass"] {
-        let (mut server, workers) = start(accept, &[]);
+    for how in SUPERVISED {
+        let (mut server, workers) = start(how, &[]);
         let mut idle = server.connect();
         idle.get("/plaintext");
         let mut waiting: Vec<Client> = (0..8).map(|_| server.connect()).collect();
@@ -119,11 +125,13 @@ fn workers_whose_master_was_killed_finish_and_end() {
 
 #[test]
 fn a_terminated_worker_is_replaced_before_it_exits() {
-    let (server, workers) = start("reuseport", &[]);
-    let leaving = workers[0].pid;
-    common::os::signal(leaving, libc::SIGTERM);
-    let now = until_workers(&server, "another worker", |workers| workers[0].pid != leaving);
-    until("its end", || !is_alive(leaving));
-    assert_eq!(now[0].restarts, 0, "it has not died");
-    assert_eq!(now[1].pid, workers[1].pid);
+    for how in ["reuseport", "prefork"] {
+        let (server, workers) = start(how, &[]);
+        let leaving = workers[0].pid;
+        common::os::signal(leaving, libc::SIGTERM);
+        let now = until_workers(&server, "another worker", |workers| workers[0].pid != leaving);
+        until("its end", || !is_alive(leaving));
+        assert_eq!(now[0].restarts, 0, "it has not died");
+        assert_eq!(now[1].pid, workers[1].pid);
+    }
 }

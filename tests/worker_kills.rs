@@ -1,10 +1,10 @@
-//! SYMPED's workers are killed under a load that verifies every response: a death costs that
+//! Workers are killed under a load that verifies every response: a death costs that
 //! worker's clients, and no others.
 
 mod common;
 
 use common::processes::{self, Worker, children, kill, rounds, state, until_workers, workers};
-use common::server::symped;
+use common::server::{SUPERVISED, supervised};
 use common::verify::Load;
 use common::{Random, Server, observe, until};
 
@@ -12,10 +12,8 @@ use common::{Random, Server, observe, until};
 const KILLS: usize = 10;
 const CLIENTS: u64 = 8;
 
-fn server(accept: &str) -> Server {
-    let mut command = symped();
-    command.args(["--listen", "127.0.0.1:0", "--demo", "--workers", "3", "--accept", accept]);
-    Server::spawn(command)
+fn server(how: &str) -> Server {
+    Server::spawn(supervised(how, 3))
 }
 
 /// Waits until the responses show that the load continues.
@@ -37,8 +35,8 @@ fn sum(workers: &[Worker], of: fn(&Worker) -> u64) -> u64 {
 }
 
 /// Kills workers at random under load: the others' clients do not notice.
-fn kills_cost_their_own_clients_only(accept: &str) {
-    let mut server = server(accept);
+fn kills_cost_their_own_clients_only(how: &str) {
+    let mut server = server(how);
     until_workers(&server, "all serve", |_| true);
     until_tidy(server.pid(), 3);
     let descriptors = observe::descriptors_at_rest(server.pid());
@@ -61,7 +59,7 @@ fn kills_cost_their_own_clients_only(accept: &str) {
     }
     until_answered(&load, 50);
     let tally = load.finish();
-    println!("{accept}: {} answered, {} repeats", tally.answered, tally.repeats);
+    println!("{how}: {} answered, {} repeats", tally.answered, tally.repeats);
     assert_eq!((tally.refused, tally.failed), (0, 0), "{:?}", tally.troubles);
     for port in &tally.cut {
         assert!(victims.contains(port), "a survivor's client on port {port} was cut: {tally:?}");
@@ -91,17 +89,24 @@ fn with_passed_connections_a_killed_worker_costs_its_own_clients_only() {
     kills_cost_their_own_clients_only("pass");
 }
 
+#[test]
+fn in_a_pool_a_killed_worker_costs_its_own_clients_only() {
+    kills_cost_their_own_clients_only("prefork");
+}
+
 /// Whatever it dies of. (A SIGSEGV that is sent, and not caused, only ends a Rust program the
 /// second time: the first goes to the handler that checks for a stack overflow.)
 #[test]
 fn a_worker_is_replaced_whatever_signal_ends_it() {
-    let server = server("reuseport");
     let signals = [libc::SIGKILL, libc::SIGABRT, libc::SIGALRM, libc::SIGXFSZ];
-    for signal in signals {
-        let victim = until_workers(&server, "all serve", |_| true)[1].pid;
-        common::os::signal(victim, signal);
-        until_workers(&server, "it is replaced", |workers| workers[1].pid != victim);
-        let said = format!("symped: worker 1 (process {victim}, signal: {signal} ");
-        until("it is said", || server.stderr().contains(&said));
+    for how in SUPERVISED {
+        let server = server(how);
+        for signal in signals {
+            let victim = until_workers(&server, "all serve", |_| true)[1].pid;
+            common::os::signal(victim, signal);
+            until_workers(&server, "it is replaced", |workers| workers[1].pid != victim);
+            let said = format!(": worker 1 (process {victim}, signal: {signal} ");
+            until("it is said", || server.stderr().contains(&said));
+        }
     }
 }
