@@ -12,18 +12,29 @@
 //! What is *not* guaranteed: that two steps of a conversation have the same context.
 
 use std::io;
-use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use reactor::Waker;
+use reactor::shared::{SharedSlot, SharedTable};
 
 use crate::access_log::Log;
 use crate::app::App;
 use crate::metrics::{Counters, Metrics};
 use crate::options::Options;
 use crate::session::{BodyMemory, Context};
+
+reactor::shared_struct! {
+    /// What changes while a server runs; child processes read it, too.
+    #[repr(C, align(64))]
+    struct Flags {
+        draining: AtomicBool,
+        /// How often the log was to be reopened.
+        reopenings: AtomicU32,
+    }
+}
 
 /// The contexts of a server whose threads share them.
 pub struct Contexts<A: App> {
@@ -33,13 +44,13 @@ pub struct Contexts<A: App> {
     first_slot: usize,
     /// When their clocks began.
     epoch: Instant,
-    draining: AtomicBool,
+    flags: SharedSlot<Flags>,
     log: Log,
     memory: BodyMemory,
     /// The main thread's counters, of which one gauge is written here.
     shown: Counters,
-    /// The loop that writes the log when its time has come.
-    waker: Waker,
+    /// The loop that writes the log when its time has come, unless each process writes its own.
+    waker: Option<Waker>,
 }
 
 /// A context, borrowed for a step.
@@ -49,7 +60,7 @@ pub struct Borrowed<'c, A: App> {
 }
 
 impl<A: App> Contexts<A> {
-    /// Contexts for the slots of counters from `first_slot` on; their clocks count from `epoch`.
+    /// Contexts for these slots of counters; their clocks count from `epoch`.
     ///
     /// # Errors
     /// As for [`Context::new`].
@@ -57,9 +68,9 @@ impl<A: App> Contexts<A> {
         app: &Arc<A>,
         options: &Options,
         metrics: &Metrics,
-        first_slot: usize,
+        slots: Range<usize>,
         epoch: Instant,
-        waker: Waker,
+        waker: Option<Waker>,
     ) -> io::Result<Self> {
         let log = Log::open(&options.log)?;
         let memory = BodyMemory::new(options.limits.body_memory);
@@ -68,16 +79,17 @@ impl<A: App> Contexts<A> {
             let (app, memory, log) = (Arc::clone(app), memory.clone(), log.clone());
             Context::with_log(app, options, metrics, slot, memory, now_ms, log).map(Mutex::new)
         };
-        let list = (first_slot..metrics.slots()).map(context).collect::<io::Result<Box<_>>>()?;
+        let first_slot = slots.start;
+        let list = slots.map(context).collect::<io::Result<Box<_>>>()?;
         let none = || io::Error::other("no slot of counters left");
         let shown = Counters::new(metrics, 0).ok_or_else(none)?;
-        let draining = AtomicBool::new(false);
+        let flags = SharedTable::new(1)?.slot(0).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Contexts {
             app: Arc::clone(app),
             list,
             first_slot,
             epoch,
-            draining,
+            flags,
             log,
             memory,
             shown,
@@ -95,7 +107,7 @@ impl<A: App> Contexts<A> {
             Err(error) => self.another(home, error),
         };
         context.clock.update(self.now_ms());
-        context.draining = self.draining.load(Relaxed);
+        context.draining = self.flags.draining.load(Relaxed);
         Borrowed { context, contexts: self }
     }
 
@@ -142,8 +154,10 @@ impl<A: App> Contexts<A> {
 
     /// Has the main thread look at what there is to do.
     pub fn wake(&self) {
-        // It fails only where the loop is gone.
-        let _ = self.waker.wake();
+        if let Some(waker) = &self.waker {
+            // It fails only where the loop is gone.
+            let _ = waker.wake();
+        }
     }
 
     /// Milliseconds on the clock of deadlines.
@@ -159,7 +173,38 @@ impl<A: App> Contexts<A> {
 
     /// From now on each response is its connection's last.
     pub fn drain(&self) {
-        self.draining.store(true, Relaxed);
+        self.flags.draining.store(true, Relaxed);
+    }
+
+    /// Reopens the log; other processes follow ([`Contexts::reopenings`]).
+    ///
+    /// # Errors
+    /// The file's, with its name.
+    pub fn reopen_log(&self) -> io::Result<()> {
+        self.flags.reopenings.fetch_add(1, Relaxed);
+        self.log.reopen()
+    }
+
+    /// How often the log was to be reopened, in whichever process.
+    #[inline]
+    pub fn reopenings(&self) -> u32 {
+        self.flags.reopenings.load(Relaxed)
+    }
+
+    /// In a child process that serves one connection: counts in this slot from now on.
+    ///
+    /// # Errors
+    /// There is no such slot.
+    pub fn count_in(&mut self, metrics: &Metrics, slot: usize) -> io::Result<()> {
+        let none = || io::Error::other("no slot of counters left");
+        self.shown = Counters::new(metrics, slot).ok_or_else(none)?;
+        self.first_slot = slot;
+        for context in &mut self.list {
+            let context = context.get_mut().unwrap_or_else(PoisonError::into_inner);
+            context.counters = Counters::new(metrics, slot).ok_or_else(none)?;
+            context.local = self.app.local(slot);
+        }
+        Ok(())
     }
 
     /// The log that all of them write.

@@ -80,7 +80,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     ev.handle_signals(&operation::SIGNALS)?;
     let (app, waker) = (Arc::new(app), ev.waker()?);
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
-    let contexts = Contexts::new(&app, options, &metrics, 0, epoch, waker)?;
+    let contexts = Contexts::new(&app, options, &metrics, 0..1, epoch, Some(waker))?;
     let sizes = (options.limits.connections as usize, 1);
     let shared = Arc::new(Shared::new(contexts, options, sizes)?);
     let parts = (Acceptors::new(options), Arc::clone(&shared), Queue::default());

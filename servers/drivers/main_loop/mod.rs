@@ -24,7 +24,7 @@ use reactor::net::{Peer, Stream};
 use reactor::{EventLoop, Handler, Readiness, Signal, Token};
 
 use super::accept::{Acceptors, Admission, Turn};
-use super::blocking::{Beginning, Connection, Shared};
+use super::blocking::{Beginning, Connection, Registry, Shared};
 use super::transport::{Stop, Transport};
 use crate::app::App;
 use crate::metrics::{Counters, Metrics};
@@ -46,6 +46,19 @@ pub trait Carrier<A: App> {
     /// # Errors
     /// It cannot be now; it is tried again.
     fn start(&mut self, shared: &Arc<Shared<A>>, accepted: Accepted) -> Result<(), Accepted>;
+
+    /// Ends the connections that rest.
+    fn end_resting(&mut self, registry: &Registry) {
+        registry.end_resting();
+    }
+
+    /// Ends all connections, whatever they do.
+    fn cut_off(&mut self, registry: &Registry) {
+        registry.cut_off();
+    }
+
+    /// Child processes have ended (`SIGCHLD`).
+    fn children_ended(&mut self) {}
 }
 
 /// A connection that is to be served.
@@ -81,6 +94,16 @@ impl Accepted {
         self.connection.number()
     }
 
+    /// Its key in the [`Registry`].
+    pub fn key(&self) -> usize {
+        self.key
+    }
+
+    /// Its entry there.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Its socket.
     pub fn stream(&self) -> &Stream {
         self.connection.stream()
@@ -94,6 +117,11 @@ impl Accepted {
     /// It has been served.
     pub fn end<A: App>(self, shared: &Shared<A>) {
         shared.end(self.key, self.connection);
+    }
+
+    /// A child process serves it: closes it here.
+    pub fn leave<A: App>(self, shared: &Shared<A>) {
+        shared.registry.leave(self.key, self.connection);
     }
 }
 
@@ -184,9 +212,11 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
             Admission::ProxyHeader => Beginning::ProxyHeader,
             Admission::Refuse => return self.counters.connections_refused.add(1),
         };
+        let Some((key, connection)) = self.shared.registry.insert(stream, ev.now_ms()) else {
+            return self.counters.connections_refused.add(1);
+        };
         self.counters.connections_accepted.add(1);
         self.counters.connections_open.add(1);
-        let (key, connection) = self.shared.registry.insert(stream, ev.now_ms());
         self.late.push_back(Accepted { key, connection, peer, beginning });
         self.start_late();
     }
@@ -201,6 +231,12 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
                 return self.late.push_front(accepted);
             }
         }
+    }
+
+    /// One that the carrier had taken cannot be served now: it is tried again in a moment.
+    pub fn put_back(&mut self, ev: &mut EventLoop, accepted: Accepted) {
+        self.late.push_front(accepted);
+        self.hold(ev);
     }
 
     /// There is a place again: takes what waits in a queue, without the poller; only if there is
@@ -277,10 +313,11 @@ impl<A: App, C: Carrier<A>> Handler for MainLoop<A, C> {
             Signal::TERM | Signal::INT => self.drain(ev, Ending::Stop),
             Signal::QUIT => self.drain(ev, Ending::Quit),
             Signal::HUP | Signal::USR1 => {
-                if let Err(error) = self.shared.contexts.log().reopen() {
+                if let Err(error) = self.shared.contexts.reopen_log() {
                     report!("the access log could not be reopened: {error}");
                 }
             }
+            Signal::CHLD => self.carrier.children_ended(),
             _ => {}
         }
     }
