@@ -45,6 +45,8 @@ pub struct Contexts<A: App> {
     /// When their clocks began.
     epoch: Instant,
     flags: SharedSlot<Flags>,
+    /// How often this process has reopened the log.
+    reopenings_known: AtomicU32,
     log: Log,
     memory: BodyMemory,
     /// The main thread's counters, of which one gauge is written here.
@@ -90,6 +92,7 @@ impl<A: App> Contexts<A> {
             first_slot,
             epoch,
             flags,
+            reopenings_known: AtomicU32::new(0),
             log,
             memory,
             shown,
@@ -181,14 +184,25 @@ impl<A: App> Contexts<A> {
     /// # Errors
     /// The file's, with its name.
     pub fn reopen_log(&self) -> io::Result<()> {
-        self.flags.reopenings.fetch_add(1, Relaxed);
+        let count = self.flags.reopenings.fetch_add(1, Relaxed) + 1;
+        self.reopenings_known.store(count, Relaxed);
         self.log.reopen()
+    }
+
+    /// How often this process has reopened it, or the one that it was forked by.
+    pub fn reopenings_known(&self) -> u32 {
+        self.reopenings_known.load(Relaxed)
     }
 
     /// How often the log was to be reopened, in whichever process.
     #[inline]
     pub fn reopenings(&self) -> u32 {
         self.flags.reopenings.load(Relaxed)
+    }
+
+    /// For children to be forked: a date that need not be formatted in each.
+    pub fn keep_time(&self) {
+        drop(self.borrow(0));
     }
 
     /// In a child process that serves one connection: counts in this slot from now on.

@@ -42,10 +42,10 @@ pub struct Forked<'s, A: App> {
 }
 
 impl<'s, A: App> Forked<'s, A> {
-    /// Takes over a blocking connection. `reopenings`: as they were when its process was forked.
-    pub fn new(connection: &'s Connection, contexts: &'s Contexts<A>, reopenings: u32) -> Self {
+    /// Takes over a blocking connection.
+    pub fn new(connection: &'s Connection, contexts: &'s Contexts<A>) -> Self {
         let io = Blocking::new(connection.stream(), contexts.epoch());
-        Forked { io, connection, contexts, reopenings }
+        Forked { io, connection, contexts, reopenings: contexts.reopenings_known() }
     }
 
     #[inline]

@@ -36,13 +36,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
-use std::process::{self, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reactor::event_loop::Config;
 use reactor::process::connection_signals::{self, CUT_OFF};
-use reactor::process::{Children, Fork, signal_when_parent_ends};
+use reactor::process::{self, Children, Fork, signal_when_parent_ends};
 use reactor::{EventLoop, Handler as _, Signal};
 
 use super::Server;
@@ -78,6 +78,9 @@ pub static INFO: ModelInfo = ModelInfo {
 
 /// Sources of the parent's loop: it has no connections.
 const SOURCES_MAX: u32 = 256;
+/// How often the parent formats the date for its children. A child that begins in a new second
+/// before that formats its own.
+const KEEP_TIME_MS: u64 = 250;
 /// Dead children in a second that get a line each.
 const DEATHS_REPORTED_MAX: u32 = 10;
 
@@ -105,18 +108,19 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     // Of each child's buffers, its parent has none.
     let shared = Arc::new(Shared::new(contexts, options, (places, 1))?);
     let forks = Forks::new(metrics.clone())?;
-    let parts = (Acceptors::new(options).blocking(), Arc::clone(&shared), forks);
+    let parts = (Acceptors::new(options).blocking(), shared, forks);
     let main = MainLoop::new(&mut ev, options, listeners, &metrics, parts)?;
     let main = SingleProcess::new(&mut ev, service, main)?.inside(sandbox);
-    Parent { ev, main, shared, metrics }.run()
+    Parent { ev, main, metrics, time_kept_ms: 0 }.run()
 }
 
 /// The parent process.
 struct Parent<A: App> {
     ev: EventLoop,
     main: SingleProcess<MainLoop<A, Forks>>,
-    shared: Arc<Shared<A>>,
     metrics: Metrics,
+    /// When the contexts were last shown the time.
+    time_kept_ms: u64,
 }
 
 /// Where a child belongs.
@@ -144,19 +148,21 @@ struct Forks {
 
 impl<A: App> Parent<A> {
     fn run(mut self) -> io::Result<()> {
-        let parent = process::id();
+        let parent = std::process::id();
         self.main.announce(&mut self.ev);
         while !self.main.driver().is_stopped() {
             self.ev.turn(&mut self.main, None)?;
             self.reap()?;
-            // Outside of the loop's turn, so that a child can drop all of it.
+            self.keep_time();
+            // Outside of the loop's turn, so that a child can take all of it apart.
             while let Some(accepted) = self.forks().next.pop_front() {
                 match self.forks().fork(accepted.key()) {
-                    Ok(None) => accepted.leave(&self.shared),
+                    Ok(None) => accepted.leave(self.main.driver().shared()),
                     Ok(Some(slot)) => self.become_child(accepted, slot, parent),
                     Err(_) => {
-                        self.main.driver_mut().put_back(&mut self.ev, accepted);
-                        break;
+                        let mut rest = mem::take(&mut self.forks().next);
+                        rest.push_front(accepted);
+                        self.main.driver_mut().put_back(&mut self.ev, rest);
                     }
                 }
             }
@@ -168,6 +174,15 @@ impl<A: App> Parent<A> {
         self.main.driver_mut().carrier()
     }
 
+    /// Now and then, if something is to be forked.
+    fn keep_time(&mut self) {
+        let now_ms = self.ev.now_ms();
+        if !self.forks().next.is_empty() && now_ms >= self.time_kept_ms + KEEP_TIME_MS {
+            self.time_kept_ms = now_ms;
+            self.main.driver().shared().contexts.keep_time();
+        }
+    }
+
     /// Waits for the children that have ended, and has their places filled.
     fn reap(&mut self) -> io::Result<()> {
         if !mem::take(&mut self.forks().some_ended) {
@@ -175,7 +190,7 @@ impl<A: App> Parent<A> {
         }
         let now_ms = self.ev.now_ms();
         while let Some(key) = self.forks().next_ended(now_ms)? {
-            self.shared.registry.remove_left(key);
+            self.main.driver().shared().registry.remove_left(key);
         }
         self.main.woken(&mut self.ev);
         Ok(())
@@ -183,25 +198,29 @@ impl<A: App> Parent<A> {
 
     /// Serves a connection in the child, and ends that.
     fn become_child(self, accepted: Accepted, slot: usize, parent: u32) -> ! {
-        let Parent { ev, main, mut shared, metrics } = self;
-        let reopenings = shared.contexts.reopenings();
+        let Parent { ev, main, metrics, .. } = self;
+        let mut log = None;
         connection_signals::while_serving(accepted.stream(), rest(accepted.connection()), || {
-            // Its descriptors, and that its signals are blocked.
-            drop((main, ev));
+            ev.abandon();
+            let (mut shared, forks) = main.abandon().abandon();
+            forks.abandon();
             let own = Arc::get_mut(&mut shared).map(|shared| {
-                shared.registry.keep_only(accepted.key());
+                shared.registry.leave_all();
                 shared.contexts.count_in(&metrics, slot)
             });
             let has_parent = signal_when_parent_ends(Signal::TERM, parent);
             if let (Some(Ok(())), Ok(())) = (own, has_parent) {
-                let io = Forked::new(accepted.connection(), &shared.contexts, reopenings);
+                let io = Forked::new(accepted.connection(), &shared.contexts);
                 accepted.serve(&shared, io);
             }
+            log = Some(shared);
         });
-        accepted.end(&shared);
-        shared.contexts.log().finish();
-        // Nothing of the parent's is undone on the way: its files, its messages to the manager.
-        process::exit(0)
+        // Its client does not wait for the process's end.
+        drop(accepted);
+        if let Some(shared) = log {
+            shared.contexts.log().finish();
+        }
+        process::exit_at_once(0)
     }
 }
 
@@ -217,6 +236,13 @@ impl Forks {
             metrics,
             deaths: Deaths::default(),
         })
+    }
+
+    /// In a child: closes its copies of the connections that wait. See [`EventLoop::abandon`].
+    fn abandon(self) {
+        let Forks { mut next, children, free_slots, metrics, counters, .. } = self;
+        next.drain(..).for_each(drop);
+        mem::forget((next, children, free_slots, metrics, counters));
     }
 
     /// Forks for the connection of this key; in the child, returns its slot of counters.

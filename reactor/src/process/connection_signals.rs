@@ -32,13 +32,25 @@ const GENTLE: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
 /// What they mean is the parent's business.
 const IGNORED: [Signal; 3] = [Signal::HUP, Signal::USR1, Signal::USR2];
 
-/// The connection's descriptor; none: -1.
-static SOCKET: AtomicI32 = AtomicI32::new(-1);
-/// Where its state is.
-static STATE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
-static MASK: AtomicU64 = AtomicU64::new(0);
-static RESTS: AtomicU64 = AtomicU64::new(0);
-static ASKED: AtomicBool = AtomicBool::new(false);
+/// What the handler acts on: in one place, so that a child copies one page for it.
+struct Target {
+    /// The connection's descriptor; none: -1.
+    socket: AtomicI32,
+    /// A signal has asked for its end.
+    asked: AtomicBool,
+    /// Where its state is, and what it is at rest.
+    state: AtomicPtr<AtomicU64>,
+    mask: AtomicU64,
+    rests: AtomicU64,
+}
+
+static TARGET: Target = Target {
+    socket: AtomicI32::new(-1),
+    asked: AtomicBool::new(false),
+    state: AtomicPtr::new(ptr::null_mut()),
+    mask: AtomicU64::new(0),
+    rests: AtomicU64::new(0),
+};
 
 /// When a connection rests: the bits `mask` of `state` have the value `rests`.
 #[derive(Copy, Clone, Debug)]
@@ -81,14 +93,14 @@ pub fn while_serving<R>(connection: &impl AsFd, rest: Rest<'_>, serve: impl FnOn
 /// A signal has asked for the connection's end.
 #[inline]
 pub fn is_asked() -> bool {
-    ASKED.load(SeqCst)
+    TARGET.asked.load(SeqCst)
 }
 
 fn set(connection: BorrowedFd<'_>, rest: Rest<'_>) {
-    MASK.store(rest.mask, SeqCst);
-    RESTS.store(rest.rests, SeqCst);
-    STATE.store(ptr::from_ref(rest.state).cast_mut(), SeqCst);
-    SOCKET.store(connection.as_raw_fd(), SeqCst);
+    TARGET.mask.store(rest.mask, SeqCst);
+    TARGET.rests.store(rest.rests, SeqCst);
+    TARGET.state.store(ptr::from_ref(rest.state).cast_mut(), SeqCst);
+    TARGET.socket.store(connection.as_raw_fd(), SeqCst);
 }
 
 /// Takes back what [`set`] has set: the descriptor's number may soon be another's.
@@ -96,18 +108,18 @@ struct Reset;
 
 impl Drop for Reset {
     fn drop(&mut self) {
-        SOCKET.store(-1, SeqCst);
-        STATE.store(ptr::null_mut(), SeqCst);
+        TARGET.socket.store(-1, SeqCst);
+        TARGET.state.store(ptr::null_mut(), SeqCst);
     }
 }
 
 /// The handler: atomics and shutdown(2), which signal-safety(7) lists, and errno is left as it was.
 extern "C" fn handle(signal: c_int) {
-    let socket = SOCKET.load(SeqCst);
+    let socket = TARGET.socket.load(SeqCst);
     if signal == CUT_OFF.number() {
         shut_down(socket, libc::SHUT_RDWR);
     } else if GENTLE.iter().any(|gentle| gentle.number() == signal) {
-        ASKED.store(true, SeqCst);
+        TARGET.asked.store(true, SeqCst);
         if rests() {
             shut_down(socket, libc::SHUT_RD);
         }
@@ -115,10 +127,12 @@ extern "C" fn handle(signal: c_int) {
 }
 
 fn rests() -> bool {
-    let state = STATE.load(SeqCst);
+    let state = TARGET.state.load(SeqCst);
     // SAFETY: set by `while_serving` to a reference that lives until it is reset, on this thread.
     let state = unsafe { state.as_ref() };
-    state.is_some_and(|state| state.load(SeqCst) & MASK.load(SeqCst) == RESTS.load(SeqCst))
+    state.is_some_and(|state| {
+        state.load(SeqCst) & TARGET.mask.load(SeqCst) == TARGET.rests.load(SeqCst)
+    })
 }
 
 fn shut_down(socket: c_int, how: c_int) {

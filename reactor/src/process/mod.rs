@@ -13,6 +13,7 @@
 //! | [`fork()`] | a copy of this process, for as long as it has one thread |
 //! | [`Child`] | a child as a source of events: `pidfd_open(2)`, or `EVFILT_PROC` in a kqueue of its own |
 //! | [`Children`] | many children, whose ends one signal reports |
+//! | [`exit_at_once`] | the end of a child |
 //! | [`signal_when_parent_ends`] | a child that learns of its parent's end |
 //! | [`connection_signals`] | signals that end the connection of a child that waits for it |
 //! | [`Channel`] | a pair of sockets for messages of one byte, each with a descriptor if need be |
@@ -40,6 +41,7 @@ mod children;
 pub mod connection_signals;
 mod cpu_time;
 mod descriptor_limit;
+mod exit;
 mod fork;
 mod identity;
 mod inherited;
@@ -61,6 +63,7 @@ pub use child::Child;
 pub use children::{Children, Ended};
 pub use cpu_time::thread_cpu_time;
 pub use descriptor_limit::DescriptorLimit;
+pub use exit::exit_at_once;
 pub use fork::{Fork, fork, fork_unchecked};
 pub use identity::{User, become_user, group_by_name, identity, user_by_name, user_by_number};
 pub use inherited::{disown_fd, inherited_fd};

@@ -122,11 +122,11 @@ impl Registry {
         drop((connection, other));
     }
 
-    /// In a child: closes all connections but its own.
-    pub fn keep_only(&mut self, key: usize) {
+    /// In a forked child: closes its copies of all sockets, except of those with other owners.
+    pub fn leave_all(&mut self) {
         let list = self.list.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for (_, other) in list.iter_mut().filter(|(other, _)| *other != key) {
-            drop(other.take());
+        for (_, connection) in list.iter_mut().filter(|(_, connection)| connection.is_some()) {
+            drop(connection.take());
         }
     }
 

@@ -18,6 +18,7 @@ mod drain;
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::sync::Arc;
 
 use reactor::net::{Peer, Stream};
@@ -76,7 +77,7 @@ pub struct MainLoop<A: App, C> {
     shared: Arc<Shared<A>>,
     carrier: C,
     /// Accepted, and to be started as soon as the system allows and there is a place; while the
-    /// server does not stop, one at most.
+    /// server does not stop, few.
     late: VecDeque<Accepted>,
     counters: Counters,
     /// A source without a descriptor: its deadline is the loop's own.
@@ -157,6 +158,16 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
         Ok(main)
     }
 
+    /// In a forked child: closes its copies of the listeners and of what waits to be served. Returns
+    /// what connections are served with, and where. See [`EventLoop::abandon`].
+    pub fn abandon(self) -> (Arc<Shared<A>>, C) {
+        let MainLoop { acceptors, shared, carrier, mut late, counters, .. } = self;
+        acceptors.abandon();
+        late.drain(..).for_each(drop);
+        mem::forget((late, counters));
+        (shared, carrier)
+    }
+
     /// Where connections are served.
     pub fn carrier(&mut self) -> &mut C {
         &mut self.carrier
@@ -233,9 +244,10 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
         }
     }
 
-    /// One that the carrier had taken cannot be served now: it is tried again in a moment.
-    pub fn put_back(&mut self, ev: &mut EventLoop, accepted: Accepted) {
-        self.late.push_front(accepted);
+    /// Those that the carrier had taken cannot be served now: they are tried again in a moment,
+    /// before all others.
+    pub fn put_back(&mut self, ev: &mut EventLoop, taken: VecDeque<Accepted>) {
+        taken.into_iter().rev().for_each(|accepted| self.late.push_front(accepted));
         self.hold(ev);
     }
 
