@@ -50,6 +50,8 @@ impl Signal {
     pub const QUIT: Signal = Signal(libc::SIGQUIT);
     /// Kill at once: it cannot be read, only sent.
     pub const KILL: Signal = Signal(libc::SIGKILL);
+    /// The time is up.
+    pub const ALRM: Signal = Signal(libc::SIGALRM);
     /// A child has ended or stopped.
     pub const CHLD: Signal = Signal(libc::SIGCHLD);
     /// A write to a pipe or socket without a reader.
@@ -69,6 +71,7 @@ impl Signal {
             Signal::USR2 => "SIGUSR2",
             Signal::QUIT => "SIGQUIT",
             Signal::KILL => "SIGKILL",
+            Signal::ALRM => "SIGALRM",
             Signal::CHLD => "SIGCHLD",
             Signal::PIPE => "SIGPIPE",
             _ => return None,

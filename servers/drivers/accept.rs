@@ -13,6 +13,7 @@
 //! when a connection has closed or `PAUSE_MS` have passed. Connections in their queues only wait.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use reactor::net::{Accept, Peer, Stream};
@@ -173,6 +174,17 @@ impl Acceptors {
         for acceptor in self.list.drain(..) {
             acceptor.end(ev);
         }
+    }
+
+    /// In a forked child: closes its copies of the listeners. See [`EventLoop::abandon`].
+    pub fn abandon(self) {
+        let Acceptors { mut list, admissions, .. } = self;
+        for acceptor in list.drain(..) {
+            let Listening { listener, addr, url, file, .. } = acceptor.listening;
+            drop(listener);
+            mem::forget((addr, url, file));
+        }
+        mem::forget((list, admissions));
     }
 
     /// The turn of the listener that an event was for.

@@ -13,17 +13,28 @@
 
 use std::io;
 use std::ops::{Deref, DerefMut, Range};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use reactor::Waker;
+use reactor::shared::{SharedSlot, SharedTable};
 
 use crate::access_log::Log;
 use crate::app::App;
 use crate::metrics::{Counters, Metrics};
 use crate::options::Options;
 use crate::session::{BodyMemory, Context};
+
+reactor::shared_struct! {
+    /// What changes while a server runs; child processes read it, too.
+    #[repr(C, align(64))]
+    struct Flags {
+        draining: AtomicBool,
+        /// How often the log was to be reopened.
+        reopenings: AtomicU32,
+    }
+}
 
 /// The contexts of a server whose threads share them.
 pub struct Contexts<A: App> {
@@ -33,13 +44,15 @@ pub struct Contexts<A: App> {
     slots: Slots,
     /// When their clocks began.
     epoch: Instant,
-    draining: AtomicBool,
+    flags: SharedSlot<Flags>,
+    /// How often this process has reopened the log.
+    reopenings_known: AtomicU32,
     log: Log,
     memory: BodyMemory,
     /// The main thread's counters, of which one gauge is written here.
     shown: Counters,
-    /// The loop that writes the log when its time has come.
-    waker: Waker,
+    /// The loop that writes the log when its time has come, unless each process writes its own.
+    waker: Option<Waker>,
 }
 
 /// The slots of counters of a process: some for contexts, and its main thread's, which may be one
@@ -69,7 +82,7 @@ impl<A: App> Contexts<A> {
         metrics: &Metrics,
         slots: Slots,
         epoch: Instant,
-        waker: Waker,
+        waker: Option<Waker>,
     ) -> io::Result<Self> {
         let log = Log::open(&options.log)?;
         let memory = BodyMemory::new(options.limits.body_memory);
@@ -81,13 +94,14 @@ impl<A: App> Contexts<A> {
         let list = slots.contexts.clone().map(context).collect::<io::Result<Box<_>>>()?;
         let none = || io::Error::other("no slot of counters left");
         let shown = Counters::new(metrics, slots.main).ok_or_else(none)?;
-        let draining = AtomicBool::new(false);
+        let flags = SharedTable::new(1)?.slot(0).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Contexts {
             app: Arc::clone(app),
             list,
             slots,
             epoch,
-            draining,
+            flags,
+            reopenings_known: AtomicU32::new(0),
             log,
             memory,
             shown,
@@ -105,7 +119,7 @@ impl<A: App> Contexts<A> {
             Err(error) => self.another(home, error),
         };
         context.clock.update(self.now_ms());
-        context.draining = self.draining.load(Relaxed);
+        context.draining = self.flags.draining.load(Relaxed);
         Borrowed { context, contexts: self }
     }
 
@@ -157,8 +171,10 @@ impl<A: App> Contexts<A> {
 
     /// Has the main thread look at what there is to do.
     pub fn wake(&self) {
-        // It fails only where the loop is gone.
-        let _ = self.waker.wake();
+        if let Some(waker) = &self.waker {
+            // It fails only where the loop is gone.
+            let _ = waker.wake();
+        }
     }
 
     /// Milliseconds on the clock of deadlines.
@@ -174,7 +190,49 @@ impl<A: App> Contexts<A> {
 
     /// From now on each response is its connection's last.
     pub fn drain(&self) {
-        self.draining.store(true, Relaxed);
+        self.flags.draining.store(true, Relaxed);
+    }
+
+    /// Reopens the log; other processes follow ([`Contexts::reopenings`]).
+    ///
+    /// # Errors
+    /// The file's, with its name.
+    pub fn reopen_log(&self) -> io::Result<()> {
+        let count = self.flags.reopenings.fetch_add(1, Relaxed) + 1;
+        self.reopenings_known.store(count, Relaxed);
+        self.log.reopen()
+    }
+
+    /// How often this process has reopened it, or the one that it was forked by.
+    pub fn reopenings_known(&self) -> u32 {
+        self.reopenings_known.load(Relaxed)
+    }
+
+    /// How often the log was to be reopened, in whichever process.
+    #[inline]
+    pub fn reopenings(&self) -> u32 {
+        self.flags.reopenings.load(Relaxed)
+    }
+
+    /// For children to be forked: a date that need not be formatted in each.
+    pub fn keep_time(&self) {
+        drop(self.borrow(0));
+    }
+
+    /// In a child process that serves one connection: counts in this slot from now on.
+    ///
+    /// # Errors
+    /// There is no such slot.
+    pub fn count_in(&mut self, metrics: &Metrics, slot: usize) -> io::Result<()> {
+        let none = || io::Error::other("no slot of counters left");
+        self.shown = Counters::new(metrics, slot).ok_or_else(none)?;
+        self.slots = Slots { main: slot, contexts: slot..slot + 1 };
+        for context in &mut self.list {
+            let context = context.get_mut().unwrap_or_else(PoisonError::into_inner);
+            context.counters = Counters::new(metrics, slot).ok_or_else(none)?;
+            context.local = self.app.local(slot);
+        }
+        Ok(())
     }
 
     /// The log that all of them write.

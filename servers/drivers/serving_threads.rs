@@ -209,11 +209,10 @@ impl<A: App> ServingThread<A> {
             }
         };
         let cx = self.shared.contexts.borrow(self.number);
+        let accepted = Accepted::new(&self.shared, stream, (peer, beginning), cx.clock.now_ms())?;
         cx.counters.connections_accepted.add(1);
         cx.counters.connections_open.add(1);
-        let now_ms = cx.clock.now_ms();
-        drop(cx);
-        Some(Accepted::new(&self.shared, stream, (peer, beginning), now_ms))
+        Some(accepted)
     }
 
     #[cold]

@@ -82,7 +82,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let (app, waker) = (Arc::new(app), ev.waker()?);
     let slots = Slots { main: 0, contexts: 0..1 };
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
-    let contexts = Contexts::new(&app, options, &metrics, slots, epoch, waker)?;
+    let contexts = Contexts::new(&app, options, &metrics, slots, epoch, Some(waker))?;
     let sizes = (options.limits.connections as usize, 1);
     let shared = Arc::new(Shared::new(contexts, options, sizes)?);
     let parts = (Acceptors::new(options).blocking(), Arc::clone(&shared), Queue::default());

@@ -14,6 +14,7 @@ use crate::options::{OptionGroup, Options, Takes};
 
 pub mod amped;
 pub mod iterative;
+pub mod mp;
 pub mod mt;
 pub mod prefork;
 pub mod sped;
@@ -52,6 +53,13 @@ fn all<A: App>() -> Vec<Model<A>> {
             metrics: iterative::metrics,
             queues: one_queue,
             run: iterative::run::<A>,
+        },
+        Model {
+            info: &mp::INFO,
+            options: &[OptionGroup::ChildPerConnection],
+            metrics: mp::metrics,
+            queues: one_queue,
+            run: mp::run::<A>,
         },
         Model {
             info: &mt::INFO,

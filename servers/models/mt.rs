@@ -90,7 +90,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let (app, waker, threads) = (Arc::new(app), ev.waker()?, options.threads_max() as usize);
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
     let slots = Slots { main: 0, contexts: 1..metrics.slots() };
-    let contexts = Contexts::new(&app, options, &metrics, slots, epoch, waker)?;
+    let contexts = Contexts::new(&app, options, &metrics, slots, epoch, Some(waker))?;
     let shared = Arc::new(Shared::new(contexts, options, (threads, threads))?);
     let carrier = Threads { stack_bytes: options.threads.stack };
     let parts = (Acceptors::new(options).blocking(), shared, carrier);

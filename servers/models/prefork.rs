@@ -126,7 +126,7 @@ fn work<A: App>(
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
     let first = slot + 1;
     let slots = Slots { main: slot, contexts: first..first + options.serving_contexts() };
-    let contexts = Contexts::new(&app, options, &metrics, slots, epoch, waker)?;
+    let contexts = Contexts::new(&app, options, &metrics, slots, epoch, Some(waker))?;
     let shared = Arc::new(Shared::new(contexts, options, (threads, threads))?);
     let (sizes, admissions) = ((threads, options.threads.stack), Admissions::new(options));
     let pool = ServingThreads::start(sizes, &listeners, admissions, &shared)?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::children::CONNECTION_CHILDREN;
 use super::error::Fault;
 use super::operation::OPERATION;
 use super::pool::POOL;
@@ -39,6 +40,11 @@ pub(super) const GROUPS: &[Group] = &[
         title: "Threads",
         group: Some(OptionGroup::PerConnection),
         entries: CONNECTION_THREADS,
+    },
+    Group {
+        title: "Processes",
+        group: Some(OptionGroup::ChildPerConnection),
+        entries: CONNECTION_CHILDREN,
     },
     Group { title: "Workers", group: Some(OptionGroup::Pool), entries: POOL },
 ];

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use reactor::process::Priority;
 
+mod children;
 mod content;
 pub mod descriptors;
 mod error;
@@ -37,6 +38,7 @@ mod trusted;
 mod value;
 mod workers;
 
+pub use children::Children;
 pub use content::Content;
 pub use error::OptionsError;
 pub use operation::Operation;
@@ -76,6 +78,8 @@ pub struct Options {
     pub workers: Workers,
     /// One thread per connection served, in models that have them.
     pub threads: Threads,
+    /// One child process per connection, in models that have them.
+    pub children: Children,
     /// Settings for production: proxies, privileges, confinement.
     pub operation: Operation,
 }
@@ -262,6 +266,7 @@ impl Default for Options {
             drain_timeout: Duration::from_secs(10),
             workers: Workers::default(),
             threads: Threads::default(),
+            children: Children::default(),
             operation: Operation::default(),
         }
     }

@@ -97,6 +97,8 @@ pub enum OptionGroup {
     Processes,
     /// One thread per connection.
     PerConnection,
+    /// One child process per connection.
+    ChildPerConnection,
     /// Worker processes with a fixed number of threads.
     Pool,
 }

@@ -175,6 +175,15 @@ pub fn raise_descriptor_limit() -> u64 {
     u64::try_from(limit.rlim_cur).expect("a limit above zero")
 }
 
+/// Bounds the processes of this process's user (`RLIMIT_NPROC`); of no effect on root. For use
+/// between fork and exec.
+pub fn limit_processes(count: u32) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: count.into(), rlim_max: count.into() };
+    // SAFETY: `limit` is a valid limit that lives through the call.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
+    if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Clock ticks a second, the unit of CPU times in /proc.
 pub fn ticks_per_second() -> f64 {
     // SAFETY: `sysconf` takes an integer only.

@@ -46,6 +46,11 @@ pub fn symped() -> Command {
     binary(env!("CARGO_BIN_EXE_symped"))
 }
 
+/// A process for each connection.
+pub fn mp() -> Command {
+    binary(env!("CARGO_BIN_EXE_mp"))
+}
+
 /// A thread for each connection.
 pub fn mt() -> Command {
     binary(env!("CARGO_BIN_EXE_mt"))
@@ -83,6 +88,7 @@ pub fn models() -> Vec<(&'static str, Command)> {
         ("sped", sped()),
         ("amped", amped()),
         ("symped", symped()),
+        ("mp", mp()),
         ("mt", mt()),
         ("prefork", prefork()),
         ("iterative", iterative()),
@@ -127,6 +133,7 @@ pub fn model() -> Command {
             command.args(["--contexts", "1"]);
             command
         }
+        "under_mp" => mp(),
         // One process with one context, for the same reason; tests hold more clients than one.
         "under_prefork" => {
             let mut command = prefork();
@@ -142,12 +149,24 @@ pub fn model() -> Command {
 /// fewer. Where they do not, a test of that has nothing to test: it returns, after this has said
 /// `why`.
 pub fn has_buffer_pool(why: &str) -> bool {
-    let pool =
-        !matches!(env!("CARGO_CRATE_NAME"), "under_mt" | "under_prefork" | "under_iterative");
+    let pool = !matches!(
+        env!("CARGO_CRATE_NAME"),
+        "under_mp" | "under_mt" | "under_prefork" | "under_iterative"
+    );
     if !pool {
         eprintln!("skipped, for connections share no buffers: {why}");
     }
     pool
+}
+
+/// Whether connections share the memory of `--body-memory`. Where they do not, a test of that has
+/// nothing to test: it returns, after this has said `why`.
+pub fn shares_body_memory(why: &str) -> bool {
+    let shared = env!("CARGO_CRATE_NAME") != "under_mp";
+    if !shared {
+        eprintln!("skipped, for each connection has memory of its own: {why}");
+    }
+    shared
 }
 
 impl Server {

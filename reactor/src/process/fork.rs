@@ -16,9 +16,9 @@ use super::{Child, threads};
 
 /// Which of the two copies this is.
 #[derive(Debug)]
-pub enum Fork {
+pub enum Fork<C = Child> {
     /// The calling process, and its new child.
-    Parent(Child),
+    Parent(C),
     /// The copy.
     Child,
 }
@@ -31,9 +31,17 @@ pub enum Fork {
 /// is unknown: Linux, FreeBSD and macOS report it (on Linux, by /proc or `unshare(2)`). Otherwise
 /// the error of `fork(2)` or `pidfd_open(2)`: too many processes, no memory.
 pub fn fork() -> io::Result<Fork> {
+    match copy()? {
+        0 => Ok(Fork::Child),
+        pid => Child::adopt(pid).map(Fork::Parent),
+    }
+}
+
+/// `fork(2)` of a process with one thread: the child's PID, or 0 in the child.
+pub(super) fn copy() -> io::Result<libc::pid_t> {
     let text = match threads::count() {
-        // SAFETY: there is one thread, this one.
-        Some(1) => return unsafe { fork_unchecked() },
+        // SAFETY: takes no pointer, and there is one thread, this one.
+        Some(1) => return crate::sys::check(unsafe { libc::fork() }),
         Some(_) => "cannot fork a process that has threads: fork before starting them",
         None => "cannot fork: the system does not tell whether this process has threads",
     };

@@ -12,6 +12,10 @@
 //! |---|---|
 //! | [`fork()`] | a copy of this process, for as long as it has one thread |
 //! | [`Child`] | a child as a source of events: `pidfd_open(2)`, or `EVFILT_PROC` in a kqueue of its own |
+//! | [`Children`] | many children, whose ends one signal reports |
+//! | [`exit_at_once`] | the end of a child |
+//! | [`signal_when_parent_ends`] | a child that learns of its parent's end |
+//! | [`connection_signals`] | signals that end the connection of a child that waits for it |
 //! | [`Channel`] | a pair of sockets for messages of one byte, each with a descriptor if need be |
 //! | [`Program`] | this program, executed again with some of its descriptors inherited |
 //! | [`cores`], [`pin`] | the available cores, and how to stay on one |
@@ -20,6 +24,7 @@
 //! | [`thread_cpu_time`] | CPU time that a thread has used |
 //! | [`inherited_fd`], [`disown_fd`] | descriptors that this process inherited |
 //! | [`DescriptorLimit`] | how many descriptors it may have |
+//! | [`process_limit`] | how many processes its user may have |
 //! | [`Landlock`], [`no_new_privileges`] | giving up what a server does not need (Linux) |
 //! | [`Priority`] | how a thread shares its core with others |
 //!
@@ -32,8 +37,11 @@
 mod affinity;
 mod channel;
 mod child;
+mod children;
+pub mod connection_signals;
 mod cpu_time;
 mod descriptor_limit;
+mod exit;
 mod fork;
 mod identity;
 mod inherited;
@@ -43,19 +51,25 @@ mod landlock;
 #[path = "no_landlock.rs"]
 mod landlock;
 mod monotonic;
+mod parent_end;
 mod priority;
+mod process_limit;
 mod program;
 mod threads;
 
 pub use affinity::{cores, pin};
 pub use channel::{Channel, Message, Received};
 pub use child::Child;
+pub use children::{Children, Ended};
 pub use cpu_time::thread_cpu_time;
 pub use descriptor_limit::DescriptorLimit;
+pub use exit::exit_at_once;
 pub use fork::{Fork, fork, fork_unchecked};
 pub use identity::{User, become_user, group_by_name, identity, user_by_name, user_by_number};
 pub use inherited::{disown_fd, inherited_fd};
 pub use landlock::{Access, Landlock, no_new_privileges};
 pub use monotonic::monotonic_us;
+pub use parent_end::signal_when_parent_ends;
 pub use priority::Priority;
+pub use process_limit::process_limit;
 pub use program::Program;

@@ -4,16 +4,18 @@
 //! exact, for then there is no other thread that could start one.
 
 /// The number of threads; `None` when the system does not tell.
+///
+/// One system call, as a rule: a server that forks for each connection asks each time.
 #[cfg(target_os = "linux")]
 pub(super) fn count() -> Option<usize> {
-    match std::fs::read_dir("/proc/self/task") {
-        Ok(threads) => Some(threads.count()),
-        Err(_) => is_only_thread().then_some(1),
+    if is_only_thread() {
+        return Some(1);
     }
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
 }
 
-/// Without /proc: a process of one thread may stop sharing its thread group, which changes nothing,
-/// and any other may not (`unshare(2)`, EINVAL). A seccomp filter may refuse both.
+/// A process of one thread may stop sharing its thread group, which changes nothing, and any other
+/// may not (`unshare(2)`, EINVAL). A seccomp filter may refuse that to both.
 #[cfg(target_os = "linux")]
 fn is_only_thread() -> bool {
     // SAFETY: takes no pointer.

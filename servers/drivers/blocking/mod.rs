@@ -42,7 +42,7 @@ use crate::operation::proxy_protocol;
 use crate::options::Options;
 use crate::session::{Context, Next, Session};
 
-pub use registry::{Connection, Registry};
+pub use registry::{Connection, NEW, RESTS, Registry};
 use work::Job;
 
 /// What all connections of a server are served with.
@@ -109,7 +109,7 @@ impl<A: App> Shared<A> {
     /// For at most `connections_max` connections, of which `served_max` at a time are served.
     ///
     /// # Errors
-    /// The buffers' mapping.
+    /// The mappings of buffers and states.
     pub fn new(
         contexts: Contexts<A>,
         options: &Options,
@@ -118,7 +118,7 @@ impl<A: App> Shared<A> {
         let class = Class::new(options.buffers.size, 2 * served_max);
         Ok(Shared {
             contexts,
-            registry: Registry::new(connections_max),
+            registry: Registry::new(connections_max, options.limits.connections as usize)?,
             buffers: SharedPool::new(&[class])?,
             files: FileSending { sendfile: options.sendfile, disk: Disk::Wait },
         })

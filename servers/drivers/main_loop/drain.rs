@@ -79,9 +79,9 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
             return self.finish(ev);
         }
         if now_ms >= drain.until_ms {
-            registry.cut_off();
+            self.carrier.cut_off(registry);
         } else if rest && now_ms >= last_ms.max(drain.begun_ms) + QUIET_MS {
-            registry.end_resting();
+            self.carrier.end_resting(registry);
         }
         ev.set_deadline(self.housekeeping, now_ms + LOOK_MS);
     }

@@ -18,6 +18,7 @@ mod drain;
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::sync::Arc;
 
 use reactor::event_loop::LoopStats;
@@ -25,7 +26,7 @@ use reactor::net::{Peer, Stream};
 use reactor::{EventLoop, Handler, Readiness, Signal, Token};
 
 use super::accept::{Acceptors, Admission, Turn};
-use super::blocking::{Beginning, Connection, Shared};
+use super::blocking::{Beginning, Connection, Registry, Shared};
 use super::transport::{Stop, Transport};
 use crate::app::App;
 use crate::metrics::{Counters, Metrics};
@@ -50,6 +51,19 @@ pub trait Carrier<A: App> {
     /// # Errors
     /// It cannot be now; it is tried again.
     fn start(&mut self, shared: &Arc<Shared<A>>, accepted: Accepted) -> Result<(), Accepted>;
+
+    /// Ends the connections that rest.
+    fn end_resting(&mut self, registry: &Registry) {
+        registry.end_resting();
+    }
+
+    /// Ends all connections, whatever they do.
+    fn cut_off(&mut self, registry: &Registry) {
+        registry.cut_off();
+    }
+
+    /// Child processes have ended (`SIGCHLD`).
+    fn children_ended(&mut self) {}
 }
 
 /// A connection that is to be served.
@@ -67,7 +81,7 @@ pub struct MainLoop<A: App, C> {
     shared: Arc<Shared<A>>,
     carrier: C,
     /// Accepted, and to be started as soon as the system allows and there is a place; while the
-    /// server does not stop, one at most.
+    /// server does not stop, few.
     late: VecDeque<Accepted>,
     counters: Counters,
     /// What earlier processes have left in these counters.
@@ -82,20 +96,31 @@ pub struct MainLoop<A: App, C> {
 }
 
 impl Accepted {
-    /// One that has just been accepted, and is now among the server's connections.
+    /// One that has just been accepted, and is now among the server's connections. `None`: there
+    /// are too many, and it is closed.
     pub fn new<A: App>(
         shared: &Shared<A>,
         stream: Stream,
         (peer, beginning): (Peer, Beginning),
         now_ms: u64,
-    ) -> Self {
-        let (key, connection) = shared.registry.insert(stream, now_ms);
-        Accepted { key, connection, peer, beginning }
+    ) -> Option<Self> {
+        let (key, connection) = shared.registry.insert(stream, now_ms)?;
+        Some(Accepted { key, connection, peer, beginning })
     }
 
     /// Its number among all that the server has had.
     pub fn number(&self) -> usize {
         self.connection.number()
+    }
+
+    /// Its key in the [`Registry`].
+    pub fn key(&self) -> usize {
+        self.key
+    }
+
+    /// Its entry there.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Its socket.
@@ -111,6 +136,11 @@ impl Accepted {
     /// It has been served.
     pub fn end<A: App>(self, shared: &Shared<A>) {
         shared.end(self.key, self.connection);
+    }
+
+    /// A child process serves it: closes it here.
+    pub fn leave<A: App>(self, shared: &Shared<A>) {
+        shared.registry.leave(self.key, self.connection);
     }
 }
 
@@ -153,6 +183,16 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
     pub fn without_accepting(mut self, ev: &mut EventLoop) -> Self {
         self.acceptors.suspend(ev);
         self
+    }
+
+    /// In a forked child: closes its copies of the listeners and of what waits to be served. Returns
+    /// what connections are served with, and where. See [`EventLoop::abandon`].
+    pub fn abandon(self) -> (Arc<Shared<A>>, C) {
+        let MainLoop { acceptors, shared, carrier, mut late, counters, .. } = self;
+        acceptors.abandon();
+        late.drain(..).for_each(drop);
+        mem::forget((late, counters));
+        (shared, carrier)
     }
 
     /// Where connections are served.
@@ -210,9 +250,12 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
             Admission::ProxyHeader => Beginning::ProxyHeader,
             Admission::Refuse => return self.counters.connections_refused.add(1),
         };
+        let beginning = (peer, beginning);
+        let Some(accepted) = Accepted::new(&self.shared, stream, beginning, ev.now_ms()) else {
+            return self.counters.connections_refused.add(1);
+        };
         self.counters.connections_accepted.add(1);
         self.counters.connections_open.add(1);
-        let accepted = Accepted::new(&self.shared, stream, (peer, beginning), ev.now_ms());
         self.late.push_back(accepted);
         self.start_late();
     }
@@ -231,6 +274,13 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
             // Asks for a wake-up at the end of the next one.
             let _full = self.shared.registry.has_place();
         }
+    }
+
+    /// Those that the carrier had taken cannot be served now: they are tried again in a moment,
+    /// before all others.
+    pub fn put_back(&mut self, ev: &mut EventLoop, taken: VecDeque<Accepted>) {
+        taken.into_iter().rev().for_each(|accepted| self.late.push_front(accepted));
+        self.hold(ev);
     }
 
     /// There is a place again: takes what waits in a queue, without the poller; only if there is
@@ -307,10 +357,11 @@ impl<A: App, C: Carrier<A>> Handler for MainLoop<A, C> {
             Signal::TERM | Signal::INT => self.drain(ev, Ending::Stop),
             Signal::QUIT => self.drain(ev, Ending::Quit),
             Signal::HUP | Signal::USR1 => {
-                if let Err(error) = self.shared.contexts.log().reopen() {
+                if let Err(error) = self.shared.contexts.reopen_log() {
                     report!("the access log could not be reopened: {error}");
                 }
             }
+            Signal::CHLD => self.carrier.children_ended(),
             _ => {}
         }
     }

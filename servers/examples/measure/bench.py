@@ -46,6 +46,11 @@ def symped(*options):
     return [os.path.join(bin_dir(), "symped"), "--listen", "127.0.0.1:{port}", *map(str, options)]
 
 
+def mp(*options):
+    """The command line of mp, for `Server`."""
+    return [os.path.join(bin_dir(), "mp"), "--listen", "127.0.0.1:{port}", *map(str, options)]
+
+
 def mt(*options):
     """The command line of mt, for `Server`."""
     return [os.path.join(bin_dir(), "mt"), "--listen", "127.0.0.1:{port}", *map(str, options)]
@@ -65,6 +70,11 @@ def iterative(*options):
 def floor(*options, kind="floor"):
     """The command line of a floor, for `Server`: of the event loop, or of the `kind` named."""
     return [os.path.join(bin_dir(), "examples", kind), "{port}", *map(str, options)]
+
+
+def floor_fork(*options):
+    """The command line of the floor of a process per connection, for `Server`."""
+    return floor(*options, kind="floor_fork")
 
 
 def floor_threads(*options):

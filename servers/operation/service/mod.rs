@@ -73,6 +73,13 @@ impl Service {
         Service { urls, predecessor, pid_file, manager, watchdog, state }
     }
 
+    /// In a forked child: closes its copies of the descriptors. See [`EventLoop::abandon`].
+    pub fn abandon(self) {
+        let Service { urls, predecessor, pid_file, manager, .. } = self;
+        drop((predecessor, pid_file, manager));
+        std::mem::forget(urls);
+    }
+
     /// Reserves its source on a loop.
     ///
     /// # Errors

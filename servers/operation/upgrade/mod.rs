@@ -66,6 +66,12 @@ impl Upgrade {
         Ok(Upgrade { program, token, attempt: None })
     }
 
+    /// In a forked child: closes its copies of the descriptors. See [`EventLoop::abandon`].
+    pub fn abandon(self) {
+        drop(self.attempt);
+        std::mem::forget(self.program);
+    }
+
     /// Refuses all upgrades, for a reason.
     pub fn disable(&mut self, why: &'static str) {
         self.program = Err(io::Error::other(why));

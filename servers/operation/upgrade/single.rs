@@ -58,6 +58,14 @@ impl<D: Upgradable> SingleProcess<D> {
         self.service.announce(ev);
     }
 
+    /// In a forked child, which is no server: closes its copies of the descriptors of all but the
+    /// driver, and returns that. See [`EventLoop::abandon`].
+    pub fn abandon(self) -> D {
+        self.service.abandon();
+        self.upgrade.abandon();
+        self.driver
+    }
+
     /// The driver.
     pub fn driver(&self) -> &D {
         &self.driver

@@ -1,0 +1,168 @@
+//! Many children whose ends are reported by one signal, without a descriptor for each.
+//!
+//! ```text
+//!  fork(what) ──► child ── ends ──► SIGCHLD ──► the event loop ──► next_ended(), until there is none
+//!                                                                   PID, status, what
+//! ```
+//!
+//! A [`Child`](super::Child) is a descriptor, which is right for a few that live long. Of thousands
+//! that come and go each would cost its parent an `epoll_ctl(2)` at both ends of its life, and every
+//! later fork a copy of that descriptor. `SIGCHLD` costs one read for any number of children that
+//! have ended meanwhile, and `waitid(2)` tells which they are.
+//!
+//! Children that were started elsewhere in the process (a [`Program`](super::Program)) keep their
+//! status: it is not taken away from the code that waits for them.
+
+use std::collections::HashMap;
+use std::io;
+use std::mem;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
+use libc::pid_t;
+
+use super::fork::{self, Fork};
+use crate::signal::Signal;
+
+/// The children of this process that were forked here, each with what its parent knows of it.
+///
+/// Dropping it neither ends them nor waits for them: see [`Children::kill`].
+#[derive(Debug)]
+pub struct Children<T> {
+    list: HashMap<pid_t, T>,
+}
+
+/// A child that has ended, and was waited for.
+#[derive(Debug)]
+pub struct Ended<T> {
+    /// The PID it had.
+    pub pid: u32,
+    /// Its status.
+    pub status: ExitStatus,
+    /// What was given to [`Children::fork`].
+    pub what: T,
+}
+
+impl<T> Children<T> {
+    /// None yet. Sees to it that children are to be waited for: a parent that ignores `SIGCHLD`
+    /// passes that on to the programs it starts.
+    ///
+    /// # Errors
+    /// Those of `sigaction(2)`.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: SIG_DFL runs no code of ours.
+        if unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Children { list: HashMap::new() })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Those that have not been waited for.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.list.iter().map(|(pid, what)| (pid.unsigned_abs(), what))
+    }
+
+    /// Forks one more, as [`fork()`](super::fork()) does.
+    ///
+    /// # Errors
+    /// As for [`fork()`](super::fork()).
+    pub fn fork(&mut self, what: T) -> io::Result<Fork<()>> {
+        // Not between fork and insert: a child that is not listed would never be waited for.
+        self.list.reserve(1);
+        match fork::copy()? {
+            0 => Ok(Fork::Child),
+            pid => {
+                self.list.insert(pid, what);
+                Ok(Fork::Parent(()))
+            }
+        }
+    }
+
+    /// Waits for the next one that has ended; `None`: there is none at present.
+    ///
+    /// # Errors
+    /// Those of `waitid(2)`.
+    pub fn next_ended(&mut self) -> io::Result<Option<Ended<T>>> {
+        if self.list.is_empty() {
+            return Ok(None);
+        }
+        match some_ended()? {
+            None => Ok(None),
+            Some(pid) if self.list.contains_key(&pid) => self.take(pid),
+            Some(_) => self.look_at_each(),
+        }
+    }
+
+    /// A child from elsewhere has ended, and hides those behind it until it has been waited for.
+    #[cold]
+    fn look_at_each(&mut self) -> io::Result<Option<Ended<T>>> {
+        let pids: Vec<pid_t> = self.list.keys().copied().collect();
+        for pid in pids {
+            if let Some(ended) = self.take(pid)? {
+                return Ok(Some(ended));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, pid: pid_t) -> io::Result<Option<Ended<T>>> {
+        let Some(status) = wait(pid, libc::WNOHANG)? else { return Ok(None) };
+        let ended = |what| Ended { pid: pid.unsigned_abs(), status, what };
+        Ok(self.list.remove(&pid).map(ended))
+    }
+
+    /// Sends a signal to those that `which` picks.
+    pub fn signal(&self, signal: Signal, which: impl Fn(&T) -> bool) {
+        for (pid, _) in self.list.iter().filter(|(_, what)| which(what)) {
+            // SAFETY: takes no pointer. The PID is our child's until it is waited for.
+            unsafe { libc::kill(*pid, signal.number()) };
+        }
+    }
+
+    /// Kills all of them, and waits until they have ended.
+    ///
+    /// # Errors
+    /// Those of `waitpid(2)`.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.signal(Signal::KILL, |_| true);
+        while let Some(pid) = self.list.keys().next().copied() {
+            wait(pid, 0)?;
+            self.list.remove(&pid);
+        }
+        Ok(())
+    }
+}
+
+/// A child of this process that has ended and was not waited for, whichever code has started it.
+fn some_ended() -> io::Result<Option<pid_t>> {
+    // SAFETY: all zeros is a valid siginfo_t (plain numbers).
+    let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    crate::sys::retry(|| {
+        // SAFETY: `info` is written during the call.
+        unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, options) as isize }
+    })?;
+    // SAFETY: either zero still, or filled in for a child, and then it has this field.
+    let pid = unsafe { info.si_pid() };
+    Ok((pid != 0).then_some(pid))
+}
+
+/// A child's status, taken; `None`: it runs still.
+fn wait(pid: pid_t, options: libc::c_int) -> io::Result<Option<ExitStatus>> {
+    let mut status = 0;
+    let waited = crate::sys::retry(|| {
+        // SAFETY: `status` is written during the call.
+        unsafe { libc::waitpid(pid, &raw mut status, options) as isize }
+    })?;
+    Ok((waited != 0).then(|| ExitStatus::from_raw(status)))
+}

@@ -1,0 +1,161 @@
+//! Signals in a child that serves one connection, which it waits for in the kernel: they end the
+//! connection, and with it the wait.
+//!
+//! ```text
+//!  parent ── kill(2) ──► handler ─┬ the connection rests: shutdown(SHUT_RD), recv(2) returns 0
+//!                                 └ it is busy: noted, for the code that serves it
+//! ```
+//!
+//! A process with an event loop reads its signals as events. This one sleeps in `recv(2)`, and a
+//! flag that is set just before that would be seen when the client sends its next request, if ever.
+//! What the handler does to the socket, however, lasts: there is no moment at which it is lost.
+//!
+//! The handlers are the parent's, installed once ([`install`]) for all children to inherit; the
+//! parent blocks these signals (see [`Signals`](crate::signal::Signals)), so it never runs them.
+//! Programs that it executes do not inherit them.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering::SeqCst};
+
+use libc::c_int;
+
+use crate::signal::Signal;
+use crate::sys::check;
+
+/// Ends the connection at once, whatever it does. Sent by the parent alone.
+pub const CUT_OFF: Signal = Signal::ALRM;
+/// They end the connection when it rests.
+const GENTLE: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
+/// What they mean is the parent's business.
+const IGNORED: [Signal; 3] = [Signal::HUP, Signal::USR1, Signal::USR2];
+
+/// What the handler acts on: in one place, so that a child copies one page for it.
+struct Target {
+    /// The connection's descriptor; none: -1.
+    socket: AtomicI32,
+    /// A signal has asked for its end.
+    asked: AtomicBool,
+    /// Where its state is, and what it is at rest.
+    state: AtomicPtr<AtomicU64>,
+    mask: AtomicU64,
+    rests: AtomicU64,
+}
+
+static TARGET: Target = Target {
+    socket: AtomicI32::new(-1),
+    asked: AtomicBool::new(false),
+    state: AtomicPtr::new(ptr::null_mut()),
+    mask: AtomicU64::new(0),
+    rests: AtomicU64::new(0),
+};
+
+/// When a connection rests: the bits `mask` of `state` have the value `rests`.
+#[derive(Copy, Clone, Debug)]
+pub struct Rest<'s> {
+    /// Written by the code that serves the connection.
+    pub state: &'s AtomicU64,
+    /// The bits that count.
+    pub mask: u64,
+    /// Their value while the connection rests.
+    pub rests: u64,
+}
+
+/// Installs the handlers in the parent, which must block the signals before.
+///
+/// # Errors
+/// Those of `sigaction(2)`.
+pub fn install() -> io::Result<()> {
+    for signal in GENTLE.into_iter().chain(IGNORED).chain([CUT_OFF]) {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: a zeroed action is valid; its mask is initialised, its handler set to a function
+        // that does nothing but what signal-safety(7) allows; both are read during the call.
+        check(unsafe {
+            let action = action.assume_init_mut();
+            libc::sigemptyset(&raw mut action.sa_mask);
+            action.sa_flags = libc::SA_RESTART;
+            action.sa_sigaction = handle as extern "C" fn(c_int) as usize;
+            libc::sigaction(signal.number(), action, ptr::null_mut())
+        })?;
+    }
+    Ok(())
+}
+
+/// Runs `serve` in a child; meanwhile the signals end its connection. One at a time.
+pub fn while_serving<R>(connection: &impl AsFd, rest: Rest<'_>, serve: impl FnOnce() -> R) -> R {
+    let _reset = Reset;
+    set(connection.as_fd(), rest);
+    serve()
+}
+
+/// A signal has asked for the connection's end.
+#[inline]
+pub fn is_asked() -> bool {
+    TARGET.asked.load(SeqCst)
+}
+
+fn set(connection: BorrowedFd<'_>, rest: Rest<'_>) {
+    TARGET.mask.store(rest.mask, SeqCst);
+    TARGET.rests.store(rest.rests, SeqCst);
+    TARGET.state.store(ptr::from_ref(rest.state).cast_mut(), SeqCst);
+    TARGET.socket.store(connection.as_raw_fd(), SeqCst);
+}
+
+/// Takes back what [`set`] has set: the descriptor's number may soon be another's.
+struct Reset;
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        TARGET.socket.store(-1, SeqCst);
+        TARGET.state.store(ptr::null_mut(), SeqCst);
+    }
+}
+
+/// The handler: atomics and shutdown(2), which signal-safety(7) lists, and errno is left as it was.
+extern "C" fn handle(signal: c_int) {
+    let socket = TARGET.socket.load(SeqCst);
+    if signal == CUT_OFF.number() {
+        shut_down(socket, libc::SHUT_RDWR);
+    } else if GENTLE.iter().any(|gentle| gentle.number() == signal) {
+        TARGET.asked.store(true, SeqCst);
+        if rests() {
+            shut_down(socket, libc::SHUT_RD);
+        }
+    }
+}
+
+fn rests() -> bool {
+    let state = TARGET.state.load(SeqCst);
+    // SAFETY: set by `while_serving` to a reference that lives until it is reset, on this thread.
+    let state = unsafe { state.as_ref() };
+    state.is_some_and(|state| {
+        state.load(SeqCst) & TARGET.mask.load(SeqCst) == TARGET.rests.load(SeqCst)
+    })
+}
+
+fn shut_down(socket: c_int, how: c_int) {
+    if socket < 0 {
+        return;
+    }
+    // SAFETY: shutdown takes no pointer, and the descriptor is the connection's. The address is that
+    // of this thread's errno, which the interrupted code may be about to read.
+    unsafe {
+        let errno = errno();
+        let before = *errno;
+        libc::shutdown(socket, how);
+        *errno = before;
+    }
+}
+
+/// Where this thread's errno is.
+fn errno() -> *mut c_int {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe {
+        #[cfg(target_os = "linux")]
+        return libc::__errno_location();
+        #[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
+        return libc::__error();
+    }
+}
