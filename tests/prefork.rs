@@ -7,7 +7,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::processes::{children, halt, is_alive, kill, status_line, until_workers, workers};
+use common::processes::{
+    children, clients_of, halt, is_alive, kill, status_line, until_workers, workers,
+};
 use common::server::{binary, prefork, symped};
 use common::verify::{Counters, Load};
 use common::{Client, Server, get, observe, until};
@@ -250,6 +252,29 @@ fn clients_that_wait_in_the_queue_are_answered_at_a_stop() {
     }
     assert_eq!(server.wait().code(), Some(0));
     held.iter_mut().for_each(Client::expect_close);
+}
+
+/// Otherwise the first to be told would take all, and serve them one after another.
+#[test]
+fn processes_that_stop_share_the_clients_that_wait() {
+    const PROCESSES: usize = 4;
+    let mut server = start(PROCESSES, &["--drain-timeout", "20s"]);
+    let pids: Vec<u32> =
+        until_workers(&server, "all serve", |_| true).iter().map(|worker| worker.pid).collect();
+    let _held: Vec<Client> = (0..PROCESSES).map(|_| served(&server)).collect();
+    let mut waiting: Vec<Client> = (0..PROCESSES).map(|_| server.connect()).collect();
+    for client in &mut waiting {
+        client.send(&get("/sleep?ms=3000"));
+    }
+    server.signal(libc::SIGTERM);
+    let port_of_server = server.address().port();
+    let waited: HashSet<u16> = waiting.iter().map(port).collect();
+    let has_one = |pid: &u32| clients_of(*pid, port_of_server).intersection(&waited).count() == 1;
+    until("each serves one of them", || pids.iter().all(has_one));
+    for client in &mut waiting {
+        assert_eq!(client.response().text(), "waited for 3000 ms\n");
+    }
+    assert_eq!(server.wait().code(), Some(0));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 
-use common::server::{binary, models};
+use common::server::{binary, has_master, models};
 use common::successor::Successor;
 use common::{Client, PATIENCE, Server, get, os, until};
 use reactor::process::monotonic_us;
@@ -94,7 +94,7 @@ impl Drop for Ear {
 #[test]
 fn it_is_notified_of_startup_reload_and_shutdown() {
     for (name, mut command) in models() {
-        if name == "symped" {
+        if has_master(name) {
             command.args(["--workers", "2"]);
         }
         let ear = Ear::new(name == "amped");
@@ -141,7 +141,7 @@ fn a_draining_server_does_not_report_reloads() {
 #[test]
 fn the_loops_heart_beats_as_often_as_the_watchdog_wants() {
     for (name, command) in models() {
-        let ear = Ear::new(name == "symped");
+        let ear = Ear::new(has_master(name));
         let server = ear.start(command, &[("WATCHDOG_USEC", "60000")]);
         assert!(ear.next().starts_with("READY=1\n"), "{name}");
         for _ in 0..5 {

@@ -20,17 +20,21 @@
 //! process, which saves memory and has a crash end M of them: Apache calls the first of these
 //! modules prefork and the second worker.
 //!
-//! A process has one thread more than it has clients. That one accepts, follows the master and
-//! writes the log, as the listener thread of Apache's worker: a thread that waits in `recv(2)` for
-//! its client hears nobody. It accepts only while one of the others is free, and leaves the queue to
-//! the other processes otherwise (EPOLLEXCLUSIVE: one of them wakes up for each connection).
+//! Every thread that serves also accepts, and only while it has no client: nothing is handed over,
+//! and the kernel wakes one of those that wait, in whichever process ([`ServingThreads`]).
+//!
+//! A process has one thread more than it has clients. That one follows the master, ends the others'
+//! connections at a stop, and writes the log: a thread that waits in `recv(2)` for its client notices
+//! nothing else. (Apache's classic processes have none, and notice a graceful stop between two
+//! clients; its worker has one, which also accepts.)
 //!
 //! How it fails:
 //!
 //! | what | then |
 //! |---|---|
-//! | a process dies | its M clients are cut off; the queue is everyone's, so no other notices; it is replaced |
-//! | the application leaks | `--max-requests`: a process is replaced after that many, without a pause |
+//! | a process dies | its M clients are cut off, no others: the queue is shared; it is replaced |
+//! | the application leaks | `--max-requests`: a process is replaced after that many, while it serves |
+//! | a panic | ends one connection; the thread and the process go on |
 //! | N × M idle or slow clients | all others wait until a timeout frees a thread: raise `--workers`, shorten `--idle-timeout`, or put a proxy in front |
 //!
 //! In the world: Apache's prefork and worker, PHP-FPM, Unicorn and gunicorn's sync workers (which
@@ -66,8 +70,8 @@ pub static INFO: ModelInfo = ModelInfo {
     lesson: "Processes that are there before their clients cost no fork per connection, and keep \
              a crash to the clients of one; the price is a process for each client, also an idle \
              one.",
-    task1: "each process, on one shared listener",
-    task2: "the same, waiting for its client (with --threads, a thread of it)",
+    task1: "each process (with --threads, each thread), on one shared listener",
+    task2: "the same, waiting for its client",
     task3: "the same",
     in_flight: "--workers × --threads",
     picture: "
@@ -108,7 +112,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     })
 }
 
-/// A process: accepts for its threads, and obeys its master.
+/// A process: starts its threads, and follows its master.
 fn work<A: App>(
     app: A,
     options: &Options,

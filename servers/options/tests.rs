@@ -23,14 +23,28 @@ const INFO: ModelInfo = ModelInfo {
     disk: crate::app::Disk::Wait,
 };
 
-const ALL: &[Takes] =
-    &[("sped", &[]), ("amped", &[OptionGroup::Threads]), ("symped", &[OptionGroup::Processes])];
+const ALL: &[Takes] = &[
+    ("sped", &[]),
+    ("amped", &[OptionGroup::Threads]),
+    ("symped", &[OptionGroup::Processes]),
+    ("prefork", &[OptionGroup::Pool]),
+];
+static SYMPED: ModelInfo = ModelInfo { name: "symped", ..INFO };
+static PREFORK: ModelInfo = ModelInfo { name: "prefork", ..INFO };
 const AMPED: Model<'_> = Model { info: &INFO, all: ALL };
 
 fn parse_with(args: &[&str], env: &[(&str, &str)]) -> Result<Parsed, OptionsError> {
+    parse_as(&INFO, args, env)
+}
+
+fn parse_as(
+    info: &'static ModelInfo,
+    args: &[&str],
+    env: &[(&str, &str)],
+) -> Result<Parsed, OptionsError> {
     let env: HashMap<&str, &str> = env.iter().copied().collect();
     let args = args.iter().map(OsString::from);
-    Options::from_env_and_args(&INFO, ALL, args, |name| env.get(name).map(OsString::from))
+    Options::from_env_and_args(info, ALL, args, |name| env.get(name).map(OsString::from))
 }
 
 fn run(args: &[&str]) -> Options {
@@ -38,7 +52,11 @@ fn run(args: &[&str]) -> Options {
 }
 
 fn run_with(args: &[&str], env: &[(&str, &str)]) -> Options {
-    match parse_with(args, env) {
+    run_as(&INFO, args, env)
+}
+
+fn run_as(info: &'static ModelInfo, args: &[&str], env: &[(&str, &str)]) -> Options {
+    match parse_as(info, args, env) {
         Ok(Parsed::Run(options)) => *options,
         other => panic!("{args:?} {env:?}: {other:?}"),
     }
@@ -70,6 +88,8 @@ fn sample(flag: &str) -> &'static str {
         "offload" => "all",
         "worker-priority" => "slice:500us",
         "overload" => "reject",
+        "accept" => "pass",
+        "stack-size" => "128K",
         "trusted" => "10.0.0.0/8",
         _ if flag.ends_with("timeout") || flag == "cache-ttl" => "7s",
         "defer-accept" | "linger" => "7s",
@@ -90,7 +110,14 @@ fn nothing_given_is_the_default() {
 
 #[test]
 fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
-    for entry in entries(AMPED) {
+    flags_and_variables(&INFO);
+    flags_and_variables(&SYMPED);
+    flags_and_variables(&PREFORK);
+}
+
+fn flags_and_variables(info: &'static ModelInfo) {
+    let model = Model { info, all: ALL };
+    for entry in entries(model) {
         let mut base = vec![];
         if entry.flag == "log-file" {
             base.push(WITH_LOG);
@@ -101,7 +128,7 @@ fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
         if entry.flag == "user" {
             base.push("--group=78"); // a number without an account has no groups
         }
-        let default = run(&base);
+        let default = run_as(info, &base, &[]);
         let (flag, text) = match entry.setter {
             Setter::Switch(_) if entry.show(&default) == "on" => ("no-", "off"),
             Setter::Switch(_) => ("", "on"),
@@ -111,11 +138,11 @@ fn every_flag_and_its_variable_change_the_same_field_and_no_other() {
             Setter::Switch(_) => format!("--{flag}{}", entry.flag),
             _ => format!("--{}={text}", entry.flag),
         };
-        let by_flag = run(&[&base[..], &[&flag]].concat());
-        let by_variable = run_with(&base, &[(&entry.variable(), text)]);
+        let by_flag = run_as(info, &[&base[..], &[&flag]].concat(), &[]);
+        let by_variable = run_as(info, &base, &[(&entry.variable(), text)]);
         assert_eq!(by_flag, by_variable, "{flag}");
         assert_eq!(entry.show(&by_flag), text, "{flag}");
-        for other in entries(AMPED).filter(|other| other.flag != entry.flag) {
+        for other in entries(model).filter(|other| other.flag != entry.flag) {
             if (entry.flag, other.flag) != ("root", "demo") {
                 assert_eq!(other.show(&by_flag), other.show(&default), "{flag}: {}", other.flag);
             }

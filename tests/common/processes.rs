@@ -102,7 +102,7 @@ pub fn status_line(pid: u32, name: &str) -> String {
 }
 
 /// The clients' ports of the TCP connections that a process has accepted from `port`.
-fn clients_of(pid: u32, port: u16) -> HashSet<u16> {
+pub fn clients_of(pid: u32, port: u16) -> HashSet<u16> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return HashSet::new() };
     let links = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
     let inode = |link: std::path::PathBuf| {

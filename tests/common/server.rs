@@ -60,6 +60,11 @@ pub fn mt() -> Command {
 /// of its modes, and prefork.
 pub const SUPERVISED: [&str; 4] = ["reuseport", "shared", "pass", "prefork"];
 
+/// Whether a model has a master, which is not confined, and workers.
+pub fn has_master(model: &str) -> bool {
+    matches!(model, "symped" | "prefork")
+}
+
 /// One of them, with the demonstration routes on a port that the system chooses. Every worker has
 /// room for all clients of a test.
 pub fn supervised(how: &str, workers: usize) -> Command {

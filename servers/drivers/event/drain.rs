@@ -73,6 +73,10 @@ impl<A: App> Driver<A> {
         self.engine.cx.draining = true;
         if how == Ending::HandOver {
             self.acceptors.leave_files();
+            if self.acceptors.are_shared() {
+                // The kernel may have woken this process for a connection, and therefore no other.
+                self.accept_rest(ev);
+            }
         } else {
             // Their handshakes are complete: closing the listener would reset them.
             self.accept_rest(ev);

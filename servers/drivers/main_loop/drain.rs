@@ -22,6 +22,9 @@ use crate::session::NEVER;
 
 /// How often a draining server looks whether it is done.
 const LOOK_MS: u64 = 10;
+/// How long a queue is left to all processes that share it: time enough for each to end the
+/// connections that rest, and to take others in their place.
+const SHARE_MS: u64 = 4 * QUIET_MS;
 /// What threads have to write their last lines in, once their connections have been cut off.
 const LAST_MS: u64 = 200;
 
@@ -57,33 +60,50 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
                 // The kernel may have woken this process for a connection, and therefore no other.
                 self.accept_rest(ev, self.shared.registry.max());
             }
+            self.acceptors.close(ev);
         } else {
-            // The kernel has promised these an answer when it acknowledged their SYN.
-            self.accept_rest(ev, self.acceptors.connections_max() as usize);
+            self.empty_queues(ev, ev.now_ms());
         }
-        self.acceptors.close(ev);
         ev.set_deadline(self.housekeeping, ev.now_ms() + LOOK_MS);
     }
 
     /// Looks whether a drain is complete, and tells threads to end.
     pub(super) fn look_at_drain(&mut self, ev: &mut EventLoop) {
-        if self.drain.is_none() {
-            return;
-        }
+        let Some(Drain { begun_ms, .. }) = self.drain else { return };
         self.start_late();
+        if !self.acceptors.is_empty() {
+            self.empty_queues(ev, begun_ms);
+        }
         let now_ms = ev.now_ms();
         let Some(drain) = &self.drain else { return };
         let registry = &self.shared.registry;
         let (last_ms, rest) = registry.look();
-        if registry.is_empty() || now_ms >= drain.until_ms.saturating_add(LAST_MS) {
+        let done = registry.is_empty() && self.acceptors.is_empty();
+        if done || now_ms >= drain.until_ms.saturating_add(LAST_MS) {
             return self.finish(ev);
         }
         if now_ms >= drain.until_ms {
             self.carrier.cut_off(registry);
-        } else if rest && now_ms >= last_ms.max(drain.begun_ms) + QUIET_MS {
+        } else if rest && now_ms >= last_ms.max(begun_ms) + QUIET_MS {
             self.carrier.end_resting(registry);
         }
         ev.set_deadline(self.housekeeping, now_ms + LOOK_MS);
+    }
+
+    /// Accepts what the queues hold, because the kernel has promised these an answer when it
+    /// acknowledged their SYN, and closes the listeners. If other processes share the queues, which
+    /// stop, too, this one takes no more than it can serve, until that has lasted too long.
+    fn empty_queues(&mut self, ev: &mut EventLoop, begun_ms: u64) {
+        if self.acceptors.are_shared() && ev.now_ms() < begun_ms + SHARE_MS {
+            let places = self.shared.registry.max();
+            self.accept_rest(ev, places);
+            if self.shared.registry.len() >= places {
+                return; // there may be more
+            }
+        } else {
+            self.accept_rest(ev, self.acceptors.connections_max() as usize);
+        }
+        self.acceptors.close(ev);
     }
 
     /// Accepts what the queues hold, before the listeners close. Those for which there is no place

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""SYMPED: what crashes, restarts and upgrades cost its clients, how connections are balanced, and
+"""SYMPED and prefork: what crashes, restarts and upgrades cost its clients, how connections are balanced, and
 what a request costs with two workers.
 
     kill       kill -9 of a random worker every 100 ms for 60 s, under a load that verifies
     signals    200 HUP and 20 USR2, the same
-    balance    1,000 connections for each way of accepting: how they are spread over four workers
-    cpu        CPU time of a keep-alive /plaintext: two workers, one, SPED, nginx with two
-    overload   cores that one worker uses under more load than it can serve
+    balance    SYMPED: 1,000 connections for each way of accepting: how they are spread over four workers
+    cpu        SYMPED: CPU time of a keep-alive /plaintext: two workers, one, SPED, nginx with two
+    overload   cores that one SYMPED worker uses under more load than it can serve
 
 The load of `kill` and `signals` compares every answer byte for byte, honours `Connection: close`, and
 repeats a request only on a connection that was closed before the answer's first byte. Before a worker
@@ -30,7 +30,7 @@ import tempfile
 import time
 
 import bench
-from bench import Report, Server, connect, median, sped, symped, wrk
+from bench import Report, Server, connect, median, prefork, sped, symped, wrk
 
 KILL_EVERY_S = 0.1
 KILL_FOR_S = 60
@@ -40,6 +40,10 @@ CONNECTIONS = 1_000
 CLIENTS = 8
 ROUNDS = 9
 MODES = ["reuseport", "shared", "pass"]
+# Threads of a prefork process: each of two has room for all clients.
+THREADS = 16
+# Of the classic kind, with a thread each: most of them are free at any time.
+PROCESSES = 32
 
 
 class Verify:
@@ -90,6 +94,17 @@ def state(pid):
     return None
 
 
+def is_halted(pid):
+    """All of its threads are, or it is gone."""
+    return all(state(f"{pid}/task/{thread}") in ("T", "Z", None) for thread in threads(pid))
+
+
+def threads(pid):
+    with contextlib.suppress(OSError):
+        return os.listdir(f"/proc/{pid}/task")
+    return []
+
+
 def clients_of(pid, port):
     """The clients' ports of a process's connections."""
     inodes, clients = set(), set()
@@ -105,8 +120,17 @@ def clients_of(pid, port):
 
 
 def kill(report):
-    options = ["--demo", "--workers", 4]
-    with Server("symped", symped(*options)) as server:
+    for name, workers, command in [
+        ("symped", 4, symped),
+        (f"prefork, {THREADS} threads", 4, lambda *all: prefork("--threads", THREADS, *all)),
+        ("prefork", PROCESSES, prefork),
+    ]:
+        print(f"  {name}, {workers} workers")
+        kill_workers(report, workers, command("--demo", "--workers", workers))
+
+
+def kill_workers(report, workers, command):
+    with Server("server", command) as server:
         wait_for("the workers", lambda: all_serve(server))
         time.sleep(0.5)
         master = server.process.pid
@@ -124,7 +148,7 @@ def kill(report):
         others = [port for port in tally.cut if port not in victims]
         report.at_most("    connections of survivors that were cut", len(others), 0, digits=0)
         wait_for("all to be replaced", lambda: all_serve(server))
-        wait_for("no zombie", lambda: len(server.pids()) == 5)
+        wait_for("no zombie", lambda: len(server.pids()) == workers + 1)
         zombies = sum(state(pid) == "Z" for pid in server.pids())
         report.at_most("    zombies", zombies, 0, digits=0)
         time.sleep(0.5)
@@ -139,7 +163,7 @@ def kill_one(pid, port):
     """Kills a worker; returns its clients' ports, nothing if it has just died of the last kill."""
     with contextlib.suppress(ProcessLookupError, FileNotFoundError):
         os.kill(pid, signal.SIGSTOP)
-        wait_for("a halted worker", lambda: state(pid) not in ("R", "S", "D"))
+        wait_for("a halted worker", lambda: is_halted(pid))
         clients = clients_of(pid, port)
         os.kill(pid, signal.SIGKILL)
         return clients
@@ -147,8 +171,11 @@ def kill_one(pid, port):
 
 
 def signals(report):
-    for mode in MODES:
-        with Server("symped", symped("--demo", "--workers", 2, "--accept", mode)) as server:
+    servers = [(mode, symped("--workers", 2, "--accept", mode)) for mode in MODES]
+    servers.append((f"prefork, {THREADS} threads", prefork("--workers", 2, "--threads", THREADS)))
+    servers.append(("prefork", prefork("--workers", PROCESSES)))
+    for mode, command in servers:
+        with Server("server", [*command, "--demo"]) as server:
             wait_for("the workers", lambda: all_serve(server))
             load = Verify(server)
             for _ in range(RENEWALS):
