@@ -7,6 +7,7 @@
 //! | [`transport`] | how it waits: in the kernel, or with a loop of its own |
 //! | [`contexts`] | the contexts that sessions on many threads share |
 //! | [`main_loop`] | accepting and stopping, where connections are served elsewhere |
+//! | [`staged`] | sessions that move from stage to stage |
 //! | [`accept`] | accepting, for all of them |
 //! | [`send`] | sending an output, as far as the socket has room |
 
@@ -16,4 +17,5 @@ pub mod contexts;
 pub mod event;
 pub mod main_loop;
 pub mod send;
+pub mod staged;
 pub mod transport;

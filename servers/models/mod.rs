@@ -15,6 +15,7 @@ use crate::options::{OptionGroup, Options, Takes};
 pub mod amped;
 pub mod iterative;
 pub mod mt;
+pub mod seda;
 pub mod sped;
 pub mod symped;
 
@@ -65,6 +66,13 @@ fn all<A: App>() -> Vec<Model<A>> {
             metrics: sped::metrics,
             queues: one_queue,
             run: sped::run::<A>,
+        },
+        Model {
+            info: &seda::INFO,
+            options: &[OptionGroup::Stages],
+            metrics: seda::metrics,
+            queues: one_queue,
+            run: seda::run::<A>,
         },
         Model {
             info: &amped::INFO,

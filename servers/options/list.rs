@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::Fault;
 use super::operation::OPERATION;
+use super::stages::STAGES;
 use super::table::{DAY, Entry, Group, Model, OptionGroup, Setter, Takes, number, time, utf8};
 use super::threads::CONNECTION_THREADS;
 use super::value::{name_of, path_or_none, value_of};
@@ -39,6 +40,7 @@ pub(super) const GROUPS: &[Group] = &[
         group: Some(OptionGroup::PerConnection),
         entries: CONNECTION_THREADS,
     },
+    Group { title: "Stages", group: Some(OptionGroup::Stages), entries: STAGES },
 ];
 
 /// A model's entries, in the order of the help.

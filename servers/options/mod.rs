@@ -28,6 +28,7 @@ mod list;
 mod operation;
 mod parse;
 pub(crate) mod passed;
+mod stages;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ mod workers;
 pub use content::Content;
 pub use error::OptionsError;
 pub use operation::Operation;
+pub use stages::Stages;
 pub use table::{OptionGroup, Takes};
 pub use threads::Threads;
 pub use trusted::{Network, Trusted};
@@ -75,6 +77,8 @@ pub struct Options {
     pub workers: Workers,
     /// One thread per connection, in models that have them.
     pub threads: Threads,
+    /// Stages, in the model that has them.
+    pub stages: Stages,
     /// Settings for production: proxies, privileges, confinement.
     pub operation: Operation,
 }
@@ -259,6 +263,7 @@ impl Default for Options {
             drain_timeout: Duration::from_secs(10),
             workers: Workers::default(),
             threads: Threads::default(),
+            stages: Stages::default(),
             operation: Operation::default(),
         }
     }

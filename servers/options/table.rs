@@ -97,6 +97,8 @@ pub enum OptionGroup {
     Processes,
     /// One thread per connection.
     PerConnection,
+    /// Stages, each with a queue and a pool of threads.
+    Stages,
 }
 
 /// A model's name and its option groups.

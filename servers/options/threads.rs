@@ -62,13 +62,16 @@ pub(super) const CONNECTION_THREADS: &[Entry] = &[
             set: |options, n| options.threads.stack = n as usize,
         }),
     },
-    Entry {
-        flag: "contexts",
-        value: "N",
-        help: "caches and counters shared by the threads; auto: two per processor, at most 16",
-        setter: Setter::Other { get: show_contexts, set: set_contexts },
-    },
+    CONTEXTS,
 ];
+
+/// For every model whose threads share contexts.
+pub(super) const CONTEXTS: Entry = Entry {
+    flag: "contexts",
+    value: "N",
+    help: "caches and counters shared by the threads; auto: two per processor, at most 16",
+    setter: Setter::Other { get: show_contexts, set: set_contexts },
+};
 
 fn set_max(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     match value::count(utf8(text)?)? {

@@ -51,6 +51,11 @@ pub fn mt() -> Command {
     binary(env!("CARGO_BIN_EXE_mt"))
 }
 
+/// Stages.
+pub fn seda() -> Command {
+    binary(env!("CARGO_BIN_EXE_seda"))
+}
+
 /// One connection at a time.
 pub fn iterative() -> Command {
     binary(env!("CARGO_BIN_EXE_iterative"))
@@ -63,6 +68,7 @@ pub fn models() -> Vec<(&'static str, Command)> {
         ("amped", amped()),
         ("symped", symped()),
         ("mt", mt()),
+        ("seda", seda()),
         ("iterative", iterative()),
     ]
 }
@@ -102,6 +108,11 @@ pub fn model() -> Command {
         // One context, for the same reason.
         "under_mt" => {
             let mut command = mt();
+            command.args(["--contexts", "1"]);
+            command
+        }
+        "under_seda" => {
+            let mut command = seda();
             command.args(["--contexts", "1"]);
             command
         }
