@@ -13,7 +13,7 @@ use crate::drivers::accept::Acceptors;
 use crate::drivers::blocking::Shared;
 use crate::drivers::contexts::Contexts;
 use crate::drivers::main_loop::MainLoop;
-use crate::drivers::staged::Readers;
+use crate::drivers::staged::{self, Readers};
 use crate::metrics::Metrics;
 use crate::model::ModelInfo;
 use crate::operation::{self, upgrade::SingleProcess};
@@ -47,7 +47,7 @@ const SOURCES_MAX: u32 = 256;
 /// # Errors
 /// The mapping's, see `mmap(2)`.
 pub fn metrics(options: &Options) -> io::Result<Metrics> {
-    Metrics::with_workers(1, options.contexts(), 0)
+    Metrics::with_workers(1, options.contexts(), 0)?.with_stages(&staged::STAGES)
 }
 
 /// Runs `app` in stages until a signal stops it.
@@ -66,7 +66,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     // The readers have the buffers.
     let connections = options.limits.connections as usize;
     let shared = Arc::new(Shared::new(contexts, options, (connections, 1))?);
-    let readers = Readers::start(&shared, options)?;
+    let readers = Readers::start(&shared, options, &metrics)?;
     let parts = (Acceptors::new(options), shared, readers);
     let main = MainLoop::new(&mut ev, options, listeners, &metrics, parts)?;
     SingleProcess::new(&mut ev, service, main)?.inside(sandbox).run(ev)

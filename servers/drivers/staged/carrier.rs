@@ -2,18 +2,22 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::thread;
 
 use reactor::event_loop::Config;
+use reactor::sleep::parker;
 use reactor::{Doorbell, EventLoop};
 
+use super::control::Control;
 use super::reader::Reader;
-use super::threads::{Control, start_reader};
-use super::{Home, System};
+use super::threads::start_reader;
+use super::{Home, System, Watch};
 use crate::app::App;
 use crate::drivers::blocking::Shared;
 use crate::drivers::main_loop::{Accepted, Carrier};
+use crate::metrics::Metrics;
 use crate::options::Options;
 
 /// Sources of a loop that are not connections.
@@ -29,7 +33,11 @@ impl<A: App> Readers<A> {
     ///
     /// # Errors
     /// What the system refuses: threads, pollers, buffers.
-    pub fn start(shared: &Arc<Shared<A>>, options: &Options) -> io::Result<Self> {
+    pub fn start(
+        shared: &Arc<Shared<A>>,
+        options: &Options,
+        metrics: &Metrics,
+    ) -> io::Result<Self> {
         let readers = options.stages.readers();
         let (mut homes, mut loops) = (Vec::new(), Vec::new());
         for index in 0..readers {
@@ -37,15 +45,17 @@ impl<A: App> Readers<A> {
             homes.push(Home::new(options.buffers.count, doorbell));
             loops.push(thread);
         }
-        let system = Arc::new(System::new(Arc::clone(shared), options, homes.into()));
+        let (parker, unparker) = parker();
+        let watch = Watch { sleeps: AtomicBool::new(false), unparker };
+        let system = Arc::new(System::new(Arc::clone(shared), options, homes.into(), watch));
         for its in loops {
             // It fails only where the thread is gone, which has reported why.
             let _ = its.send(Arc::clone(&system));
         }
         let priority = options.workers.priority;
-        let control = Control { system: Arc::clone(&system), priority };
+        let control = Control::new(Arc::clone(&system), priority, metrics.clone());
         control.start()?;
-        thread::Builder::new().name("controller".to_owned()).spawn(move || control.run())?;
+        thread::Builder::new().name("controller".to_owned()).spawn(move || control.run(parker))?;
         Ok(Readers { system })
     }
 }
@@ -67,8 +77,8 @@ fn start_loop<A: App>(
             Ok((ev, doorbell)) => ready.send(Ok(doorbell)).map(|()| ev).ok(),
             Err(error) => ready.send(Err(error)).map_or(None, |()| None),
         };
-        if let (Some(ev), Ok(system)) = (ev, receiver.recv()) {
-            match Reader::new(&ev, system, index, &options) {
+        if let (Some(mut ev), Ok(system)) = (ev, receiver.recv()) {
+            match Reader::new(&mut ev, system, index, &options) {
                 Ok(reader) => start_reader(ev, reader),
                 Err(error) => crate::report::report!("a reader cannot start: {error}"),
             }
@@ -92,6 +102,7 @@ impl<A: App> Carrier<A> for Readers<A> {
                 Ok(()) => {
                     // It fails only where the loop is gone.
                     let _ = home.doorbell.ring();
+                    self.system.watch.wake();
                     return Ok(());
                 }
                 Err(back) => accepted = back,

@@ -31,6 +31,7 @@
 
 mod carrier;
 mod connection;
+mod control;
 mod controller;
 mod reader;
 mod stage;
@@ -38,10 +39,11 @@ mod steps;
 mod threads;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 
 use reactor::Doorbell;
 use reactor::ring::mpmc::Ring;
+use reactor::sleep::Unparker;
 
 use super::blocking::Shared;
 use super::contexts::Borrowed;
@@ -53,9 +55,15 @@ use crate::report::report;
 
 use connection::{Connection, Flight, To};
 use controller::Bounds;
-use stage::Stage;
+use stage::{Load, Stage};
 
 pub use carrier::Readers;
+
+/// The names of all stages, in the order of a request.
+pub const STAGES: [&str; 6] = ["accept", "read", "handle", "work", "files", "write"];
+/// The two that have no pool of threads: the main thread, and the readers.
+const ACCEPT: usize = 0;
+const READ: usize = 1;
 
 /// Accepted connections that wait for a reader.
 const ACCEPTED_MAX: usize = 256;
@@ -74,12 +82,7 @@ impl Name {
 
     /// As people and programs read it.
     fn text(self) -> &'static str {
-        match self {
-            Name::Handle => "handle",
-            Name::Work => "work",
-            Name::Files => "files",
-            Name::Write => "write",
-        }
+        STAGES[READ + 1 + self as usize]
     }
 }
 
@@ -90,6 +93,8 @@ struct System<A: App> {
     stages: [Stage<Flight>; Name::ALL.len()],
     homes: Box<[Home]>,
     files: FileSending,
+    /// What looks after the stages; it sleeps while they have nothing to do.
+    watch: Watch,
 }
 
 /// The ways to a reader.
@@ -97,6 +102,8 @@ struct Home {
     accepted: Ring<Accepted>,
     flights: Ring<Flight>,
     doorbell: Doorbell,
+    /// What the reader has done.
+    load: Load,
     /// The main thread has found `accepted` full, and waits for room.
     awaited: AtomicBool,
 }
@@ -108,22 +115,41 @@ struct Unwoken {
     homes: u64,
 }
 
+/// How the thread that looks after the stages is woken.
+struct Watch {
+    /// It sleeps, or is about to.
+    sleeps: AtomicBool,
+    unparker: Unparker,
+}
+
+impl Watch {
+    /// There is something to look after. A load, while it is awake.
+    fn wake(&self) {
+        if self.sleeps.load(Relaxed) && self.sleeps.swap(false, SeqCst) {
+            self.unparker.wake();
+        }
+    }
+}
+
 impl<A: App> System<A> {
-    fn new(shared: Arc<Shared<A>>, options: &Options, homes: Box<[Home]>) -> Self {
+    fn new(shared: Arc<Shared<A>>, options: &Options, homes: Box<[Home]>, watch: Watch) -> Self {
         let flights = homes.len() * options.buffers.count;
         let (stages, waits) = (&options.stages, options.stages.waiting_threads_max());
         let bounds = |threads_max, batch_max| Bounds { threads_min: 1, threads_max, batch_max };
+        // So that the request behind a slow one need not wait until the controller has seen it.
+        let works = Bounds { threads_min: waits.min(2), ..bounds(waits, 1) };
         System {
             shared,
             stages: [
                 Stage::new(stages.handle_queue, bounds(stages.threads_max(), 32)),
                 // One at a time: what waits behind a slow request waits for another thread, too.
-                Stage::new(stages.work_queue, bounds(waits, 1)),
+                Stage::new(stages.work_queue, works),
                 Stage::new(flights, bounds(waits, 1)),
                 Stage::new(flights, bounds(stages.threads_max(), 32)),
             ],
             homes,
             files: FileSending { sendfile: options.sendfile, disk: Disk::Avoid },
+            watch,
         }
     }
 
@@ -180,6 +206,12 @@ impl<A: App> System<A> {
             let _ = self.homes[homes.trailing_zeros() as usize].doorbell.ring();
             homes &= homes - 1;
         }
+        self.watch.wake();
+    }
+
+    /// Events that wait anywhere.
+    fn any_waits(&self) -> bool {
+        self.stages.iter().any(Stage::has_events) || self.homes.iter().any(Home::has_arrivals)
     }
 
     /// A connection is over: closes it.
@@ -207,8 +239,14 @@ impl Home {
             accepted: Ring::new(ACCEPTED_MAX),
             flights: Ring::new(flights),
             doorbell,
+            load: Load::default(),
             awaited: AtomicBool::new(false),
         }
+    }
+
+    /// Other threads have left something for the reader.
+    fn has_arrivals(&self) -> bool {
+        !self.flights.is_empty() || !self.accepted.is_empty()
     }
 
     /// Room for one more accepted connection; if not, the reader has to say when.

@@ -27,6 +27,8 @@ pub(super) struct Stage<T> {
     members: RwLock<Vec<Member>>,
     /// Events that a thread takes at a time.
     batch: AtomicUsize,
+    /// Threads that have taken events, and are not done.
+    running: AtomicUsize,
     /// Within which the controller stays.
     pub bounds: Bounds,
     load: Load,
@@ -46,10 +48,26 @@ pub(super) struct Membership {
 
 /// What a stage has done since it began, written by all its threads: a batch at a time.
 #[derive(Default)]
-struct Load {
+pub(super) struct Load {
     events: AtomicU64,
     shed: AtomicU64,
     busy_ns: AtomicU64,
+}
+
+impl Load {
+    /// So many events took so long, together.
+    pub fn add(&self, events: usize, busy: Duration) {
+        self.events.fetch_add(events as u64, Relaxed);
+        self.busy_ns.fetch_add(busy.as_nanos() as u64, Relaxed);
+    }
+
+    pub fn events(&self) -> u64 {
+        self.events.load(Relaxed)
+    }
+
+    pub fn busy(&self) -> Duration {
+        Duration::from_nanos(self.busy_ns.load(Relaxed))
+    }
 }
 
 /// The same at a moment, and what there is to do.
@@ -58,6 +76,8 @@ pub(super) struct Snapshot {
     /// Events that wait.
     pub waiting: usize,
     pub threads: usize,
+    /// Threads that do not sleep.
+    pub running: usize,
     pub batch: usize,
     /// Events done.
     pub events: u64,
@@ -74,6 +94,7 @@ impl<T> Stage<T> {
             queue: Ring::new(capacity),
             members: RwLock::default(),
             batch: AtomicUsize::new(1),
+            running: AtomicUsize::new(0),
             bounds,
             load: Load::default(),
         }
@@ -102,6 +123,11 @@ impl<T> Stage<T> {
         self.load.shed.fetch_add(1, Relaxed);
     }
 
+    /// Events wait.
+    pub fn has_events(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Events that the queue holds.
     pub fn capacity(&self) -> usize {
         self.queue.capacity()
@@ -115,10 +141,11 @@ impl<T> Stage<T> {
         Snapshot {
             waiting: self.queue.len(),
             threads: self.members().len(),
+            running: self.running.load(Relaxed),
             batch: self.batch.load(Relaxed),
-            events: self.load.events.load(Relaxed),
+            events: self.load.events(),
             shed: self.load.shed.load(Relaxed),
-            busy: Duration::from_nanos(self.load.busy_ns.load(Relaxed)),
+            busy: self.load.busy(),
         }
     }
 
@@ -146,10 +173,11 @@ impl<T> Stage<T> {
         let mut batch = Vec::new();
         while self.next_batch(&mut membership, &mut batch) {
             let (begun, count) = (Instant::now(), batch.len());
+            self.running.fetch_add(1, Relaxed);
             run(&mut batch);
+            self.running.fetch_sub(1, Relaxed);
             debug_assert!(batch.is_empty(), "events were left in a batch");
-            self.load.events.fetch_add(count as u64, Relaxed);
-            self.load.busy_ns.fetch_add(begun.elapsed().as_nanos() as u64, Relaxed);
+            self.load.add(count, begun.elapsed());
         }
     }
 
@@ -170,5 +198,80 @@ impl<T> Stage<T> {
 
     fn members(&self) -> RwLockReadGuard<'_, Vec<Member>> {
         self.members.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { threads_min: 1, threads_max: 4, batch_max: 8 };
+
+    /// A thread that passes what it gets on to the test.
+    fn serve(stage: &Arc<Stage<u32>>, to: &mpsc::Sender<Vec<u32>>) -> thread::JoinHandle<()> {
+        let (stage, membership, to) = (Arc::clone(stage), stage.join(), to.clone());
+        thread::spawn(move || {
+            stage.serve(membership, |batch| to.send(batch.drain(..).collect()).unwrap());
+        })
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_event_back_and_goes_on_when_a_thread_comes() {
+        let stage = Arc::new(Stage::new(2, BOUNDS));
+        assert_eq!((stage.submit(1), stage.submit(2), stage.submit(3)), (Ok(()), Ok(()), Err(3)));
+        assert_eq!((stage.snapshot().waiting, stage.capacity()), (2, 2));
+        let (sender, events) = mpsc::channel();
+        let thread = serve(&stage, &sender);
+        assert_eq!((events.recv(), events.recv()), (Ok(vec![1]), Ok(vec![2])));
+        stage.submit(3).unwrap();
+        stage.wake();
+        assert_eq!(events.recv(), Ok(vec![3]));
+        stage.dismiss();
+        thread.join().unwrap();
+        let after = stage.snapshot();
+        assert_eq!((after.events, after.waiting, after.threads), (3, 0, 0));
+    }
+
+    #[test]
+    fn a_batch_is_taken_at_once_and_no_larger_than_it_may_be() {
+        let stage = Arc::new(Stage::new(8, BOUNDS));
+        stage.set_batch(3);
+        (0..5).for_each(|event| stage.submit(event).unwrap());
+        let (sender, events) = mpsc::channel();
+        let thread = serve(&stage, &sender);
+        assert_eq!((events.recv(), events.recv()), (Ok(vec![0, 1, 2]), Ok(vec![3, 4])));
+        stage.dismiss();
+        thread.join().unwrap();
+    }
+
+    /// A thread that is dismissed while it is woken for an event must not leave the event behind.
+    #[test]
+    fn threads_that_come_and_go_lose_no_event() {
+        const EVENTS: u32 = 20_000;
+        let stage = Arc::new(Stage::new(64, BOUNDS));
+        let (sender, events) = mpsc::channel();
+        let mut threads = vec![serve(&stage, &sender)];
+        for event in 0..EVENTS {
+            while stage.submit(event).is_err() {
+                thread::yield_now();
+            }
+            stage.wake();
+            match event % 200 {
+                50 => threads.push(serve(&stage, &sender)),
+                150 => stage.dismiss(),
+                _ => {}
+            }
+        }
+        let mut seen: Vec<u32> = Vec::new();
+        while seen.len() < EVENTS as usize {
+            seen.extend(events.recv().unwrap());
+        }
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..EVENTS));
+        stage.dismiss();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 }

@@ -35,6 +35,7 @@ use super::connection::{Connection, Flight, To};
 use super::{System, Unwoken};
 use crate::app::App;
 use crate::drivers::main_loop::Accepted;
+use crate::metrics::Counters;
 use crate::options::Options;
 use crate::session::{NEVER, Next, Phase};
 
@@ -70,14 +71,20 @@ pub(super) struct Reader<A: App> {
     jobs: Jobs,
     /// Connections that wait for a job.
     waiting: VecDeque<Token>,
+    /// A source without a descriptor: its deadline is when to look for slow heads again.
+    lookout: Token,
+    /// The seat at which the next search for them begins.
+    scan_from: usize,
     unwoken: Unwoken,
+    /// Connections that took a step in this turn.
+    steps: usize,
     /// What the clock of deadlines is ahead of the loop's.
     ahead_ms: u64,
 }
 
 impl<A: App> Reader<A> {
     pub fn new(
-        ev: &EventLoop,
+        ev: &mut EventLoop,
         system: Arc<System<A>>,
         index: usize,
         options: &Options,
@@ -89,7 +96,10 @@ impl<A: App> Reader<A> {
             seats: Vec::new(),
             jobs: Jobs::new(options)?,
             waiting: VecDeque::new(),
+            lookout: ev.reserve()?,
+            scan_from: 0,
             unwoken: Unwoken::default(),
+            steps: 0,
             ahead_ms,
         })
     }
@@ -130,6 +140,7 @@ impl<A: App> Reader<A> {
     /// Runs a connection from a step until it leaves, waits or ends.
     fn run(&mut self, ev: &mut EventLoop, mut connection: Box<Connection>, mut step: Step) {
         let mut rounds = 0;
+        self.steps += 1;
         while step == Step::Again && rounds < ROUNDS_PER_TURN {
             rounds += 1;
             let taken = catch_unwind(AssertUnwindSafe(|| self.step(&mut connection)));
@@ -179,7 +190,10 @@ impl<A: App> Reader<A> {
         if !flags.is(Flags::ROOM) {
             return Step::Blocked;
         }
-        flags.unset(Flags::ROOM);
+        if !self.lend_job(connection) {
+            return Step::NoJob;
+        }
+        self.flags(connection).unset(Flags::ROOM);
         Step::Leave(To::Write)
     }
 
@@ -264,8 +278,7 @@ impl<A: App> Handler for Reader<A> {
     }
 
     fn has_work(&self) -> bool {
-        let home = &self.system.homes[self.index];
-        !home.flights.is_empty() || !home.accepted.is_empty()
+        self.system.homes[self.index].has_arrivals()
     }
 
     fn woken(&mut self, ev: &mut EventLoop) {
@@ -274,6 +287,20 @@ impl<A: App> Handler for Reader<A> {
 
     fn turn_ended(&mut self, ev: &mut EventLoop) {
         self.resume_waiting(ev);
+        let uncounted = self.jobs.take_uncounted();
+        if uncounted != 0 {
+            let cx = self.system.shared.contexts.borrow(self.index);
+            count_buffers(&cx.counters, uncounted);
+        }
         self.system.wake(&mut self.unwoken);
+        let steps = std::mem::take(&mut self.steps);
+        self.system.homes[self.index].load.add(steps, ev.now().elapsed());
+    }
+}
+
+fn count_buffers(counters: &Counters, change: i64) {
+    match u64::try_from(change) {
+        Ok(more) => counters.buffers_large_used.add(more),
+        Err(_) => counters.buffers_large_used.sub(change.unsigned_abs()),
     }
 }

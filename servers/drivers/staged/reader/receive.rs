@@ -3,7 +3,7 @@
 use std::io;
 
 use super::seat::Flags;
-use super::{Connection, Reader, Step};
+use super::{Connection, Reader, Step, count_buffers};
 use crate::app::App;
 use crate::drivers::staged::connection::To;
 use crate::operation::proxy_protocol;
@@ -31,6 +31,7 @@ impl<A: App> Reader<A> {
         let Some(mut job) = connection.job.take() else { return Step::NoJob };
         let mut cx = self.system.borrow(connection);
         cx.counters.bytes_received.add(received);
+        count_buffers(&cx.counters, self.jobs.take_uncounted());
         connection.arrived(cx.clock.now_ms());
         let (input, out) = job.buffers();
         let (used, mut next) = connection.session.feed(&mut cx, input, out);
