@@ -185,6 +185,7 @@ fn observe(before: &Snapshot, seen: &Snapshot, passed: Duration) -> Observation 
         running: seen.running,
         batch: seen.batch,
         events: seen.events - before.events,
+        batches: seen.batches - before.batches,
         busy_us: seen.busy.saturating_sub(before.busy).as_micros() as u64,
         passed_us: passed.as_micros() as u64,
     }

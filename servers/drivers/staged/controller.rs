@@ -7,18 +7,20 @@
 //!
 //! Welsh's thesis has two of them (sections 4.3.1 and 4.3.2), and so has this:
 //!
-//! * **Threads.** One more when the queue is longer than [`BACKLOG`] batches for every thread, or
-//!   when events wait while no thread has finished any, in [`PATIENCE`] observations in a row; one
-//!   less when the others could have done it all, for [`IDLE_TICKS`] observations. The first is a
-//!   matter of a quarter of a second, the second of seconds: a thread more costs little, and a
-//!   thread less has to be started again.
-//! * **Batch.** Twice as large while the queue holds more than the threads take at once; half as
-//!   large when they find less. Taking many events at once keeps code and data in the caches; taking
-//!   more than there are saves nothing, and takes them from other threads.
+//! * **Threads.** One more when the queue is longer than [`BACKLOG`] of the largest batches for
+//!   every thread, or when events wait while no thread has finished any, in [`PATIENCE`] observations
+//!   in a row; one less when the others could have done it all, for [`IDLE_TICKS`] observations. The
+//!   first is a matter of a quarter of a second, the second of seconds: a thread more costs little,
+//!   and a thread less has to be started again.
+//! * **Batch.** Twice as large while most batches are full, half as large when most are a quarter
+//!   full. Taking many events at once keeps code and data in the caches, and wakes the next stage
+//!   once for all of them; taking more than there are saves nothing, and with several threads takes
+//!   them from the others. So a backlog of short events brings larger batches first, and threads
+//!   only after that.
 //!
 //! It decides by numbers alone: time is counted in observations, so it is tested without any.
 
-/// Batches of events for each thread that may wait before there are too few threads.
+/// Largest batches of events for each thread that may wait before there are too few threads.
 const BACKLOG: usize = 2;
 /// Observations in a row with a backlog before a thread is added.
 const PATIENCE: u32 = 2;
@@ -44,8 +46,9 @@ pub(super) struct Observation {
     /// Threads that do not sleep.
     pub running: usize,
     pub batch: usize,
-    /// Events done since the last observation.
+    /// Events done since the last observation, and in how many batches.
     pub events: u64,
+    pub batches: u64,
     /// How long the threads were busy since the last observation, all together, in microseconds.
     pub busy_us: u64,
     /// How long ago that was.
@@ -75,7 +78,7 @@ impl Controller {
 
     fn threads(&mut self, bounds: &Bounds, seen: &Observation) -> Threads {
         let stands_still = seen.waiting > 0 && seen.events == 0 && seen.running >= seen.threads;
-        let behind = stands_still || seen.waiting > BACKLOG * seen.batch * seen.threads;
+        let behind = stands_still || seen.waiting > BACKLOG * bounds.batch_max * seen.threads;
         self.behind = if behind { self.behind + 1 } else { 0 };
         self.idle = if spares_one(seen) { self.idle + 1 } else { 0 };
         if seen.threads < bounds.threads_min {
@@ -101,10 +104,10 @@ fn spares_one(seen: &Observation) -> bool {
 }
 
 fn batch(bounds: &Bounds, seen: &Observation) -> usize {
-    let taken = seen.batch * seen.threads.max(1);
-    if seen.waiting > taken {
+    let (limit, batches) = (seen.batch as u64, seen.batches);
+    if seen.events * 4 >= limit * batches * 3 && batches > 0 {
         (2 * seen.batch).min(bounds.batch_max)
-    } else if seen.waiting < taken / 2 {
+    } else if seen.events * 4 < limit * batches {
         (seen.batch / 2).max(1)
     } else {
         seen.batch
@@ -116,6 +119,8 @@ mod tests {
     use super::*;
 
     const BOUNDS: Bounds = Bounds { threads_min: 1, threads_max: 3, batch_max: 16 };
+    /// Of a stage that takes one at a time.
+    const SINGLY: Bounds = Bounds { batch_max: 1, ..BOUNDS };
     const TICK_US: u64 = 100_000;
 
     /// Two threads that do something, with nothing behind.
@@ -125,16 +130,17 @@ mod tests {
         running: 1,
         batch: 1,
         events: 10,
+        batches: 10,
         busy_us: 2 * TICK_US * 9 / 10,
         passed_us: TICK_US,
     };
-    const IDLE: Observation = Observation { running: 0, events: 0, busy_us: 0, ..CALM };
+    const IDLE: Observation = Observation { running: 0, events: 0, batches: 0, busy_us: 0, ..CALM };
     const BEHIND: Observation = Observation { waiting: 100, running: 2, ..CALM };
 
     /// What it decides about threads, for each observation in turn.
     fn threads(seen: impl IntoIterator<Item = Observation>) -> Vec<Threads> {
         let mut controller = Controller::default();
-        seen.into_iter().map(|seen| controller.decide(&BOUNDS, &seen).0).collect()
+        seen.into_iter().map(|seen| controller.decide(&SINGLY, &seen).0).collect()
     }
 
     /// The first observation at which a thread is taken away.
@@ -184,14 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn the_batch_follows_the_queue_within_its_bounds() {
+    fn the_batch_grows_while_it_is_filled_and_shrinks_when_it_is_not() {
         let mut controller = Controller::default();
-        let mut next = |waiting, batch| {
-            let seen = Observation { waiting, batch, ..CALM };
+        let mut next = |events, batches, batch| {
+            let seen = Observation { events, batches, batch, ..CALM };
             controller.decide(&BOUNDS, &seen).1
         };
-        assert_eq!((next(100, 1), next(100, 8), next(1_000, 16)), (2, 16, 16));
-        assert_eq!((next(0, 16), next(3, 2), next(0, 1)), (8, 2, 1));
+        assert_eq!((next(80, 10, 8), next(60, 10, 8), next(160, 10, 16)), (16, 16, 16));
+        assert_eq!((next(59, 10, 8), next(20, 10, 8), next(0, 0, 8)), (8, 8, 8));
+        assert_eq!((next(19, 10, 8), next(10, 10, 16)), (4, 8));
     }
 
     /// Load comes and goes: with each thread good for ten events a tick, the controller finds the
@@ -210,10 +217,11 @@ mod tests {
                 running: if waiting > 0 { threads } else { 0 },
                 batch: 1,
                 events: done as u64,
+                batches: done as u64,
                 busy_us: done as u64 * TICK_US / 10,
                 passed_us: TICK_US,
             };
-            match controller.decide(&BOUNDS, &seen).0 {
+            match controller.decide(&SINGLY, &seen).0 {
                 Threads::Add => threads += 1,
                 Threads::Remove => threads -= 1,
                 Threads::Keep => {}

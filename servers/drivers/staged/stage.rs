@@ -50,6 +50,7 @@ pub(super) struct Membership {
 #[derive(Default)]
 pub(super) struct Load {
     events: AtomicU64,
+    batches: AtomicU64,
     shed: AtomicU64,
     busy_ns: AtomicU64,
 }
@@ -58,6 +59,7 @@ impl Load {
     /// So many events took so long, together.
     pub fn add(&self, events: usize, busy: Duration) {
         self.events.fetch_add(events as u64, Relaxed);
+        self.batches.fetch_add(1, Relaxed);
         self.busy_ns.fetch_add(busy.as_nanos() as u64, Relaxed);
     }
 
@@ -81,6 +83,8 @@ pub(super) struct Snapshot {
     pub batch: usize,
     /// Events done.
     pub events: u64,
+    /// In how many batches.
+    pub batches: u64,
     /// Events that found the queue full.
     pub shed: u64,
     /// How long they took.
@@ -144,6 +148,7 @@ impl<T> Stage<T> {
             running: self.running.load(Relaxed),
             batch: self.batch.load(Relaxed),
             events: self.load.events(),
+            batches: self.load.batches.load(Relaxed),
             shed: self.load.shed.load(Relaxed),
             busy: self.load.busy(),
         }
