@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::drivers::main_loop::Accepted;
 use crate::session::{Context, Next, Session};
 use crate::work::job::Job;
-use crate::work::request::{PendingRequest, Place};
+use crate::work::request::{PendingRequest, Place, SavedRequest};
 
 /// A connection.
 pub(super) struct Connection {
@@ -96,31 +96,30 @@ impl Connection {
 
     /// Takes the request that the session has left to the driver out of the context. What comes
     /// before it is sent first; `Next::Work`: it can be handled at once.
-    pub fn begin_request<A: App>(
-        &mut self,
-        cx: &mut Context<A>,
-        job: &mut Job,
-        request: PendingRequest,
-    ) -> Next {
+    pub fn begin_request<A: App>(&mut self, cx: &mut Context<A>, request: PendingRequest) -> Next {
+        let Connection { session, job: Some(job), .. } = self else {
+            debug_assert!(false, "a request without a job");
+            return Next::Close;
+        };
         let (input, out) = job.buffers();
         if !out.is_empty() {
-            if !self.session.save(cx, request, input) {
-                return self.session.unavailable(cx, out);
+            if !session.save(cx, request, input) {
+                return session.unavailable(cx, out);
             }
             input.advance(request.input_len());
             if !input.is_empty() {
-                self.session.set_pending();
+                session.set_pending();
             }
             return Next::Write;
         }
         let saved = match request.place {
-            Place::Saved => self.session.take_saved(cx).unwrap_or_default(),
-            Place::Input { .. } => Default::default(),
+            Place::Saved => session.take_saved(cx).unwrap_or_default(),
+            Place::Input { .. } => SavedRequest::default(),
         };
-        job.frame = self.session.frame(&cx.head);
+        job.frame = session.frame(&cx.head);
         swap_heads(&mut job.head, &mut cx.head);
         job.set_request(request, saved);
-        self.session.begin_work();
+        session.begin_work();
         Next::Work(request)
     }
 }

@@ -52,6 +52,7 @@ use super::send::FileSending;
 use crate::app::{App, Disk};
 use crate::options::Options;
 use crate::report::report;
+use crate::work::request::request_line;
 
 use connection::{Connection, Flight, To};
 use controller::Bounds;
@@ -225,11 +226,9 @@ impl<A: App> System<A> {
 
     /// A panic has been reported with its place in the source; this tells what it was about.
     #[cold]
-    fn report_panic(&self, connection: &Connection, consequence: &str) {
-        report!(
-            "connection {}: a panic while answering a request; {consequence}",
-            connection.number()
-        );
+    fn report_panic(&self, connection: &Connection, head: &[u8], consequence: &str) {
+        let (number, line) = (connection.number(), request_line(head));
+        report!("connection {number}: a panic while answering {line}; {consequence}");
     }
 }
 

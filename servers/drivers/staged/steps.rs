@@ -80,7 +80,7 @@ impl<A: App> System<A> {
     /// The application has panicked: 500, and the thread goes on.
     #[cold]
     fn failed(&self, flight: &mut Flight) -> To {
-        self.report_panic(&flight.connection, "replied 500");
+        self.report_panic(&flight.connection, flight.job.request_bytes(), "replied 500");
         let mut cx = self.borrow(&flight.connection);
         cx.counters.worker_panics.add(1);
         flight.job.fail(&cx.clock);

@@ -145,7 +145,9 @@ impl<A: App> Reader<A> {
             rounds += 1;
             let taken = catch_unwind(AssertUnwindSafe(|| self.step(&mut connection)));
             step = taken.unwrap_or_else(|_| {
-                self.system.report_panic(&connection, "closed its connection");
+                let job = connection.job.as_ref();
+                let head = job.map_or(&[][..], |job| job.input());
+                self.system.report_panic(&connection, head, "closed its connection");
                 Step::Close
             });
         }

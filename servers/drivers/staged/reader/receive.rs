@@ -28,19 +28,26 @@ impl<A: App> Reader<A> {
                 Err(step) => return step,
             }
         }
-        let Some(mut job) = connection.job.take() else { return Step::NoJob };
         let mut cx = self.system.borrow(connection);
         cx.counters.bytes_received.add(received);
         count_buffers(&cx.counters, self.jobs.take_uncounted());
         connection.arrived(cx.clock.now_ms());
+        // The job stays where it is: a panic of the application must not take it along.
+        let Connection { session, job: Some(job), .. } = &mut **connection else {
+            return Step::NoJob;
+        };
         let (input, out) = job.buffers();
-        let (used, mut next) = connection.session.feed(&mut cx, input, out);
+        let (used, next) = session.feed(&mut cx, input, out);
         input.advance(used);
-        if let Next::Work(request) = next {
-            next = connection.begin_request(&mut cx, &mut job, request);
-        }
+        let next = match next {
+            Next::Work(request) => connection.begin_request(&mut cx, request),
+            next => next,
+        };
         drop(cx);
-        connection.job = Some(job);
+        self.follow_request(connection, next)
+    }
+
+    fn follow_request(&mut self, connection: &mut Box<Connection>, next: Next) -> Step {
         match next {
             Next::Work(_) => Step::Leave(To::Handle),
             next => self.follow(connection, next),
@@ -105,15 +112,10 @@ impl<A: App> Reader<A> {
         if !self.lend_job(connection) {
             return Step::NoJob;
         }
-        let Some(mut job) = connection.job.take() else { return Step::NoJob };
         let mut cx = self.system.borrow(connection);
-        let next = connection.begin_request(&mut cx, &mut job, request);
+        let next = connection.begin_request(&mut cx, request);
         drop(cx);
-        connection.job = Some(job);
-        match next {
-            Next::Work(_) => Step::Leave(To::Handle),
-            next => self.follow(connection, next),
-        }
+        self.follow_request(connection, next)
     }
 
     /// What a balancer sends before the client's bytes. One that is wrong, or late, ends the
