@@ -109,6 +109,17 @@ impl<A: App> Contexts<A> {
         })
     }
 
+    /// The same, where the driver has every request answered, not only work.
+    pub fn offload_all(mut self) -> Self {
+        for context in &mut self.list {
+            match context.get_mut() {
+                Ok(context) => context.offload_all = true,
+                Err(poisoned) => poisoned.into_inner().offload_all = true,
+            }
+        }
+        self
+    }
+
     /// A context for a step, with the time and all that changes while a server runs. `home`: where
     /// to look first, any number.
     #[inline]

@@ -8,6 +8,7 @@
 //! | [`forked`] | how a child process waits for its one client |
 //! | [`contexts`] | the contexts that sessions on many threads share |
 //! | [`main_loop`] | accepting and stopping, where connections are served elsewhere |
+//! | [`staged`] | sessions that move from stage to stage |
 //! | [`accept`] | accepting, for all of them |
 //! | [`serving_threads`] | a fixed number of threads that serve connections |
 //! | [`send`] | sending an output, as far as the socket has room |
@@ -20,4 +21,5 @@ pub mod forked;
 pub mod main_loop;
 pub mod send;
 pub mod serving_threads;
+pub mod staged;
 pub mod transport;

@@ -17,16 +17,19 @@
 //! | `mod` | all slots of a server |
 //! | `counters` | what a loop counts |
 //! | `workers` | what is counted of a worker thread |
+//! | `stages` | what is known of a stage |
 //! | `processes` | which worker processes there are |
 
 mod counters;
 mod processes;
+mod stages;
 mod workers;
 
 use reactor::shared::{SharedSlot, SharedTable};
 
 pub use counters::{Counter, CounterSlot, Counters, Description, Kind};
 pub use processes::{ProcessTable, Report, State};
+pub use stages::{StageCounters, StageReport};
 pub use workers::{BOUNDS_US, Histogram, WorkerCounters};
 
 /// All slots of a server, and since when they count.
@@ -39,6 +42,9 @@ pub struct Metrics {
     per_process: usize,
     workers: SharedTable<WorkerCounters>,
     processes: ProcessTable,
+    stages: SharedTable<StageCounters>,
+    /// Their names, in order.
+    stage_names: &'static [&'static str],
     started: std::time::Instant,
 }
 
@@ -63,6 +69,8 @@ impl Metrics {
             per_process: loops + threads,
             workers: SharedTable::new(workers)?,
             processes: ProcessTable::new(0)?,
+            stages: SharedTable::new(0)?,
+            stage_names: &[],
             started: std::time::Instant::now(),
         })
     }
@@ -79,6 +87,24 @@ impl Metrics {
     ) -> std::io::Result<Self> {
         let (metrics, table) = (Metrics::new(ranges * per_process)?, ProcessTable::new(processes)?);
         Ok(Metrics { loops: processes, per_process, processes: table, ..metrics })
+    }
+
+    /// The same with these stages.
+    ///
+    /// # Errors
+    /// As for [`Metrics::new`].
+    pub fn with_stages(self, names: &'static [&'static str]) -> std::io::Result<Self> {
+        Ok(Metrics { stages: SharedTable::new(names.len())?, stage_names: names, ..self })
+    }
+
+    /// The numbers of all stages.
+    pub fn stages(&self) -> impl Iterator<Item = StageReport> {
+        self.stages.iter().zip(self.stage_names).map(|(stage, name)| stage.report(name))
+    }
+
+    /// A handle on the numbers of one stage, for their writer.
+    pub fn stage_slot(&self, index: usize) -> Option<SharedSlot<StageCounters>> {
+        self.stages.slot(index)
     }
 
     /// Which worker processes there are.

@@ -17,6 +17,7 @@ pub mod iterative;
 pub mod mp;
 pub mod mt;
 pub mod prefork;
+pub mod seda;
 pub mod sped;
 pub mod symped;
 
@@ -81,6 +82,13 @@ fn all<A: App>() -> Vec<Model<A>> {
             metrics: sped::metrics,
             queues: one_queue,
             run: sped::run::<A>,
+        },
+        Model {
+            info: &seda::INFO,
+            options: &[OptionGroup::Stages],
+            metrics: seda::metrics,
+            queues: one_queue,
+            run: seda::run::<A>,
         },
         Model {
             info: &amped::INFO,

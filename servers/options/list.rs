@@ -9,6 +9,7 @@ use super::children::CONNECTION_CHILDREN;
 use super::error::Fault;
 use super::operation::OPERATION;
 use super::pool::POOL;
+use super::stages::STAGES;
 use super::table::{DAY, Entry, Group, Model, OptionGroup, Setter, Takes, number, time, utf8};
 use super::threads::CONNECTION_THREADS;
 use super::value::{name_of, path_or_none, value_of};
@@ -47,6 +48,7 @@ pub(super) const GROUPS: &[Group] = &[
         entries: CONNECTION_CHILDREN,
     },
     Group { title: "Workers", group: Some(OptionGroup::Pool), entries: POOL },
+    Group { title: "Stages", group: Some(OptionGroup::Stages), entries: STAGES },
 ];
 
 /// A model's entries, in the order of the help.

@@ -30,6 +30,7 @@ mod operation;
 mod parse;
 pub(crate) mod passed;
 mod pool;
+mod stages;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ pub use children::Children;
 pub use content::Content;
 pub use error::OptionsError;
 pub use operation::Operation;
+pub use stages::Stages;
 pub use table::{OptionGroup, Takes};
 pub use threads::Threads;
 pub use trusted::{Network, Trusted};
@@ -80,6 +82,8 @@ pub struct Options {
     pub threads: Threads,
     /// One child process per connection, in models that have them.
     pub children: Children,
+    /// Stages, in the model that has them.
+    pub stages: Stages,
     /// Settings for production: proxies, privileges, confinement.
     pub operation: Operation,
 }
@@ -267,6 +271,7 @@ impl Default for Options {
             workers: Workers::default(),
             threads: Threads::default(),
             children: Children::default(),
+            stages: Stages::default(),
             operation: Operation::default(),
         }
     }

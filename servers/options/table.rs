@@ -101,6 +101,8 @@ pub enum OptionGroup {
     ChildPerConnection,
     /// Worker processes with a fixed number of threads.
     Pool,
+    /// Stages, each with a queue and a pool of threads.
+    Stages,
 }
 
 /// A model's name and its option groups.

@@ -58,19 +58,7 @@ pub(super) const THREADS: &[Entry] = &[
         help: "reply 503 to a job that takes longer, and start a replacement worker; 0: never",
         setter: time!(DAY, workers.timeout),
     },
-    Entry {
-        flag: "worker-priority",
-        value: "P",
-        help: "scheduling of workers on the loop's core: normal, nice:1 to nice:19, batch, idle, \
-               or slice:TIME (time slices of 100us to 100ms)",
-        setter: Setter::Other {
-            get: |options| value::show_priority(options.workers.priority),
-            set: |options, text| {
-                options.workers.priority = value::priority(utf8(text)?)?;
-                Ok(())
-            },
-        },
-    },
+    PRIORITY,
     Entry {
         flag: "pin",
         value: "",
@@ -78,6 +66,21 @@ pub(super) const THREADS: &[Entry] = &[
         setter: Setter::Switch(|options| &mut options.workers.pin),
     },
 ];
+
+/// For every model with threads that work.
+pub(super) const PRIORITY: Entry = Entry {
+    flag: "worker-priority",
+    value: "P",
+    help: "scheduling of threads that work: normal, nice:1 to nice:19, batch, idle, or slice:TIME \
+           (time slices of 100us to 100ms)",
+    setter: Setter::Other {
+        get: |options| value::show_priority(options.workers.priority),
+        set: |options, text| {
+            options.workers.priority = value::priority(utf8(text)?)?;
+            Ok(())
+        },
+    },
+};
 
 /// Options of worker processes.
 pub(super) const PROCESSES: &[Entry] = &[

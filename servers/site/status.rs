@@ -15,6 +15,7 @@ mod metrics;
 mod numbers;
 mod page;
 mod processes;
+mod stages;
 mod workers;
 
 use http::Status;
@@ -105,6 +106,7 @@ mod tests {
             loops: 2,
             workers: super::workers::tests::workers(),
             processes: Vec::new(),
+            stages: Vec::new(),
             uptime: Duration::from_millis(12_345),
         };
         for (i, value) in numbers.values.iter_mut().enumerate() {

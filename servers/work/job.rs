@@ -26,7 +26,7 @@ use http::Status;
 use reactor::{Buffer, Token};
 
 use super::page_cache::Window;
-use super::request::{Call, Outcome, SavedRequest};
+use super::request::{Call, Outcome, PendingRequest, Place, SavedRequest};
 use crate::app::clock::Clock;
 use crate::app::response::{Frame, Output, Reach, Response, refill};
 use crate::app::{Action, App, Request};
@@ -131,6 +131,41 @@ impl Job {
         (self.bytes.head_at, self.bytes.body_at) = (head, body);
     }
 
+    /// Where bytes are received, and where responses are composed.
+    pub(crate) fn buffers(&mut self) -> (&mut Buffer, &mut Output) {
+        (&mut self.bytes.input, &mut self.out)
+    }
+
+    /// Bytes received and not used yet.
+    pub(crate) fn input(&self) -> &Buffer {
+        &self.bytes.input
+    }
+
+    /// The request is at the beginning of the input, or `saved`.
+    pub(crate) fn set_request(&mut self, request: PendingRequest, saved: SavedRequest) {
+        (self.kind, self.close) = (Kind::Request(request.call), request.close);
+        self.bytes.saved = saved;
+        if let Place::Input { head_len, .. } = request.place {
+            let head_len = head_len as usize;
+            self.bytes.head_at = 0..head_len;
+            self.bytes.body_at = head_len..request.input_len();
+        }
+    }
+
+    /// The request has been answered: forgets it.
+    pub(crate) fn end_request(&mut self) {
+        if self.bytes.saved.is_empty() {
+            self.bytes.input.advance(self.bytes.body_at.end);
+        }
+        self.bytes.saved = SavedRequest::default();
+        (self.bytes.head_at, self.bytes.body_at) = (0..0, 0..0);
+    }
+
+    /// Head and body of the request, and the response to it.
+    pub(crate) fn answered(&mut self) -> (&[u8], &[u8], &mut Output) {
+        (self.bytes.head(), self.bytes.body(), &mut self.out)
+    }
+
     /// Takes a request that was saved.
     pub(crate) fn take_saved(&mut self, saved: SavedRequest) {
         self.bytes.saved = saved;
@@ -212,6 +247,14 @@ impl Job {
         }
         self.answer(clock, |_, response| {
             response.error(Status::INTERNAL_SERVER_ERROR);
+            Action::Done
+        });
+    }
+
+    /// Answers 503 with Retry-After: there is no room for the request.
+    pub(crate) fn shed(&mut self, clock: &Clock) {
+        self.answer(clock, |_, response| {
+            response.unavailable();
             Action::Done
         });
     }

@@ -5,6 +5,7 @@
 //! feed ──► PendingRequest ──► inline, a job, or this thread ──► Outcome ──► Session::answered
 //! ```
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::app::response::Finished;
@@ -95,6 +96,15 @@ impl SavedRequest {
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
+}
+
+/// Bytes of a request line that a message shows.
+const LINE_BYTES_MAX: usize = 80;
+
+/// The line of a request that begins with these bytes, for a message to the operator.
+pub fn request_line(head: &[u8]) -> impl fmt::Display {
+    let end = head.iter().take(LINE_BYTES_MAX).position(|&byte| matches!(byte, b'\r' | b'\n'));
+    head[..end.unwrap_or(LINE_BYTES_MAX.min(head.len()))].escape_ascii()
 }
 
 /// What has become of a call.

@@ -82,6 +82,11 @@ pub fn prefork() -> Command {
     binary(env!("CARGO_BIN_EXE_prefork"))
 }
 
+/// Stages.
+pub fn seda() -> Command {
+    binary(env!("CARGO_BIN_EXE_seda"))
+}
+
 /// One connection at a time.
 pub fn iterative() -> Command {
     binary(env!("CARGO_BIN_EXE_iterative"))
@@ -96,6 +101,7 @@ pub fn models() -> Vec<(&'static str, Command)> {
         ("mp", mp()),
         ("mt", mt()),
         ("prefork", prefork()),
+        ("seda", seda()),
         ("iterative", iterative()),
     ]
 }
@@ -143,6 +149,11 @@ pub fn model() -> Command {
         "under_prefork" => {
             let mut command = prefork();
             command.args(["--workers", "1", "--threads", "256", "--contexts", "1"]);
+            command
+        }
+        "under_seda" => {
+            let mut command = seda();
+            command.args(["--contexts", "1"]);
             command
         }
         "under_iterative" => iterative(),

@@ -84,12 +84,14 @@ pub struct Unparker {
 
 impl Unparker {
     /// Call after the push. A fence and a load while the worker is awake; a system call when it
-    /// sleeps, and only for the first thread that wakes it.
+    /// sleeps, and only for the first thread that wakes it: `true` for that one.
     #[inline]
-    pub fn wake(&self) {
-        if self.shared.sleeper.must_call() {
+    pub fn wake(&self) -> bool {
+        let slept = self.shared.sleeper.must_call();
+        if slept {
             self.call();
         }
+        slept
     }
 
     #[cold]

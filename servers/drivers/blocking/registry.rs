@@ -69,13 +69,13 @@ impl Connection {
 
     /// Something has arrived: it is busy.
     #[inline]
-    pub(super) fn arrived(&self, now_ms: u64) {
+    pub(in crate::drivers) fn arrived(&self, now_ms: u64) {
         self.state.word.store(now_ms << BITS, Ordering::Relaxed);
     }
 
     /// Nothing is in flight.
     #[inline]
-    pub(super) fn rests(&self, now_ms: u64) {
+    pub(in crate::drivers) fn rests(&self, now_ms: u64) {
         self.state.word.store(now_ms << BITS | RESTS, Ordering::Relaxed);
     }
 

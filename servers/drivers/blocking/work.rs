@@ -20,10 +20,7 @@ use crate::app::{App, Request};
 use crate::drivers::transport::Transport;
 use crate::report::report;
 use crate::session::{Context, Next, Session};
-use crate::work::request::{Outcome, PendingRequest, Place, SavedRequest};
-
-/// Bytes of a request line that a message shows.
-const LINE_BYTES_MAX: usize = 80;
+use crate::work::request::{Outcome, PendingRequest, Place, SavedRequest, request_line};
 
 /// A request on its way through `work`.
 pub(super) struct Job {
@@ -152,8 +149,7 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
     #[cold]
     pub(super) fn report_panic(&self, head: &[u8], consequence: &str) {
         let number = self.connection.number();
-        let end = head.iter().take(LINE_BYTES_MAX).position(|&byte| matches!(byte, b'\r' | b'\n'));
-        let line = head[..end.unwrap_or(LINE_BYTES_MAX.min(head.len()))].escape_ascii();
+        let line = request_line(head);
         report!("connection {number}: a panic while answering {line}; {consequence}");
     }
 }

@@ -128,6 +128,16 @@ impl Accepted {
         self.connection.stream()
     }
 
+    /// Its entry in the registry.
+    pub(in crate::drivers) fn entry(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Its client, and what it sends first.
+    pub(in crate::drivers) fn opening(&self) -> (Peer, Beginning) {
+        (self.peer, self.beginning)
+    }
+
     /// Serves it, waiting by way of `io`.
     pub fn serve<A: App>(&self, shared: &Shared<A>, io: impl Transport) {
         shared.serve(&self.connection, io, self.peer, self.beginning);

@@ -61,6 +61,11 @@ def prefork(*options):
     return [os.path.join(bin_dir(), "prefork"), "--listen", "127.0.0.1:{port}", *map(str, options)]
 
 
+def seda(*options):
+    """The command line of seda, for `Server`."""
+    return [os.path.join(bin_dir(), "seda"), "--listen", "127.0.0.1:{port}", *map(str, options)]
+
+
 def iterative(*options):
     """The command line of iterative, for `Server`."""
     binary = os.path.join(bin_dir(), "iterative")

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""How long light requests take while others compute: amped beside sped.
+"""How long light requests take while others compute: amped and seda beside sped.
 
     busy      32 connections request /plaintext, 4 others /work?us=20000, all without pause
     rate      the same work, and light requests at 2,000 a second, independent of the others
     one-core  1,600 requests a second, a tenth of them 5 ms of work, the server on one core: 80 % busy
     priority  one-core for each --worker-priority
+    sleeps    5,000 × /sleep?ms=50 at once, under seda: how much longer than that they take
 
 "At a rate" means an open loop: requests are due at random moments (a Poisson process) and are sent
 then, on any idle connection; latency counts from when the request was due. A client that waits for
 its last answer first would send fewer requests to a slow server, and hide the delay.
 
     cargo build --release --bins
-    servers/examples/measure/latency.py [busy] [rate] [one-core] [priority] [--seconds 10] [--check]
+    servers/examples/measure/latency.py [busy] [rate] [one-core] [priority] [sleeps] [--seconds 10] [--check]
 """
 
 import argparse
@@ -26,7 +27,7 @@ import threading
 import time
 
 import bench
-from bench import Report, Server, amped, median, sped, wrk
+from bench import Report, Server, amped, median, seda, sped, wrk
 
 LIGHT = "/plaintext"
 WORK_US = 20_000
@@ -34,6 +35,7 @@ WORK_CLIENTS = 4
 RATE = 2_000
 CORE_RATE, CORE_WORK_US, CORE_SHARE = 1_600, 5_000, 0.1
 CONNECTIONS = 1024
+SLEEPS, SLEEP_MS = 5_000, 50
 PRIORITIES = ["normal", "nice:5", "nice:10", "nice:19", "batch", "idle", "slice:500us"]
 
 
@@ -211,6 +213,8 @@ def show_one_core(arguments, report):
     one_core(sped(), "sped", arguments)
     p99 = [one_core(amped(), "amped", arguments) for _ in range(arguments.rounds)]
     report.at_most("amped's p99 of light requests", median(p99), 5, " ms")
+    p99 = [one_core(seda(), "seda", arguments) for _ in range(arguments.rounds)]
+    report.at_most("seda's p99 of light requests", median(p99), 5, " ms")
     print()
 
 
@@ -222,11 +226,49 @@ def show_priority(arguments, _report):
     print()
 
 
+def burst(server, path, count):
+    """That many requests at once, each on a connection of its own; seconds from the first send."""
+    streams = {}
+    for _ in range(count):
+        stream = socket.create_connection(("127.0.0.1", server.port))
+        streams[stream.fileno()] = stream
+    poll = select.epoll()
+    for fd in streams:
+        poll.register(fd, select.EPOLLIN)
+    bytes_of, taken = request(path), []
+    begun = {}
+    for fd, stream in streams.items():
+        begun[fd] = time.perf_counter()
+        stream.send(bytes_of)
+    while len(taken) < count:
+        for fd, _ in poll.poll(10):
+            now = time.perf_counter()
+            if not streams[fd].recv(4096).startswith(b"HTTP/1.1 200"):
+                sys.exit(f"{path}: no answer")
+            poll.unregister(fd)
+            taken.append(now - begun[fd])
+    for stream in streams.values():
+        stream.close()
+    return taken
+
+
+def show_sleeps(arguments, report):
+    print(f"sleeps: {SLEEPS:,} × /sleep?ms={SLEEP_MS} at once")
+    p99 = []
+    for _ in range(arguments.rounds):
+        with Server("seda", seda()) as server:
+            taken = burst(server, f"/sleep?ms={SLEEP_MS}", SLEEPS)
+        p99.append(show_latencies("seda", taken) - SLEEP_MS)
+    report.at_most("seda's p99 beyond the wait", median(p99), 100, " ms")
+    print()
+
+
 SHOWS = {
     "busy": show_busy,
     "rate": show_rate,
     "one-core": show_one_core,
     "priority": show_priority,
+    "sleeps": show_sleeps,
 }
 
 

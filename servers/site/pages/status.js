@@ -54,6 +54,42 @@ function risen(now) {
   return rise;
 }
 
+let stages = {};
+
+// The boxes and rows of the stages: how full, how many threads, and arrows as fast as their events.
+function flow(now) {
+  const before = stages;
+  stages = {};
+  for (const stage of now.stages) {
+    stages[stage.name] = { ...stage, at: now.uptime_ms };
+    const old = before[stage.name];
+    const seconds = old ? (now.uptime_ms - old.at) / 1000 : 0;
+    if (seconds <= 0) continue;
+    const events = Math.max(0, stage.events - old.events), perSecond = events / seconds;
+    const each = events && Math.max(0, stage.busy_us - old.busy_us) / events;
+    const texts = {
+      queue: grouped(stage.queue), threads: stage.threads, batch: stage.batch,
+      shed: grouped(stage.shed), rate: rate(perSecond),
+      each: each < 1000 ? rate(each) + 'µs' : rate(each / 1000) + 'ms',
+    };
+    const speed = perSecond > 0 ? Math.min(4, 1 + Math.floor(Math.log10(1 + perSecond))) : 0;
+    const sheds = stage.shed > old.shed ? ' shedding' : '';
+    for (const place of document.querySelectorAll('[data-stage="' + stage.name + '"]')) {
+      place.setAttribute('class', 'flow' + speed + sheds);
+      const bar = place.querySelector('.queue');
+      if (bar) bar.setAttribute('width', filled(stage));
+      for (const element of place.querySelectorAll('[data-of]')) {
+        element.textContent = texts[element.dataset.of];
+      }
+    }
+  }
+}
+
+function filled({ queue, capacity }) {
+  if (!capacity || !queue) return 0;
+  return Math.min(118, Math.max(2, Math.floor(118 * queue / capacity)));
+}
+
 function draw() {
   const top = 1.25 * Math.max(4, ...rates);
   find('#curve').setAttribute('points', rates.map((r, i) =>
@@ -72,6 +108,7 @@ function show(now) {
       row.children[i + 1].textContent = i < 2 ? value : grouped(value);
     });
   }
+  flow(now);
   const rise = risen(now);
   if (!rise) return;
   each('rise', (names, bytes, per) => {

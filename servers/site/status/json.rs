@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::numbers::Numbers;
 use super::processes;
+use super::stages;
 use super::workers;
 use crate::metrics::CounterSlot;
 use crate::model::ModelInfo;
@@ -36,6 +37,8 @@ pub(super) fn json(info: &ModelInfo, numbers: &Numbers) -> String {
     }
     text.push_str("},");
     workers::json(&mut text, &numbers.workers);
+    text.push(',');
+    stages::json(&mut text, &numbers.stages);
     text.push_str("}\n");
     text
 }

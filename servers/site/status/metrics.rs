@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::numbers::Numbers;
 use super::processes;
+use super::stages;
 use super::workers;
 use crate::metrics::{CounterSlot, Description, Kind};
 use crate::model::ModelInfo;
@@ -47,6 +48,7 @@ pub(super) fn metrics(info: &ModelInfo, numbers: &Numbers) -> String {
         sample(&mut text, counter, value);
     }
     workers::metrics(&mut text, &numbers.workers);
+    stages::metrics(&mut text, &numbers.stages);
     text
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::processes::{self, Process};
 use super::workers::WorkerNumbers;
-use crate::metrics::{CounterSlot, Metrics};
+use crate::metrics::{CounterSlot, Metrics, StageReport};
 
 /// The sums over all slots, and for how long they have counted.
 pub(super) struct Numbers {
@@ -16,6 +16,8 @@ pub(super) struct Numbers {
     pub workers: Vec<WorkerNumbers>,
     /// The worker processes, in a model that has them.
     pub processes: Vec<Process>,
+    /// The stages, in a model that has them.
+    pub stages: Vec<StageReport>,
     /// How long they have been counting.
     pub uptime: Duration,
 }
@@ -28,6 +30,7 @@ impl Numbers {
             loops: metrics.loops(),
             workers: metrics.workers().map(WorkerNumbers::of).collect(),
             processes: processes::of(metrics),
+            stages: metrics.stages().collect(),
             uptime: metrics.uptime(),
         }
     }

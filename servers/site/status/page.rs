@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use super::numbers::Numbers;
 use super::processes;
+use super::stages;
 use super::workers;
 use crate::metrics::CounterSlot;
 use crate::model::ModelInfo;
@@ -18,7 +19,7 @@ use crate::site::pages::{self, Inline, Page, picture};
 /// What keeps the numbers moving.
 const SCRIPT: Inline = Inline {
     text: include_str!("../pages/status.js"),
-    digest: "sha256-/fE/xHrqFPoRfLbrNBT2f2oLqKGPJElV2Ln3Qpw/Xvc=",
+    digest: "sha256-FSowuupzKBeDcHiABZv4rEtbb5le6TR3xNt76YO8tAY=",
 };
 
 /// For browsers without scripts: reloads the page every two seconds.
@@ -45,6 +46,7 @@ pub(super) fn page(info: &ModelInfo, numbers: &Numbers) -> String {
         tile.write(&mut body);
     }
     body.push_str("</section>\n");
+    stages::page(&mut body, &numbers.stages, numbers.uptime);
     processes::table(&mut body, &numbers.processes);
     facts(&mut body, info, numbers);
     workers::page(&mut body, &numbers.workers);

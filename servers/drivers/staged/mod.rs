@@ -1,0 +1,260 @@
+//! The staged driver: a connection moves from stage to stage, and its event is the connection itself.
+//!
+//! ```text
+//!  main thread      readers (a loop each)                 pools of threads
+//!  accept ──ring──► read, parse ──ring──► handle ─┬─ring──► write ──► socket
+//!                     ▲   ▲                       └► work ─┘│  ▲
+//!                     │   └── room, time, more bytes        ▼  │
+//!                     └──────────────ring───────────────── files
+//! ```
+//!
+//! A `Flight` (the connection, with a job that holds its buffers) has one owner at any time: a queue
+//! or a thread. A response travels as what it is: buffers and open files change hands, no byte is
+//! copied. When it is sent, the flight goes home to the reader that it came from, which waits for the
+//! client: for more bytes, for room, for a time to pass.
+//!
+//! Why this is not the event driver with an executor behind it: there the loop keeps the connection
+//! and lends out its requests, so only the loop may send. Here writing is a stage of its own, and what
+//! sends must own the descriptor.
+//!
+//! # What cannot overflow, and what sheds
+//!
+//! A flight has a job, and there is a fixed number of jobs (`--buffers`, per reader). The queues of
+//! `write` and `files`, and the ways home, hold all of them: they are never full. `handle` and `work`
+//! hold fewer: a request that finds one of these full is answered 503 with Retry-After, through
+//! `write` as any other. When a reader's jobs are all in flight it reads nothing: its clients' bytes
+//! wait in their sockets.
+//!
+//! Files: `stage` (a queue and its threads), `controller` (how many threads), `connection` (what
+//! moves), `steps` (what each stage does), `reader` (the connections at home), `threads` (starting
+//! them), `carrier` (from the main thread's accept to the readers).
+
+mod carrier;
+mod connection;
+mod control;
+mod controller;
+mod reader;
+mod stage;
+mod steps;
+mod threads;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
+
+use reactor::Doorbell;
+use reactor::ring::mpmc::Ring;
+use reactor::sleep::Unparker;
+
+use super::blocking::Shared;
+use super::contexts::Borrowed;
+use super::main_loop::Accepted;
+use super::send::FileSending;
+use crate::app::{App, Disk};
+use crate::options::Options;
+use crate::report::report;
+use crate::work::request::request_line;
+
+use connection::{Connection, Flight, To};
+use controller::Bounds;
+use stage::{Load, Stage};
+
+pub use carrier::Readers;
+
+/// The names of all stages, in the order of a request.
+pub const STAGES: [&str; 6] = ["accept", "read", "handle", "work", "files", "write"];
+/// The two that have no pool of threads: the main thread, and the readers.
+const ACCEPT: usize = 0;
+const READ: usize = 1;
+
+/// Accepted connections that wait for a reader.
+const ACCEPTED_MAX: usize = 256;
+
+/// The stages with a pool of threads, in the order of a request.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Name {
+    Handle,
+    Work,
+    Files,
+    Write,
+}
+
+impl Name {
+    const ALL: [Name; 4] = [Name::Handle, Name::Work, Name::Files, Name::Write];
+
+    /// As people and programs read it.
+    fn text(self) -> &'static str {
+        STAGES[READ + 1 + self as usize]
+    }
+}
+
+/// What all threads of a staged server share.
+struct System<A: App> {
+    shared: Arc<Shared<A>>,
+    /// In the order of [`Name::ALL`].
+    stages: [Stage<Flight>; Name::ALL.len()],
+    homes: Box<[Home]>,
+    files: FileSending,
+    /// What looks after the stages; it sleeps while they have nothing to do.
+    watch: Watch,
+}
+
+/// The ways to a reader.
+struct Home {
+    accepted: Ring<Accepted>,
+    flights: Ring<Flight>,
+    doorbell: Doorbell,
+    /// What the reader has done.
+    load: Load,
+    /// The main thread has found `accepted` full, and waits for room.
+    awaited: AtomicBool,
+}
+
+/// What a thread has pushed to and not woken yet: it does so when its batch is done.
+#[derive(Default)]
+struct Unwoken {
+    stages: [bool; Name::ALL.len()],
+    homes: u64,
+}
+
+/// How the thread that looks after the stages is woken.
+struct Watch {
+    /// It sleeps, or is about to.
+    sleeps: AtomicBool,
+    unparker: Unparker,
+}
+
+impl Watch {
+    /// There is something to look after. A load, while it is awake.
+    fn wake(&self) {
+        if self.sleeps.load(Relaxed) && self.sleeps.swap(false, SeqCst) {
+            self.unparker.wake();
+        }
+    }
+}
+
+impl<A: App> System<A> {
+    fn new(shared: Arc<Shared<A>>, options: &Options, homes: Box<[Home]>, watch: Watch) -> Self {
+        let flights = homes.len() * options.buffers.count;
+        let (stages, waits) = (&options.stages, options.stages.waiting_threads_max());
+        let bounds = |threads_max, batch_max| Bounds { threads_min: 1, threads_max, batch_max };
+        // So that the request behind a slow one need not wait until the controller has seen it.
+        let works = Bounds { threads_min: waits.min(2), ..bounds(waits, 1) };
+        System {
+            shared,
+            stages: [
+                Stage::new(stages.handle_queue, bounds(stages.threads_max(), 32)),
+                // One at a time: what waits behind a slow request waits for another thread, too.
+                Stage::new(stages.work_queue, works),
+                Stage::new(flights, bounds(waits, 1)),
+                Stage::new(flights, bounds(stages.threads_max(), 32)),
+            ],
+            homes,
+            files: FileSending { sendfile: options.sendfile, disk: Disk::Avoid },
+            watch,
+        }
+    }
+
+    fn stage(&self, name: Name) -> &Stage<Flight> {
+        &self.stages[name as usize]
+    }
+
+    /// A context for a step of this connection.
+    fn borrow(&self, connection: &Connection) -> Borrowed<'_, A> {
+        let mut cx = self.shared.contexts.borrow(connection.number());
+        cx.peer = Some(connection.peer);
+        cx
+    }
+
+    /// Passes a flight on. Where the stage is full, the request is answered 503.
+    fn pass(&self, mut flight: Flight, mut to: To, unwoken: &mut Unwoken) {
+        loop {
+            let name = match to {
+                To::Handle => Name::Handle,
+                To::Work => Name::Work,
+                To::Files => Name::Files,
+                To::Write => Name::Write,
+                To::Home => return self.go_home(flight, unwoken),
+            };
+            match self.stage(name).submit(flight) {
+                Ok(()) => return unwoken.stages[name as usize] = true,
+                Err(back) => flight = back,
+            }
+            self.stage(name).count_shed();
+            debug_assert!(matches!(to, To::Handle | To::Work), "a queue for all flights is full");
+            to = self.shed(&mut flight);
+        }
+    }
+
+    fn go_home(&self, flight: Flight, unwoken: &mut Unwoken) {
+        let home = flight.connection.home;
+        unwoken.homes |= 1 << home;
+        if let Err(flight) = self.homes[home].flights.push(flight) {
+            debug_assert!(false, "the way home is full");
+            self.end(flight.connection);
+        }
+    }
+
+    /// Wakes those for whom something was pushed.
+    fn wake(&self, unwoken: &mut Unwoken) {
+        for (stage, waits) in self.stages.iter().zip(&mut unwoken.stages) {
+            if std::mem::take(waits) {
+                stage.wake();
+            }
+        }
+        let mut homes = std::mem::take(&mut unwoken.homes);
+        while homes != 0 {
+            // It fails only where the loop is gone.
+            let _ = self.homes[homes.trailing_zeros() as usize].doorbell.ring();
+            homes &= homes - 1;
+        }
+        self.watch.wake();
+    }
+
+    /// Events that wait anywhere.
+    fn any_waits(&self) -> bool {
+        self.stages.iter().any(Stage::has_events) || self.homes.iter().any(Home::has_arrivals)
+    }
+
+    /// A connection is over: closes it.
+    fn end(&self, mut connection: Box<Connection>) {
+        let mut cx = self.borrow(&connection);
+        connection.session.end(&mut cx);
+        cx.counters.connections_open.sub(1);
+        drop(cx);
+        connection.into_accepted().end(&self.shared);
+    }
+
+    /// A panic has been reported with its place in the source; this tells what it was about.
+    #[cold]
+    fn report_panic(&self, connection: &Connection, head: &[u8], consequence: &str) {
+        let (number, line) = (connection.number(), request_line(head));
+        report!("connection {number}: a panic while answering {line}; {consequence}");
+    }
+}
+
+impl Home {
+    fn new(flights: usize, doorbell: Doorbell) -> Self {
+        Home {
+            accepted: Ring::new(ACCEPTED_MAX),
+            flights: Ring::new(flights),
+            doorbell,
+            load: Load::default(),
+            awaited: AtomicBool::new(false),
+        }
+    }
+
+    /// Other threads have left something for the reader.
+    fn has_arrivals(&self) -> bool {
+        !self.flights.is_empty() || !self.accepted.is_empty()
+    }
+
+    /// Room for one more accepted connection; if not, the reader has to say when.
+    fn has_place(&self) -> bool {
+        let has_place = || self.accepted.len() < self.accepted.capacity();
+        if has_place() {
+            return true;
+        }
+        self.awaited.store(true, SeqCst);
+        has_place()
+    }
+}

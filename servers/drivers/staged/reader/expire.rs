@@ -1,0 +1,48 @@
+//! Deadlines of connections that wait at home.
+
+use reactor::EventLoop;
+
+use super::{Connection, Reader, Step};
+use crate::app::App;
+use crate::session::{Next, Phase};
+
+/// When to look again for a job that an expired connection needs.
+const RETRY_MS: u64 = 1;
+
+impl<A: App> Reader<A> {
+    /// A connection's deadline has passed.
+    pub(super) fn expired(&mut self, ev: &mut EventLoop, mut connection: Box<Connection>) {
+        if !self.lend_job(&mut connection) {
+            // There may be an answer to send, and there is nothing to make it with.
+            ev.set_deadline(connection.token, ev.now_ms() + RETRY_MS);
+            let slot = connection.token.slot() as usize;
+            self.seats[slot].connection = Some(connection);
+            return;
+        }
+        let step = self.expire(&mut connection);
+        self.run(ev, connection, step);
+    }
+
+    fn expire(&mut self, connection: &mut Box<Connection>) -> Step {
+        let Some(mut job) = connection.job.take() else { return Step::Close };
+        let mut cx = self.system.borrow(connection);
+        let phase = connection.session.phase();
+        if phase == Phase::Send {
+            connection.note_unacknowledged(&mut cx);
+        }
+        let (input, out) = job.buffers();
+        let next = connection.session.expired(&mut cx, out);
+        drop(cx);
+        if connection.session.is_last() && phase != Phase::Send {
+            // 408: what the request was waiting for is of no more interest.
+            input.clear();
+        }
+        connection.job = Some(job);
+        match next {
+            // A client that has sent nothing has nothing unread.
+            Next::Close => Step::Close,
+            Next::Read => Step::Blocked,
+            next => self.follow(connection, next),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! A reader's stock of jobs: what bounds the flights.
+//!
+//! A job has two buffers, one for what is received and one for the response. A connection that waits
+//! for the rest of a short head keeps it in a few bytes of its own, and gives its job back.
+
+use std::io;
+use std::mem;
+
+use bytes::BufMut as _;
+use reactor::buffer::Class;
+use reactor::{BufferPool, EventLoop, Readiness};
+
+use super::seat::Flags;
+use super::{Connection, Reader, Step};
+use crate::app::App;
+use crate::options::{Limits, Options};
+use crate::session::Phase;
+use crate::work::job::Job;
+
+/// Bytes of a head that a connection keeps without a job: most unfinished heads fit.
+const REST_BYTES_MAX: usize = 512;
+const BUFFERS_A_JOB: i64 = 2;
+/// A head that takes longer is slow: even a distant client needs only a few round trips for it.
+const SLOW_HEAD_MS: u64 = 1_000;
+/// Connections scanned for slow heads in one turn.
+const LOOKS_A_TURN: usize = 4_096;
+/// When to scan again after a scan that found none.
+const LOOK_AGAIN_MS: u64 = 50;
+
+/// See the module's head.
+pub(super) struct Jobs {
+    pool: BufferPool,
+    limits: http::Limits,
+    /// Idle jobs, the one used last on top: its memory is warm.
+    #[expect(clippy::vec_box, reason = "a job travels as a pointer")]
+    stock: Vec<Box<Job>>,
+    /// Jobs that have not been needed yet.
+    unmade: usize,
+    /// Buffers lent (or given back, below zero) that the gauge does not show yet.
+    uncounted: i64,
+}
+
+impl Jobs {
+    pub fn new(options: &Options) -> io::Result<Self> {
+        let count = options.buffers.count;
+        let Limits { head, fields, target, body, .. } = options.limits;
+        let limits = http::Limits::new(head, fields, target.min(head - 1), body)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let pool = BufferPool::new(&[Class::new(options.buffers.size, 2 * count)])?;
+        Ok(Jobs { pool, limits, stock: Vec::new(), unmade: count, uncounted: 0 })
+    }
+
+    pub fn take(&mut self) -> Option<Box<Job>> {
+        let job = match self.stock.pop() {
+            Some(job) => job,
+            None => self.make()?,
+        };
+        self.uncounted += BUFFERS_A_JOB;
+        Some(job)
+    }
+
+    fn make(&mut self) -> Option<Box<Job>> {
+        self.unmade = self.unmade.checked_sub(1)?;
+        let (input, out) = (self.pool.take(0)?, self.pool.take(0)?);
+        Some(Box::new(Job::new(&self.limits, input, out)))
+    }
+
+    pub fn put_back(&mut self, mut job: Box<Job>) {
+        job.clear();
+        self.stock.push(job);
+        self.uncounted -= BUFFERS_A_JOB;
+    }
+
+    pub fn are_left(&self) -> bool {
+        self.unmade > 0 || !self.stock.is_empty()
+    }
+
+    /// Takes the job of a connection that waits back, unless it needs it.
+    pub fn keep_rest(
+        &mut self,
+        connection: &mut Connection,
+        mut job: Box<Job>,
+    ) -> Option<Box<Job>> {
+        let (input, out) = job.buffers();
+        if !out.bytes.is_empty() || input.len() > REST_BYTES_MAX {
+            return Some(job);
+        }
+        if !out.pieces.is_empty() {
+            // Open files and shared bytes need no buffer: the session keeps them meanwhile.
+            let Some(unsent) = connection.session.unsent() else { return Some(job) };
+            unsent.pieces = mem::take(&mut out.pieces);
+        }
+        if !input.is_empty() {
+            connection.rest = Box::from(&input[..]);
+        }
+        self.put_back(job);
+        None
+    }
+
+    /// What the gauge of buffers has to be changed by, once.
+    pub fn take_uncounted(&mut self) -> i64 {
+        mem::take(&mut self.uncounted)
+    }
+}
+
+impl<A: App> Reader<A> {
+    /// Makes sure that the connection has a job; `false`: there is none.
+    pub(super) fn lend_job(&mut self, connection: &mut Connection) -> bool {
+        if connection.job.is_none() {
+            let Some(mut job) = self.jobs.take() else { return false };
+            let (input, out) = job.buffers();
+            input.put_slice(&mem::take(&mut connection.rest));
+            if let Some(unsent) = connection.session.unsent() {
+                out.pieces = mem::take(&mut unsent.pieces);
+            }
+            connection.job = Some(job);
+        }
+        true
+    }
+
+    /// The connection waits until there is a job.
+    #[cold]
+    pub(super) fn wait_for_job(&mut self, connection: &mut Connection) {
+        let flags = self.flags(connection);
+        if !flags.is(Flags::WAITS) {
+            flags.set(Flags::WAITS);
+            self.waiting.push_back(connection.token);
+            self.system.borrow(connection).counters.buffers_starved.add(1);
+        }
+    }
+
+    /// There are jobs again: connections that wait for one go on, the oldest first.
+    pub(super) fn resume_waiting(&mut self, ev: &mut EventLoop) {
+        while self.jobs.are_left()
+            && let Some(token) = self.waiting.pop_front()
+        {
+            if !ev.contains(token) {
+                continue;
+            }
+            let seat = &mut self.seats[token.slot() as usize];
+            seat.flags.unset(Flags::WAITS);
+            let Some(connection) = seat.connection.take() else { continue };
+            self.run(ev, connection, Step::Again);
+        }
+        if !self.waiting.is_empty() {
+            self.refuse_slow_head(ev);
+        }
+    }
+
+    /// A head that is too long to be kept without a job, and slow to complete, holds a job that
+    /// others wait for: it gets 503. A thousand such clients would easily stop a server.
+    fn refuse_slow_head(&mut self, ev: &mut EventLoop) {
+        let now_ms = self.system.shared.contexts.now_ms();
+        for _ in 0..self.seats.len().min(LOOKS_A_TURN) {
+            self.scan_from = (self.scan_from + 1) % self.seats.len();
+            let seat = &mut self.seats[self.scan_from];
+            let Some(connection) = seat.connection.take_if(|it| is_slow_head(it, now_ms)) else {
+                continue;
+            };
+            ev.defer(self.lookout, Readiness::default());
+            return self.refuse(ev, connection);
+        }
+        ev.set_deadline(self.lookout, ev.now_ms() + LOOK_AGAIN_MS);
+    }
+
+    fn refuse(&mut self, ev: &mut EventLoop, mut connection: Box<Connection>) {
+        let Some(mut job) = connection.job.take() else { return self.close(ev, connection) };
+        let mut cx = self.system.borrow(&connection);
+        cx.counters.connections_refused.add(1);
+        let (input, out) = job.buffers();
+        input.clear();
+        connection.introduces = false;
+        let next = connection.session.unavailable(&mut cx, out);
+        drop(cx);
+        connection.job = Some(job);
+        let step = self.follow(&mut connection, next);
+        self.run(ev, connection, step);
+    }
+}
+
+/// Whether the connection keeps a job for a head that is still incomplete after a time.
+fn is_slow_head(connection: &Connection, now_ms: u64) -> bool {
+    let session = &connection.session;
+    connection.job.is_some()
+        && matches!(session.phase(), Phase::Head | Phase::Idle)
+        && session.age_ms(now_ms) >= SLOW_HEAD_MS
+}

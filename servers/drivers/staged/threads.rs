@@ -1,0 +1,50 @@
+//! The threads' lives: of one that serves a stage, and of a reader.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use reactor::EventLoop;
+use reactor::process::Priority;
+
+use super::connection::Flight;
+use super::{Name, System, Unwoken};
+use crate::app::App;
+use crate::app::clock::Clock;
+use crate::report::report;
+
+/// Starts one more thread of a stage.
+pub(super) fn start<A: App>(
+    system: &Arc<System<A>>,
+    name: Name,
+    priority: Priority,
+) -> io::Result<()> {
+    let (its, membership) = (Arc::clone(system), system.stage(name).join());
+    let thread = thread::Builder::new().name(name.text().to_owned());
+    let started = thread.spawn(move || {
+        if let Err(error) = priority.apply() {
+            report!("--worker-priority: {} runs as the others: {error}", name.text());
+        }
+        let mut clock = Clock::new(0);
+        let mut unwoken = Unwoken::default();
+        its.stage(name).serve(membership, |batch: &mut Vec<Flight>| {
+            for mut flight in batch.drain(..) {
+                let to = its.step(name, &mut flight, &mut clock);
+                its.pass(flight, to, &mut unwoken);
+            }
+            its.wake(&mut unwoken);
+        });
+    });
+    if started.is_err() {
+        system.stage(name).dismiss();
+    }
+    started.map(drop)
+}
+
+/// Starts a reader on a thread of its own.
+pub(super) fn start_reader<A: App>(mut ev: EventLoop, mut reader: super::reader::Reader<A>) {
+    if let Err(error) = ev.run(&mut reader) {
+        // Without its poller it can serve no client; the others can.
+        report!("a reader has failed: {error}");
+    }
+}
