@@ -113,6 +113,7 @@ pub mod page_cache;
 pub mod poller;
 pub mod process;
 pub mod ring;
+pub mod scheduler;
 pub mod shared;
 pub mod signal;
 pub mod sleep;
