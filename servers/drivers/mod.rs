@@ -5,6 +5,7 @@
 //! | [`event`] | many sessions in one loop, driven by readiness |
 //! | [`blocking`] | one session, on a thread that waits for its client |
 //! | [`transport`] | how it waits: in the kernel, or with a loop of its own |
+//! | [`parking`] | how a green thread waits: other fibers run meanwhile |
 //! | [`contexts`] | the contexts that sessions on many threads share |
 //! | [`main_loop`] | accepting and stopping, where connections are served elsewhere |
 //! | [`accept`] | accepting, for all of them |
@@ -15,5 +16,6 @@ pub mod blocking;
 pub mod contexts;
 pub mod event;
 pub mod main_loop;
+pub mod parking;
 pub mod send;
 pub mod transport;

@@ -3,7 +3,8 @@
 //! ```text
 //! drivers::blocking ── recv, wait_writable, sleep ──► Transport
 //!                                                        ├ Blocking: the thread waits in the kernel
-//!                                                        └ Polled: for the client and an event loop
+//!                                                        ├ Polled: for the client and an event loop
+//!                                                        └ Parking: a fiber (see `parking`)
 //! ```
 //!
 //! Each wait has a deadline, on the clock of the conversation's deadlines, and may let others run
@@ -69,6 +70,11 @@ pub trait Transport {
     /// It must end.
     fn let_others_run(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Which context to look at first for a step of the `connection` of that number.
+    fn context(&self, connection: usize) -> usize {
+        connection
     }
 }
 

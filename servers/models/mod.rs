@@ -14,6 +14,7 @@ use crate::options::{OptionGroup, Options, Takes};
 
 pub mod amped;
 pub mod iterative;
+pub mod mn;
 pub mod mt;
 pub mod sped;
 pub mod symped;
@@ -58,6 +59,13 @@ fn all<A: App>() -> Vec<Model<A>> {
             metrics: mt::metrics,
             queues: one_queue,
             run: mt::run::<A>,
+        },
+        Model {
+            info: &mn::INFO,
+            options: &[OptionGroup::Fibers],
+            metrics: mn::metrics,
+            queues: one_queue,
+            run: mn::run::<A>,
         },
         Model {
             info: &sped::INFO,

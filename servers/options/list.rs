@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Fault;
+use super::fibers::FIBERS;
 use super::operation::OPERATION;
 use super::table::{DAY, Entry, Group, Model, OptionGroup, Setter, Takes, number, time, utf8};
 use super::threads::CONNECTION_THREADS;
@@ -39,6 +40,7 @@ pub(super) const GROUPS: &[Group] = &[
         group: Some(OptionGroup::PerConnection),
         entries: CONNECTION_THREADS,
     },
+    Group { title: "Fibers", group: Some(OptionGroup::Fibers), entries: FIBERS },
 ];
 
 /// A model's entries, in the order of the help.

@@ -23,6 +23,7 @@ use reactor::process::Priority;
 mod content;
 pub mod descriptors;
 mod error;
+mod fibers;
 mod help;
 mod list;
 mod operation;
@@ -38,6 +39,7 @@ mod workers;
 
 pub use content::Content;
 pub use error::OptionsError;
+pub use fibers::Fibers;
 pub use operation::Operation;
 pub use table::{OptionGroup, Takes};
 pub use threads::Threads;
@@ -75,6 +77,8 @@ pub struct Options {
     pub workers: Workers,
     /// One thread per connection, in models that have them.
     pub threads: Threads,
+    /// Green threads, in models that have them.
+    pub fibers: Fibers,
     /// Settings for production: proxies, privileges, confinement.
     pub operation: Operation,
 }
@@ -259,6 +263,7 @@ impl Default for Options {
             drain_timeout: Duration::from_secs(10),
             workers: Workers::default(),
             threads: Threads::default(),
+            fibers: Fibers::default(),
             operation: Operation::default(),
         }
     }

@@ -97,6 +97,8 @@ pub enum OptionGroup {
     Processes,
     /// One thread per connection.
     PerConnection,
+    /// Green threads on a few carriers.
+    Fibers,
 }
 
 /// A model's name and its option groups.

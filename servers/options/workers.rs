@@ -113,11 +113,11 @@ const OFFLOADS: [(&str, Offload); 2] = [("blocking", Offload::Blocking), ("all",
 
 const OVERLOADS: [(&str, Overload); 2] = [("wait", Overload::Wait), ("reject", Overload::Reject)];
 
-fn worker_count(options: &Options) -> String {
+pub(super) fn worker_count(options: &Options) -> String {
     options.workers.count.map_or("auto".to_owned(), |count| count.to_string())
 }
 
-fn set_worker_count(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
+pub(super) fn set_worker_count(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     options.workers.count = match utf8(text)? {
         "auto" => None,
         text => match value::count(text)? {

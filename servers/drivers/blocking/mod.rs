@@ -217,7 +217,8 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
         &mut self,
         step: impl FnOnce(&mut Session, &mut Context<A>, &mut Buffer, &mut Output) -> Next,
     ) -> Next {
-        let mut cx = self.shared.contexts.borrow(self.connection.number());
+        let home = self.io.context(self.connection.number());
+        let mut cx = self.shared.contexts.borrow(home);
         cx.peer = self.peer;
         let next = step(&mut self.session, &mut cx, &mut self.input, &mut self.out);
         if let Next::Work(request) = next {
