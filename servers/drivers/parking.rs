@@ -92,6 +92,17 @@ impl Transport for Parking<'_> {
         }
     }
 
+    const WAITS_WITHOUT_BUFFERS: bool = true;
+
+    #[inline]
+    fn wait_readable(&mut self, deadline_ms: u64) -> io::Result<bool> {
+        if !self.more {
+            self.eager = 0;
+            self.more = self.wait(Awaited::Readable, deadline_ms)?;
+        }
+        Ok(self.more)
+    }
+
     fn wait_writable(&mut self, deadline_ms: u64) -> io::Result<bool> {
         self.wait(Awaited::Writable, deadline_ms)
     }

@@ -43,6 +43,18 @@ pub trait Transport {
     fn recv(&mut self, room: &mut [u8], now_ms: u64, deadline_ms: u64)
     -> io::Result<Option<usize>>;
 
+    /// Whether it can wait for something to receive without the room for it.
+    const WAITS_WITHOUT_BUFFERS: bool = false;
+
+    /// Waits until there is something to receive; `false`: the deadline has passed. Only where it
+    /// [waits without buffers](Transport::WAITS_WITHOUT_BUFFERS).
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn wait_readable(&mut self, _deadline_ms: u64) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// From now on no send waits for long where there is no room.
     ///
     /// # Errors

@@ -105,18 +105,27 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     ev.handle_signals(&operation::SIGNALS)?;
     let (app, waker, fibers) = (Arc::new(app), ev.waker()?, options.fibers_max() as usize);
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
-    let contexts = Contexts::new(&app, options, &metrics, 1, epoch, waker)?;
-    let shared = Arc::new(Shared::new(contexts, options, (fibers, fibers))?);
     let config = scheduler::Config {
         name: INFO.name,
         overflow_hint: "a larger --stack-size helps",
         epoch,
         ..scheduler::Config::new(options.cores(), fibers, options.fibers.stack)
     };
-    let carrier = Fibers { scheduler: Scheduler::new(config, ended)? };
+    let scheduler = Scheduler::new(config, ended).map_err(|error| no_room(fibers, &error))?;
+    let contexts = Contexts::new(&app, options, &metrics, 1, epoch, waker)?;
+    let shared = Arc::new(Shared::new(contexts, options, (fibers, fibers))?);
+    let carrier = Fibers { scheduler };
     let parts = (Acceptors::new(options), shared, carrier);
     let main = MainLoop::new(&mut ev, options, listeners, &metrics, parts)?;
     SingleProcess::new(&mut ev, service, main)?.inside(sandbox).run(ev)
+}
+
+/// As a rule the stacks are more than the system allows.
+fn no_room(fibers: usize, error: &io::Error) -> io::Error {
+    io::Error::other(format!(
+        "--max-fibers {fibers}: {error}; a smaller number or --stack-size, or a larger \
+         vm.max_map_count, helps"
+    ))
 }
 
 /// No connection is served any more.

@@ -51,6 +51,11 @@ pub fn mt() -> Command {
     binary(env!("CARGO_BIN_EXE_mt"))
 }
 
+/// Green threads.
+pub fn mn() -> Command {
+    binary(env!("CARGO_BIN_EXE_mn"))
+}
+
 /// One connection at a time.
 pub fn iterative() -> Command {
     binary(env!("CARGO_BIN_EXE_iterative"))
@@ -63,6 +68,7 @@ pub fn models() -> Vec<(&'static str, Command)> {
         ("amped", amped()),
         ("symped", symped()),
         ("mt", mt()),
+        ("mn", mn()),
         ("iterative", iterative()),
     ]
 }
@@ -105,6 +111,12 @@ pub fn model() -> Command {
             command.args(["--contexts", "1"]);
             command
         }
+        // One core, and so one context.
+        "under_mn" => {
+            let mut command = mn();
+            command.args(["--workers", "1"]);
+            command
+        }
         "under_iterative" => iterative(),
         _ => sped(),
     }
@@ -114,7 +126,7 @@ pub fn model() -> Command {
 /// fewer. Where they do not, a test of that has nothing to test: it returns, after this has said
 /// `why`.
 pub fn has_buffer_pool(why: &str) -> bool {
-    let pool = !matches!(env!("CARGO_CRATE_NAME"), "under_mt" | "under_iterative");
+    let pool = !matches!(env!("CARGO_CRATE_NAME"), "under_mt" | "under_mn" | "under_iterative");
     if !pool {
         eprintln!("skipped, for connections share no buffers: {why}");
     }
