@@ -12,6 +12,9 @@ use std::thread;
 /// Set in the child.
 const IN_CHILD: &str = "STAMPEDE_TEST_ENDS_ITS_PROCESS";
 
+/// A command that runs programs of this architecture.
+const EMULATOR: &str = "STAMPEDE_TEST_EMULATOR";
+
 /// Runs the test `name` of this file again, alone and with the variable; `body` is what it does
 /// then. Returns how that went, and in the child never.
 fn in_child(name: &str, body: fn()) -> Output {
@@ -20,9 +23,24 @@ fn in_child(name: &str, body: fn()) -> Output {
         body();
         unreachable!("{name} has not ended its process");
     }
-    let mut command = Command::new(env::current_exe().expect("this test"));
+    let mut command = this_program();
     command.args(["--exact", &format!("fiber::tests::overflow::{name}"), "--nocapture"]);
     command.env(IN_CHILD, "1").output().expect("a run of one test")
+}
+
+/// Under an emulator, when the tests run in one: the system would not know how to start it.
+fn this_program() -> Command {
+    let program = env::current_exe().expect("this test");
+    let emulator = env::var(EMULATOR).unwrap_or_default();
+    let mut words = emulator.split_whitespace();
+    match words.next() {
+        None => Command::new(program),
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.args(words).arg(program);
+            command
+        }
+    }
 }
 
 fn no_core_file() {
