@@ -1,20 +1,105 @@
-//! Green threads, their core: a stack, and a switch to it and back. No scheduler, no event loop.
+//! Green threads, their core: functions on stacks of their own, which stop in the middle and go on
+//! later. No scheduler and no event loop: those decide which fiber to resume, and when.
+//!
+//! ```text
+//!    carrier: a thread                            fiber
+//!
+//!    fiber.resume(5) ───── switch ─────────────►  entry(&suspender) begins
+//!          ┌───────────── switch ──────────────── suspender.suspend(1) waits
+//!    Suspended(1)
+//!    fiber.resume(7) ───── switch ─────────────►  ... and returns 7
+//!          ┌───────────── switch ──────────────── entry returns
+//!    Finished
+//! ```
+//!
+//! A switch stores what is alive in registers on the stack that is left, exchanges the stack
+//! pointer, and jumps to where the other side went on: some nanoseconds, no system call, nothing
+//! of the scheduler in the kernel. Two words tell all:
+//! `resume` passes one in, `suspend` one out, and what they mean is the scheduler's affair (the
+//! readiness that a fiber waits for, a token).
 //!
 //! ```
 //! use stampede_reactor::fiber::{Fiber, Resumed, StackPool};
 //!
-//! let pool = StackPool::new(64 * 1024, 1)?;
-//! let mut fiber = Fiber::new(pool.take().expect("one stack"), |suspender| {
-//!     let seven = suspender.suspend(1);
-//!     assert_eq!(seven, 7);
+//! let pool = StackPool::new(64 * 1024, 100)?;
+//! let stack = pool.take().expect("one of a hundred");
+//! let mut fiber = Fiber::new(stack, |suspender| {
+//!     assert_eq!(suspender.suspend(1), 7);
 //! });
-//! assert!(matches!(fiber.resume(0), Resumed::Suspended(1)));
+//! assert!(matches!(fiber.resume(5), Resumed::Suspended(1)));
 //! assert!(matches!(fiber.resume(7), Resumed::Finished));
 //! # std::io::Result::Ok(())
 //! ```
+//!
+//! # Layout of a stack
+//!
+//! ```text
+//!         top ┬───────────────────────┐
+//!             │ Suspender: the other  │  fixed place: what reports an overflow reads
+//!             │ side, a label         │  the label here
+//!             ├───────────────────────┤
+//!             │ entry, until it is    │
+//!             │ called                │
+//!             ├───────────────────────┤
+//!             │ frames of the entry,  │  a panic unwinds to here, is caught, and becomes
+//!             │ and what it calls     │  Resumed::Panicked
+//!             │          ↓            │
+//!             │ two registers, and    │
+//!             │ where to go on        │  ◄─ context: while it waits
+//!             ├───────────────────────┤
+//!             │ never touched: not    │
+//!             │ in memory             │
+//!             ├───────────────────────┤
+//!             │ guard: a fault        │  ─► report_overflows
+//!             └───────────────────────┘
+//! ```
+//!
+//! | file | what to read it for |
+//! |---|---|
+//! | `switch/` | the switch of each architecture, line by line, and what other ways cost |
+//! | `stack.rs`, `guard.rs` | one mapping for all stacks; guards that cost no mapping of their own |
+//! | `overflow.rs` | the handler of the fault: what may be done on the alternate stack |
+//!
+//! # Moving between threads
+//!
+//! A fiber may be resumed by another thread than the last time. For the code on its stack the thread
+//! then changes within a call of `suspend`, and the type system does not know such a thing. Whoever
+//! lets fibers move (the scheduler) makes it a rule for all that runs on them; whoever resumes a
+//! fiber on one thread only can ignore it:
+//!
+//! - *Nothing of a thread is kept over a suspension*: no reference into a `thread_local!`, no `Rc`
+//!   that the thread also holds, no guard of a lock (some systems want it released by the thread
+//!   that took it; another fiber of this thread would wait for it forever). [`Fiber`] is `Send`,
+//!   because its entry is; what that makes later and keeps on the stack is not checked.
+//! - *The address of a thread's variable may be kept by the compiler*, in a register or the frame,
+//!   as within a function it cannot change. A function that calls `suspend`, or that such a call
+//!   may be inlined into, does not use `thread_local!` itself, before or after, but through a
+//!   function that is `#[inline(never)]`. A switch out of line would not help: what matters is the
+//!   function that has looked the address up, and it is the same in all languages with such
+//!   variables. This module therefore uses none: the way back is passed by reference
+//!   ([`Suspender`]).
+//! - `errno` is such a variable: read an error before you suspend. `io::Error` has done so.
+//!
+//! # Panics and early ends
+//!
+//! - A panic unwinds the fiber's stack, ends the fiber, and is handed to the one that resumed it.
+//!   Its message and backtrace are printed as ever; the backtrace ends at the fiber's base.
+//! - A [`Fiber`] dropped while it waits is unwound: `suspend` raises a panic of its own, without a
+//!   message, which drops what is on the stack. If `catch_unwind` stops it, the next `suspend`
+//!   raises it again; the drop returns when the entry does.
+//! - A destructor that runs because of a panic must not suspend: the standard library counts the
+//!   panics of each thread, and the fiber might end on another one. `suspend` panics then, which
+//!   in a destructor ends the process. (With `panic = "abort"`, so does dropping a fiber early.)
+//!
+//! # Not guaranteed
+//!
+//! That an overflow is noticed by a foreign function with large frames: it may jump over the guard.
+//! Rust's touch each page in turn, and so do C's if compiled to (`-fstack-clash-protection`).
 
+mod guard;
 mod overflow;
 mod registry;
+mod sanitizer;
 mod stack;
 mod switch;
 #[cfg(test)]
@@ -29,7 +114,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
+use std::thread;
 use switch::Context;
+
+/// The stack's top and nothing else; a label must not make it reach another line.
+const _: () = assert!(size_of::<Suspender>() == 128);
 
 /// Bytes of a label; what is longer is cut.
 const LABEL_BYTES_MAX: usize = 100;
@@ -60,6 +149,7 @@ pub struct Fiber {
     context: Option<Context>,
     /// At the top of its stack.
     suspender: NonNull<Suspender>,
+    observed: sanitizer::Fiber,
     stack: Stack,
 }
 
@@ -77,7 +167,7 @@ impl Fiber {
     /// If `entry` itself, with all it has captured, takes more than a quarter of the stack.
     pub fn new(stack: Stack, entry: impl FnOnce(&Suspender) + Send + 'static) -> Fiber {
         let (context, suspender) = Start::lay_out(&stack, entry);
-        Fiber { context: Some(context), suspender, stack }
+        Fiber { context: Some(context), suspender, observed: sanitizer::Fiber::new(), stack }
     }
 
     /// Runs it on this thread until it suspends or ends.
@@ -85,8 +175,11 @@ impl Fiber {
     /// # Panics
     ///
     /// If it has ended before.
+    #[inline]
     pub fn resume(&mut self, value: usize) -> Resumed {
         let context = self.context.take().expect("a fiber that has ended is not resumed");
+        // SAFETY: the suspender lives until the fiber ends.
+        unsafe { self.suspender.as_ref() }.thread.set(self.observed.enter());
         // SAFETY: it is the fiber's last context, taken so that it is continued once; the fiber
         // owns the stack.
         let arrival = unsafe { switch::switch(value, context) };
@@ -135,6 +228,8 @@ struct Cancelled;
 pub struct Suspender {
     /// Who has resumed it; set while it runs.
     caller: Cell<Option<Context>>,
+    /// The same for the thread sanitizer.
+    thread: Cell<sanitizer::Thread>,
     /// Its fiber is being dropped: it must unwind.
     cancelled: Cell<bool>,
     label_len: Cell<u8>,
@@ -147,6 +242,7 @@ impl Suspender {
     fn new() -> Suspender {
         Suspender {
             caller: Cell::new(None),
+            thread: Cell::new(sanitizer::Thread::NONE),
             cancelled: Cell::new(false),
             label_len: Cell::new(0),
             label: Cell::new([0; LABEL_BYTES_MAX]),
@@ -156,9 +252,16 @@ impl Suspender {
 
     /// Returns from the [`resume`](Fiber::resume) that runs this fiber, with `request`; and here,
     /// with the next one's value.
+    ///
+    /// # Panics
+    ///
+    /// When the fiber is dropped, to unwind its stack. And while the thread is panicking.
+    #[inline]
     pub fn suspend(&self, request: usize) -> usize {
         self.unwind_if_cancelled();
+        assert!(!thread::panicking(), "a destructor that runs because of a panic cannot suspend");
         let caller = self.caller.get().expect("a fiber that runs has been resumed");
+        self.thread.get().return_to();
         // SAFETY: the caller waits in `resume`, and has not been continued since.
         let arrival = unsafe { switch::switch(request, caller) };
         self.caller.set(arrival.from);
@@ -176,6 +279,7 @@ impl Suspender {
         self.label_len.set(len as u8);
     }
 
+    #[inline]
     fn unwind_if_cancelled(&self) {
         if self.cancelled.get() {
             resume_unwind(Box::new(Cancelled));
@@ -206,7 +310,7 @@ impl<F: FnOnce(&Suspender) + Send + 'static> Start<F> {
             suspender.write(Suspender::new());
             let place = suspender.byte_sub(Self::ENTRY_BYTES);
             place.cast::<F>().write(entry);
-            let context = switch::prepare(place.cast().as_ptr(), Self::run, suspender.cast());
+            let context = switch::prepare(place.cast(), Self::run, suspender.cast());
             (context, suspender)
         }
     }
@@ -215,28 +319,24 @@ impl<F: FnOnce(&Suspender) + Send + 'static> Start<F> {
     ///
     /// # Safety
     ///
-    /// `suspender` was laid out with its entry, which has not been taken yet.
-    unsafe extern "C" fn run(_value: usize, from: Context, suspender: NonNull<u8>) -> ! {
-        // SAFETY: as `lay_out` has written them; the suspender is there until the stack is taken
-        // again.
-        let (suspender, entry) = unsafe {
-            let entry = suspender.byte_sub(Self::ENTRY_BYTES).cast::<F>().read();
-            (suspender.cast::<Suspender>().as_ref(), entry)
-        };
+    /// `data` is a suspender that was laid out with its entry, which has not been taken yet.
+    unsafe extern "C" fn run(_value: usize, from: Context, data: NonNull<u8>) -> ! {
+        // SAFETY: as `lay_out` has written it; it is there until the stack is taken again.
+        let suspender = unsafe { data.cast::<Suspender>().as_ref() };
         suspender.caller.set(Some(from));
-        let value = Self::outcome(suspender, entry);
-        let caller = suspender.caller.get().expect("it has been resumed");
-        // SAFETY: as in `suspend`; nothing is left here that must be dropped.
-        unsafe { switch::finish(value, caller) }
-    }
-
-    /// Runs the entry: 0, or the address of a panic's payload in a box.
-    fn outcome(suspender: &Suspender, entry: F) -> usize {
-        let run = AssertUnwindSafe(|| {
+        let entry = AssertUnwindSafe(|| {
+            // SAFETY: where `lay_out` has written it. It is read here, past catch_unwind, so that
+            // a large one is not moved from frame to frame.
+            let entry = unsafe { data.byte_sub(Self::ENTRY_BYTES).cast::<F>().read() };
             suspender.unwind_if_cancelled();
             entry(suspender);
         });
+        // What `resume` expects: 0, or the address of a panic's payload in a box.
         let panic = |payload: Payload| Box::into_raw(Box::new(payload)).expose_provenance();
-        catch_unwind(run).map_or_else(panic, |()| 0)
+        let value = catch_unwind(entry).map_or_else(panic, |()| 0);
+        let caller = suspender.caller.get().expect("it has been resumed");
+        suspender.thread.get().return_to();
+        // SAFETY: as in `suspend`; nothing is left here that must be dropped.
+        unsafe { switch::finish(value, caller) }
     }
 }

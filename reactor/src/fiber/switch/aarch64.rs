@@ -1,67 +1,62 @@
 //! The switch for AArch64 under AAPCS64 (Linux, the BSDs, macOS).
 //!
-//! | register | in a call | here |
+//! | register | in a call | in a switch |
 //! |---|---|---|
+//! | sp | the stack pointer, always aligned to 16 bytes | the context |
 //! | x0, x1 | first and second argument | the value; the context to continue |
-//! | x0, x1 | a result of two words | the value; the context of the side that was left |
-//! | x19 to x28, x29 (frame pointer) | preserved by the callee | stored on the stack that is left |
-//! | x30 | the address to return to | the address to continue at |
-//! | d8 to d15, the low halves of v8 to v15 | preserved by the callee | stored too |
-//! | sp | the stack pointer, of 16 bytes always | the context |
-//! | x18 | the platform's own | not touched |
-//! | all others | lost in a call | the compiler has saved what it needs |
+//! | x0, x1 | | on arrival: the value; the context of the side that was left |
+//! | x19, x29 | preserved by the callee | stored, for LLVM lets no one else save them |
+//! | x20 to x28, d8 to d15 | preserved by the callee | named as lost: the compiler saves what is alive |
+//! | x18 | the platform's, or lost in a call | not touched |
+//! | all others, also x30 with the return address | lost in a call | the same |
 //!
-//! A context points at twenty words: x19 to x30, d8 to d15.
+//! A context points at the address to continue at; what lies above it is that code's business.
 
 use super::{Arrival, Context, Entry};
-use std::arch::naked_asm;
-use std::ptr::NonNull;
+use std::arch::{asm, naked_asm};
+use std::ptr::{NonNull, null_mut};
 
 pub(in super::super) const SUPPORTED: bool = true;
-
-/// Words of a context.
-const SAVED_WORDS: usize = 20;
 
 /// Leaves this side, to be continued by the context that arrives at the other one.
 ///
 /// # Safety
 ///
-/// `to` came from `prepare` or arrived with a switch, has not been continued since, and its
-/// stack is still there.
-#[unsafe(naked)]
-pub(in super::super) unsafe extern "C" fn switch(value: usize, to: Context) -> Arrival {
-    naked_asm!(
-        "sub sp, sp, #160",
-        "stp x19, x20, [sp, #0]",
-        "stp x21, x22, [sp, #16]",
-        "stp x23, x24, [sp, #32]",
-        "stp x25, x26, [sp, #48]",
-        "stp x27, x28, [sp, #64]",
-        "stp x29, x30, [sp, #80]",
-        "stp d8, d9, [sp, #96]",
-        "stp d10, d11, [sp, #112]",
-        "stp d12, d13, [sp, #128]",
-        "stp d14, d15, [sp, #144]",
-        // The result, for the other side; the value is in its place.
-        "mov x9, sp",
-        // Now on the other stack, where the same has been stored.
-        "mov sp, x1",
-        "mov x1, x9",
-        "ldp x19, x20, [sp, #0]",
-        "ldp x21, x22, [sp, #16]",
-        "ldp x23, x24, [sp, #32]",
-        "ldp x25, x26, [sp, #48]",
-        "ldp x27, x28, [sp, #64]",
-        "ldp x29, x30, [sp, #80]",
-        "ldp d8, d9, [sp, #96]",
-        "ldp d10, d11, [sp, #112]",
-        "ldp d12, d13, [sp, #128]",
-        "ldp d14, d15, [sp, #144]",
-        "add sp, sp, #160",
-        // Not `ret`: the processor would predict a return to this side's caller, always wrongly.
-        // An indirect jump is predicted by where it went before.
-        "br x30",
-    )
+/// `to` came from `prepare` or arrived with a switch, has not been continued since, and its stack
+/// is still there.
+#[inline(always)]
+pub(in super::super) unsafe fn switch(value: usize, to: Context) -> Arrival {
+    let mut passed = value;
+    let mut other = to.as_ptr();
+    // SAFETY: this side is continued at the label, by a switch to what was sp here, so with the
+    // stack as it was; all registers but sp are restored or named as changed. The other side is
+    // entitled to run: see above.
+    unsafe {
+        asm!(
+            // This side's context: where to go on, and what the compiler cannot save.
+            "adr x9, 2f",
+            "stp x9, xzr, [sp, #-32]!",
+            "stp x19, x29, [sp, #16]",
+            "mov x9, sp",
+            // Onto the other stack, and to where its side goes on.
+            "mov sp, x1",
+            "mov x1, x9",
+            "ldr x10, [sp]",
+            "br x10",
+            // Here again, with x0 and x1 as the side that has switched to this one left them.
+            "2:",
+            "ldp x19, x29, [sp, #16]",
+            "add sp, sp, #32",
+            inout("x0") passed,
+            inout("x1") other,
+            lateout("x20") _, lateout("x21") _, lateout("x22") _, lateout("x23") _,
+            lateout("x24") _, lateout("x25") _, lateout("x26") _, lateout("x27") _,
+            lateout("x28") _,
+            // All of v0 to v31 too: of d8 to d15, upper halves are lost in a call.
+            clobber_abi("C"),
+        );
+    }
+    Arrival { value: passed, from: Context::new(other) }
 }
 
 /// Continues `to`, and tells it that this side is no more.
@@ -69,42 +64,40 @@ pub(in super::super) unsafe extern "C" fn switch(value: usize, to: Context) -> A
 /// # Safety
 ///
 /// As for `switch`; and all on this side's stack that must be dropped has been.
-#[unsafe(naked)]
-pub(in super::super) unsafe extern "C" fn finish(value: usize, to: Context) -> ! {
-    naked_asm!(
-        "mov sp, x1",
-        "mov x1, #0",
-        "ldp x19, x20, [sp, #0]",
-        "ldp x21, x22, [sp, #16]",
-        "ldp x23, x24, [sp, #32]",
-        "ldp x25, x26, [sp, #48]",
-        "ldp x27, x28, [sp, #64]",
-        "ldp x29, x30, [sp, #80]",
-        "ldp d8, d9, [sp, #96]",
-        "ldp d10, d11, [sp, #112]",
-        "ldp d12, d13, [sp, #128]",
-        "ldp d14, d15, [sp, #144]",
-        "add sp, sp, #160",
-        "br x30",
-    )
+#[inline(always)]
+pub(in super::super) unsafe fn finish(value: usize, to: Context) -> ! {
+    // SAFETY: as in `switch`, but for this side, which is never continued.
+    unsafe {
+        asm!(
+            "mov sp, x9",
+            "ldr x10, [sp]",
+            "br x10",
+            in("x0") value,
+            in("x1") null_mut::<u8>(),
+            in("x9") to.as_ptr(),
+            options(noreturn),
+        )
+    }
 }
 
 /// The context of a fresh stack, on which `entry` will be called with `data`.
 ///
 /// # Safety
 ///
-/// `top` is aligned to 16 bytes, and the 160 bytes below it may be written.
-pub(in super::super) unsafe fn prepare(top: *mut u8, entry: Entry, data: NonNull<u8>) -> Context {
-    let mut saved = [0_usize; SAVED_WORDS];
-    // x19, x20 and x30. The frame pointer, x29, is zero: that ends a walk along them.
-    saved[0] = data.as_ptr().expose_provenance();
-    saved[1] = entry as *const () as usize;
-    saved[11] = trampoline as *const () as usize;
-    // SAFETY: below `top`, as the caller says. The switch leaves the stack pointer at `top`.
+/// `top` is aligned to 16 bytes, and the 32 bytes below it may be written.
+pub(in super::super) unsafe fn prepare(
+    top: NonNull<u8>,
+    entry: Entry,
+    data: NonNull<u8>,
+) -> Context {
+    let trampoline = trampoline as *const ();
+    // In the order of their addresses, for the trampoline.
+    let words = [trampoline, data.as_ptr().cast(), entry as *const (), null_mut()];
+    // SAFETY: below `top`, as the caller says, where the trampoline sets the stack pointer to.
     unsafe {
-        let context = top.cast::<usize>().sub(SAVED_WORDS);
-        context.cast::<[usize; SAVED_WORDS]>().write(saved);
-        Context::new_unchecked(context.cast())
+        let context = top.cast::<[*const (); 4]>().sub(1);
+        context.write(words);
+        context.cast()
     }
 }
 
@@ -119,9 +112,12 @@ unsafe extern "C" fn trampoline() {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_undefined x30",
-        // The value and the side it came from are in their places.
-        "mov x2, x19",
-        "blr x20",
+        // The value and the side it came from are in their places; then the data.
+        "ldp x2, x9, [sp, #8]",
+        "add sp, sp, #32",
+        // A frame pointer of zero ends a walk along them.
+        "mov x29, xzr",
+        "blr x9",
         // The entry does not return.
         "brk #1",
         ".cfi_endproc",

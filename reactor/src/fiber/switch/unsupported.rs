@@ -9,20 +9,20 @@ pub(in super::super) const SUPPORTED: bool = false;
 /// # Safety
 ///
 /// Never called.
-pub(in super::super) unsafe extern "C" fn switch(_value: usize, _to: Context) -> Arrival {
+pub(in super::super) unsafe fn switch(_value: usize, _to: Context) -> Arrival {
     unreachable!("there is no stack to switch to")
 }
 
 /// # Safety
 ///
 /// Never called.
-pub(in super::super) unsafe extern "C" fn finish(_value: usize, _to: Context) -> ! {
+pub(in super::super) unsafe fn finish(_value: usize, _to: Context) -> ! {
     unreachable!("there is no stack to leave")
 }
 
 /// # Safety
 ///
 /// Never called.
-pub(in super::super) unsafe fn prepare(_top: *mut u8, _: Entry, _data: NonNull<u8>) -> Context {
+pub(in super::super) unsafe fn prepare(_: NonNull<u8>, _: Entry, _: NonNull<u8>) -> Context {
     unreachable!("there is no stack to prepare")
 }
