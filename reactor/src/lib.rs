@@ -18,6 +18,7 @@
 //! | [`timer`] | a hierarchical timing wheel |
 //! | [`waker`], [`signal`] | other threads, and signals, as events |
 //! | [`ring`], [`sleep`] | bounded queues between threads; waking only threads that sleep |
+//! | [`fiber`] | functions on stacks of their own, which wait in the middle: the core of green threads |
 //! | [`fs`] | files opened beneath a directory, and the names in one |
 //! | [`page_cache`] | reading files without waiting for a disk |
 //! | [`table`], [`token`] | a slab whose keys die with their value |
@@ -113,6 +114,7 @@ pub mod page_cache;
 pub mod poller;
 pub mod process;
 pub mod ring;
+pub mod scheduler;
 pub mod shared;
 pub mod signal;
 pub mod sleep;

@@ -6,6 +6,7 @@
 //! | [`blocking`] | one session, on a thread that waits for its client |
 //! | [`transport`] | how it waits: in the kernel, or with a loop of its own |
 //! | [`forked`] | how a child process waits for its one client |
+//! | [`parking`] | how a green thread waits: other fibers run meanwhile |
 //! | [`contexts`] | the contexts that sessions on many threads share |
 //! | [`main_loop`] | accepting and stopping, where connections are served elsewhere |
 //! | [`staged`] | sessions that move from stage to stage |
@@ -19,6 +20,7 @@ pub mod contexts;
 pub mod event;
 pub mod forked;
 pub mod main_loop;
+pub mod parking;
 pub mod send;
 pub mod serving_threads;
 pub mod staged;

@@ -3,7 +3,8 @@
 //! ```text
 //! drivers::blocking ── recv, wait_writable, sleep ──► Transport
 //!                                                        ├ Blocking: the thread waits in the kernel
-//!                                                        └ Polled: for the client and an event loop
+//!                                                        ├ Polled: for the client and an event loop
+//!                                                        └ Parking: a fiber (see `parking`)
 //! ```
 //!
 //! Each wait has a deadline, on the clock of the conversation's deadlines, and may let others run
@@ -43,6 +44,18 @@ pub trait Transport {
     fn recv(&mut self, room: &mut [u8], now_ms: u64, deadline_ms: u64)
     -> io::Result<Option<usize>>;
 
+    /// Whether it can wait for something to receive without the room for it.
+    const WAITS_WITHOUT_BUFFERS: bool = false;
+
+    /// Waits until there is something to receive; `false`: the deadline has passed. Only where it
+    /// [waits without buffers](Transport::WAITS_WITHOUT_BUFFERS).
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn wait_readable(&mut self, _deadline_ms: u64) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// From now on no send waits for long where there is no room.
     ///
     /// # Errors
@@ -70,6 +83,11 @@ pub trait Transport {
     /// It must end.
     fn let_others_run(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Which context to look at first for a step of the `connection` of that number.
+    fn context(&self, connection: usize) -> usize {
+        connection
     }
 }
 

@@ -14,6 +14,7 @@ use crate::options::{OptionGroup, Options, Takes};
 
 pub mod amped;
 pub mod iterative;
+pub mod mn;
 pub mod mp;
 pub mod mt;
 pub mod prefork;
@@ -45,7 +46,7 @@ pub struct Server {
     pub service: Service,
 }
 
-/// All models, for an application `A`.
+/// All models, for an application `A`, from the simplest on.
 fn all<A: App>() -> Vec<Model<A>> {
     vec![
         Model {
@@ -103,6 +104,13 @@ fn all<A: App>() -> Vec<Model<A>> {
             metrics: symped::metrics,
             queues: symped::queues,
             run: symped::run::<A>,
+        },
+        Model {
+            info: &mn::INFO,
+            options: &[OptionGroup::Fibers],
+            metrics: mn::metrics,
+            queues: one_queue,
+            run: mn::run::<A>,
         },
     ]
 }

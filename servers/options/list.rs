@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::children::CONNECTION_CHILDREN;
 use super::error::Fault;
+use super::fibers::FIBERS;
 use super::operation::OPERATION;
 use super::pool::POOL;
 use super::stages::STAGES;
@@ -49,6 +50,7 @@ pub(super) const GROUPS: &[Group] = &[
     },
     Group { title: "Workers", group: Some(OptionGroup::Pool), entries: POOL },
     Group { title: "Stages", group: Some(OptionGroup::Stages), entries: STAGES },
+    Group { title: "Fibers", group: Some(OptionGroup::Fibers), entries: FIBERS },
 ];
 
 /// A model's entries, in the order of the help.

@@ -24,6 +24,7 @@ mod children;
 mod content;
 pub mod descriptors;
 mod error;
+mod fibers;
 mod help;
 mod list;
 mod operation;
@@ -42,6 +43,7 @@ mod workers;
 pub use children::Children;
 pub use content::Content;
 pub use error::OptionsError;
+pub use fibers::Fibers;
 pub use operation::Operation;
 pub use stages::Stages;
 pub use table::{OptionGroup, Takes};
@@ -84,6 +86,8 @@ pub struct Options {
     pub children: Children,
     /// Stages, in the model that has them.
     pub stages: Stages,
+    /// Green threads, in models that have them.
+    pub fibers: Fibers,
     /// Settings for production: proxies, privileges, confinement.
     pub operation: Operation,
 }
@@ -272,6 +276,7 @@ impl Default for Options {
             threads: Threads::default(),
             children: Children::default(),
             stages: Stages::default(),
+            fibers: Fibers::default(),
             operation: Operation::default(),
         }
     }

@@ -103,6 +103,8 @@ pub enum OptionGroup {
     Pool,
     /// Stages, each with a queue and a pool of threads.
     Stages,
+    /// Green threads on a few carriers.
+    Fibers,
 }
 
 /// A model's name and its option groups.

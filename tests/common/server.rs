@@ -87,6 +87,11 @@ pub fn seda() -> Command {
     binary(env!("CARGO_BIN_EXE_seda"))
 }
 
+/// Green threads.
+pub fn mn() -> Command {
+    binary(env!("CARGO_BIN_EXE_mn"))
+}
+
 /// One connection at a time.
 pub fn iterative() -> Command {
     binary(env!("CARGO_BIN_EXE_iterative"))
@@ -95,14 +100,15 @@ pub fn iterative() -> Command {
 /// All models, by name, for what all of them must do.
 pub fn models() -> Vec<(&'static str, Command)> {
     vec![
-        ("sped", sped()),
-        ("amped", amped()),
-        ("symped", symped()),
+        ("iterative", iterative()),
         ("mp", mp()),
         ("mt", mt()),
         ("prefork", prefork()),
+        ("sped", sped()),
         ("seda", seda()),
-        ("iterative", iterative()),
+        ("amped", amped()),
+        ("symped", symped()),
+        ("mn", mn()),
     ]
 }
 
@@ -156,6 +162,12 @@ pub fn model() -> Command {
             command.args(["--contexts", "1"]);
             command
         }
+        // One core, and so one context.
+        "under_mn" => {
+            let mut command = mn();
+            command.args(["--workers", "1"]);
+            command
+        }
         "under_iterative" => iterative(),
         _ => sped(),
     }
@@ -167,7 +179,7 @@ pub fn model() -> Command {
 pub fn has_buffer_pool(why: &str) -> bool {
     let pool = !matches!(
         env!("CARGO_CRATE_NAME"),
-        "under_mp" | "under_mt" | "under_prefork" | "under_iterative"
+        "under_mp" | "under_mt" | "under_prefork" | "under_mn" | "under_iterative"
     );
     if !pool {
         eprintln!("skipped, for connections share no buffers: {why}");

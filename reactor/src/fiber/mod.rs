@@ -1,18 +1,102 @@
-//! Green threads, their core: a stack, and a switch to it and back. No scheduler, no event loop.
+//! Green threads, their core: functions on stacks of their own, which stop in the middle and go on
+//! later. No scheduler and no event loop: those decide which fiber to resume, and when.
+//!
+//! ```text
+//!    carrier: a thread                            fiber
+//!
+//!    fiber.resume(5) ───── switch ─────────────►  entry(&suspender) begins
+//!          ┌───────────── switch ──────────────── suspender.suspend(1) waits
+//!    Suspended(1)
+//!    fiber.resume(7) ───── switch ─────────────►  ... and returns 7
+//!          ┌───────────── switch ──────────────── entry returns
+//!    Finished
+//! ```
+//!
+//! A switch stores what is alive in registers on the stack that is left, exchanges the stack
+//! pointer, and jumps to where the other side went on: some nanoseconds, no system call, nothing
+//! of the scheduler in the kernel. Two words tell all:
+//! `resume` passes one in, `suspend` one out, and what they mean is the scheduler's affair (the
+//! readiness that a fiber waits for, a token).
 //!
 //! ```
 //! use stampede_reactor::fiber::{Fiber, Resumed, StackPool};
 //!
-//! let pool = StackPool::new(64 * 1024, 1)?;
-//! let mut fiber = Fiber::new(pool.take().expect("one stack"), |suspender| {
-//!     let seven = suspender.suspend(1);
-//!     assert_eq!(seven, 7);
+//! let pool = StackPool::new(64 * 1024, 100)?;
+//! let stack = pool.take().expect("one of a hundred");
+//! let mut fiber = Fiber::new(stack, |suspender| {
+//!     assert_eq!(suspender.suspend(1), 7);
 //! });
-//! assert!(matches!(fiber.resume(0), Resumed::Suspended(1)));
+//! assert!(matches!(fiber.resume(5), Resumed::Suspended(1)));
 //! assert!(matches!(fiber.resume(7), Resumed::Finished));
 //! # std::io::Result::Ok(())
 //! ```
+//!
+//! # Layout of a stack
+//!
+//! ```text
+//!         top ┬───────────────────────┐
+//!             │ Suspender: the other  │  fixed place: what reports an overflow reads
+//!             │ side, a label         │  the label here
+//!             ├───────────────────────┤
+//!             │ entry, until it is    │
+//!             │ called                │
+//!             ├───────────────────────┤
+//!             │ frames of the entry,  │  a panic unwinds to here, is caught, and becomes
+//!             │ and what it calls     │  Resumed::Panicked
+//!             │          ↓            │
+//!             │ two registers, and    │
+//!             │ where to go on        │  ◄─ context: while it waits
+//!             ├───────────────────────┤
+//!             │ never touched: not    │
+//!             │ in memory             │
+//!             ├───────────────────────┤
+//!             │ guard: a fault        │  ─► report_overflows
+//!             └───────────────────────┘
+//! ```
+//!
+//! | file | what to read it for |
+//! |---|---|
+//! | `switch/` | the switch of each architecture, line by line, and what other ways cost |
+//! | `stack.rs`, `guard.rs` | one mapping for all stacks; guards that cost no mapping of their own |
+//! | `overflow.rs` | the handler of the fault: what may be done on the alternate stack |
+//!
+//! # Moving between threads
+//!
+//! A fiber may be resumed by another thread than the last time. For the code on its stack the thread
+//! then changes within a call of `suspend`, and the type system does not know such a thing. Whoever
+//! lets fibers move (the scheduler) makes it a rule for all that runs on them; whoever resumes a
+//! fiber on one thread only can ignore it:
+//!
+//! - *Nothing of a thread is kept over a suspension*: no reference into a `thread_local!`, no `Rc`
+//!   that the thread also holds, no guard of a lock (some systems want it released by the thread
+//!   that took it; another fiber of this thread would wait for it forever). [`Fiber`] is `Send`,
+//!   because its entry is; what that makes later and keeps on the stack is not checked.
+//! - *The address of a thread's variable may be kept by the compiler*, in a register or the frame,
+//!   as within a function it cannot change. A function that calls `suspend`, or that such a call
+//!   may be inlined into, does not use `thread_local!` itself, before or after, but through a
+//!   function that is `#[inline(never)]`. A switch out of line would not help: what matters is the
+//!   function that has looked the address up, and it is the same in all languages with such
+//!   variables. This module therefore uses none: the way back is passed by reference
+//!   ([`Suspender`]).
+//! - `errno` is such a variable: read an error before you suspend. `io::Error` has done so.
+//!
+//! # Panics and early ends
+//!
+//! - A panic unwinds the fiber's stack, ends the fiber, and is handed to the one that resumed it.
+//!   Its message and backtrace are printed as ever; the backtrace ends at the fiber's base.
+//! - A [`Fiber`] dropped while it waits is unwound: `suspend` raises a panic of its own, without a
+//!   message, which drops what is on the stack. If `catch_unwind` stops it, the next `suspend`
+//!   raises it again; the drop returns when the entry does.
+//! - A destructor that runs because of a panic must not suspend: the standard library counts the
+//!   panics of each thread, and the fiber might end on another one. `suspend` panics then, which
+//!   in a destructor ends the process. (With `panic = "abort"`, so does dropping a fiber early.)
+//!
+//! # Not guaranteed
+//!
+//! That an overflow is noticed by a foreign function with large frames: it may jump over the guard.
+//! Rust's touch each page in turn, and so do C's if compiled to (`-fstack-clash-protection`).
 
+mod guard;
 mod overflow;
 mod registry;
 mod sanitizer;
@@ -30,7 +114,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
+use std::thread;
 use switch::Context;
+
+/// The stack's top and nothing else; a label must not make it reach another line.
+const _: () = assert!(size_of::<Suspender>() == 128);
 
 /// Bytes of a label; what is longer is cut.
 const LABEL_BYTES_MAX: usize = 100;
@@ -164,9 +252,14 @@ impl Suspender {
 
     /// Returns from the [`resume`](Fiber::resume) that runs this fiber, with `request`; and here,
     /// with the next one's value.
+    ///
+    /// # Panics
+    ///
+    /// When the fiber is dropped, to unwind its stack. And while the thread is panicking.
     #[inline]
     pub fn suspend(&self, request: usize) -> usize {
         self.unwind_if_cancelled();
+        assert!(!thread::panicking(), "a destructor that runs because of a panic cannot suspend");
         let caller = self.caller.get().expect("a fiber that runs has been resumed");
         self.thread.get().return_to();
         // SAFETY: the caller waits in `resume`, and has not been continued since.

@@ -14,9 +14,11 @@
 //! * Taking and returning cost an uncontended lock each: that is once a fiber, not once a switch.
 //! * The region outlives the pool while any stack is out.
 
+use super::guard::Guards;
 use super::registry::{Layout, Registration};
 use super::{Suspender, switch};
 use crate::mapping::Mapping;
+#[cfg(test)]
 use crate::sys::check;
 use std::fmt;
 use std::io;
@@ -48,13 +50,23 @@ impl StackPool {
     /// # Errors
     ///
     /// `InvalidInput`: less than [`STACK_BYTES_MIN`], no stack at all, or more than there are
-    /// addresses. `Unsupported`: no switch is written for this processor. Else the system's.
+    /// addresses. `Unsupported`: no switch is written for this processor. `OutOfMemory`: too many
+    /// mappings for the system (two for each stack before Linux 6.13, see `vm.max_map_count`), perhaps. Else the
+    /// system's.
     pub fn new(stack_bytes: usize, count: usize) -> io::Result<Self> {
+        StackPool::with_guards(stack_bytes, count, Guards::new(page_bytes()))
+    }
+
+    pub(super) fn with_guards(
+        stack_bytes: usize,
+        count: usize,
+        guards: Guards,
+    ) -> io::Result<Self> {
         if !switch::SUPPORTED {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let numbers = u32::try_from(count).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let region = Region::new(stack_bytes, count)?;
+        let region = Region::new(stack_bytes, count, guards)?;
         let free = Mutex::new((0..numbers).rev().collect());
         let _registration = Registration::new(region.layout);
         Ok(StackPool { inner: Arc::new(Inner { _registration, region, free }) })
@@ -154,11 +166,11 @@ struct Region {
 }
 
 impl Region {
-    fn new(stack_bytes: usize, count: usize) -> io::Result<Region> {
+    fn new(stack_bytes: usize, count: usize, mut guards: Guards) -> io::Result<Region> {
         if stack_bytes < STACK_BYTES_MIN || count == 0 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let guard_bytes = page_bytes();
+        let guard_bytes = guards.bytes();
         let sizes = || {
             let stack_bytes = stack_bytes.checked_next_multiple_of(guard_bytes)?;
             let total = stack_bytes.checked_add(guard_bytes)?.checked_mul(count)?;
@@ -168,7 +180,10 @@ impl Region {
         let mapping = Mapping::for_stacks(total)?;
         let base = mapping.base().as_ptr().expose_provenance();
         let region = Region { mapping, layout: Layout { base, guard_bytes, stack_bytes, count } };
-        (0..count).try_for_each(|number| region.protect(number))?;
+        (0..count).try_for_each(|number| {
+            // SAFETY: whole pages of our own mapping, which hold nothing yet.
+            unsafe { guards.install(region.guard(number)) }
+        })?;
         Ok(region)
     }
 
@@ -182,16 +197,9 @@ impl Region {
         // SAFETY: the stack's end is within the mapping, or is its end.
         unsafe { self.guard(number).add(self.layout.stride()) }
     }
-
-    fn protect(&self, number: usize) -> io::Result<()> {
-        let guard = self.guard(number).as_ptr().cast();
-        // SAFETY: whole pages of our own mapping, which hold nothing.
-        check(unsafe { libc::mprotect(guard, self.layout.guard_bytes, libc::PROT_NONE) })?;
-        Ok(())
-    }
 }
 
-fn page_bytes() -> usize {
+pub(super) fn page_bytes() -> usize {
     // SAFETY: it has no requirement.
     let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(bytes).expect("every system has a page size")

@@ -13,13 +13,15 @@
 //! [`Transport`]'s business: a thread blocks there. The context that a step needs is borrowed for
 //! the step ([`Contexts`]); work runs without one, so that it delays no other thread.
 //!
-//! A connection has two buffers from its first byte to its end, one for what it receives and one for
-//! what it sends. Their pages are touched as they are used: an idle connection holds one page of
-//! each, if its requests and responses are small.
+//! A connection has two buffers, one for what it receives and one for what it sends. A thread keeps
+//! them from its first byte to its end, since it waits in the receive itself. Their pages are touched
+//! as they are used: an idle connection holds one page of each, if its requests and responses are
+//! small. A fiber waits without (`kept`), and an idle connection holds none.
 //!
-//! Files: `send` (and what a slow client costs), `work` (Task 3 here), `registry` (which connections
+//! Files: `kept` (the buffers), `send` (and what a slow client costs), `work` (Task 3 here), `registry` (which connections
 //! there are, for the one who ends a server).
 
+mod kept;
 mod registry;
 mod send;
 mod work;
@@ -42,6 +44,7 @@ use crate::operation::proxy_protocol;
 use crate::options::Options;
 use crate::session::{Context, Next, Session};
 
+use kept::Kept;
 pub use registry::{Connection, NEW, RESTS, Registry};
 use work::Job;
 
@@ -88,9 +91,9 @@ struct Driver<'s, A: App, T> {
     io: T,
     session: Session,
     /// Received and not used yet.
-    input: Buffer,
+    input: Kept<Buffer>,
     /// To be sent.
-    out: Output,
+    out: Kept<Output>,
     peer: Option<Peer>,
     /// The time of the last step, and the deadline after it.
     now_ms: u64,
@@ -101,6 +104,8 @@ struct Driver<'s, A: App, T> {
     at_end: bool,
     /// Bytes of the output that were counted as sent before they were.
     counted: u64,
+    /// The buffers are not counted as used at present.
+    uncounted: bool,
     /// What work needs; made when it is first needed.
     job: Option<Box<Job>>,
 }
@@ -143,14 +148,15 @@ impl<A: App> Shared<A> {
             connection,
             io,
             session: Session::new(now_ms),
-            input,
-            out: Output::new(out),
+            input: Kept::new(input),
+            out: Kept::new(Output::new(out)),
             peer: Some(peer),
             now_ms,
             deadline_ms: now_ms,
             more: false,
             at_end: false,
             counted: 0,
+            uncounted: false,
             job: None,
         };
         driver.serve(beginning);
@@ -186,7 +192,7 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
         }
         self.session.end(&mut cx);
         cx.counters.bytes_sent.sub(self.counted);
-        cx.counters.buffers_large_used.sub(2);
+        cx.counters.buffers_large_used.sub(if self.uncounted { 0 } else { 2 });
         cx.counters.connections_open.sub(1);
     }
 
@@ -217,8 +223,12 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
         &mut self,
         step: impl FnOnce(&mut Session, &mut Context<A>, &mut Buffer, &mut Output) -> Next,
     ) -> Next {
-        let mut cx = self.shared.contexts.borrow(self.connection.number());
+        let home = self.io.context(self.connection.number());
+        let mut cx = self.shared.contexts.borrow(home);
         cx.peer = self.peer;
+        if T::WAITS_WITHOUT_BUFFERS && std::mem::take(&mut self.uncounted) {
+            cx.counters.buffers_large_used.add(2);
+        }
         let next = step(&mut self.session, &mut cx, &mut self.input, &mut self.out);
         if let Next::Work(request) = next {
             let job = self.job.get_or_insert_with(|| Box::new(Job::new(&cx.limits)));
@@ -254,7 +264,7 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
                 Some(count) => received = count as u64,
             }
         }
-        let mut counted = 0;
+        let (mut counted, mut uncounted) = (0, false);
         let next = self.step(|session, cx, input, out| {
             cx.counters.bytes_received.add(received);
             let (used, next) = session.feed(cx, input, out);
@@ -263,10 +273,13 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
             if next == Next::Write && session.is_idle() && !session.is_last() {
                 counted = if out.pieces.is_empty() { out.bytes.len() as u64 } else { 0 };
                 cx.counters.bytes_sent.add(counted);
+                // Once it is sent, the connection rests, and has none.
+                uncounted = T::WAITS_WITHOUT_BUFFERS && counted > 0 && input.is_empty();
+                cx.counters.buffers_large_used.sub(if uncounted { 2 } else { 0 });
             }
             next
         });
-        self.counted = counted;
+        (self.counted, self.uncounted) = (counted, uncounted);
         self.connection.arrived(self.now_ms);
         Ok(next)
     }
@@ -277,6 +290,9 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
         self.input.compact();
         if self.input.is_empty() && self.session.is_idle() {
             self.connection.rests(self.now_ms);
+            if T::WAITS_WITHOUT_BUFFERS && !self.wait_without_buffers()? {
+                return Ok(None);
+            }
         }
         let room = self.input.spare_mut();
         let room_len = room.len();

@@ -1,6 +1,8 @@
 //! What ends a process, seen from outside: each test runs itself in a child process.
 
-use super::super::report_overflows;
+use super::super::guard::Guards;
+use super::super::stack::page_bytes;
+use super::super::{StackPool, report_overflows};
 use super::{fiber, pool};
 use std::env;
 use std::hint::black_box;
@@ -12,6 +14,9 @@ use std::thread;
 /// Set in the child.
 const IN_CHILD: &str = "STAMPEDE_TEST_ENDS_ITS_PROCESS";
 
+/// A command that runs programs of this architecture.
+const EMULATOR: &str = "STAMPEDE_TEST_EMULATOR";
+
 /// Runs the test `name` of this file again, alone and with the variable; `body` is what it does
 /// then. Returns how that went, and in the child never.
 fn in_child(name: &str, body: fn()) -> Output {
@@ -20,9 +25,24 @@ fn in_child(name: &str, body: fn()) -> Output {
         body();
         unreachable!("{name} has not ended its process");
     }
-    let mut command = Command::new(env::current_exe().expect("this test"));
+    let mut command = this_program();
     command.args(["--exact", &format!("fiber::tests::overflow::{name}"), "--nocapture"]);
     command.env(IN_CHILD, "1").output().expect("a run of one test")
+}
+
+/// Under an emulator, when the tests run in one: the system would not know how to start it.
+fn this_program() -> Command {
+    let program = env::current_exe().expect("this test");
+    let emulator = env::var(EMULATOR).unwrap_or_default();
+    let mut words = emulator.split_whitespace();
+    match words.next() {
+        None => Command::new(program),
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.args(words).arg(program);
+            command
+        }
+    }
 }
 
 fn no_core_file() {
@@ -57,6 +77,19 @@ fn an_overflow_is_reported_and_ends_the_process() {
     assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{text}");
     let line = r"mn: fiber 1 (GET /deep\x1b[2J\x0a\xff\x5c) overflowed its stack of 64 KiB; a larger --stack-size helps";
     assert!(text.lines().any(|printed| printed == line), "{text}");
+}
+
+#[test]
+fn guards_by_protection_are_reported_too() {
+    let output = in_child("guards_by_protection_are_reported_too", || {
+        let _reports = report_overflows("mn", "-").expect("a stack");
+        let guards = Guards::by_protection(page_bytes());
+        let pool = StackPool::with_guards(16 * 1024, 2, guards).expect("a pool");
+        fiber(&pool, |_| assert_ne!(overflow(0), 1)).resume(0);
+    });
+    let text = stderr(&output);
+    assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{text}");
+    assert!(text.contains("mn: fiber 0 overflowed its stack of 16 KiB; -\n"), "{text}");
 }
 
 #[test]

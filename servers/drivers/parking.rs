@@ -1,0 +1,124 @@
+//! The transport of a green thread: where a thread blocks in the kernel, a fiber parks.
+//!
+//! ```text
+//! drivers::blocking ── recv ──► nothing there? ──► Running::wait ──► the carrier runs other fibers
+//!                       ▲                                              │
+//!                       └── the connection is readable, or it is late ◄┘ (perhaps on another one)
+//! ```
+//!
+//! A short receive has drained the socket: the next one waits for the edge without trying. So a
+//! request costs one receive and one send, as in an event loop.
+
+use std::io;
+use std::mem;
+use std::os::fd::AsFd as _;
+
+use reactor::net::Stream;
+use reactor::scheduler::{Awaited, Running};
+
+use super::transport::Transport;
+
+/// Receives in a row that fill all the room, before other fibers have their turn.
+const EAGER_MAX: u32 = 16;
+/// Bytes of a request that a report of an overflow shows.
+const LABEL_BYTES_MAX: usize = 80;
+
+/// A connection that a green thread serves. Deadlines are on the scheduler's clock.
+pub struct Parking<'f> {
+    stream: &'f Stream,
+    running: &'f Running<'f>,
+    /// There may be something to receive.
+    more: bool,
+    /// Receives in a row without a wait.
+    eager: u32,
+}
+
+impl<'f> Parking<'f> {
+    /// Takes over a non-blocking stream.
+    pub fn new(stream: &'f Stream, running: &'f Running<'f>) -> Self {
+        // The first request often comes with the connection.
+        Parking { stream, running, more: true, eager: 0 }
+    }
+
+    #[inline]
+    fn wait(&self, awaited: Awaited, deadline_ms: u64) -> io::Result<bool> {
+        self.running.wait(self.stream.as_fd(), awaited, deadline_ms)
+    }
+
+    /// What the thread serves, should its stack overflow: the request's first line.
+    #[inline]
+    fn label(&self, received: &[u8]) {
+        let start = &received[..received.len().min(LABEL_BYTES_MAX)];
+        let end = start.iter().position(|&byte| byte == b'\r').unwrap_or(start.len());
+        self.running.set_label(&start[..end]);
+    }
+}
+
+impl Transport for Parking<'_> {
+    fn stream(&self) -> &Stream {
+        self.stream
+    }
+
+    #[inline]
+    fn recv(
+        &mut self,
+        room: &mut [u8],
+        now_ms: u64,
+        deadline_ms: u64,
+    ) -> io::Result<Option<usize>> {
+        if now_ms >= deadline_ms {
+            return Ok(None);
+        }
+        loop {
+            if !mem::take(&mut self.more) {
+                self.eager = 0;
+                if !self.wait(Awaited::Readable, deadline_ms)? {
+                    return Ok(None);
+                }
+            }
+            match self.stream.recv(room) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+                Ok(count) => {
+                    self.label(&room[..count]);
+                    self.more = count == room.len();
+                    self.eager += 1;
+                    if self.more && self.eager >= EAGER_MAX {
+                        self.let_others_run()?;
+                    }
+                    return Ok(Some(count));
+                }
+            }
+        }
+    }
+
+    const WAITS_WITHOUT_BUFFERS: bool = true;
+
+    #[inline]
+    fn wait_readable(&mut self, deadline_ms: u64) -> io::Result<bool> {
+        if !self.more {
+            self.eager = 0;
+            self.more = self.wait(Awaited::Readable, deadline_ms)?;
+        }
+        Ok(self.more)
+    }
+
+    fn wait_writable(&mut self, deadline_ms: u64) -> io::Result<bool> {
+        self.wait(Awaited::Writable, deadline_ms)
+    }
+
+    fn sleep(&mut self, deadline_ms: u64) -> io::Result<bool> {
+        Ok(!self.wait(Awaited::Failure, deadline_ms)?)
+    }
+
+    fn let_others_run(&mut self) -> io::Result<()> {
+        self.eager = 0;
+        self.running.yield_now();
+        Ok(())
+    }
+
+    #[inline]
+    fn context(&self, _connection: usize) -> usize {
+        self.running.core()
+    }
+}
