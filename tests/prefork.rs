@@ -1,5 +1,7 @@
-//! A pool of processes: what bounds it, what a crash costs, and how processes are renewed. What holds
-//! for every server with a master is in `worker_….rs`, what holds for every model in `under_prefork.rs`.
+//! A pool of processes: what bounds it, what a crash costs, and how processes are renewed.
+//!
+//! What holds for every server with a master is in `worker_….rs`, what holds for every model in
+//! `under_prefork.rs`.
 
 mod common;
 
