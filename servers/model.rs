@@ -5,6 +5,21 @@
 
 use crate::app::Disk;
 
+/// The model that runs, beside all that there are: for the table on the welcome page.
+pub struct ModelInfos {
+    /// The one that runs.
+    pub running: &'static ModelInfo,
+    /// All of them, from the simplest on.
+    pub all: Vec<&'static ModelInfo>,
+}
+
+impl From<&'static ModelInfo> for ModelInfos {
+    /// The only one.
+    fn from(running: &'static ModelInfo) -> Self {
+        ModelInfos { running, all: vec![running] }
+    }
+}
+
 /// What a model decides, as the welcome page and the status page show it.
 pub struct ModelInfo {
     /// The model's (and its binary's) name: `sped`.

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use crate::app::App;
 use crate::metrics::Metrics;
-use crate::model::ModelInfo;
+use crate::model::ModelInfos;
 use crate::models::{self, Server};
 use crate::operation::inherited::Inherited;
 use crate::operation::listen::{self, Listening};
@@ -23,7 +23,7 @@ use crate::report::{self, report};
 /// A `main` for the model called `model` and the application built by `make`.
 pub fn main<A: App>(
     model: &str,
-    make: impl FnOnce(&Options, Metrics, &'static ModelInfo) -> io::Result<A>,
+    make: impl FnOnce(&Options, Metrics, ModelInfos) -> io::Result<A>,
 ) -> ExitCode {
     main_after(model, 1, make)
 }
@@ -32,7 +32,7 @@ pub fn main<A: App>(
 pub fn main_after<A: App>(
     model: &str,
     skip: usize,
-    make: impl FnOnce(&Options, Metrics, &'static ModelInfo) -> io::Result<A>,
+    make: impl FnOnce(&Options, Metrics, ModelInfos) -> io::Result<A>,
 ) -> ExitCode {
     match start(model, std::env::args_os().skip(skip), make) {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,7 +46,7 @@ pub fn main_after<A: App>(
 fn start<A: App>(
     name: &str,
     arguments: impl Iterator<Item = OsString>,
-    make: impl FnOnce(&Options, Metrics, &'static ModelInfo) -> io::Result<A>,
+    make: impl FnOnce(&Options, Metrics, ModelInfos) -> io::Result<A>,
 ) -> Result<(), String> {
     let model = models::by_name::<A>(name).ok_or_else(|| {
         format!("unknown model {name:?}; expected one of: {}", models::names::<A>())
@@ -72,7 +72,8 @@ fn start<A: App>(
     let service = service(&options, &listeners, inherited)?;
     let metrics = (model.metrics)(&options)
         .map_err(|error| format!("no memory for the counters: {error}"))?;
-    let app = make(&options, metrics.clone(), model.info).map_err(|error| error.to_string())?;
+    let app = make(&options, metrics.clone(), models::infos::<A>(model.info))
+        .map_err(|error| error.to_string())?;
     let server = Server { listeners, metrics, service };
     (model.run)(app, &options, server).map_err(|error| error.to_string())
 }

@@ -106,7 +106,7 @@ fn serve(model: &str, root: &Path, arguments: &[&str]) -> Inside {
     let arguments = [&["--demo", "--root", root, "--cache-ttl", "1h"], arguments].concat();
     Inside::start_with(model, &arguments, |options, metrics| {
         let info = models::by_name::<Site>(model).expect("a model").info;
-        Counted(Site::new(options, metrics.clone(), info).expect("a site"))
+        Counted(Site::new(options, metrics.clone(), info.into()).expect("a site"))
     })
 }
 

@@ -401,7 +401,7 @@ fn busy_site(folder: &str, arguments: &[&str]) -> (Inside, Gate, Client) {
     let arguments = [&["--workers", "1", "--root", folder], arguments].concat();
     let server = Inside::start_with("amped", &arguments, |options, metrics| {
         let info = models::by_name::<Site>("amped").expect("it").info;
-        let site = Site::new(options, metrics.clone(), info).expect("a site");
+        let site = Site::new(options, metrics.clone(), info.into()).expect("a site");
         Blocked { site, stubborn: Stubborn(gate.clone()) }
     });
     // Every name is looked up now.

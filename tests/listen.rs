@@ -3,15 +3,15 @@
 mod common;
 
 use std::io::ErrorKind;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use common::server::sped;
-use common::{Client, Server, get, os};
+use common::{Client, Server, get, os, until};
 
 /// Runs it to its end.
 fn run(arguments: &[&str]) -> Output {
@@ -133,18 +133,21 @@ fn sockets_of_systemd_are_listened_on() {
 
 #[test]
 fn unused_sockets_of_systemd_are_closed_and_named() {
+    let folder = tempfile::tempdir().expect("a directory");
+    // A path, because nothing else can come to listen there, as may happen to a port.
+    let path = folder.path().join("socket");
+    let unix = UnixListener::bind(&path).expect("a listener");
     let tcp = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let address = tcp.local_addr().expect("its address");
-    let other = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let (tcp, other) = (OwnedFd::from(tcp), OwnedFd::from(other));
+    let (unix, tcp) = (OwnedFd::from(unix), OwnedFd::from(tcp));
     let mut command = activated(2);
     command.args(["--listen", "127.0.0.1:0"]);
-    pass_both(&mut command, &tcp, &other);
+    pass_both(&mut command, &unix, &tcp);
     let server = Server::spawn(command);
-    drop((tcp, other));
+    drop((unix, tcp));
     assert_eq!(server.get("/plaintext").text(), "Hello, World!");
-    let refused = TcpStream::connect(address).expect_err("no listener").kind();
-    assert_eq!(refused, ErrorKind::ConnectionRefused);
+    // A child that another test is just starting has it until it execs.
+    let refusal = || UnixStream::connect(&path).err().map(|error| error.kind());
+    until("it is closed", || refusal() == Some(ErrorKind::ConnectionRefused));
     assert!(
         server.stderr().contains("closed sockets passed by systemd (fd:3, fd:4)"),
         "{}",

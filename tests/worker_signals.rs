@@ -122,7 +122,7 @@ fn a_failed_upgrade_is_logged_and_changes_nothing() {
         let lines = said();
         let line = lines.lines().last().expect("a line");
         assert!(line.starts_with("symped: upgrade failed: process "), "{line}");
-        let end = "exited before it was ready (exit status: 7); this process continues to serve";
+        let end = "exited before it was ready (exit status: 1); this process continues to serve";
         assert!(line.ends_with(end), "{line}");
         until_answered(&load, 50);
     }

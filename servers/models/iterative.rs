@@ -14,8 +14,9 @@
 //! full their SYNs are dropped. One client that says nothing holds up everyone, until the idle
 //! timeout (`--idle-timeout`) ends it: that is why there are eight other models.
 //!
-//! Even so it must notice a signal while its client is silent: it waits for both with one poll(2). The
-//! listeners are out of the loop's poller meanwhile, for nothing would take from their queues.
+//! Even so it must notice a signal while its client is silent: after a tenth of a second it waits
+//! for both with one poll(2). The listeners are out of the loop's poller meanwhile, for nothing would
+//! take from their queues.
 //!
 //! In the world: the time and echo services of old, `nc -l`, Python's `http.server` until 3.7, and
 //! metrics endpoints that one collector asks. Stevens, "UNIX Network Programming", calls it the
@@ -84,7 +85,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let contexts = Contexts::new(&app, options, &metrics, slots, epoch, waker)?;
     let sizes = (options.limits.connections as usize, 1);
     let shared = Arc::new(Shared::new(contexts, options, sizes)?);
-    let parts = (Acceptors::new(options), Arc::clone(&shared), Queue::default());
+    let parts = (Acceptors::new(options).blocking(), Arc::clone(&shared), Queue::default());
     let main = MainLoop::new(&mut ev, options, listeners, &metrics, parts)?;
     let mut main = SingleProcess::new(&mut ev, service, main)?.inside(sandbox);
     main.announce(&mut ev);

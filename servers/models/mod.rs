@@ -7,7 +7,7 @@ use std::io;
 
 use crate::app::App;
 use crate::metrics::Metrics;
-use crate::model::ModelInfo;
+use crate::model::{ModelInfo, ModelInfos};
 use crate::operation::listen::Listening;
 use crate::operation::service::Service;
 use crate::options::{OptionGroup, Options, Takes};
@@ -94,6 +94,11 @@ fn all<A: App>() -> Vec<Model<A>> {
 /// The model called `name`, for an application `A`.
 pub fn by_name<A: App>(name: &str) -> Option<Model<A>> {
     all().into_iter().find(|model| model.info.name == name)
+}
+
+/// The description of the model that runs, beside all others.
+pub(crate) fn infos<A: App>(running: &'static ModelInfo) -> ModelInfos {
+    ModelInfos { running, all: all::<A>().iter().map(|model| model.info).collect() }
 }
 
 /// The names of all models of an application `A`, for a message.

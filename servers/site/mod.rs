@@ -33,7 +33,7 @@ use crate::app::{
     ALLOW_READ, Action, App, BodyPlan, Prepared, Request, Response, reads, refuse_method,
 };
 use crate::metrics::Metrics;
-use crate::model::ModelInfo;
+use crate::model::ModelInfos;
 use crate::options::Options;
 
 /// The methods that at least one resource supports, for `OPTIONS *`: `/echo` takes them all.
@@ -68,13 +68,14 @@ impl Site {
     ///
     /// # Errors
     /// The root cannot be opened.
-    pub fn new(options: &Options, metrics: Metrics, info: &'static ModelInfo) -> io::Result<Self> {
+    pub fn new(options: &Options, metrics: Metrics, infos: ModelInfos) -> io::Result<Self> {
+        let info = infos.running;
         let routes = Routes::new(&Means { options, metrics: &metrics, info })?;
         Ok(Site {
             demo: options.content.demo,
             routes,
             files: Files::new(options, metrics, info.disk)?,
-            welcome: Welcome::new(info, options.content.demo, options.content.status)?,
+            welcome: Welcome::new(&infos, options.content.demo, options.content.status)?,
         })
     }
 

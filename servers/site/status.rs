@@ -115,7 +115,8 @@ mod tests {
 
     /// What the site answers to a request line.
     fn answer(line: &str) -> Answer {
-        let site = Site::new(&Options::default(), Metrics::new(1).unwrap(), &INFO).unwrap();
+        let site =
+            Site::new(&Options::default(), Metrics::new(1).unwrap(), (&INFO).into()).unwrap();
         let mut local = site.local(0);
         let raw = format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n");
         exchange(&raw, |request, response| site.handle(&mut local, request, response)).1

@@ -4,7 +4,7 @@ use super::*;
 use crate::options::Content;
 use crate::site::routes::tests::{Answer, exchange};
 
-const INFO: ModelInfo = ModelInfo {
+const INFO: crate::model::ModelInfo = crate::model::ModelInfo {
     name: "sped",
     title: "Single Process Event-Driven",
     lesson: "One event loop does everything.",
@@ -18,7 +18,7 @@ const INFO: ModelInfo = ModelInfo {
 
 /// A site with these options, and what it answers to a request line.
 fn ask(options: &Options, line: &str) -> Answer {
-    let site = Site::new(options, Metrics::new(1).unwrap(), &INFO).unwrap();
+    let site = Site::new(options, Metrics::new(1).unwrap(), (&INFO).into()).unwrap();
     let mut local = site.local(0);
     let raw = format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n");
     let answer = |request: &Request<'_>, response: &mut Response<'_>| match site
@@ -107,7 +107,7 @@ fn a_root_that_cannot_be_opened_is_named() {
     let root = tempfile::tempdir().unwrap();
     let mut missing = Options::default();
     missing.content.root = Some(root.path().join("nothing"));
-    let made = Site::new(&missing, Metrics::new(1).unwrap(), &INFO);
+    let made = Site::new(&missing, Metrics::new(1).unwrap(), (&INFO).into());
     let error = made.err().unwrap().to_string();
     assert!(error.contains("--root") && error.contains("nothing"), "{error}");
 }

@@ -12,7 +12,7 @@ use super::pages::text::escape;
 use super::pages::{self, HTML, NO_STORE, NOSNIFF, Page, picture};
 use super::routes::{self, Part, Route};
 use crate::app::{Prepared, Request, Response, reads, refuse_method};
-use crate::model::ModelInfo;
+use crate::model::{ModelInfo, ModelInfos};
 
 /// The welcome page, prepared.
 pub struct Welcome {
@@ -20,11 +20,11 @@ pub struct Welcome {
 }
 
 impl Welcome {
-    /// The page of the model that `info` describes, with links to the enabled routes.
+    /// The page of the model that runs, with links to the enabled routes.
     ///
     /// # Errors
     /// An invalid field in the prepared page: a bug in this file.
-    pub fn new(info: &ModelInfo, demo: bool, status: bool) -> io::Result<Self> {
+    pub fn new(infos: &ModelInfos, demo: bool, status: bool) -> io::Result<Self> {
         let policy = pages::policy(None);
         let fields = [
             HTML,
@@ -33,7 +33,7 @@ impl Welcome {
             ("Content-Security-Policy", &policy),
             ("Referrer-Policy", "no-referrer"),
         ];
-        let page = Prepared::new(Status::OK, &fields, page(info, demo, status))
+        let page = Prepared::new(Status::OK, &fields, page(infos, demo, status))
             .map_err(|_| io::Error::other("invalid field in a prepared answer"))?;
         Ok(Welcome { page })
     }
@@ -48,7 +48,8 @@ impl Welcome {
 }
 
 /// The document.
-fn page(info: &ModelInfo, demo: bool, status: bool) -> String {
+fn page(infos: &ModelInfos, demo: bool, status: bool) -> String {
+    let info = infos.running;
     let mut body = String::with_capacity(8 * 1024);
     header(&mut body, info, status);
     let _ = write!(
@@ -63,6 +64,7 @@ fn page(info: &ModelInfo, demo: bool, status: bool) -> String {
     if status {
         links(&mut body, "Watch it", Part::Status);
     }
+    all_models(&mut body, infos);
     body.push_str(FOOTER);
     let title = format!("{} · Stampede", info.name);
     Page { title: &title, head: "", body: &body, script: None }.document()
@@ -90,6 +92,32 @@ fn model(body: &mut String, info: &ModelInfo) {
         escape(info.picture.trim_matches('\n')),
         escape(info.in_flight.trim_end_matches('.'))
     );
+}
+
+/// Who does which task, under every model.
+fn all_models(body: &mut String, infos: &ModelInfos) {
+    body.push_str(
+        "<h2>The same application, under every model</h2>\n<div class=\"panel\">\
+         <table class=\"models\">\n<tr><th scope=\"col\">Model</th>\
+         <th scope=\"col\" class=\"one\">Accepts (Task 1)</th>\
+         <th scope=\"col\" class=\"two\">Reads and writes (Task 2)</th>\
+         <th scope=\"col\" class=\"three\">Computes (Task 3)</th>\
+         <th scope=\"col\">In flight at most</th></tr>\n",
+    );
+    for info in &infos.all {
+        let current = if info.name == infos.running.name { " aria-current=\"true\"" } else { "" };
+        let _ = writeln!(
+            body,
+            "<tr{current}><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td>\
+             <td>{}</td><td>{}</td></tr>",
+            escape(info.name),
+            escape(info.task1),
+            escape(info.task2),
+            escape(info.task3),
+            escape(info.in_flight)
+        );
+    }
+    body.push_str("</table></div>\n");
 }
 
 fn links(body: &mut String, title: &str, part: Part) {
@@ -131,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_page_shows_the_card() {
-        let text = page(&INFO, true, true);
+        let text = page(&(&INFO).into(), true, true);
         for part in [
             "<h1>sp&lt;e&gt;d</h1>",
             "Single &amp; Process",
@@ -147,7 +175,7 @@ mod tests {
     #[test]
     fn only_what_is_on_is_linked() {
         let linked = |demo, status| {
-            let text = page(&INFO, demo, status);
+            let text = page(&(&INFO).into(), demo, status);
             (text.contains("href=\"plaintext\""), text.contains("href=\"status\""))
         };
         assert_eq!(linked(true, true), (true, true));
@@ -158,14 +186,24 @@ mod tests {
 
     #[test]
     fn links_are_relative_and_show_what_an_argument_is() {
-        let text = page(&INFO, true, true);
+        let text = page(&(&INFO).into(), true, true);
         assert!(text.contains("<a href=\"work?us=200000\"><code>/work?us=N</code></a>"), "{text}");
         assert!(!text.contains("href=\"/"));
     }
 
     #[test]
+    fn all_models_are_listed_and_the_one_that_runs_is_marked() {
+        static OTHER: ModelInfo = ModelInfo { name: "other", task2: "<another>", ..INFO };
+        let infos = ModelInfos { running: &INFO, all: vec![&INFO, &OTHER] };
+        let text = page(&infos, true, true);
+        assert!(text.contains("<tr aria-current=\"true\"><th scope=\"row\"><code>sp&lt;e&gt;d<"));
+        assert!(text.contains("<tr><th scope=\"row\"><code>other</code></th><td>the loop</td>"));
+        assert!(text.contains("<td>&lt;another&gt;</td>"));
+    }
+
+    #[test]
     fn nothing_on_it_needs_a_script() {
-        let text = page(&INFO, true, true);
+        let text = page(&(&INFO).into(), true, true);
         assert!(!text.contains("<script") && !text.contains(" style="));
     }
 }

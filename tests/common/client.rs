@@ -108,7 +108,14 @@ impl Client {
         }
         let len = self.received.len();
         self.received.resize(len + READ_BYTES, 0);
-        let result = self.stream.read(&mut self.received[len..]);
+        // A receive with a timeout is not restarted (signal(7)): a child that exits while another
+        // thread has its signals blocked, to start one, ends it.
+        let result = loop {
+            match self.stream.read(&mut self.received[len..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
         self.received.truncate(len + result.as_ref().copied().unwrap_or(0));
         result
     }

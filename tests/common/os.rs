@@ -186,9 +186,14 @@ pub fn ticks_per_second() -> f64 {
 pub fn readable_within(fd: impl AsFd, time: Duration) -> bool {
     let mut poll = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let timeout_ms = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: `poll` is one valid `pollfd`, and the count passed is 1.
-    let ready = unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };
-    ready > 0
+    loop {
+        // SAFETY: `poll` is one valid `pollfd`, and the count passed is 1.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };
+        // Never restarted (signal(7)): waits once more, at worst for longer than asked.
+        if ready >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return ready > 0;
+        }
+    }
 }
 
 /// Evicts a file from the kernel's page cache, once all of it is on the disk.

@@ -1,7 +1,6 @@
 //! Upgrades: a binary that can be replaced while it runs, and the process that takes over.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,7 +11,10 @@ use super::{Server, os, until};
 /// replaced.
 pub fn copied(command: &Command, folder: &Path) -> (Command, PathBuf) {
     let path = folder.join("server");
-    fs::copy(command.get_program(), &path).expect("a copy of the binary");
+    // By another process: a child that this one starts at that moment would hold the copy open for
+    // writing until it execs, and a file that is being written cannot be executed (ETXTBSY).
+    let copied = Command::new("cp").arg(command.get_program()).arg(&path).status();
+    assert!(copied.expect("cp(1)").success(), "a copy of the binary");
     let mut copy = super::server::binary(path.to_str().expect("UTF-8"));
     copy.args(command.get_args());
     (copy, path)
@@ -21,8 +23,7 @@ pub fn copied(command: &Command, folder: &Path) -> (Command, PathBuf) {
 /// Puts a program that fails at once in a binary's place.
 pub fn spoil(path: &Path) {
     let new = path.with_extension("new");
-    fs::write(&new, "#!/bin/sh\nexit 7\n").expect("a script");
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("permissions");
+    std::os::unix::fs::symlink("/bin/false", &new).expect("a link");
     // A file that is being executed cannot be written, but it can be renamed over.
     fs::rename(new, path).expect("another program in its place");
 }

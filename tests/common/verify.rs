@@ -169,9 +169,12 @@ impl Connection {
     fn fill(&mut self, len: usize) -> io::Result<()> {
         let mut piece = [0; 16 * 1024];
         while self.received.len() < len {
-            match self.stream.read(&mut piece)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => self.received.extend_from_slice(&piece[..read]),
+            match self.stream.read(&mut piece) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => self.received.extend_from_slice(&piece[..read]),
+                // A receive with a timeout is not restarted (signal(7)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())

@@ -142,19 +142,17 @@ impl Opener {
     }
 
     fn open_by_kernel(&self, path: &[u8]) -> io::Result<OwnedFd> {
-        // "The caller should try again" when a `..` in a symlink raced with a rename; but not
-        // forever.
+        // "The caller should try again" when a `..` in a symlink raced with a rename, anywhere in
+        // the system; where that goes on and on, the walk, which no rename disturbs, opens it.
         const TRIES: u32 = 8;
-        with_c_str(path, |path| {
-            let mut last = io::ErrorKind::NotFound.into();
-            for _ in 0..TRIES {
-                match open_beneath(self.root.as_fd(), path, Disk::Wait) {
-                    Err(error) if is_passing(&error) => last = error,
-                    done => return done,
-                }
-            }
-            Err(last)
-        })
+        let opened = with_c_str(path, |path| {
+            let attempt = |_| match open_beneath(self.root.as_fd(), path, Disk::Wait) {
+                Err(error) if is_passing(&error) => None,
+                done => Some(done),
+            };
+            Ok((0..TRIES).find_map(attempt))
+        });
+        opened?.unwrap_or_else(|| walk::open(self.root.as_fd(), path))
     }
 }
 

@@ -17,7 +17,7 @@ use self::text::escape;
 /// The style of all pages, light and dark.
 const STYLE: Inline = Inline {
     text: include_str!("style.css"),
-    digest: "sha256-+PpwJjGxEWpW9Zeiqm4fWrC5V06LZ8Oovw9duDQnigc=",
+    digest: "sha256-n1lpl7wmOTYGEKrC9l5TVLU13HNJs22PnYx6ypWTez0=",
 };
 
 /// A page's `Cache-Control`: current numbers are useless later, and the same address may show

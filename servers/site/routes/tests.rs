@@ -79,7 +79,7 @@ pub(in crate::site) fn exchange<T>(
 fn site(memory: usize) -> Site {
     let mut options = Options::default();
     (options.limits.body, options.limits.body_memory) = (1 << 20, memory);
-    Site::new(&options, Metrics::new(1).unwrap(), &INFO).unwrap()
+    Site::new(&options, Metrics::new(1).unwrap(), (&INFO).into()).unwrap()
 }
 
 const INFO: ModelInfo = ModelInfo {
