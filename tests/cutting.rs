@@ -166,7 +166,7 @@ fn two_hundred_thousand_pipelined_requests_of_a_client_that_does_not_read_cost_n
     let server = Server::demo();
     // A first round, so that one-time allocations are done.
     server.get("/echo");
-    let before = observe::memory_bytes(server.pid());
+    let before = observe::memory_bytes(server.serving_pid());
 
     let mut client = server.connect();
     let mut sender = client.stream().try_clone().expect("a second handle");
@@ -182,8 +182,8 @@ fn two_hundred_thousand_pipelined_requests_of_a_client_that_does_not_read_cost_n
     });
     // When it stops reading from a client that does not read.
     server.until_metric_above("bytes_received_total", 100_000);
-    observe::until_at_rest(server.pid());
-    let stalled = observe::memory_bytes(server.pid());
+    observe::until_at_rest(server.serving_pid());
+    let stalled = observe::memory_bytes(server.serving_pid());
     assert!(stalled < before + 256 * 1024, "{before} bytes before, {stalled} when stalled");
 
     for i in 0..REQUESTS {
@@ -196,6 +196,6 @@ fn two_hundred_thousand_pipelined_requests_of_a_client_that_does_not_read_cost_n
         }
     }
     writer.join().expect("the writer's end");
-    let after = observe::memory_bytes(server.pid());
+    let after = observe::memory_bytes(server.serving_pid());
     assert!(after < before + 256 * 1024, "{before} bytes before, {after} after");
 }

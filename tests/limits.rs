@@ -168,9 +168,9 @@ fn one_connection_more_than_allowed_waits_until_another_closes() {
     let others_meanwhile = held[0].get("/status.json");
     assert_eq!(others_meanwhile.status, 200);
     assert!(waiting.is_silent_for(Duration::from_millis(150)));
-    let before = observe::cpu_seconds(server.pid());
+    let before = observe::cpu_seconds(server.serving_pid());
     assert!(waiting.is_silent_for(Duration::from_millis(500)));
-    let spent = observe::cpu_seconds(server.pid()) - before;
+    let spent = observe::cpu_seconds(server.serving_pid()) - before;
     assert!(spent < 0.1, "{spent} s of CPU time for waiting half a second");
     held.pop();
     assert_eq!(waiting.response().status, 200);
@@ -228,7 +228,7 @@ fn more_readers_than_buffers_take_turns() {
         reader.send(&get(&format!("/bytes?n={LEN}")));
     }
     // When it has sent what the sockets take.
-    observe::until_at_rest(server.pid());
+    observe::until_at_rest(server.serving_pid());
     std::thread::scope(|scope| {
         for reader in &mut readers {
             scope.spawn(|| {

@@ -1,5 +1,7 @@
-//! A pool of processes: what bounds it, what a crash costs, and how processes are renewed. What holds
-//! for every server with a master is in `worker_….rs`, what holds for every model in `under_prefork.rs`.
+//! A pool of processes: what bounds it, what a crash costs, and how processes are renewed.
+//!
+//! What holds for every server with a master is in `worker_….rs`, what holds for every model in
+//! `under_prefork.rs`.
 
 mod common;
 
@@ -194,15 +196,21 @@ fn classic_processes_of_one_thread_are_restarted_and_killed_under_load() {
     until_workers(&server, "all serve", |_| true);
     let descriptors = observe::descriptors_at_rest(server.pid());
     let load = Load::start(server.address(), CLIENTS);
-    let mut victims = HashSet::new();
-    for round in 0..3 {
+    for _ in 0..3 {
         let old = pids(&server);
         server.signal(libc::SIGHUP);
         until_workers(&server, "other processes", |now| {
             now.iter().all(|worker| !old.contains(&worker.pid))
         });
         until_answered(&load, 50);
-        let victim = workers(&server)[7 * round].pid;
+    }
+    assert_unharmed(&load.finish());
+    until("the old ones' end", || children(server.pid()).len() == 24);
+    // Now a connection ends unannounced only with its process.
+    let (load, mut victims) = (Load::start(server.address(), CLIENTS), HashSet::new());
+    for number in [0, 7, 14] {
+        until_answered(&load, 50);
+        let victim = workers(&server)[number].pid;
         victims.extend(kill(victim, server.address().port()));
         until_workers(&server, "it is replaced", |now| now.iter().all(|w| w.pid != victim));
     }
@@ -315,7 +323,7 @@ fn how_connections_arrive_is_not_an_option_of_the_pool() {
 
 /// Of 64 MiB of address space each there is not enough for all threads.
 #[test]
-fn a_server_whose_processes_cannot_start_their_threads_says_so_and_ends() {
+fn a_server_whose_processes_cannot_start_their_threads_reports_that_and_ends() {
     let shell = "ulimit -v 700000; exec \"$0\" \"$@\"";
     let mut command = binary("/bin/sh");
     command.args(["-c", shell, env!("CARGO_BIN_EXE_prefork"), "--listen", "127.0.0.1:0"]);

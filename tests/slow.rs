@@ -58,9 +58,9 @@ fn slow_readers_of_a_large_file_cost_no_memory() {
     // What as many requests at once allocate is there after a first round.
     drop(begin_all());
     server.until_metric("connections_open", 1);
-    let before = observe::memory_bytes(server.pid());
+    let before = observe::memory_bytes(server.serving_pid());
     let _readers = begin_all();
-    let grown = observe::memory_bytes(server.pid()).saturating_sub(before);
+    let grown = observe::memory_bytes(server.serving_pid()).saturating_sub(before);
     assert!(grown < (READERS * 2048) as u64, "{grown} bytes more for {READERS} slow readers");
     // The loop's own two, or those of the connection that asks.
     server.until_metric("buffers_large_used", 2);
@@ -80,13 +80,13 @@ fn slow_readers_of_made_bytes_cost_one_buffer_each() {
     let server = Server::demo();
     slow_reader(&server, "/bytes?n=100000000").read_head().expect("an answer");
     server.until_metric("connections_open", 1);
-    let before = observe::memory_bytes(server.pid());
+    let before = observe::memory_bytes(server.serving_pid());
     let mut readers: Vec<Client> =
         (0..READERS).map(|_| slow_reader(&server, "/bytes?n=100000000")).collect();
     for reader in &mut readers {
         reader.read_head().expect("an answer");
     }
-    let grown = observe::memory_bytes(server.pid()).saturating_sub(before);
+    let grown = observe::memory_bytes(server.serving_pid()).saturating_sub(before);
     assert!(grown < (READERS * 40 * 1024) as u64, "{grown} bytes for {READERS} slow readers");
 }
 
@@ -208,7 +208,7 @@ fn resets_in_the_middle_of_everything_cost_nothing() {
     // The large file stays open in the cache.
     slow_reader(&server, "/large").read_head().expect("an answer");
     server.until_metric("connections_open", 1);
-    let before = observe::descriptors(server.pid());
+    let before = observe::descriptors(server.serving_pid());
     let echo = post("/echo", &[], &[b'x'; 50_000]);
     for round in 0..50 {
         let mut client =
@@ -225,7 +225,9 @@ fn resets_in_the_middle_of_everything_cost_nothing() {
     }
     server.until_metric("connections_open", 1);
     let connection = 1; // the one that fetched the metrics may not be gone yet
-    until("the descriptors are back", || observe::descriptors(server.pid()) <= before + connection);
+    until("the descriptors are back", || {
+        observe::descriptors(server.serving_pid()) <= before + connection
+    });
     for gauge in ["waits", "body_bytes_held", "buffers_small_used"] {
         assert_eq!(server.metric(gauge), 0, "{gauge}");
     }

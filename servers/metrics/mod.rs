@@ -1,9 +1,9 @@
 //! What a server counts, in memory that processes can share.
 //!
-//! Every loop (or worker) has one [`CounterSlot`] in a [`SharedTable`] and is the only one to
-//! write to it (a worker process of several threads has a few in a row), so an increment is a plain load, add and store: no locked instruction, no cache
-//! line fought over. Whoever wants a total (the status page, the metrics) adds the slots up and may
-//! see them a moment apart from each other.
+//! Every loop (or worker) has one [`CounterSlot`] in a [`SharedTable`], or a few in a row if it has
+//! several threads, and each slot has one writer. So an increment is a plain load, add and store:
+//! no locked instruction, no cache line fought over. Whoever wants a total (the status page, the
+//! metrics) adds the slots up and may see them a moment apart from each other.
 //!
 //! ```text
 //! slot 0 (loop 0)   slot 1 (loop 1)   …        one writer each

@@ -11,10 +11,10 @@
 //! ```
 //!
 //! The program in a process is the iterative one, which serves a client to its end before the next:
-//! no locks, nothing shared, a crash or a leak ends one client. That there are many of them makes it
-//! a server; that they are there already makes it quicker than one that forks for each connection.
-//! No process is started while clients wait for it, and connection N + 1 waits in the kernel's
-//! queue, from which the first process that is free takes it.
+//! no locks, nothing shared, and a crash or a leak ends one client. That there are many of them
+//! makes it a server; that they are there already makes it quicker than one that forks for each
+//! connection. No process is started while clients wait for it, and connection N + 1 waits in the
+//! kernel's queue, from which the first process that is free takes it.
 //!
 //! What it costs: a process for each client, also an idle one. `--threads M` has M clients share a
 //! process, which saves memory and has a crash end M of them: Apache calls the first of these
@@ -24,9 +24,9 @@
 //! and the kernel wakes one of those that wait, in whichever process ([`ServingThreads`]).
 //!
 //! A process has one thread more than it has clients. That one follows the master, ends the others'
-//! connections at a stop, and writes the log: a thread that waits in `recv(2)` for its client notices
-//! nothing else. (Apache's classic processes have none, and notice a graceful stop between two
-//! clients; its worker has one, which also accepts.)
+//! connections at a stop, and writes the log: a thread that waits in `recv(2)` for its client would
+//! notice nothing else. (Apache's classic processes have none, and notice a graceful stop between
+//! two clients; its worker has one, which also accepts.)
 //!
 //! How it fails:
 //!

@@ -8,7 +8,8 @@ use super::threads::{CONTEXTS, STACK_SIZE};
 use super::workers::{MAX_REQUESTS, set_worker_count, worker_count};
 
 /// Clients served at once by default, per processor. A keep-alive client holds its thread also
-/// while it is idle, and a browser opens six connections.
+/// while it is idle, and a browser opens six connections. A process takes about 200 KiB beside its
+/// caches (measured, 32 of them), so that more than work needs cost little.
 const CLIENTS_PER_CORE: usize = 16;
 /// Upper bound of the default number of processes: Apache's `MaxRequestWorkers`.
 const PROCESSES_DEFAULT_MAX: usize = 256;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use super::{Client, PATIENCE, Response, client, os, until};
+use super::{Client, PATIENCE, Response, client, os, processes, until};
 
 /// A running server; it is killed when dropped.
 pub struct Server {
@@ -321,6 +321,11 @@ impl Server {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The process that serves: the only worker, where there is a master.
+    pub fn serving_pid(&self) -> u32 {
+        processes::children(self.pid()).first().copied().unwrap_or(self.pid())
     }
 
     /// Its standard output, when the command made it a pipe.

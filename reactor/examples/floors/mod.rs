@@ -15,7 +15,7 @@
 //!            [--sendfile FILE]   the body is FILE, sent with sendfile(2)
 //!            [--defer-accept]    accept when the request is there (TCP_DEFER_ACCEPT)
 //!            [--close]           close after the first answer
-//!            [--processes N]     of floor_prefork: so many (16)
+//!            [--processes N]     of floor_prefork: this many (64)
 //! ```
 
 use std::io::{self, Write};
@@ -56,7 +56,7 @@ impl Floor {
         let mut arguments = env::args().skip(1);
         let (mut batch, mut file, mut close) = (head(13), None, false);
         let (mut port, mut defer, mut body) = (8080, false, b"Hello, World!".to_vec());
-        let mut processes = 16;
+        let mut processes = 64;
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().unwrap_or_else(|| usage());
             match &argument[..] {

@@ -139,18 +139,17 @@ def blocking_workloads(site, plain, closing):
     table = {}
     pool, processes = ["--workers", PROCESSES], ["--processes", PROCESSES]
     models = [
-        ("mp", [floor_fork], [mp], 64),
-        ("mt", [floor_threads], [mt], 64),
-        ("prefork", [floor_prefork, *processes], [prefork, *pool], PROCESSES),
-        ("iterative", [floor_iterative], [iterative], 1),
+        ("mp", [floor_fork], [mp], 64, 1.10),
+        ("mt", [floor_threads], [mt], 64, 1.08),
+        ("prefork", [floor_prefork, *processes], [prefork, *pool], PROCESSES, 1.10),
+        ("iterative", [floor_iterative], [iterative], 1, 1.08),
     ]
-    for name, (yardstick, *its), (server, *options), connections in models:
+    for name, (yardstick, *its), (server, *options), connections, bound in models:
         options += site[site.index("--root") :]
         servers = [(name, server(*options)), ("sped", site)]
         keep = twice(yardstick("--answer", plain, *its))
         now = twice(yardstick("--close", "--answer", closing, *its))
         close = {"connections": connections, "header": "Connection: close"}
-        bound = 1.10 if name == "mp" else 1.08
         table[name] = Workload([*keep, *servers], bound=bound, connections=connections)
         table[f"{name}-close"] = Workload([*now, *servers], **close)
     return table
