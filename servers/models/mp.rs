@@ -25,6 +25,9 @@
 //! each connection, by which the parent knows in a graceful stop which of them rest; and the flags
 //! that tell children to finish, or to reopen the log. What a killed child had counted remains.
 //!
+//! All that is an account within a process is one for each connection here: `--body-memory` bounds
+//! what a single client's requests hold, and each child has its own cache of files.
+//!
 //! The parent keeps no socket of a client, so no child inherits another client's, and a client's
 //! connection ends with its child. The parent learns of a child's end by `SIGCHLD`: a descriptor
 //! for each (`pidfd_open(2)`) would be four more system calls a connection, and each later fork
@@ -46,6 +49,7 @@ use reactor::process::{self, Children, Fork, signal_when_parent_ends};
 use reactor::{EventLoop, Handler as _, Signal};
 
 use super::Server;
+use crate::access_log::Log;
 use crate::app::{App, Disk};
 use crate::drivers::accept::Acceptors;
 use crate::drivers::blocking::{Registry, Shared};
@@ -213,12 +217,13 @@ impl<A: App> Parent<A> {
                 let io = Forked::new(accepted.connection(), &shared.contexts);
                 accepted.serve(&shared, io);
             }
-            log = Some(shared);
+            log = Some(shared.contexts.log().clone());
+            mem::forget(shared);
         });
         // Its client does not wait for the process's end.
         drop(accepted);
-        if let Some(shared) = log {
-            shared.contexts.log().finish();
+        if let Some(log) = log.filter(Log::is_on) {
+            log.finish();
         }
         process::exit_at_once(0)
     }
