@@ -159,3 +159,83 @@ fn errno() -> *mut c_int {
         return libc::__error();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Stream;
+    use std::io::{Read as _, Write as _};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    /// A child that serves a connection in this state. It announces that by a byte.
+    fn child(state: u64, serve: impl FnOnce(&Stream) -> bool) -> (libc::pid_t, UnixStream) {
+        let (here, there) = UnixStream::pair().unwrap();
+        let here = Stream::from(OwnedFd::from(here));
+        // SAFETY: the child makes system calls and uses atomics, and exits without running anything
+        // of the parent's.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let state = AtomicU64::new(state);
+            let rest = Rest { state: &state, mask: 3, rests: 1 };
+            let served = install().is_ok()
+                && while_serving(&here, rest, || here.send(b"!").is_ok() && serve(&here));
+            // SAFETY: as above.
+            unsafe { libc::_exit(i32::from(!served)) };
+        }
+        assert!(pid > 0, "fork");
+        drop(here);
+        let mut there = there;
+        there.read_exact(&mut [0]).unwrap();
+        (pid, there)
+    }
+
+    fn send(pid: libc::pid_t, signal: Signal) {
+        // SAFETY: takes no pointer; the child is ours and was not waited for.
+        unsafe { libc::kill(pid, signal.number()) };
+    }
+
+    fn succeeds(pid: libc::pid_t) -> bool {
+        let mut status = 0;
+        // SAFETY: `status` is written during the call.
+        unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        status == 0
+    }
+
+    #[test]
+    fn a_connection_at_rest_ends_and_the_wait_for_it() {
+        for signal in GENTLE {
+            let (pid, _there) = child(8 | 1, |stream| stream.recv(&mut [0]).unwrap_or(9) == 0);
+            send(pid, signal);
+            assert!(succeeds(pid), "{signal}");
+        }
+    }
+
+    #[test]
+    fn of_a_busy_one_it_is_noted() {
+        let (pid, mut there) = child(8, |stream| {
+            while !is_asked() {}
+            stream.recv(&mut [0]).unwrap_or(9) == 1
+        });
+        send(pid, Signal::TERM);
+        there.write_all(b"?").unwrap();
+        assert!(succeeds(pid));
+    }
+
+    #[test]
+    fn cutting_off_ends_a_busy_one_too() {
+        let (pid, mut there) = child(8, |stream| stream.recv(&mut [0]).unwrap_or(9) == 0);
+        send(pid, CUT_OFF);
+        assert!(succeeds(pid));
+        assert_eq!(there.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_the_parents_business_changes_nothing() {
+        let (pid, mut there) =
+            child(8 | 1, |stream| stream.recv(&mut [0]).unwrap_or(9) == 1 && !is_asked());
+        IGNORED.into_iter().for_each(|signal| send(pid, signal));
+        there.write_all(b"?").unwrap();
+        assert!(succeeds(pid));
+    }
+}
