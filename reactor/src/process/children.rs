@@ -170,16 +170,17 @@ fn wait(pid: pid_t, options: libc::c_int) -> io::Result<Option<ExitStatus>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::process::ExitStatusExt as _;
 
     /// A child that runs `body`, which takes no lock: the tests have threads, so it is not forked
     /// by [`Children::fork`].
     fn child(body: impl FnOnce() -> i32) -> pid_t {
         // SAFETY: the child runs `body`, and exits without running anything of the parent's.
-        match unsafe { libc::fork() } {
-            0 => unsafe { libc::_exit(body()) },
-            pid => pid,
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: as above.
+            unsafe { libc::_exit(body()) };
         }
+        pid
     }
 
     fn sleeper() -> pid_t {
