@@ -19,10 +19,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use reactor::net::Stream;
 use reactor::process::connection_signals::Rest;
 
-use super::blocking::{Connection, NEW, RESTS};
-use super::contexts::Contexts;
-use super::transport::{Blocking, Transport};
 use crate::app::App;
+use crate::drivers::blocking::{Connection, NEW, RESTS};
+use crate::drivers::contexts::Contexts;
+use crate::drivers::transport::{Blocking, Transport};
 
 /// The bits of a connection's state that say whether a signal may end it.
 const MASK: u64 = RESTS | NEW;
