@@ -211,7 +211,7 @@ fn a_stop_goes_on_as_long_as_requests_arrive() {
 fn a_child_that_computes_does_not_outlive_the_drain() {
     let mut server = spawn(&["--drain-timeout", "100ms"]);
     let (mut client, child) = served(&server);
-    client.send(&get("/work?us=60000000"));
+    client.send(&get("/work?us=10000000"));
     until("it computes", || state(child) == Some('R'));
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));

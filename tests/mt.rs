@@ -179,7 +179,7 @@ fn idle_and_silent_clients_do_not_hold_up_a_stop() {
 fn a_thread_that_computes_does_not_outlive_the_drain() {
     let mut server = spawn(&["--drain-timeout", "100ms"]);
     let mut client = server.connect();
-    client.send(&get("/work?us=60000000"));
+    client.send(&get("/work?us=10000000"));
     server.get("/plaintext");
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));

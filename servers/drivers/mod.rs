@@ -5,7 +5,7 @@
 //! | [`event`] | many sessions in one loop, driven by readiness |
 //! | [`blocking`] | one session, on a thread that waits for its client |
 //! | [`transport`] | how it waits: in the kernel, or with a loop of its own |
-//! | [`forked`] | how a child process waits for its one client |
+//! | [`forked`] | a child process for each connection: its parent, and how it waits for its client |
 //! | [`parking`] | how a green thread waits: other fibers run meanwhile |
 //! | [`contexts`] | the contexts that sessions on many threads share |
 //! | [`main_loop`] | accepting and stopping, where connections are served elsewhere |

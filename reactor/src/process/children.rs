@@ -166,3 +166,76 @@ fn wait(pid: pid_t, options: libc::c_int) -> io::Result<Option<ExitStatus>> {
     })?;
     Ok((waited != 0).then(|| ExitStatus::from_raw(status)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A child that runs `body`, which takes no lock: the tests have threads, so it is not forked
+    /// by [`Children::fork`].
+    fn child(body: impl FnOnce() -> i32) -> pid_t {
+        // SAFETY: the child runs `body`, and exits without running anything of the parent's.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: as above.
+            unsafe { libc::_exit(body()) };
+        }
+        pid
+    }
+
+    fn sleeper() -> pid_t {
+        child(|| {
+            loop {
+                // SAFETY: takes no pointer.
+                unsafe { libc::pause() };
+            }
+        })
+    }
+
+    fn children<const N: usize>(list: [(pid_t, &'static str); N]) -> Children<&'static str> {
+        let list = HashMap::from(list);
+        assert!(list.keys().all(|pid| *pid > 0), "fork");
+        Children { list }
+    }
+
+    /// Other tests of this process have children of their own: they are among those that hide ours.
+    fn until_one_ends(children: &mut Children<&'static str>) -> Ended<&'static str> {
+        loop {
+            if let Some(ended) = children.next_ended().unwrap() {
+                return ended;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn each_child_that_ends_is_waited_for_with_what_is_known_of_it() {
+        let mut children = children([(child(|| 3), "three"), (sleeper(), "asleep")]);
+        let ended = until_one_ends(&mut children);
+        assert_eq!((ended.what, ended.status.code()), ("three", Some(3)));
+        assert!(children.next_ended().unwrap().is_none());
+        children.signal(Signal::TERM, |what| *what == "three");
+        assert!(children.next_ended().unwrap().is_none());
+        children.signal(Signal::TERM, |what| *what == "asleep");
+        let ended = until_one_ends(&mut children);
+        assert_eq!((ended.what, ended.status.signal()), ("asleep", Some(libc::SIGTERM)));
+        assert!(children.is_empty() && children.next_ended().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_child_from_elsewhere_keeps_its_status_and_hides_no_other() {
+        let elsewhere = child(|| 9);
+        let mut children = children([(child(|| 1), "one"), (child(|| 2), "two")]);
+        let codes = [until_one_ends(&mut children), until_one_ends(&mut children)]
+            .map(|ended| ended.status.code());
+        assert!(codes.contains(&Some(1)) && codes.contains(&Some(2)), "{codes:?}");
+        assert_eq!(wait(elsewhere, 0).unwrap().and_then(|status| status.code()), Some(9));
+    }
+
+    #[test]
+    fn killing_leaves_none() {
+        let mut children = children([(sleeper(), "a"), (sleeper(), "b"), (child(|| 0), "c")]);
+        children.kill().unwrap();
+        assert_eq!(children.len(), 0);
+    }
+}

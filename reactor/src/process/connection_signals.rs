@@ -36,8 +36,8 @@ const IGNORED: [Signal; 3] = [Signal::HUP, Signal::USR1, Signal::USR2];
 struct Target {
     /// The connection's descriptor; none: -1.
     socket: AtomicI32,
-    /// A signal has asked for its end.
-    asked: AtomicBool,
+    /// Where it is noted that a signal has asked for its end.
+    asked: AtomicPtr<AtomicBool>,
     /// Where its state is, and what it is at rest.
     state: AtomicPtr<AtomicU64>,
     mask: AtomicU64,
@@ -46,7 +46,7 @@ struct Target {
 
 static TARGET: Target = Target {
     socket: AtomicI32::new(-1),
-    asked: AtomicBool::new(false),
+    asked: AtomicPtr::new(ptr::null_mut()),
     state: AtomicPtr::new(ptr::null_mut()),
     mask: AtomicU64::new(0),
     rests: AtomicU64::new(0),
@@ -61,6 +61,9 @@ pub struct Rest<'s> {
     pub mask: u64,
     /// Their value while the connection rests.
     pub rests: u64,
+    /// Set when a signal asks for the connection's end: the code that serves a busy one looks at it
+    /// before it waits again.
+    pub asked: &'s AtomicBool,
 }
 
 /// Installs the handlers in the parent, which must block the signals before.
@@ -90,16 +93,11 @@ pub fn while_serving<R>(connection: &impl AsFd, rest: Rest<'_>, serve: impl FnOn
     serve()
 }
 
-/// A signal has asked for the connection's end.
-#[inline]
-pub fn is_asked() -> bool {
-    TARGET.asked.load(SeqCst)
-}
-
 fn set(connection: BorrowedFd<'_>, rest: Rest<'_>) {
     TARGET.mask.store(rest.mask, SeqCst);
     TARGET.rests.store(rest.rests, SeqCst);
     TARGET.state.store(ptr::from_ref(rest.state).cast_mut(), SeqCst);
+    TARGET.asked.store(ptr::from_ref(rest.asked).cast_mut(), SeqCst);
     TARGET.socket.store(connection.as_raw_fd(), SeqCst);
 }
 
@@ -110,6 +108,7 @@ impl Drop for Reset {
     fn drop(&mut self) {
         TARGET.socket.store(-1, SeqCst);
         TARGET.state.store(ptr::null_mut(), SeqCst);
+        TARGET.asked.store(ptr::null_mut(), SeqCst);
     }
 }
 
@@ -119,10 +118,18 @@ extern "C" fn handle(signal: c_int) {
     if signal == CUT_OFF.number() {
         shut_down(socket, libc::SHUT_RDWR);
     } else if GENTLE.iter().any(|gentle| gentle.number() == signal) {
-        TARGET.asked.store(true, SeqCst);
+        note_asked();
         if rests() {
             shut_down(socket, libc::SHUT_RD);
         }
+    }
+}
+
+fn note_asked() {
+    let asked = TARGET.asked.load(SeqCst);
+    // SAFETY: set by `while_serving` to a reference that lives until it is reset, on this thread.
+    if let Some(asked) = unsafe { asked.as_ref() } {
+        asked.store(true, SeqCst);
     }
 }
 
@@ -157,5 +164,89 @@ fn errno() -> *mut c_int {
         return libc::__errno_location();
         #[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
         return libc::__error();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Stream;
+    use std::io::{Read as _, Write as _};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    /// A child that serves a connection in this state. It announces that by a byte.
+    fn child(
+        state: u64,
+        serve: impl FnOnce(&Stream, &AtomicBool) -> bool,
+    ) -> (libc::pid_t, UnixStream) {
+        let (here, there) = UnixStream::pair().unwrap();
+        let here = Stream::from(OwnedFd::from(here));
+        // SAFETY: the child makes system calls and uses atomics, and exits without running anything
+        // of the parent's.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let (state, asked) = (AtomicU64::new(state), AtomicBool::new(false));
+            let rest = Rest { state: &state, mask: 3, rests: 1, asked: &asked };
+            let served = install().is_ok()
+                && while_serving(&here, rest, || here.send(b"!").is_ok() && serve(&here, &asked));
+            // SAFETY: as above.
+            unsafe { libc::_exit(i32::from(!served)) };
+        }
+        assert!(pid > 0, "fork");
+        drop(here);
+        let mut there = there;
+        there.read_exact(&mut [0]).unwrap();
+        (pid, there)
+    }
+
+    fn send(pid: libc::pid_t, signal: Signal) {
+        // SAFETY: takes no pointer; the child is ours and was not waited for.
+        unsafe { libc::kill(pid, signal.number()) };
+    }
+
+    fn succeeds(pid: libc::pid_t) -> bool {
+        let mut status = 0;
+        // SAFETY: `status` is written during the call.
+        unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        status == 0
+    }
+
+    #[test]
+    fn a_connection_at_rest_ends_and_the_wait_for_it() {
+        for signal in GENTLE {
+            let (pid, _there) = child(8 | 1, |stream, _| stream.recv(&mut [0]).unwrap_or(9) == 0);
+            send(pid, signal);
+            assert!(succeeds(pid), "{signal}");
+        }
+    }
+
+    #[test]
+    fn of_a_busy_one_it_is_noted() {
+        let (pid, mut there) = child(8, |stream, asked| {
+            while !asked.load(SeqCst) {}
+            stream.recv(&mut [0]).unwrap_or(9) == 1
+        });
+        send(pid, Signal::TERM);
+        there.write_all(b"?").unwrap();
+        assert!(succeeds(pid));
+    }
+
+    #[test]
+    fn cutting_off_ends_a_busy_one_too() {
+        let (pid, mut there) = child(8, |stream, _| stream.recv(&mut [0]).unwrap_or(9) == 0);
+        send(pid, CUT_OFF);
+        assert!(succeeds(pid));
+        assert_eq!(there.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_the_parents_business_changes_nothing() {
+        let (pid, mut there) = child(8 | 1, |stream, asked| {
+            stream.recv(&mut [0]).unwrap_or(9) == 1 && !asked.load(SeqCst)
+        });
+        IGNORED.into_iter().for_each(|signal| send(pid, signal));
+        there.write_all(b"?").unwrap();
+        assert!(succeeds(pid));
     }
 }

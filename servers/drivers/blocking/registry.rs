@@ -30,6 +30,8 @@ reactor::shared_struct! {
     pub struct State {
         /// When something last arrived, in milliseconds, and the bits.
         word: AtomicU64,
+        /// A signal has asked the process that serves it for its end.
+        end: AtomicBool,
     }
 }
 
@@ -79,7 +81,14 @@ impl Connection {
         self.state.word.store(now_ms << BITS | RESTS, Ordering::Relaxed);
     }
 
+    /// A signal has asked the process that serves it for its end.
+    #[inline]
+    pub fn end(&self) -> &AtomicBool {
+        &self.state.end
+    }
+
     /// When something last arrived, and the bits.
+    #[inline]
     pub fn state(&self) -> &AtomicU64 {
         &self.state.word
     }
@@ -108,6 +117,7 @@ impl Registry {
         let entry = list.vacant_entry();
         let (key, state) = (entry.key(), self.states.slot(entry.key())?);
         state.word.store(now_ms << BITS | RESTS | NEW, Ordering::Relaxed);
+        state.end.store(false, Ordering::Relaxed);
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection { stream, number, state });
         entry.insert(Some(Arc::clone(&connection)));

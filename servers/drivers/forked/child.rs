@@ -10,26 +10,26 @@
 //! ```
 //!
 //! A signal that asks for the end during the wait is the handler's business
-//! ([`connection_signals`]).
+//! ([`connection_signals`](reactor::process::connection_signals)).
 
 use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::Ordering::Relaxed;
 
 use reactor::net::Stream;
-use reactor::process::connection_signals::{self, Rest};
+use reactor::process::connection_signals::Rest;
 
-use super::blocking::{Connection, NEW, RESTS};
-use super::contexts::Contexts;
-use super::transport::{Blocking, Transport};
 use crate::app::App;
+use crate::drivers::blocking::{Connection, NEW, RESTS};
+use crate::drivers::contexts::Contexts;
+use crate::drivers::transport::{Blocking, Transport};
 
 /// The bits of a connection's state that say whether a signal may end it.
 const MASK: u64 = RESTS | NEW;
 
 /// When a connection rests, for the handler of signals.
 pub fn rest(connection: &Connection) -> Rest<'_> {
-    Rest { state: connection.state(), mask: MASK, rests: RESTS }
+    Rest { state: connection.state(), mask: MASK, rests: RESTS, asked: connection.end() }
 }
 
 /// See the module's head.
@@ -48,12 +48,12 @@ impl<'s, A: App> Forked<'s, A> {
         Forked { io, connection, contexts, reopenings: contexts.reopenings_known() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn waits<R>(&mut self, wait: impl FnOnce(&mut Blocking<'s>) -> io::Result<R>) -> io::Result<R> {
         if self.contexts.log().is_on() {
             self.write_log();
         }
-        if connection_signals::is_asked() {
+        if self.connection.end().load(Relaxed) {
             self.end_if_resting();
         }
         let result = wait(&mut self.io);
@@ -63,6 +63,7 @@ impl<'s, A: App> Forked<'s, A> {
         result
     }
 
+    #[cold]
     fn write_log(&self) {
         let log = self.contexts.log();
         log.flush();
@@ -94,7 +95,7 @@ impl<A: App> Transport for Forked<'_, A> {
         self.io.stream()
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv(
         &mut self,
         room: &mut [u8],
