@@ -39,7 +39,7 @@ mod steps;
 mod threads;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
 
 use reactor::Doorbell;
 use reactor::ring::mpmc::Ring;
@@ -254,7 +254,15 @@ impl Home {
         if has_place() {
             return true;
         }
-        self.awaited.store(true, SeqCst);
+        self.awaited.store(true, Relaxed);
+        // Either the reader sees that it is awaited, or what it has taken is seen here.
+        fence(SeqCst);
         has_place()
+    }
+
+    /// The reader has taken accepted connections; `true`: the main thread waits for that.
+    fn is_awaited(&self) -> bool {
+        fence(SeqCst);
+        self.awaited.load(Relaxed) && self.awaited.swap(false, Relaxed)
     }
 }

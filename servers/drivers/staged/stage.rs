@@ -219,7 +219,7 @@ mod tests {
     fn serve(stage: &Arc<Stage<u32>>, to: &mpsc::Sender<Vec<u32>>) -> thread::JoinHandle<()> {
         let (stage, membership, to) = (Arc::clone(stage), stage.join(), to.clone());
         thread::spawn(move || {
-            stage.serve(membership, |batch| to.send(batch.drain(..).collect()).unwrap());
+            stage.serve(membership, |batch| to.send(std::mem::take(batch)).unwrap());
         })
     }
 

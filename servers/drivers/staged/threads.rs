@@ -1,10 +1,9 @@
-//! The threads' lives: of one that serves a stage, and of a reader.
+//! A thread of a stage: takes a batch, does each event's step, passes it on.
 
 use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use reactor::EventLoop;
 use reactor::process::Priority;
 
 use super::connection::Flight;
@@ -39,12 +38,4 @@ pub(super) fn start<A: App>(
         system.stage(name).dismiss();
     }
     started.map(drop)
-}
-
-/// Starts a reader on a thread of its own.
-pub(super) fn start_reader<A: App>(mut ev: EventLoop, mut reader: super::reader::Reader<A>) {
-    if let Err(error) = ev.run(&mut reader) {
-        // Without its poller it can serve no client; the others can.
-        report!("a reader has failed: {error}");
-    }
 }

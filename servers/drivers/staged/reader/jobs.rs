@@ -13,7 +13,8 @@ use reactor::{BufferPool, EventLoop, Readiness};
 use super::seat::Flags;
 use super::{Connection, Reader, Step};
 use crate::app::App;
-use crate::options::{Limits, Options};
+use crate::app::response::Output;
+use crate::options::Options;
 use crate::session::Phase;
 use crate::work::job::Job;
 
@@ -41,13 +42,13 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    pub fn new(options: &Options) -> io::Result<Self> {
+    /// As many as there are to be, made as they are needed; and an output for nothing.
+    pub fn new(options: &Options, limits: http::Limits) -> io::Result<(Self, Output)> {
         let count = options.buffers.count;
-        let Limits { head, fields, target, body, .. } = options.limits;
-        let limits = http::Limits::new(head, fields, target.min(head - 1), body)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let pool = BufferPool::new(&[Class::new(options.buffers.size, 2 * count)])?;
-        Ok(Jobs { pool, limits, stock: Vec::new(), unmade: count, uncounted: 0 })
+        let pool = BufferPool::new(&[Class::new(options.buffers.size, 2 * count + 1)])?;
+        let blank = pool.take(0).ok_or_else(|| io::Error::other("no buffer for a reader"))?;
+        let jobs = Jobs { pool, limits, stock: Vec::new(), unmade: count, uncounted: 0 };
+        Ok((jobs, Output::new(blank)))
     }
 
     pub fn take(&mut self) -> Option<Box<Job>> {
