@@ -1,4 +1,5 @@
-//! Stages: what a full queue does, when threads come and go, and what a slow request or client costs.
+//! Stages: what a full queue does, when threads come and go, and what a slow request or client
+//! costs.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! The staged driver: a connection moves from stage to stage, and its event is the connection itself.
+//! The staged driver: a connection moves from stage to stage, and its event is the connection
+//! itself.
 //!
 //! ```text
 //!  main thread      readers (a loop each)                 pools of threads
@@ -8,22 +9,22 @@
 //!                     └──────────────ring───────────────── files
 //! ```
 //!
-//! A `Flight` (the connection, with a job that holds its buffers) has one owner at any time: a queue
-//! or a thread. A response travels as what it is: buffers and open files change hands, no byte is
-//! copied. When it is sent, the flight goes home to the reader that it came from, which waits for the
-//! client: for more bytes, for room, for a time to pass.
+//! A `Flight` (the connection, with a job that holds its buffers) has one owner at any time: a
+//! queue or a thread. A response travels as what it is: buffers and open files change hands, no
+//! byte is copied. When it is sent, the flight goes home to the reader that it came from, which
+//! waits for the client: for more bytes, for room, for a time to pass.
 //!
 //! Why this is not the event driver with an executor behind it: there the loop keeps the connection
-//! and lends out its requests, so only the loop may send. Here writing is a stage of its own, and what
-//! sends must own the descriptor.
+//! and lends out its requests, so only the loop may send. Here writing is a stage of its own, and
+//! what sends must own the descriptor.
 //!
 //! # What cannot overflow, and what sheds
 //!
 //! A flight has a job, and there is a fixed number of jobs (`--buffers`, per reader). The queues of
-//! `write` and `files`, and the ways home, hold all of them: they are never full. `handle` and `work`
-//! hold fewer: a request that finds one of these full is answered 503 with Retry-After, through
-//! `write` as any other. When a reader's jobs are all in flight it reads nothing: its clients' bytes
-//! wait in their sockets.
+//! `write` and `files`, and the ways home, hold all of them: they are never full. `handle` and
+//! `work` hold fewer: a request that finds one of these full is answered 503 with Retry-After,
+//! through `write` as any other. When a reader's jobs are all in flight it reads nothing: its
+//! clients' bytes wait in their sockets.
 //!
 //! Files: `stage` (a queue and its threads), `controller` (how many threads), `connection` (what
 //! moves), `steps` (what each stage does), `reader` (the connections at home), `threads` (starting

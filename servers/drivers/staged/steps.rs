@@ -2,7 +2,7 @@
 //!
 //! | stage | does | then |
 //! |---|---|---|
-//! | `handle` | [`App::handle`], which does not block | `write`; `work` if it asks for it; home to wait |
+//! | `handle` | [`App::handle`] | `write`; `work` if it asks for it; home to wait |
 //! | `work` | [`App::work`] | `write` |
 //! | `write` | sends, as far as there is room | home; `files` if the next part is not in memory |
 //! | `files` | reads that part | `write` |
@@ -88,7 +88,8 @@ impl<A: App> System<A> {
         flight.follow(next)
     }
 
-    /// There is no room for the request in a stage: 503 with Retry-After; the connection stays open.
+    /// There is no room for the request in a stage: 503 with Retry-After; the connection stays
+    /// open.
     #[cold]
     pub(super) fn shed(&self, flight: &mut Flight) -> To {
         let mut cx = self.borrow(&flight.connection);

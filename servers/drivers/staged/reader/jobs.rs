@@ -1,7 +1,7 @@
 //! A reader's stock of jobs: what bounds the flights.
 //!
-//! A job has two buffers, one for what is received and one for the response. A connection that waits
-//! for the rest of a short head keeps it in a few bytes of its own, and gives its job back.
+//! A job has two buffers, one for what is received and one for the response. A connection that
+//! waits for the rest of a short head keeps it in a few bytes of its own, and gives its job back.
 
 use std::io;
 use std::mem;

@@ -10,9 +10,9 @@
 //! keeps its seat while it is away: the poller's edges are noted there, because no second one would
 //! come. Nothing is registered or unregistered when it leaves or returns.
 //!
-//! A connection gets a job (two buffers) when it reads, and gives it back when it waits with nothing
-//! but a few bytes of a head. When all jobs are in flight, connections wait in line and their bytes in
-//! the kernel.
+//! A connection gets a job (two buffers) when it reads, and gives it back when it waits with
+//! nothing but a few bytes of a head. When all jobs are in flight, connections wait in line and
+//! their bytes in the kernel.
 //!
 //! Files: `seat` (a connection's place), `receive`, `expire` (deadlines), `close` (the lingering
 //! close), `jobs` (the stock of them).
