@@ -41,6 +41,7 @@ mod threads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
+use std::thread;
 
 use reactor::Doorbell;
 use reactor::ring::mpmc::Ring;
@@ -167,23 +168,38 @@ impl<A: App> System<A> {
     }
 
     /// Passes a flight on. Where the stage is full, the request is answered 503.
-    fn pass(&self, mut flight: Flight, mut to: To, unwoken: &mut Unwoken) {
-        loop {
-            let name = match to {
-                To::Handle => Name::Handle,
-                To::Work => Name::Work,
-                To::Files => Name::Files,
-                To::Write => Name::Write,
-                To::Home => return self.go_home(flight, unwoken),
-            };
-            match self.stage(name).submit(flight) {
-                Ok(()) => return unwoken.stages[name as usize] = true,
-                Err(back) => flight = back,
-            }
-            self.stage(name).count_shed();
-            debug_assert!(matches!(to, To::Handle | To::Work), "a queue for all flights is full");
-            to = self.shed(&mut flight);
+    fn pass(&self, flight: Flight, to: To, unwoken: &mut Unwoken) {
+        match to {
+            To::Handle => self.offer(flight, Name::Handle, unwoken),
+            To::Work => self.offer(flight, Name::Work, unwoken),
+            To::Files => self.put(flight, Name::Files, unwoken),
+            To::Write => self.put(flight, Name::Write, unwoken),
+            To::Home => self.go_home(flight, unwoken),
         }
+    }
+
+    /// To a stage that may have no room for it.
+    fn offer(&self, flight: Flight, name: Name, unwoken: &mut Unwoken) {
+        match self.stage(name).submit(flight) {
+            Ok(()) => unwoken.stages[name as usize] = true,
+            Err(mut flight) => {
+                self.stage(name).count_shed();
+                let to = self.shed(&mut flight);
+                debug_assert!(!matches!(to, To::Handle | To::Work), "a refusal is not handled");
+                self.pass(flight, to, unwoken);
+            }
+        }
+    }
+
+    /// To a stage that has room for all flights. Its ring may say that it is full all the same:
+    /// while a thread that takes an event is off its core, that event's slot is not free, and the
+    /// others may have gone once around the ring. It will be back.
+    fn put(&self, mut flight: Flight, name: Name, unwoken: &mut Unwoken) {
+        while let Err(back) = self.stage(name).submit(flight) {
+            flight = back;
+            thread::yield_now();
+        }
+        unwoken.stages[name as usize] = true;
     }
 
     fn go_home(&self, flight: Flight, unwoken: &mut Unwoken) {

@@ -88,6 +88,15 @@ impl<A: App> System<A> {
         flight.follow(next)
     }
 
+    /// A panic where there is no answer to replace by a 500: in what makes a response's bytes.
+    #[cold]
+    pub(super) fn crashed(&self, flight: &mut Flight) -> To {
+        let number = flight.connection.number();
+        report!("connection {number}: a panic while sending a response; closed its connection");
+        flight.job.out.clear();
+        flight.lost()
+    }
+
     /// There is no room for the request in a stage: 503 with Retry-After; the connection stays
     /// open.
     #[cold]

@@ -1,7 +1,8 @@
 //! A thread of a stage: takes a batch, does each event's step, passes it on.
 
 use std::io;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Once};
 use std::thread;
 
 use reactor::process::Priority;
@@ -11,6 +12,9 @@ use super::{Name, System, Unwoken};
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::report::report;
+
+/// What the system refuses is reported once.
+static REFUSED: Once = Once::new();
 
 /// Starts one more thread of a stage.
 pub(super) fn start<A: App>(
@@ -22,13 +26,14 @@ pub(super) fn start<A: App>(
     let thread = thread::Builder::new().name(name.text().to_owned());
     let started = thread.spawn(move || {
         if let Err(error) = priority.apply() {
-            report!("--worker-priority: {} runs as the others: {error}", name.text());
+            REFUSED.call_once(|| report!("--worker-priority: work runs as all else: {error}"));
         }
         let mut clock = Clock::new(0);
         let mut unwoken = Unwoken::default();
         its.stage(name).serve(membership, |batch: &mut Vec<Flight>| {
             for mut flight in batch.drain(..) {
-                let to = its.step(name, &mut flight, &mut clock);
+                let step = AssertUnwindSafe(|| its.step(name, &mut flight, &mut clock));
+                let to = catch_unwind(step).unwrap_or_else(|_| its.crashed(&mut flight));
                 its.pass(flight, to, &mut unwoken);
             }
             its.wake(&mut unwoken);

@@ -126,7 +126,10 @@ impl<A: App> Reader<A> {
         if !flags.is(Flags::WAITS) {
             flags.set(Flags::WAITS);
             self.waiting.push_back(connection.token);
-            self.system.borrow(connection).counters.buffers_starved.add(1);
+            let cx = self.system.borrow(connection);
+            cx.counters.buffers_starved.add(1);
+            // What it has sent waits in its socket: it does not rest.
+            connection.arrived(cx.clock.now_ms());
         }
     }
 

@@ -245,8 +245,9 @@ impl<A: App> Reader<A> {
         if !self.flags(&connection).watch(ev, token, connection.stream(), sends) {
             return self.close(ev, connection);
         }
+        let waits = self.flags(&connection).is(Flags::WAITS);
         let cx = self.system.borrow(&connection);
-        if connection.is_idle() {
+        if !waits && connection.is_idle() {
             connection.rests(cx.clock.now_ms());
         }
         let deadline_ms = connection.session.deadline_ms(&cx);
