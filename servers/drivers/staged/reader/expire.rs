@@ -6,9 +6,6 @@ use super::{Connection, Reader, Step};
 use crate::app::App;
 use crate::session::{Next, Phase};
 
-/// When to look again for a job that an expired connection needs.
-const RETRY_MS: u64 = 1;
-
 impl<A: App> Reader<A> {
     /// A connection's deadline has passed.
     pub(super) fn expired(&mut self, ev: &mut EventLoop, mut connection: Box<Connection>) {
@@ -16,8 +13,9 @@ impl<A: App> Reader<A> {
             return self.close_expired(ev, connection);
         }
         if !self.lend_job(&mut connection) {
-            // There may be an answer to send, and there is nothing to make it with.
-            ev.set_deadline(connection.token, ev.now_ms() + RETRY_MS);
+            // There may be an answer to send, and there is nothing to make it with: it waits in line
+            // with the others, or they would overtake it again and again.
+            self.wait_for_job(&mut connection);
             let slot = connection.token.slot() as usize;
             self.seats[slot].connection = Some(connection);
             return;

@@ -144,7 +144,13 @@ impl<A: App> Reader<A> {
             let seat = &mut self.seats[token.slot() as usize];
             seat.flags.unset(Flags::WAITS);
             let Some(connection) = seat.connection.take() else { continue };
-            self.run(ev, connection, Step::Again);
+            let cx = self.system.borrow(&connection);
+            let is_due = cx.clock.now_ms() >= connection.session.deadline_ms(&cx);
+            drop(cx);
+            match is_due {
+                true => self.expired(ev, connection),
+                false => self.run(ev, connection, Step::Again),
+            }
         }
         if !self.waiting.is_empty() {
             self.refuse_slow_head(ev);
