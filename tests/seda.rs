@@ -1,8 +1,10 @@
-//! Stages: what a full queue does, when threads come and go, and what a slow request or client costs.
+//! Stages: what a full queue does, when threads come and go, and what a slow request or client
+//! costs.
 
 mod common;
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -177,9 +179,40 @@ impl App for Fragile {
         if request.path() == b"/panic" {
             panic!("as it was asked to");
         }
-        to.start(Status::OK).bytes(local.to_string().as_bytes());
+        match request.path() {
+            b"/broken" => to.start(Status::OK).generate(Some(9), Box::new(Broken)),
+            _ => to.start(Status::OK).bytes(local.to_string().as_bytes()),
+        }
         Action::Done
     }
+}
+
+/// Panics while a response is being sent.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        panic!("as it was asked to")
+    }
+}
+
+#[test]
+fn a_panic_while_sending_ends_its_connection_and_no_thread() {
+    let app = Fragile { made: Arc::default() };
+    let server = Inside::start("seda", app, &["--buffers", "4", "--stage-threads", "1"]);
+    let mut other = server.connect();
+    assert_eq!(other.get("/").status, 200);
+    for _ in 0..8 {
+        let mut client = server.connect();
+        client.send(&get("/broken"));
+        client.expect_end();
+        assert_eq!(other.get("/").status, 200);
+    }
+    until("it is published", || stage(&server, "write").events >= 17);
+    assert_eq!(stage(&server, "write").threads, 1);
+    drop(other);
+    server.until_counter("connections_open", 0);
+    server.until_counter("buffers_large_used", 0);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What is known of each stage, of a server that has them: its queue, its threads, what it has done.
+//! What is known of each stage, of a server that has them: its queue, its threads, what it has
+//! done.
 //!
 //! One thread writes all of it, several times a second: the one that also adds and removes threads.
 //! *Not* guaranteed: that the numbers of two stages belong to one moment.

@@ -1,4 +1,61 @@
 //! SEDA: Staged Event-Driven Architecture.
+//!
+//! ```text
+//!            ┌───── home: for the next request, for room, for a time to pass ─────┐
+//!            ▼                                                                    │
+//!  accept ─► read, ─▐▐▐▐─► handle ─▐▐▐▐─────────────────────────────▐▐▐▐─► write ─┴─► clients
+//!            parse            └────▐▐▐▐─► work ─────────────────────▲      │ ▲
+//!             ▐▐▐▐ a bounded queue                                         ▼ │
+//!                                                                   ▐▐▐▐─► files
+//! ```
+//!
+//! Each stage is a queue of bounded length, a pool of threads, and a controller that adds threads
+//! under a backlog, takes idle ones away and sets how many events are taken at a time. What moves
+//! is the connection itself, with its request and its response; the stage that has it is the only
+//! one that can touch it (`drivers/staged`).
+//!
+//! What that buys is *conditioning*: the place at which a server is overloaded is a queue that can
+//! be seen (`/status` draws them), and at a full queue a request costs a 503 with `Retry-After`,
+//! not a longer wait for all. Try `/work?us=200000` from some hundred clients at once: `/plaintext`
+//! is as quick as before, and what cannot be done in time is refused at once.
+//!
+//! # What each stage costs
+//!
+//! Every arrow is a hand-over: a push, a pop, perhaps a futex(2) and a thread switch. Measured with
+//! `/plaintext`, beside SPED on two cores, in CPU time:
+//!
+//! | | SPED | SEDA | its three hand-overs, each |
+//! |---|---|---|---|
+//! | one client, each stage sleeps between two events | 4.3 µs | 16 to 20 µs | 4 to 5 µs |
+//! | 64 clients, events are taken in batches | 2.6 µs | 5.5 µs | 1 µs |
+//!
+//! So a stage pays where its events take much longer than that, or wait for something: `work` and
+//! `files`. `handle` does not, and `write` only where sockets are full; they are stages of their
+//! own because that is the textbook's model. There are not more of them: Haboob had stages for a
+//! cache, for parsing and for finding the right handler, too.
+//!
+//! # What goes wrong
+//!
+//! * Requests that never end occupy the threads of `work` permanently, `--stage-threads` of them.
+//!   After that all other work is shed, and everything else goes on.
+//! * The queue of `work` hides latency before it sheds: 256 requests (`--work-queue`) of 5 ms are
+//!   more than half a second on two cores.
+//! * Threads that compute do not get faster by being more: the controller sees a backlog, not why
+//!   there is one. `work` runs at a lower priority (`--worker-priority`), so that it does not
+//!   starve the stages that are quick.
+//! * When all jobs of a reader (`--buffers`) are in flight, nothing is read. Clients that do not
+//!   read their responses keep one each until `--write-timeout`, unless what is left is a file.
+//! * A panic in `handle` or `work` is a 500; a thread that dies otherwise takes its batch along.
+//!
+//! # In the world
+//!
+//! Welsh, "An Architecture for Highly Concurrent, Well-Conditioned Internet Services", 2002 (the
+//! thesis; SOSP 2001 with Culler and Brewer), and its server Haboob. Von Behren, Condit and Brewer
+//! ("Why Events Are A Bad Idea", HotOS 2003) counted 30,000 context switches a second in it.
+//! Cassandra had a stage for reads, one for mutations, and so on; Mule and many pipelines of queues
+//! and pools are its relatives. Welsh's own retrospective (2010) keeps the queues where something
+//! is slow or has to be refused, would serve several stages with one pool of threads, and would
+//! have the rest of them call each other directly. AMPED is about that.
 
 use std::io;
 use std::sync::Arc;
@@ -28,7 +85,7 @@ pub static INFO: ModelInfo = ModelInfo {
     task1: "the main thread accepts",
     task2: "a stage that reads and parses, a stage that writes",
     task3: "a stage that handles, one that works, one that waits for disks",
-    in_flight: "as many connections as the descriptor limit allows; requests: bounded by the queues",
+    in_flight: "as many connections as the descriptor limit allows; requests: bounded by queues",
     picture: "
              accept --> [read, parse] --> [handle] --+--------> [write] --> clients
  clients ----^              ^                        v           ^  |

@@ -6,22 +6,17 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::thread;
 
-use reactor::event_loop::Config;
+use reactor::Doorbell;
 use reactor::sleep::parker;
-use reactor::{Doorbell, EventLoop};
 
 use super::control::Control;
-use super::reader::Reader;
-use super::threads::start_reader;
+use super::reader::{self, Equipment};
 use super::{Home, System, Watch};
 use crate::app::App;
 use crate::drivers::blocking::Shared;
 use crate::drivers::main_loop::{Accepted, Carrier};
 use crate::metrics::Metrics;
 use crate::options::Options;
-
-/// Sources of a loop that are not connections.
-const SOURCES_BESIDE_CONNECTIONS: u32 = 16;
 
 /// The stages, as the main thread has them: they take accepted connections.
 pub struct Readers<A: App> {
@@ -41,7 +36,8 @@ impl<A: App> Readers<A> {
         let readers = options.stages.readers();
         let (mut homes, mut loops) = (Vec::new(), Vec::new());
         for index in 0..readers {
-            let (thread, doorbell) = start_loop(index, options)?;
+            let limits = shared.contexts.borrow(index).limits;
+            let (thread, doorbell) = start_loop(index, options, limits)?;
             homes.push(Home::new(options.buffers.count, doorbell));
             loops.push(thread);
         }
@@ -60,32 +56,32 @@ impl<A: App> Readers<A> {
     }
 }
 
-/// A reader's thread with its loop: it begins when it is sent the system.
+/// How a reader's thread is sent the system, when there is one.
+type Begin<A> = mpsc::Sender<Arc<System<A>>>;
+
+/// A reader's thread with its loop, which begins when it is sent the system.
 fn start_loop<A: App>(
     index: usize,
     options: &Options,
-) -> io::Result<(mpsc::Sender<Arc<System<A>>>, Doorbell)> {
-    let (sender, receiver) = mpsc::channel::<Arc<System<A>>>();
-    let (ready, doorbell) = mpsc::channel();
+    limits: http::Limits,
+) -> io::Result<(Begin<A>, Doorbell)> {
+    let (begin, system) = mpsc::channel::<Arc<System<A>>>();
+    let (made, doorbell) = mpsc::channel();
     let options = options.clone();
     let thread = thread::Builder::new().name(format!("read {index}"));
-    thread.spawn(move || {
-        let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
-        let made = EventLoop::new(Config { sources_max, ..Config::default() });
-        let made = made.and_then(|mut ev| ev.doorbell().map(|doorbell| (ev, doorbell)));
-        let ev = match made {
-            Ok((ev, doorbell)) => ready.send(Ok(doorbell)).map(|()| ev).ok(),
-            Err(error) => ready.send(Err(error)).map_or(None, |()| None),
-        };
-        if let (Some(mut ev), Ok(system)) = (ev, receiver.recv()) {
-            match Reader::new(&mut ev, system, index, &options) {
-                Ok(reader) => start_reader(ev, reader),
-                Err(error) => crate::report::report!("a reader cannot start: {error}"),
+    thread.spawn(move || match Equipment::new(&options, limits) {
+        Ok((equipment, doorbell)) => {
+            if made.send(Ok(doorbell)).is_ok()
+                && let Ok(system) = system.recv()
+            {
+                reader::run(equipment, system, index);
             }
         }
+        // Whether it arrives or not, there is no more to do here.
+        Err(error) => drop(made.send(Err(error))),
     })?;
     let gone = |_| io::Error::other("a reader has ended before it began");
-    Ok((sender, doorbell.recv().map_err(gone)??))
+    Ok((begin, doorbell.recv().map_err(gone)??))
 }
 
 impl<A: App> Carrier<A> for Readers<A> {

@@ -90,6 +90,11 @@ impl Connection {
         self.accepted.entry().rests(now_ms);
     }
 
+    /// Nothing is in flight: no byte of a request, no response.
+    pub fn is_idle(&self) -> bool {
+        self.job.is_none() && self.rest.is_empty() && self.session.is_idle()
+    }
+
     pub fn into_accepted(self) -> Accepted {
         self.accepted
     }

@@ -1,4 +1,5 @@
-//! What looks after the stages: it adds and removes threads, sets the batches, and publishes numbers.
+//! What looks after the stages: it adds and removes threads, sets the batches, and publishes
+//! numbers.
 //!
 //! It looks ten times a second while there is anything to look after, and sleeps otherwise: an idle
 //! server takes no processor time.

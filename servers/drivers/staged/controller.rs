@@ -8,10 +8,10 @@
 //! Welsh's thesis has two of them (sections 4.3.1 and 4.3.2), and so has this:
 //!
 //! * **Threads.** One more when the queue is longer than [`BACKLOG`] of the largest batches for
-//!   every thread, or when events wait while no thread has finished any, in [`PATIENCE`] observations
-//!   in a row; one less when the others could have done it all, for [`IDLE_TICKS`] observations. The
-//!   first is a matter of a quarter of a second, the second of seconds: a thread more costs little,
-//!   and a thread less has to be started again.
+//!   every thread, or when events wait while no thread has finished any, in [`PATIENCE`]
+//!   observations in a row; one less when the others could have done it all, for [`IDLE_TICKS`]
+//!   observations. The first is a matter of a quarter of a second, the second of seconds: a thread
+//!   more costs little, and a thread less has to be started again.
 //! * **Batch.** Twice as large while most batches are full, half as large when most are a quarter
 //!   full. Taking many events at once keeps code and data in the caches, and wakes the next stage
 //!   once for all of them; taking more than there are saves nothing, and with several threads takes

@@ -1,4 +1,5 @@
-//! The staged driver: a connection moves from stage to stage, and its event is the connection itself.
+//! The staged driver: a connection moves from stage to stage, and its event is the connection
+//! itself.
 //!
 //! ```text
 //!  main thread      readers (a loop each)                 pools of threads
@@ -8,22 +9,22 @@
 //!                     └──────────────ring───────────────── files
 //! ```
 //!
-//! A `Flight` (the connection, with a job that holds its buffers) has one owner at any time: a queue
-//! or a thread. A response travels as what it is: buffers and open files change hands, no byte is
-//! copied. When it is sent, the flight goes home to the reader that it came from, which waits for the
-//! client: for more bytes, for room, for a time to pass.
+//! A `Flight` (the connection, with a job that holds its buffers) has one owner at any time: a
+//! queue or a thread. A response travels as what it is: buffers and open files change hands, no
+//! byte is copied. When it is sent, the flight goes home to the reader that it came from, which
+//! waits for the client: for more bytes, for room, for a time to pass.
 //!
 //! Why this is not the event driver with an executor behind it: there the loop keeps the connection
-//! and lends out its requests, so only the loop may send. Here writing is a stage of its own, and what
-//! sends must own the descriptor.
+//! and lends out its requests, so only the loop may send. Here writing is a stage of its own, and
+//! what sends must own the descriptor.
 //!
 //! # What cannot overflow, and what sheds
 //!
 //! A flight has a job, and there is a fixed number of jobs (`--buffers`, per reader). The queues of
-//! `write` and `files`, and the ways home, hold all of them: they are never full. `handle` and `work`
-//! hold fewer: a request that finds one of these full is answered 503 with Retry-After, through
-//! `write` as any other. When a reader's jobs are all in flight it reads nothing: its clients' bytes
-//! wait in their sockets.
+//! `write` and `files`, and the ways home, hold all of them: they are never full. `handle` and
+//! `work` hold fewer: a request that finds one of these full is answered 503 with Retry-After,
+//! through `write` as any other. When a reader's jobs are all in flight it reads nothing: its
+//! clients' bytes wait in their sockets.
 //!
 //! Files: `stage` (a queue and its threads), `controller` (how many threads), `connection` (what
 //! moves), `steps` (what each stage does), `reader` (the connections at home), `threads` (starting
@@ -39,7 +40,8 @@ mod steps;
 mod threads;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
+use std::thread;
 
 use reactor::Doorbell;
 use reactor::ring::mpmc::Ring;
@@ -166,23 +168,38 @@ impl<A: App> System<A> {
     }
 
     /// Passes a flight on. Where the stage is full, the request is answered 503.
-    fn pass(&self, mut flight: Flight, mut to: To, unwoken: &mut Unwoken) {
-        loop {
-            let name = match to {
-                To::Handle => Name::Handle,
-                To::Work => Name::Work,
-                To::Files => Name::Files,
-                To::Write => Name::Write,
-                To::Home => return self.go_home(flight, unwoken),
-            };
-            match self.stage(name).submit(flight) {
-                Ok(()) => return unwoken.stages[name as usize] = true,
-                Err(back) => flight = back,
-            }
-            self.stage(name).count_shed();
-            debug_assert!(matches!(to, To::Handle | To::Work), "a queue for all flights is full");
-            to = self.shed(&mut flight);
+    fn pass(&self, flight: Flight, to: To, unwoken: &mut Unwoken) {
+        match to {
+            To::Handle => self.offer(flight, Name::Handle, unwoken),
+            To::Work => self.offer(flight, Name::Work, unwoken),
+            To::Files => self.put(flight, Name::Files, unwoken),
+            To::Write => self.put(flight, Name::Write, unwoken),
+            To::Home => self.go_home(flight, unwoken),
         }
+    }
+
+    /// To a stage that may have no room for it.
+    fn offer(&self, flight: Flight, name: Name, unwoken: &mut Unwoken) {
+        match self.stage(name).submit(flight) {
+            Ok(()) => unwoken.stages[name as usize] = true,
+            Err(mut flight) => {
+                self.stage(name).count_shed();
+                let to = self.shed(&mut flight);
+                debug_assert!(!matches!(to, To::Handle | To::Work), "a refusal is not handled");
+                self.pass(flight, to, unwoken);
+            }
+        }
+    }
+
+    /// To a stage that has room for all flights. Its ring may say that it is full all the same:
+    /// while a thread that takes an event is off its core, that event's slot is not free, and the
+    /// others may have gone once around the ring. It will be back.
+    fn put(&self, mut flight: Flight, name: Name, unwoken: &mut Unwoken) {
+        while let Err(back) = self.stage(name).submit(flight) {
+            flight = back;
+            thread::yield_now();
+        }
+        unwoken.stages[name as usize] = true;
     }
 
     fn go_home(&self, flight: Flight, unwoken: &mut Unwoken) {
@@ -254,7 +271,15 @@ impl Home {
         if has_place() {
             return true;
         }
-        self.awaited.store(true, SeqCst);
+        self.awaited.store(true, Relaxed);
+        // Either the reader sees that it is awaited, or what it has taken is seen here.
+        fence(SeqCst);
         has_place()
+    }
+
+    /// The reader has taken accepted connections; `true`: the main thread waits for that.
+    fn is_awaited(&self) -> bool {
+        fence(SeqCst);
+        self.awaited.load(Relaxed) && self.awaited.swap(false, Relaxed)
     }
 }

@@ -5,8 +5,9 @@
 //!     │ full: the event comes back └ thread 1 ┘ and sleeps when there is none
 //! ```
 //!
-//! The queue is a ring from which any thread takes ([`reactor::ring::mpmc`]); a thread that is awake
-//! is not woken ([`reactor::sleep`]). Threads come and go while the stage serves: see `controller`.
+//! The queue is a ring from which any thread takes ([`reactor::ring::mpmc`]); a thread that is
+//! awake is not woken ([`reactor::sleep`]). Threads come and go while the stage serves: see
+//! `controller`.
 //!
 //! Not guaranteed: that events leave in the order in which they came. A connection is in one place
 //! at a time, so its responses are in order all the same.

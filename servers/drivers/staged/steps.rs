@@ -2,7 +2,7 @@
 //!
 //! | stage | does | then |
 //! |---|---|---|
-//! | `handle` | [`App::handle`], which does not block | `write`; `work` if it asks for it; home to wait |
+//! | `handle` | [`App::handle`] | `write`; `work` if it asks for it; home to wait |
 //! | `work` | [`App::work`] | `write` |
 //! | `write` | sends, as far as there is room | home; `files` if the next part is not in memory |
 //! | `files` | reads that part | `write` |
@@ -88,7 +88,17 @@ impl<A: App> System<A> {
         flight.follow(next)
     }
 
-    /// There is no room for the request in a stage: 503 with Retry-After; the connection stays open.
+    /// A panic where there is no answer to replace by a 500: in what makes a response's bytes.
+    #[cold]
+    pub(super) fn crashed(&self, flight: &mut Flight) -> To {
+        let number = flight.connection.number();
+        report!("connection {number}: a panic while sending a response; closed its connection");
+        flight.job.out.clear();
+        flight.lost()
+    }
+
+    /// There is no room for the request in a stage: 503 with Retry-After; the connection stays
+    /// open.
     #[cold]
     pub(super) fn shed(&self, flight: &mut Flight) -> To {
         let mut cx = self.borrow(&flight.connection);

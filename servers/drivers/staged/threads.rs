@@ -1,10 +1,10 @@
-//! The threads' lives: of one that serves a stage, and of a reader.
+//! A thread of a stage: takes a batch, does each event's step, passes it on.
 
 use std::io;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Once};
 use std::thread;
 
-use reactor::EventLoop;
 use reactor::process::Priority;
 
 use super::connection::Flight;
@@ -12,6 +12,9 @@ use super::{Name, System, Unwoken};
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::report::report;
+
+/// What the system refuses is reported once.
+static REFUSED: Once = Once::new();
 
 /// Starts one more thread of a stage.
 pub(super) fn start<A: App>(
@@ -23,13 +26,14 @@ pub(super) fn start<A: App>(
     let thread = thread::Builder::new().name(name.text().to_owned());
     let started = thread.spawn(move || {
         if let Err(error) = priority.apply() {
-            report!("--worker-priority: {} runs as the others: {error}", name.text());
+            REFUSED.call_once(|| report!("--worker-priority: work runs as all else: {error}"));
         }
         let mut clock = Clock::new(0);
         let mut unwoken = Unwoken::default();
         its.stage(name).serve(membership, |batch: &mut Vec<Flight>| {
             for mut flight in batch.drain(..) {
-                let to = its.step(name, &mut flight, &mut clock);
+                let step = AssertUnwindSafe(|| its.step(name, &mut flight, &mut clock));
+                let to = catch_unwind(step).unwrap_or_else(|_| its.crashed(&mut flight));
                 its.pass(flight, to, &mut unwoken);
             }
             its.wake(&mut unwoken);
@@ -39,12 +43,4 @@ pub(super) fn start<A: App>(
         system.stage(name).dismiss();
     }
     started.map(drop)
-}
-
-/// Starts a reader on a thread of its own.
-pub(super) fn start_reader<A: App>(mut ev: EventLoop, mut reader: super::reader::Reader<A>) {
-    if let Err(error) = ev.run(&mut reader) {
-        // Without its poller it can serve no client; the others can.
-        report!("a reader has failed: {error}");
-    }
 }

@@ -141,12 +141,14 @@ fn draw(body: &mut String, place: &Place, stage: &StageReport, per_second: &str)
         body,
         "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"10\"/>\
          <text class=\"what\" x=\"{left}\" y=\"{}\">{}</text>\
-         <text class=\"rate\" x=\"{right}\" y=\"{0}\"><tspan data-of=\"rate\">{per_second}</tspan>/s\
-         </text><rect class=\"room\" x=\"{left}\" y=\"{bar}\" width=\"{BAR}\" height=\"9\" rx=\"4\"/>\
+         <text class=\"rate\" x=\"{right}\" y=\"{0}\">\
+         <tspan data-of=\"rate\">{per_second}</tspan>/s</text>\
+         <rect class=\"room\" x=\"{left}\" y=\"{bar}\" width=\"{BAR}\" height=\"9\" rx=\"4\"/>\
          <rect class=\"queue\" x=\"{left}\" y=\"{bar}\" width=\"{filled}\" height=\"9\" rx=\"4\"/>\
-         <text class=\"who\" x=\"{left}\" y=\"{}\"><tspan data-of=\"queue\">{}</tspan> waiting</text>\
-         <text class=\"who\" x=\"{left}\" y=\"{}\"><tspan data-of=\"threads\">{}</tspan> of {} threads\
-         </text></g>",
+         <text class=\"who\" x=\"{left}\" y=\"{}\">\
+         <tspan data-of=\"queue\">{}</tspan> waiting</text>\
+         <text class=\"who\" x=\"{left}\" y=\"{}\">\
+         <tspan data-of=\"threads\">{}</tspan> of {} threads</text></g>",
         y + 24,
         stage.name,
         y + 59,

@@ -6,21 +6,31 @@ use super::{Connection, Reader, Step};
 use crate::app::App;
 use crate::session::{Next, Phase};
 
-/// When to look again for a job that an expired connection needs.
-const RETRY_MS: u64 = 1;
-
 impl<A: App> Reader<A> {
     /// A connection's deadline has passed.
     pub(super) fn expired(&mut self, ev: &mut EventLoop, mut connection: Box<Connection>) {
+        if matches!(connection.session.phase(), Phase::Idle | Phase::Linger) {
+            return self.close_expired(ev, connection);
+        }
         if !self.lend_job(&mut connection) {
-            // There may be an answer to send, and there is nothing to make it with.
-            ev.set_deadline(connection.token, ev.now_ms() + RETRY_MS);
+            // There may be an answer to send, and there is nothing to make it with: it waits in line
+            // with the others, or they would overtake it again and again.
+            self.wait_for_job(&mut connection);
             let slot = connection.token.slot() as usize;
             self.seats[slot].connection = Some(connection);
             return;
         }
         let step = self.expire(&mut connection);
         self.run(ev, connection, step);
+    }
+
+    /// One that has nothing to be answered: no job is needed, of which there may be none.
+    fn close_expired(&mut self, ev: &mut EventLoop, mut connection: Box<Connection>) {
+        let mut cx = self.system.borrow(&connection);
+        let next = connection.session.expired(&mut cx, &mut self.blank);
+        drop(cx);
+        debug_assert!(next == Next::Close && self.blank.is_empty(), "there is an answer");
+        self.close(ev, connection);
     }
 
     fn expire(&mut self, connection: &mut Box<Connection>) -> Step {

@@ -1,7 +1,7 @@
 //! A reader's stock of jobs: what bounds the flights.
 //!
-//! A job has two buffers, one for what is received and one for the response. A connection that waits
-//! for the rest of a short head keeps it in a few bytes of its own, and gives its job back.
+//! A job has two buffers, one for what is received and one for the response. A connection that
+//! waits for the rest of a short head keeps it in a few bytes of its own, and gives its job back.
 
 use std::io;
 use std::mem;
@@ -13,7 +13,8 @@ use reactor::{BufferPool, EventLoop, Readiness};
 use super::seat::Flags;
 use super::{Connection, Reader, Step};
 use crate::app::App;
-use crate::options::{Limits, Options};
+use crate::app::response::Output;
+use crate::options::Options;
 use crate::session::Phase;
 use crate::work::job::Job;
 
@@ -41,13 +42,13 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    pub fn new(options: &Options) -> io::Result<Self> {
+    /// As many as there are to be, made as they are needed; and an output for nothing.
+    pub fn new(options: &Options, limits: http::Limits) -> io::Result<(Self, Output)> {
         let count = options.buffers.count;
-        let Limits { head, fields, target, body, .. } = options.limits;
-        let limits = http::Limits::new(head, fields, target.min(head - 1), body)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let pool = BufferPool::new(&[Class::new(options.buffers.size, 2 * count)])?;
-        Ok(Jobs { pool, limits, stock: Vec::new(), unmade: count, uncounted: 0 })
+        let pool = BufferPool::new(&[Class::new(options.buffers.size, 2 * count + 1)])?;
+        let blank = pool.take(0).ok_or_else(|| io::Error::other("no buffer for a reader"))?;
+        let jobs = Jobs { pool, limits, stock: Vec::new(), unmade: count, uncounted: 0 };
+        Ok((jobs, Output::new(blank)))
     }
 
     pub fn take(&mut self) -> Option<Box<Job>> {
@@ -125,7 +126,10 @@ impl<A: App> Reader<A> {
         if !flags.is(Flags::WAITS) {
             flags.set(Flags::WAITS);
             self.waiting.push_back(connection.token);
-            self.system.borrow(connection).counters.buffers_starved.add(1);
+            let cx = self.system.borrow(connection);
+            cx.counters.buffers_starved.add(1);
+            // What it has sent waits in its socket: it does not rest.
+            connection.arrived(cx.clock.now_ms());
         }
     }
 
@@ -140,7 +144,13 @@ impl<A: App> Reader<A> {
             let seat = &mut self.seats[token.slot() as usize];
             seat.flags.unset(Flags::WAITS);
             let Some(connection) = seat.connection.take() else { continue };
-            self.run(ev, connection, Step::Again);
+            let cx = self.system.borrow(&connection);
+            let is_due = cx.clock.now_ms() >= connection.session.deadline_ms(&cx);
+            drop(cx);
+            match is_due {
+                true => self.expired(ev, connection),
+                false => self.run(ev, connection, Step::Again),
+            }
         }
         if !self.waiting.is_empty() {
             self.refuse_slow_head(ev);

@@ -10,9 +10,9 @@
 //! keeps its seat while it is away: the poller's edges are noted there, because no second one would
 //! come. Nothing is registered or unregistered when it leaves or returns.
 //!
-//! A connection gets a job (two buffers) when it reads, and gives it back when it waits with nothing
-//! but a few bytes of a head. When all jobs are in flight, connections wait in line and their bytes in
-//! the kernel.
+//! A connection gets a job (two buffers) when it reads, and gives it back when it waits with
+//! nothing but a few bytes of a head. When all jobs are in flight, connections wait in line and
+//! their bytes in the kernel.
 //!
 //! Files: `seat` (a connection's place), `receive`, `expire` (deadlines), `close` (the lingering
 //! close), `jobs` (the stock of them).
@@ -27,21 +27,25 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
-use reactor::{EventLoop, Handler, Readiness, Token};
+use reactor::event_loop::Config;
+use reactor::{Doorbell, EventLoop, Handler, Readiness, Token};
 
 use super::connection::{Connection, Flight, To};
 use super::{System, Unwoken};
 use crate::app::App;
+use crate::app::response::Output;
 use crate::drivers::main_loop::Accepted;
 use crate::metrics::Counters;
 use crate::options::Options;
+use crate::report::report;
 use crate::session::{NEVER, Next, Phase};
 
 use jobs::Jobs;
 use seat::{Flags, Seat};
 
+/// Sources of a loop that are not connections.
+const SOURCES_BESIDE_CONNECTIONS: u32 = 16;
 /// Reads of one connection before the others get their turn.
 const ROUNDS_PER_TURN: u32 = 16;
 /// Flights that come home in one turn before the poller is asked again.
@@ -69,6 +73,8 @@ pub(super) struct Reader<A: App> {
     /// By the token's slot.
     seats: Vec<Seat>,
     jobs: Jobs,
+    /// Where nothing is composed.
+    blank: Output,
     /// Connections that wait for a job.
     waiting: VecDeque<Token>,
     /// A source without a descriptor: its deadline is when to look for slow heads again.
@@ -82,28 +88,51 @@ pub(super) struct Reader<A: App> {
     ahead_ms: u64,
 }
 
-impl<A: App> Reader<A> {
-    pub fn new(
-        ev: &mut EventLoop,
-        system: Arc<System<A>>,
-        index: usize,
-        options: &Options,
-    ) -> io::Result<Self> {
-        let ahead_ms = system.shared.contexts.now_ms().saturating_sub(ev.now_ms());
-        Ok(Reader {
-            system,
-            index,
-            seats: Vec::new(),
-            jobs: Jobs::new(options)?,
-            waiting: VecDeque::new(),
-            lookout: ev.reserve()?,
-            scan_from: 0,
-            unwoken: Unwoken::default(),
-            steps: 0,
-            ahead_ms,
-        })
-    }
+/// What a reader needs that may be refused, made on its thread.
+pub(super) struct Equipment {
+    ev: EventLoop,
+    jobs: Jobs,
+    blank: Output,
+    lookout: Token,
+}
 
+impl Equipment {
+    /// The loop, and how other threads ring it.
+    ///
+    /// # Errors
+    /// The poller's and the mapping's.
+    pub fn new(options: &Options, limits: http::Limits) -> io::Result<(Self, Doorbell)> {
+        let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
+        let mut ev = EventLoop::new(Config { sources_max, ..Config::default() })?;
+        let (doorbell, lookout) = (ev.doorbell()?, ev.reserve()?);
+        let (jobs, blank) = Jobs::new(options, limits)?;
+        Ok((Equipment { ev, jobs, blank, lookout }, doorbell))
+    }
+}
+
+/// A reader's thread.
+pub(super) fn run<A: App>(equipment: Equipment, system: Arc<System<A>>, index: usize) {
+    let Equipment { mut ev, jobs, blank, lookout } = equipment;
+    let ahead_ms = system.shared.contexts.now_ms().saturating_sub(ev.now_ms());
+    let mut reader = Reader {
+        system,
+        index,
+        seats: Vec::new(),
+        jobs,
+        blank,
+        waiting: VecDeque::new(),
+        lookout,
+        scan_from: 0,
+        unwoken: Unwoken::default(),
+        steps: 0,
+        ahead_ms,
+    };
+    if let Err(error) = ev.run(&mut reader) {
+        report!("a reader cannot wait for its clients any more: {error}");
+    }
+}
+
+impl<A: App> Reader<A> {
     /// A new connection: read at once, because its request is often there already.
     fn admit(&mut self, ev: &mut EventLoop, accepted: Accepted) {
         let Ok(token) = ev.reserve() else {
@@ -128,10 +157,10 @@ impl<A: App> Reader<A> {
     fn land(&mut self, ev: &mut EventLoop, flight: Flight) {
         let Flight { mut connection, job, next, lost } = flight;
         connection.job = Some(job);
-        let failed = lost || self.flags(&connection).is(Flags::FAILED);
         let step = match next {
             Next::Reset => self.reset(&connection),
-            _ if failed => Step::Close,
+            _ if lost => Step::Close,
+            _ if self.flags(&connection).is(Flags::FAILED) => self.failed(&connection),
             next => self.follow(&mut connection, next),
         };
         self.run(ev, connection, step);
@@ -216,7 +245,11 @@ impl<A: App> Reader<A> {
         if !self.flags(&connection).watch(ev, token, connection.stream(), sends) {
             return self.close(ev, connection);
         }
+        let waits = self.flags(&connection).is(Flags::WAITS);
         let cx = self.system.borrow(&connection);
+        if !waits && connection.is_idle() {
+            connection.rests(cx.clock.now_ms());
+        }
         let deadline_ms = connection.session.deadline_ms(&cx);
         drop(cx);
         match deadline_ms {
@@ -231,9 +264,6 @@ impl<A: App> Reader<A> {
     fn put_down(&mut self, connection: &mut Box<Connection>) {
         if let Some(job) = connection.job.take() {
             connection.job = self.jobs.keep_rest(connection, job);
-        }
-        if connection.job.is_none() && connection.rest.is_empty() && connection.session.is_idle() {
-            connection.rests(self.system.shared.contexts.now_ms());
         }
     }
 
@@ -252,7 +282,7 @@ impl<A: App> Reader<A> {
             taken = true;
             self.admit(ev, accepted);
         }
-        if taken && self.system.homes[self.index].awaited.swap(false, SeqCst) {
+        if taken && self.system.homes[self.index].is_awaited() {
             self.system.shared.contexts.wake();
         }
     }
