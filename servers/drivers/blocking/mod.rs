@@ -44,7 +44,7 @@ use crate::operation::proxy_protocol;
 use crate::options::Options;
 use crate::session::{Context, Next, Session};
 
-use kept::Kept;
+use kept::{Handover, Kept};
 pub use registry::{Connection, Registry};
 use work::Job;
 
@@ -55,6 +55,7 @@ pub struct Shared<A: App> {
     /// The connections there are.
     pub registry: Registry,
     buffers: SharedPool,
+    handover: Handover,
     files: FileSending,
 }
 
@@ -120,11 +121,15 @@ impl<A: App> Shared<A> {
         options: &Options,
         (connections_max, served_max): (usize, usize),
     ) -> io::Result<Self> {
-        let class = Class::new(options.buffers.size, 2 * served_max);
+        let handover = Handover::new(contexts.len());
+        // Two for each connection, and those that are between two of them.
+        let count = 2 * (served_max + contexts.len());
+        let class = Class::new(options.buffers.size, count);
         Ok(Shared {
             contexts,
             registry: Registry::new(connections_max),
             buffers: SharedPool::new(&[class])?,
+            handover,
             files: FileSending { sendfile: options.sendfile, disk: Disk::Wait },
         })
     }

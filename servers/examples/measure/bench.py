@@ -51,6 +51,11 @@ def mt(*options):
     return [os.path.join(bin_dir(), "mt"), "--listen", "127.0.0.1:{port}", *map(str, options)]
 
 
+def mn(*options):
+    """The command line of mn, for `Server`."""
+    return [os.path.join(bin_dir(), "mn"), "--listen", "127.0.0.1:{port}", *map(str, options)]
+
+
 def iterative(*options):
     """The command line of iterative, for `Server`."""
     binary = os.path.join(bin_dir(), "iterative")

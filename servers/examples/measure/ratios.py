@@ -21,7 +21,7 @@ import tempfile
 
 import bench
 from bench import Idle, Report, Server, amped, floor, floor_iterative, floor_threads, iterative
-from bench import median, mt, sped, wrk
+from bench import median, mn, mt, sped, wrk
 
 NOISE_MAX = 0.05
 ATTEMPTS_MAX = 3
@@ -143,6 +143,12 @@ def blocking_workloads(site, plain, closing):
         close = {"connections": connections, "header": "Connection: close"}
         table[name] = Workload([*keep, *servers], bound=1.08, connections=connections)
         table[f"{name}-close"] = Workload([*now, *servers], **close)
+    options = site[site.index("--root") :]
+    fibers = [("mn", mn(*options)), ("mn, 1 worker", mn("--workers", 1, *options))]
+    table["mn"] = Workload([("sped", site), ("sped again", site), *fibers], bound=1.15)
+    table["mn-close"] = Workload(
+        [("sped", site), ("sped again", site), *fibers], header="Connection: close"
+    )
     return table
 
 
@@ -231,7 +237,7 @@ def main():
     parser.add_argument(
         "workload",
         nargs="*",
-        help="plaintext pipelined one idle offload close mt mt-close iterative iterative-close "
+        help="plaintext pipelined one idle offload close mt mt-close mn mn-close iterative iterative-close "
         + " ".join(FILES),
     )
     parser.add_argument("--rounds", type=int, default=7)
