@@ -10,7 +10,7 @@
 //! The loop, with its sources and its wheel, belongs to the carrier that has the core. What others
 //! need of it is in its [`Outside`]: the queue, the inbox and the bell.
 
-use super::green::{Green, Watch};
+use super::green::{Green, Watch, reasons};
 use super::lent::Lent;
 use super::{NEVER, Shared};
 use crate::event_loop::{Config, EventLoop, Handler};
@@ -141,14 +141,14 @@ impl Home {
         };
         green.watched(if watched.is_ok() { Watch::Done } else { Watch::Failed });
         if watched.is_err() {
-            self.unpark(green);
+            self.unpark(green, 0);
         }
     }
 
     /// One that its carrier suspends at this moment is queued by that.
     #[inline]
-    fn unpark(&self, green: &Arc<Green>) {
-        if green.park.unpark() {
+    fn unpark(&self, green: &Arc<Green>, reasons: u32) {
+        if green.park.unpark(reasons) {
             self.queue(Arc::clone(green));
         }
     }
@@ -194,8 +194,7 @@ impl Handler for Home {
     #[inline]
     fn ready(&mut self, _ev: &mut EventLoop, token: Token, readiness: Readiness) {
         if let Some(Some(green)) = self.greens.get(token.slot() as usize) {
-            green.note(readiness);
-            self.unpark(green);
+            self.unpark(green, reasons(readiness));
         }
     }
 
@@ -205,7 +204,7 @@ impl Handler for Home {
         green.timer_fired();
         let wanted_ms = green.wanted_ms();
         if wanted_ms.saturating_sub(self.behind_ms) <= ev.now_ms() {
-            return self.unpark(green);
+            return self.unpark(green, 0);
         }
         if wanted_ms != NEVER
             && let Some(deadline_ms) = green.deadline_to_arm()

@@ -1,15 +1,15 @@
 //! A green thread: a fiber, and what the scheduler and its home core know of it.
 //!
 //! Its fields are written by three: the thread itself while it runs (what it wants to be woken for),
-//! its home core (what it is registered for, what has happened), and whichever thread unparks it.
-//! All are atomic, and none orders anything: what orders is [`Park`], by which the thread runs.
+//! its home core (what it is registered for), and the threads that unpark it. All are atomic, and
+//! but for the timer's none orders anything: what orders is [`Park`], by which the thread runs.
 
 use super::park::Park;
 use super::{NEVER, Shared};
 use crate::fiber::{Fiber, Stack, Suspender};
 use crate::poller::Readiness;
 use crate::token::Token;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -21,7 +21,7 @@ pub(super) const READABLE: u32 = 1;
 pub(super) const WRITABLE: u32 = 2;
 /// The peer has finished sending; stays.
 pub(super) const READ_CLOSED: u32 = 4;
-/// The descriptor has failed, or could not be watched; stays.
+/// The descriptor has failed; stays.
 pub(super) const FAILED: u32 = 8;
 
 /// How far a descriptor's registration has come.
@@ -36,6 +36,19 @@ pub(super) enum Watch {
     Failed,
 }
 
+const NOT_WATCHED: u8 = Watch::None as u8;
+const NOT_WATCHABLE: u8 = Watch::Failed as u8;
+
+/// The reasons for which an event unparks.
+#[inline]
+pub(super) fn reasons(readiness: Readiness) -> u32 {
+    let bit = |bit, on| if on { bit } else { 0 };
+    bit(READABLE, readiness.is_readable())
+        | bit(WRITABLE, readiness.is_writable())
+        | bit(READ_CLOSED, readiness.is_read_closed())
+        | bit(FAILED, readiness.is_error() || readiness.is_hangup())
+}
+
 /// See the module's head.
 pub(super) struct Green {
     /// `None` once it has ended: the stack is back in its pool.
@@ -46,7 +59,7 @@ pub(super) struct Green {
     pub core: AtomicU32,
     /// Its source in the home core's loop; `NO_TOKEN` before and after.
     token: AtomicU64,
-    /// What has happened to its descriptor.
+    /// What has happened to its descriptor. Of the thread and its carrier alone.
     ready: AtomicU32,
     /// When it wants to be woken at the latest.
     wanted_ms: AtomicU64,
@@ -111,16 +124,14 @@ impl Green {
         self.is_new.swap(false, Relaxed)
     }
 
-    /// Notes an event.
+    /// What has come since its last run. For the carrier that runs it.
     #[inline]
-    pub fn note(&self, readiness: Readiness) {
-        let mut bits = 0;
-        let mut set = |bit, on| bits |= if on { bit } else { 0 };
-        set(READABLE, readiness.is_readable());
-        set(WRITABLE, readiness.is_writable());
-        set(READ_CLOSED, readiness.is_read_closed());
-        set(FAILED, readiness.is_error() || readiness.is_hangup());
-        self.ready.fetch_or(bits, Relaxed);
+    pub fn note(&self, reasons: u32) {
+        self.set_ready(self.ready.load(Relaxed) | reasons);
+    }
+
+    fn set_ready(&self, ready: u32) {
+        self.ready.store(ready, Relaxed);
     }
 
     /// What is to be watched, if it has not been yet.
@@ -131,9 +142,6 @@ impl Green {
 
     pub fn watched(&self, watch: Watch) {
         self.watch.store(watch as u8, Relaxed);
-        if watch == Watch::Failed {
-            self.ready.fetch_or(FAILED, Relaxed);
-        }
     }
 
     /// The deadline for which its timer must be moved, if it must. For the home core.
@@ -225,10 +233,7 @@ impl Running<'_> {
         let mut is_first = true;
         loop {
             if green.ready.load(Relaxed) & wanted != 0 {
-                if green.watch.load(Relaxed) == Watch::Failed as u8 {
-                    return Err(std::io::ErrorKind::OutOfMemory.into());
-                }
-                green.ready.fetch_and(!used, Relaxed);
+                green.set_ready(green.ready.load(Relaxed) & !used);
                 return Ok(true);
             }
             // The clock is not read before the first park: a deadline that has passed wakes at once.
@@ -238,10 +243,13 @@ impl Running<'_> {
             {
                 return Ok(false);
             }
-            if green.watch.load(Relaxed) == Watch::None as u8 {
-                use std::os::fd::AsRawFd as _;
-                green.fd.store(fd.as_raw_fd(), Relaxed);
-                green.watched(Watch::Wanted);
+            match green.watch.load(Relaxed) {
+                NOT_WATCHED => {
+                    green.fd.store(fd.as_raw_fd(), Relaxed);
+                    green.watched(Watch::Wanted);
+                }
+                NOT_WATCHABLE => return Err(std::io::ErrorKind::OutOfMemory.into()),
+                _ => {}
             }
             self.park_until(deadline_ms);
         }
@@ -304,7 +312,7 @@ pub struct Unparker {
 impl Unparker {
     /// If the thread runs, its next park returns at once. What this thread did before is seen.
     pub fn unpark(&self) {
-        if self.green.park.unpark() {
+        if self.green.park.unpark(0) {
             self.shared.queue_at(self.green.home, Arc::clone(&self.green));
         }
     }

@@ -16,12 +16,12 @@
 //! A connection has two buffers, one for what it receives and one for what it sends. A thread keeps
 //! them from its first byte to its end, since it waits in the receive itself. Their pages are touched
 //! as they are used: an idle connection holds one page of each, if its requests and responses are
-//! small. A fiber waits without (`kept`), and an idle connection holds none.
+//! small. A fiber waits without, and an idle connection holds none.
 //!
-//! Files: `kept` (the buffers), `send` (and what a slow client costs), `work` (Task 3 here), `registry` (which connections
+//! Files: `handover` (the buffers), `send` (and what a slow client costs), `work` (Task 3 here), `registry` (which connections
 //! there are, for the one who ends a server).
 
-mod kept;
+mod handover;
 mod registry;
 mod send;
 mod work;
@@ -44,7 +44,7 @@ use crate::operation::proxy_protocol;
 use crate::options::Options;
 use crate::session::{Context, Next, Session};
 
-use kept::{Handover, Kept};
+use handover::Handover;
 pub use registry::{Connection, Registry};
 use work::Job;
 
@@ -92,9 +92,9 @@ struct Driver<'s, A: App, T> {
     io: T,
     session: Session,
     /// Received and not used yet.
-    input: Kept<Buffer>,
+    input: Buffer,
     /// To be sent.
-    out: Kept<Output>,
+    out: Output,
     peer: Option<Peer>,
     /// The time of the last step, and the deadline after it.
     now_ms: u64,
@@ -153,8 +153,8 @@ impl<A: App> Shared<A> {
             connection,
             io,
             session: Session::new(now_ms),
-            input: Kept::new(input),
-            out: Kept::new(Output::new(out)),
+            input,
+            out: Output::new(out),
             peer: Some(peer),
             now_ms,
             deadline_ms: now_ms,
