@@ -4,6 +4,7 @@
 //! its home core (what it is registered for), and the threads that unpark it. All are atomic, and
 //! but for the timer's none orders anything: what orders is [`Park`], by which the thread runs.
 
+use super::deadline::Deadline;
 use super::park::Park;
 use super::{NEVER, Shared};
 use crate::fiber::{Fiber, Stack, Suspender};
@@ -13,7 +14,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use Ordering::{Relaxed, SeqCst};
+use Ordering::Relaxed;
 
 /// Something arrived since the thread last asked.
 pub(super) const READABLE: u32 = 1;
@@ -62,9 +63,7 @@ pub(super) struct Green {
     /// What has happened to its descriptor. Of the thread and its carrier alone.
     ready: AtomicU32,
     /// When it wants to be woken at the latest.
-    wanted_ms: AtomicU64,
-    /// For when the home core's loop has its timer, which is never later than that.
-    armed_ms: AtomicU64,
+    pub deadline: Deadline,
     fd: AtomicI32,
     watch: AtomicU8,
     /// It is in its home core's inbox.
@@ -98,8 +97,7 @@ impl Green {
                 core: AtomicU32::new(home as u32),
                 token: AtomicU64::new(NO_TOKEN),
                 ready: AtomicU32::new(0),
-                wanted_ms: AtomicU64::new(NEVER),
-                armed_ms: AtomicU64::new(NEVER),
+                deadline: Deadline::never(),
                 fd: AtomicI32::new(-1),
                 watch: AtomicU8::new(Watch::None as u8),
                 told: AtomicBool::new(true),
@@ -144,33 +142,9 @@ impl Green {
         self.watch.store(watch as u8, Relaxed);
     }
 
-    /// The deadline for which its timer must be moved, if it must. For the home core.
-    #[inline]
-    pub fn deadline_to_arm(&self) -> Option<u64> {
-        let wanted_ms = self.wanted_ms.load(Relaxed);
-        (wanted_ms < self.armed_ms.load(Relaxed)).then(|| {
-            self.armed_ms.store(wanted_ms, Relaxed);
-            wanted_ms
-        })
-    }
-
-    /// Its timer has fired and is gone. SeqCst, see [`Green::needs_home`].
-    pub fn timer_fired(&self) {
-        self.armed_ms.store(NEVER, SeqCst);
-    }
-
-    /// When it wants to be woken at the latest.
-    pub fn wanted_ms(&self) -> u64 {
-        self.wanted_ms.load(SeqCst)
-    }
-
     /// Whether its home core has to do something for it, of a thread that another core has run.
-    ///
-    /// The home's timer may fire at this moment. It clears `armed_ms` and then reads `wanted_ms`; the
-    /// thread has written `wanted_ms` and reads `armed_ms` here. All four are SeqCst: one of the two
-    /// sees the other's write, so that one of them arms the timer.
     pub fn needs_home(&self) -> bool {
-        self.watch_wanted().is_some() || self.wanted_ms.load(SeqCst) < self.armed_ms.load(SeqCst)
+        self.watch_wanted().is_some() || self.deadline.needs_home()
     }
 }
 
@@ -263,7 +237,7 @@ impl Running<'_> {
     /// The same, and at the latest until `deadline_ms` on the scheduler's clock.
     #[inline]
     pub fn park_until(&self, deadline_ms: u64) {
-        self.green.wanted_ms.store(deadline_ms, Relaxed);
+        self.green.deadline.want(deadline_ms);
         self.suspender.suspend(request::PARK);
     }
 

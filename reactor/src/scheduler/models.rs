@@ -1,5 +1,6 @@
 //! The hand-overs of the scheduler in every interleaving, by loom.
 
+use super::deadline::Deadline;
 use super::lent::Lent;
 use super::park::{After, Park};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -202,5 +203,47 @@ fn loom_a_core_arrives_as_it_was_lent() {
             assert_eq!(core.with(|value| unsafe { *value }), 7);
         }
         carrier.join().unwrap();
+    });
+}
+
+/// The home core has a timer for 5. It fires while the thread, on another core, wants 9 instead of
+/// nothing.
+#[test]
+fn loom_a_timer_that_fires_finds_the_new_deadline_or_is_told() {
+    loom::model(|| {
+        let deadline = Arc::new(Deadline::never());
+        deadline.want(5);
+        assert_eq!(deadline.to_arm(), Some(5));
+        deadline.want(u64::MAX);
+        let carrier = thread::spawn({
+            let deadline = deadline.clone();
+            move || {
+                deadline.want(9);
+                deadline.needs_home()
+            }
+        });
+        let wanted_ms = deadline.fired();
+        assert!(carrier.join().unwrap() || wanted_ms == 9, "no timer for 9");
+    });
+}
+
+/// The same without the fences.
+#[test]
+#[should_panic(expected = "no timer")]
+fn loom_without_fences_a_deadline_is_lost() {
+    loom::model(|| {
+        let deadline = Arc::new((AtomicU32::new(99), AtomicU32::new(5)));
+        let carrier = thread::spawn({
+            let deadline = deadline.clone();
+            move || {
+                let (wanted, armed) = &*deadline;
+                wanted.store(9, Ordering::Release);
+                9 < armed.load(Ordering::Acquire)
+            }
+        });
+        let (wanted, armed) = &*deadline;
+        armed.store(99, Ordering::Release);
+        let found = wanted.load(Ordering::Acquire);
+        assert!(carrier.join().unwrap() || found == 9, "no timer for 9");
     });
 }
