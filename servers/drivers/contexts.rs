@@ -175,6 +175,16 @@ impl<A: App> Contexts<A> {
         self.slots.main
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// The application.
     pub fn app(&self) -> &A {
         &self.app

@@ -20,8 +20,6 @@ use super::transport::Transport;
 
 /// Receives in a row that fill all the room, before other fibers have their turn.
 const EAGER_MAX: u32 = 16;
-/// Bytes of a request that a report of an overflow shows.
-const LABEL_BYTES_MAX: usize = 80;
 
 /// A connection that a green thread serves. Deadlines are on the scheduler's clock.
 pub struct Parking<'f> {
@@ -43,14 +41,6 @@ impl<'f> Parking<'f> {
     #[inline]
     fn wait(&self, awaited: Awaited, deadline_ms: u64) -> io::Result<bool> {
         self.running.wait(self.stream.as_fd(), awaited, deadline_ms)
-    }
-
-    /// What the thread serves, should its stack overflow: the request's first line.
-    #[inline]
-    fn label(&self, received: &[u8]) {
-        let start = &received[..received.len().min(LABEL_BYTES_MAX)];
-        let end = start.iter().position(|&byte| byte == b'\r').unwrap_or(start.len());
-        self.running.set_label(&start[..end]);
     }
 }
 
@@ -80,7 +70,8 @@ impl Transport for Parking<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
                 Ok(count) => {
-                    self.label(&room[..count]);
+                    // Should the stack overflow, this is what it was for.
+                    self.running.set_label(&room[..count]);
                     self.more = count == room.len();
                     self.eager += 1;
                     if self.more && self.eager >= EAGER_MAX {

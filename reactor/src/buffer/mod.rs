@@ -177,7 +177,8 @@ impl fmt::Debug for BufferPool {
 /// ```
 pub struct Buffer {
     /// Its size, and the way back to the region, which lives until its last buffer is returned.
-    class: NonNull<ClassState>,
+    /// None: it has no room.
+    class: Option<NonNull<ClassState>>,
     base: NonNull<u8>,
     start: u32,
     end: u32,
@@ -188,7 +189,13 @@ const _: () = assert!(size_of::<Option<Buffer>>() <= 24, "connections keep this 
 impl Buffer {
     #[inline]
     fn new(Block { base, class }: Block) -> Self {
-        Buffer { class, base, start: 0, end: 0 }
+        Buffer { class: Some(class), base, start: 0, end: 0 }
+    }
+
+    /// One without any room, of no pool: for a place that has no buffer for a while.
+    #[inline]
+    pub const fn none() -> Self {
+        Buffer { class: None, base: NonNull::dangling(), start: 0, end: 0 }
     }
 
     /// The total size, whatever the buffer holds.
@@ -196,7 +203,7 @@ impl Buffer {
     pub fn capacity(&self) -> usize {
         // SAFETY: a region, with its classes, is not freed while one of its blocks is out, as this
         // is.
-        unsafe { self.class.as_ref() }.size()
+        self.class.map_or(0, |class| unsafe { class.as_ref() }.size())
     }
 
     /// The length of the filled part.
@@ -289,9 +296,11 @@ impl Buffer {
 impl Drop for Buffer {
     #[inline]
     fn drop(&mut self) {
-        let block = Block { base: self.base, class: self.class };
-        // SAFETY: the block was taken from this class and is not used after this.
-        unsafe { Region::give_back(block) };
+        if let Some(class) = self.class {
+            let block = Block { base: self.base, class };
+            // SAFETY: the block was taken from this class and is not used after this.
+            unsafe { Region::give_back(block) };
+        }
     }
 }
 

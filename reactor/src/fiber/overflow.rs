@@ -190,7 +190,8 @@ impl Line {
             line.push(b" (");
             let label = suspender.label.get();
             let len = label.len().min(suspender.label_len.get().into());
-            label[..len].iter().for_each(|&byte| line.push_escaped(byte));
+            let shown = label[..len].iter().take_while(|byte| **byte != b'\r');
+            shown.for_each(|&byte| line.push_escaped(byte));
             line.push(b")");
         }
         line.push(b" overflowed its stack of ");

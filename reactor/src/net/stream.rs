@@ -34,7 +34,7 @@ impl Stream {
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (fd, to, room) = (self.raw(), buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: `buffer` has room for `room` bytes.
-        retry(|| unsafe { libc::recv(fd, to, room, 0) })
+        retry(|| unsafe { os::recv(fd, to, room, 0) })
     }
 
     /// The same, but returns `WouldBlock` instead of waiting even if the stream is blocking.
@@ -42,7 +42,7 @@ impl Stream {
     pub fn recv_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (fd, to, room) = (self.raw(), buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: `buffer` has room for `room` bytes.
-        retry(|| unsafe { libc::recv(fd, to, room, libc::MSG_DONTWAIT) })
+        retry(|| unsafe { os::recv(fd, to, room, libc::MSG_DONTWAIT) })
     }
 
     /// Sends as much as there is room for, and returns how much that was. A blocking stream waits
@@ -79,7 +79,7 @@ impl Stream {
     fn send_with(&self, bytes: &[u8], flags: c_int) -> io::Result<usize> {
         let (fd, from, len) = (self.raw(), bytes.as_ptr().cast(), bytes.len());
         // SAFETY: `from` points at `len` bytes.
-        retry(|| unsafe { libc::send(fd, from, len, flags) })
+        retry(|| unsafe { os::send(fd, from, len, flags) })
     }
 
     fn send_pieces(&self, pieces: &[IoSlice<'_>], flags: c_int) -> io::Result<usize> {

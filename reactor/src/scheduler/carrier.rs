@@ -80,7 +80,8 @@ fn run_one(
     let outside = &shared.cores[index];
     green.core.store(index as u32, Relaxed);
     let mut kept = None;
-    let again = green.park.run(|fiber| {
+    let again = green.park.run(|fiber, reasons| {
+        green.note(reasons);
         let running = fiber.as_mut().expect("what has ended is not queued");
         let run = outside.runs.load(Relaxed) + 1;
         outside.runs.store(run, Relaxed);

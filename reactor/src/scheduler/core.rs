@@ -10,9 +10,9 @@
 //! The loop, with its sources and its wheel, belongs to the carrier that has the core. What others
 //! need of it is in its [`Outside`]: the queue, the inbox and the bell.
 
-use super::green::{Green, Watch};
+use super::Shared;
+use super::green::{Green, Watch, reasons};
 use super::lent::Lent;
-use super::{NEVER, Shared};
 use crate::event_loop::{Config, EventLoop, Handler};
 use crate::poller::{Interest, Readiness, Trigger};
 use crate::ring::mpmc::Ring;
@@ -124,7 +124,7 @@ impl Home {
         if let Some(fd) = green.watch_wanted() {
             self.watch(ev, green, fd);
         }
-        if let Some(deadline_ms) = green.deadline_to_arm()
+        if let Some(deadline_ms) = green.deadline.to_arm()
             && let Some(token) = green.token()
         {
             ev.set_deadline(token, deadline_ms.saturating_sub(self.behind_ms));
@@ -141,14 +141,14 @@ impl Home {
         };
         green.watched(if watched.is_ok() { Watch::Done } else { Watch::Failed });
         if watched.is_err() {
-            self.unpark(green);
+            self.unpark(green, 0);
         }
     }
 
     /// One that its carrier suspends at this moment is queued by that.
     #[inline]
-    fn unpark(&self, green: &Arc<Green>) {
-        if green.park.unpark() {
+    fn unpark(&self, green: &Arc<Green>, reasons: u32) {
+        if green.park.unpark(reasons) {
             self.queue(Arc::clone(green));
         }
     }
@@ -194,22 +194,19 @@ impl Handler for Home {
     #[inline]
     fn ready(&mut self, _ev: &mut EventLoop, token: Token, readiness: Readiness) {
         if let Some(Some(green)) = self.greens.get(token.slot() as usize) {
-            green.note(readiness);
-            self.unpark(green);
+            self.unpark(green, reasons(readiness));
         }
     }
 
     /// The thread may have moved its deadline since: then the timer is armed again.
     fn timeout(&mut self, ev: &mut EventLoop, token: Token) {
         let Some(Some(green)) = self.greens.get(token.slot() as usize) else { return };
-        green.timer_fired();
-        let wanted_ms = green.wanted_ms();
+        let wanted_ms = green.deadline.fired();
         if wanted_ms.saturating_sub(self.behind_ms) <= ev.now_ms() {
-            return self.unpark(green);
+            return self.unpark(green, 0);
         }
-        if wanted_ms != NEVER
-            && let Some(deadline_ms) = green.deadline_to_arm()
-        {
+        // Never: nothing is armed, and there is nothing to arm.
+        if let Some(deadline_ms) = green.deadline.to_arm() {
             ev.set_deadline(token, deadline_ms.saturating_sub(self.behind_ms));
         }
     }

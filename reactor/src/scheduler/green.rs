@@ -1,19 +1,20 @@
 //! A green thread: a fiber, and what the scheduler and its home core know of it.
 //!
 //! Its fields are written by three: the thread itself while it runs (what it wants to be woken for),
-//! its home core (what it is registered for, what has happened), and whichever thread unparks it.
-//! All are atomic, and none orders anything: what orders is [`Park`], by which the thread runs.
+//! its home core (what it is registered for), and the threads that unpark it. All are atomic, and
+//! but for the timer's none orders anything: what orders is [`Park`], by which the thread runs.
 
+use super::deadline::Deadline;
 use super::park::Park;
 use super::{NEVER, Shared};
 use crate::fiber::{Fiber, Stack, Suspender};
 use crate::poller::Readiness;
 use crate::token::Token;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use Ordering::{Relaxed, SeqCst};
+use Ordering::Relaxed;
 
 /// Something arrived since the thread last asked.
 pub(super) const READABLE: u32 = 1;
@@ -21,7 +22,7 @@ pub(super) const READABLE: u32 = 1;
 pub(super) const WRITABLE: u32 = 2;
 /// The peer has finished sending; stays.
 pub(super) const READ_CLOSED: u32 = 4;
-/// The descriptor has failed, or could not be watched; stays.
+/// The descriptor has failed; stays.
 pub(super) const FAILED: u32 = 8;
 
 /// How far a descriptor's registration has come.
@@ -36,6 +37,19 @@ pub(super) enum Watch {
     Failed,
 }
 
+const NOT_WATCHED: u8 = Watch::None as u8;
+const NOT_WATCHABLE: u8 = Watch::Failed as u8;
+
+/// The reasons for which an event unparks.
+#[inline]
+pub(super) fn reasons(readiness: Readiness) -> u32 {
+    let bit = |bit, on| if on { bit } else { 0 };
+    bit(READABLE, readiness.is_readable())
+        | bit(WRITABLE, readiness.is_writable())
+        | bit(READ_CLOSED, readiness.is_read_closed())
+        | bit(FAILED, readiness.is_error() || readiness.is_hangup())
+}
+
 /// See the module's head.
 pub(super) struct Green {
     /// `None` once it has ended: the stack is back in its pool.
@@ -46,12 +60,10 @@ pub(super) struct Green {
     pub core: AtomicU32,
     /// Its source in the home core's loop; `NO_TOKEN` before and after.
     token: AtomicU64,
-    /// What has happened to its descriptor.
+    /// What has happened to its descriptor. Of the thread and its carrier alone.
     ready: AtomicU32,
     /// When it wants to be woken at the latest.
-    wanted_ms: AtomicU64,
-    /// For when the home core's loop has its timer, which is never later than that.
-    armed_ms: AtomicU64,
+    pub deadline: Deadline,
     fd: AtomicI32,
     watch: AtomicU8,
     /// It is in its home core's inbox.
@@ -85,8 +97,7 @@ impl Green {
                 core: AtomicU32::new(home as u32),
                 token: AtomicU64::new(NO_TOKEN),
                 ready: AtomicU32::new(0),
-                wanted_ms: AtomicU64::new(NEVER),
-                armed_ms: AtomicU64::new(NEVER),
+                deadline: Deadline::never(),
                 fd: AtomicI32::new(-1),
                 watch: AtomicU8::new(Watch::None as u8),
                 told: AtomicBool::new(true),
@@ -111,16 +122,14 @@ impl Green {
         self.is_new.swap(false, Relaxed)
     }
 
-    /// Notes an event.
+    /// What has come since its last run. For the carrier that runs it.
     #[inline]
-    pub fn note(&self, readiness: Readiness) {
-        let mut bits = 0;
-        let mut set = |bit, on| bits |= if on { bit } else { 0 };
-        set(READABLE, readiness.is_readable());
-        set(WRITABLE, readiness.is_writable());
-        set(READ_CLOSED, readiness.is_read_closed());
-        set(FAILED, readiness.is_error() || readiness.is_hangup());
-        self.ready.fetch_or(bits, Relaxed);
+    pub fn note(&self, reasons: u32) {
+        self.set_ready(self.ready.load(Relaxed) | reasons);
+    }
+
+    fn set_ready(&self, ready: u32) {
+        self.ready.store(ready, Relaxed);
     }
 
     /// What is to be watched, if it has not been yet.
@@ -131,38 +140,11 @@ impl Green {
 
     pub fn watched(&self, watch: Watch) {
         self.watch.store(watch as u8, Relaxed);
-        if watch == Watch::Failed {
-            self.ready.fetch_or(FAILED, Relaxed);
-        }
-    }
-
-    /// The deadline for which its timer must be moved, if it must. For the home core.
-    #[inline]
-    pub fn deadline_to_arm(&self) -> Option<u64> {
-        let wanted_ms = self.wanted_ms.load(Relaxed);
-        (wanted_ms < self.armed_ms.load(Relaxed)).then(|| {
-            self.armed_ms.store(wanted_ms, Relaxed);
-            wanted_ms
-        })
-    }
-
-    /// Its timer has fired and is gone. SeqCst, see [`Green::needs_home`].
-    pub fn timer_fired(&self) {
-        self.armed_ms.store(NEVER, SeqCst);
-    }
-
-    /// When it wants to be woken at the latest.
-    pub fn wanted_ms(&self) -> u64 {
-        self.wanted_ms.load(SeqCst)
     }
 
     /// Whether its home core has to do something for it, of a thread that another core has run.
-    ///
-    /// The home's timer may fire at this moment. It clears `armed_ms` and then reads `wanted_ms`; the
-    /// thread has written `wanted_ms` and reads `armed_ms` here. All four are SeqCst: one of the two
-    /// sees the other's write, so that one of them arms the timer.
     pub fn needs_home(&self) -> bool {
-        self.watch_wanted().is_some() || self.wanted_ms.load(SeqCst) < self.armed_ms.load(SeqCst)
+        self.watch_wanted().is_some() || self.deadline.needs_home()
     }
 }
 
@@ -225,10 +207,7 @@ impl Running<'_> {
         let mut is_first = true;
         loop {
             if green.ready.load(Relaxed) & wanted != 0 {
-                if green.watch.load(Relaxed) == Watch::Failed as u8 {
-                    return Err(std::io::ErrorKind::OutOfMemory.into());
-                }
-                green.ready.fetch_and(!used, Relaxed);
+                green.set_ready(green.ready.load(Relaxed) & !used);
                 return Ok(true);
             }
             // The clock is not read before the first park: a deadline that has passed wakes at once.
@@ -238,10 +217,13 @@ impl Running<'_> {
             {
                 return Ok(false);
             }
-            if green.watch.load(Relaxed) == Watch::None as u8 {
-                use std::os::fd::AsRawFd as _;
-                green.fd.store(fd.as_raw_fd(), Relaxed);
-                green.watched(Watch::Wanted);
+            match green.watch.load(Relaxed) {
+                NOT_WATCHED => {
+                    green.fd.store(fd.as_raw_fd(), Relaxed);
+                    green.watched(Watch::Wanted);
+                }
+                NOT_WATCHABLE => return Err(std::io::ErrorKind::OutOfMemory.into()),
+                _ => {}
             }
             self.park_until(deadline_ms);
         }
@@ -255,7 +237,7 @@ impl Running<'_> {
     /// The same, and at the latest until `deadline_ms` on the scheduler's clock.
     #[inline]
     pub fn park_until(&self, deadline_ms: u64) {
-        self.green.wanted_ms.store(deadline_ms, Relaxed);
+        self.green.deadline.want(deadline_ms);
         self.suspender.suspend(request::PARK);
     }
 
@@ -304,7 +286,7 @@ pub struct Unparker {
 impl Unparker {
     /// If the thread runs, its next park returns at once. What this thread did before is seen.
     pub fn unpark(&self) {
-        if self.green.park.unpark() {
+        if self.green.park.unpark(0) {
             self.shared.queue_at(self.green.home, Arc::clone(&self.green));
         }
     }

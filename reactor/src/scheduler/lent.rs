@@ -28,14 +28,13 @@ impl<T> Lent<T> {
         Lent { value: AtomicPtr::new(ptr::null_mut()), _owns: PhantomData }
     }
 
-    /// Lends the value to whichever thread takes it first.
+    /// Lends the value to whichever thread takes it first. There is one value: its owner puts it
+    /// where nothing is.
     #[inline]
     pub fn put(&self, value: Box<T>) {
-        // Release: the taker sees the value as it is now. Acquire only to drop what was there.
-        let before = self.value.swap(Box::into_raw(value), Ordering::AcqRel);
-        // SAFETY: what is in the place came from a box, and was taken out by the exchange.
-        debug_assert!(before.is_null(), "one value at a time");
-        drop(unsafe { Lent::from_raw(before) });
+        debug_assert!(!self.is_there(), "one value at a time");
+        // Release: the taker sees the value as it is now. Not an exchange: only the owner puts.
+        self.value.store(Box::into_raw(value), Ordering::Release);
     }
 
     /// Takes it, unless another thread has.

@@ -66,10 +66,11 @@
 //! ```
 //!
 //! Files: `park` (the states, without a lost wake-up), `green` (a thread's record, and what it may
-//! ask for), `core`, `carrier`, `lent` (a core while its carrier is inside a fiber), `monitor`.
+//! ask for), `deadline` (whose timer is another core's), `core`, `carrier`, `lent` (a core while its carrier is inside a fiber), `monitor`.
 
 mod carrier;
 mod core;
+mod deadline;
 mod green;
 mod lent;
 #[cfg(all(loom, test))]

@@ -1,5 +1,6 @@
 //! The hand-overs of the scheduler in every interleaving, by loom.
 
+use super::deadline::Deadline;
 use super::lent::Lent;
 use super::park::{After, Park};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -19,7 +20,7 @@ impl Waiter {
 
     /// One run; `true`: it is queued again.
     fn run(&self) -> bool {
-        self.park.run(|runs| {
+        self.park.run(|runs, _| {
             *runs += 1;
             match self.arrived.load(Ordering::Relaxed) {
                 true => After::Ends,
@@ -42,7 +43,7 @@ fn loom_an_unpark_is_not_lost() {
             let fiber = fiber.clone();
             move || {
                 fiber.arrived.store(true, Ordering::Relaxed);
-                if fiber.park.unpark() {
+                if fiber.park.unpark(0) {
                     fiber.run_queued();
                 }
             }
@@ -53,13 +54,16 @@ fn loom_an_unpark_is_not_lost() {
     });
 }
 
+/// A minute for all interleavings; those with at most three preemptions take a moment.
 #[test]
 fn loom_two_unparks_queue_once_and_both_are_seen() {
-    loom::model(|| {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
         let park = Arc::new(Park::new(()));
         let arrived = Arc::new(AtomicU32::new(0));
         let run = |park: &Park<()>, arrived: &AtomicU32| {
-            while park.run(|_| match arrived.load(Ordering::Relaxed) {
+            while park.run(|_, _| match arrived.load(Ordering::Relaxed) {
                 2 => After::Ends,
                 _ => After::Parks,
             }) {}
@@ -68,13 +72,40 @@ fn loom_two_unparks_queue_once_and_both_are_seen() {
             let (park, arrived) = (park.clone(), arrived.clone());
             thread::spawn(move || {
                 arrived.fetch_add(1, Ordering::Relaxed);
-                if park.unpark() {
+                if park.unpark(0) {
                     run(&park, &arrived);
                 }
             })
         });
         run(&park, &arrived);
-        wakers.map(|waker| waker.join().unwrap());
+        wakers.into_iter().for_each(|waker| waker.join().unwrap());
+        assert!(park.has_ended());
+    });
+}
+
+#[test]
+fn loom_each_reason_comes_to_one_run() {
+    loom::model(|| {
+        let park = Arc::new(Park::new(0));
+        let run = |park: &Park<u32>| {
+            while park.run(|seen, reasons| {
+                assert_eq!(*seen & reasons, 0, "twice");
+                *seen |= reasons;
+                if *seen == 3 { After::Ends } else { After::Parks }
+            }) {}
+        };
+        let waker = thread::spawn({
+            let park = park.clone();
+            move || {
+                if park.unpark(1) {
+                    run(&park);
+                }
+            }
+        });
+        if !park.unpark(2) {
+            run(&park);
+        }
+        waker.join().unwrap();
         assert!(park.has_ended());
     });
 }
@@ -85,11 +116,11 @@ fn loom_one_that_yields_is_queued_by_its_carrier_only() {
         let park = Arc::new(Park::new(()));
         let waker = thread::spawn({
             let park = park.clone();
-            move || assert!(!park.unpark())
+            move || assert!(!park.unpark(0))
         });
-        assert!(park.run(|_| After::Yields));
+        assert!(park.run(|_, _| After::Yields));
         waker.join().unwrap();
-        assert!(!park.run(|_| After::Ends));
+        assert!(!park.run(|_, _| After::Ends));
     });
 }
 
@@ -172,5 +203,47 @@ fn loom_a_core_arrives_as_it_was_lent() {
             assert_eq!(core.with(|value| unsafe { *value }), 7);
         }
         carrier.join().unwrap();
+    });
+}
+
+/// The home core has a timer for 5. It fires while the thread, on another core, wants 9 instead of
+/// nothing.
+#[test]
+fn loom_a_timer_that_fires_finds_the_new_deadline_or_is_told() {
+    loom::model(|| {
+        let deadline = Arc::new(Deadline::never());
+        deadline.want(5);
+        assert_eq!(deadline.to_arm(), Some(5));
+        deadline.want(u64::MAX);
+        let carrier = thread::spawn({
+            let deadline = deadline.clone();
+            move || {
+                deadline.want(9);
+                deadline.needs_home()
+            }
+        });
+        let wanted_ms = deadline.fired();
+        assert!(carrier.join().unwrap() || wanted_ms == 9, "no timer for 9");
+    });
+}
+
+/// The same without the fences.
+#[test]
+#[should_panic(expected = "no timer")]
+fn loom_without_fences_a_deadline_is_lost() {
+    loom::model(|| {
+        let deadline = Arc::new((AtomicU32::new(99), AtomicU32::new(5)));
+        let carrier = thread::spawn({
+            let deadline = deadline.clone();
+            move || {
+                let (wanted, armed) = &*deadline;
+                wanted.store(9, Ordering::Release);
+                9 < armed.load(Ordering::Acquire)
+            }
+        });
+        let (wanted, armed) = &*deadline;
+        armed.store(99, Ordering::Release);
+        let found = wanted.load(Ordering::Acquire);
+        assert!(carrier.join().unwrap() || found == 9, "no timer for 9");
     });
 }

@@ -13,6 +13,8 @@
 //! ```
 //!
 //! The states are two bits, NOTIFIED and RUNNING: parked is none of them, queued is NOTIFIED alone.
+//! An unpark may bring bits that tell why (the readiness of a descriptor); they stay until the next
+//! run, which gets all that have come. So an event costs one read-modify-write.
 //!
 //! # No wake-up is lost
 //!
@@ -36,6 +38,8 @@ const NOTIFIED: u32 = 1;
 const RUNNING: u32 = 2;
 /// It will not run any more.
 const ENDED: u32 = 4;
+/// Bits below the reasons.
+const REASONS_SHIFT: u32 = 8;
 
 /// What a run ended with.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -65,23 +69,27 @@ impl<T> Park<T> {
         Park { state: AtomicU32::new(NOTIFIED), value: UnsafeCell::new(value) }
     }
 
-    /// Has it run (again). `true`: the caller must put it into a queue.
+    /// Has it run (again), for these reasons (24 bits). `true`: the caller must put it into a queue.
     #[inline]
-    pub fn unpark(&self) -> bool {
-        self.state.fetch_or(NOTIFIED, AcqRel) == 0
+    pub fn unpark(&self, reasons: u32) -> bool {
+        self.state.fetch_or(reasons << REASONS_SHIFT | NOTIFIED, AcqRel) == 0
     }
 
-    /// Runs it, once for each time that it was queued. `true`: the caller must queue it again.
+    /// Runs it, once for each time that it was queued, with the reasons that have come since the last
+    /// run. `true`: the caller must queue it again.
     ///
     /// # Panics
     ///
     /// If it is not queued.
     #[inline]
-    pub fn run(&self, run: impl FnOnce(&mut T) -> After) -> bool {
-        let begun = self.state.compare_exchange(NOTIFIED, RUNNING, AcqRel, Relaxed);
-        assert!(begun.is_ok(), "only what is queued is run");
-        // SAFETY: RUNNING was set by this thread, so no other has the value.
-        let after = self.value.with_mut(|value| run(unsafe { &mut *value }));
+    pub fn run(&self, run: impl FnOnce(&mut T, u32) -> After) -> bool {
+        let begun = self.state.swap(RUNNING, AcqRel);
+        let was_queued = begun & (NOTIFIED | RUNNING | ENDED) == NOTIFIED;
+        assert!(was_queued, "only what is queued is run, and by one");
+        // SAFETY: this thread has changed the state from queued to running; so no other has the
+        // value, nor gets it before it is not running any more.
+        let after =
+            self.value.with_mut(|value| run(unsafe { &mut *value }, begun >> REASONS_SHIFT));
         match after {
             After::Parks => {}
             After::Yields => {

@@ -16,12 +16,12 @@
 //! A connection has two buffers, one for what it receives and one for what it sends. A thread keeps
 //! them from its first byte to its end, since it waits in the receive itself. Their pages are touched
 //! as they are used: an idle connection holds one page of each, if its requests and responses are
-//! small. A fiber waits without (`kept`), and an idle connection holds none.
+//! small. A fiber waits without, and an idle connection holds none.
 //!
-//! Files: `kept` (the buffers), `send` (and what a slow client costs), `work` (Task 3 here), `registry` (which connections
+//! Files: `handover` (the buffers), `send` (and what a slow client costs), `work` (Task 3 here), `registry` (which connections
 //! there are, for the one who ends a server).
 
-mod kept;
+mod handover;
 mod registry;
 mod send;
 mod work;
@@ -44,7 +44,7 @@ use crate::operation::proxy_protocol;
 use crate::options::Options;
 use crate::session::{Context, Next, Session};
 
-use kept::Kept;
+use handover::Handover;
 pub use registry::{Connection, NEW, RESTS, Registry};
 use work::Job;
 
@@ -55,6 +55,7 @@ pub struct Shared<A: App> {
     /// The connections there are.
     pub registry: Registry,
     buffers: SharedPool,
+    handover: Handover,
     files: FileSending,
 }
 
@@ -91,9 +92,9 @@ struct Driver<'s, A: App, T> {
     io: T,
     session: Session,
     /// Received and not used yet.
-    input: Kept<Buffer>,
+    input: Buffer,
     /// To be sent.
-    out: Kept<Output>,
+    out: Output,
     peer: Option<Peer>,
     /// The time of the last step, and the deadline after it.
     now_ms: u64,
@@ -120,11 +121,15 @@ impl<A: App> Shared<A> {
         options: &Options,
         (connections_max, served_max): (usize, usize),
     ) -> io::Result<Self> {
-        let class = Class::new(options.buffers.size, 2 * served_max);
+        let handover = Handover::new(contexts.len());
+        // Two for each connection, and those that are between two of them.
+        let count = 2 * (served_max + contexts.len());
+        let class = Class::new(options.buffers.size, count);
         Ok(Shared {
             contexts,
             registry: Registry::new(connections_max, options.limits.connections as usize)?,
             buffers: SharedPool::new(&[class])?,
+            handover,
             files: FileSending { sendfile: options.sendfile, disk: Disk::Wait },
         })
     }
@@ -148,8 +153,8 @@ impl<A: App> Shared<A> {
             connection,
             io,
             session: Session::new(now_ms),
-            input: Kept::new(input),
-            out: Kept::new(Output::new(out)),
+            input,
+            out: Output::new(out),
             peer: Some(peer),
             now_ms,
             deadline_ms: now_ms,

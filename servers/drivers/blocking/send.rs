@@ -7,7 +7,6 @@ use std::mem;
 
 use super::{Driver, End};
 use crate::app::App;
-use crate::app::response::Output;
 use crate::drivers::send::{Progress, send_all, taken};
 use crate::drivers::transport::Transport;
 use crate::session::{Next, Phase};
@@ -50,7 +49,7 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
     fn send_rest(&mut self) -> Result<Next, End> {
         self.io.prepare_to_send()?;
         loop {
-            let Output { bytes, pieces } = &mut *self.out;
+            let (bytes, pieces) = (&mut self.out.bytes, &mut self.out.pieces);
             let (progress, sent) = send_all(self.io.stream(), bytes, pieces, self.shared.files)?;
             if progress == Progress::Done {
                 return Ok(self.step(|session, cx, _, _| session.sent(cx, sent)));

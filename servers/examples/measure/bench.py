@@ -66,6 +66,11 @@ def seda(*options):
     return [os.path.join(bin_dir(), "seda"), "--listen", "127.0.0.1:{port}", *map(str, options)]
 
 
+def mn(*options):
+    """The command line of mn, for `Server`."""
+    return [os.path.join(bin_dir(), "mn"), "--listen", "127.0.0.1:{port}", *map(str, options)]
+
+
 def iterative(*options):
     """The command line of iterative, for `Server`."""
     binary = os.path.join(bin_dir(), "iterative")

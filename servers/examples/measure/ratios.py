@@ -21,7 +21,7 @@ import tempfile
 
 import bench
 from bench import Idle, Report, Server, amped, floor, floor_fork, floor_iterative, floor_prefork
-from bench import floor_threads, iterative, median, mp, mt, prefork, sped, wrk
+from bench import floor_threads, iterative, median, mn, mp, mt, prefork, sped, wrk
 
 NOISE_MAX = 0.05
 ATTEMPTS_MAX = 3
@@ -152,6 +152,12 @@ def blocking_workloads(site, plain, closing):
         close = {"connections": connections, "header": "Connection: close"}
         table[name] = Workload([*keep, *servers], bound=bound, connections=connections)
         table[f"{name}-close"] = Workload([*now, *servers], **close)
+    options = site[site.index("--root") :]
+    fibers = [("mn", mn(*options)), ("mn, 1 worker", mn("--workers", 1, *options))]
+    table["mn"] = Workload([("sped", site), ("sped again", site), *fibers], bound=1.15)
+    table["mn-close"] = Workload(
+        [("sped", site), ("sped again", site), *fibers], header="Connection: close"
+    )
     return table
 
 
@@ -240,8 +246,8 @@ def main():
     parser.add_argument(
         "workload",
         nargs="*",
-        help="plaintext pipelined one idle offload close mt mt-close prefork prefork-close "
-        + "iterative iterative-close "
+        help="plaintext pipelined one idle offload close mp mp-close mt mt-close prefork "
+        + "prefork-close iterative iterative-close mn mn-close "
         + " ".join(FILES),
     )
     parser.add_argument("--rounds", type=int, default=7)

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use libc::{c_int, off_t};
 
+pub use super::transfer::{recv, send};
 use crate::net::address::RawAddress;
 use crate::net::listener::Mode;
 use crate::net::options::{set_flag, unsupported};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use libc::{c_int, off_t};
 
 pub use super::accept4::{accept, socket};
+pub use super::transfer::{recv, send};
 use crate::net::options::{set, set_flag};
 use crate::sys::retry;
 

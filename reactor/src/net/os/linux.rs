@@ -1,10 +1,10 @@
 //! Sockets on Linux: `socket(2)`, `accept(2)`, `tcp(7)`, `sendfile(2)`.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use libc::{c_int, c_uint};
+use libc::{c_int, c_uint, c_void};
 
 pub use super::accept4::{accept, socket};
 use crate::net::options::{seconds_rounded_up, set, set_flag};
@@ -51,6 +51,33 @@ pub fn set_congestion(socket: BorrowedFd<'_>, name: &str) -> io::Result<()> {
 pub fn set_cork(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_flag(socket, libc::IPPROTO_TCP, libc::TCP_CORK, on)
 }
+
+/// Not by the C library's function: that is a point where a thread may be cancelled, which costs a
+/// program with several threads two locked operations around each call (glibc before 2.41: 30 ns of
+/// a request's 3 µs). No thread is cancelled here.
+///
+/// # Safety
+///
+/// As for `recv(2)`.
+#[inline(always)]
+pub unsafe fn recv(fd: RawFd, to: *mut c_void, room: usize, flags: c_int) -> isize {
+    // SAFETY: the caller's promise; without the sender's address it is recv(2).
+    unsafe { libc::syscall(libc::SYS_recvfrom, fd, to, room, flags, NONE, NONE) as isize }
+}
+
+/// The same for sending.
+///
+/// # Safety
+///
+/// As for `send(2)`.
+#[inline(always)]
+pub unsafe fn send(fd: RawFd, from: *const c_void, len: usize, flags: c_int) -> isize {
+    // SAFETY: the caller's promise; without a receiver's address it is send(2).
+    unsafe { libc::syscall(libc::SYS_sendto, fd, from, len, flags, NONE, 0usize) as isize }
+}
+
+/// No address.
+const NONE: *const c_void = std::ptr::null();
 
 /// The kernel takes at most 2,147,479,552 bytes at a time, whatever `count` says.
 pub fn sendfile(

@@ -15,6 +15,7 @@
 //! | `set_fastopen` | data in the first packet |
 //! | `set_congestion` | the algorithm by name |
 //! | `set_cork` | hold small segments back |
+//! | `recv`, `send` | `recv(2)`, `send(2)` |
 //! | `sendfile` | at most `count` bytes of a file from `offset`; 0 at the file's end |
 //!
 //! What a system lacks is refused with `Unsupported`.
@@ -37,5 +38,7 @@ mod chosen;
 mod accept4;
 #[cfg(any(test, target_os = "netbsd"))]
 pub(super) mod copy;
+#[cfg(not(target_os = "linux"))]
+mod transfer;
 
 pub(super) use chosen::*;

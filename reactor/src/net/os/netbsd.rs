@@ -9,6 +9,7 @@ use libc::c_int;
 
 pub use super::accept4::{accept, socket};
 pub use super::copy::sendfile;
+pub use super::transfer::{recv, send};
 use crate::net::options::{named, set, unsupported};
 
 pub const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
