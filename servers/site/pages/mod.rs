@@ -17,7 +17,7 @@ use self::text::escape;
 /// The style of all pages, light and dark.
 const STYLE: Inline = Inline {
     text: include_str!("style.css"),
-    digest: "sha256-n1lpl7wmOTYGEKrC9l5TVLU13HNJs22PnYx6ypWTez0=",
+    digest: "sha256-fqwB4qhceml9Vle5qWYU4TLhRYN0r0W5XcX/UY93OFU=",
 };
 
 /// A page's `Cache-Control`: current numbers are useless later, and the same address may show
