@@ -217,7 +217,7 @@ pub trait Stop: Handler {
 /// For the only thread there is, which has an event loop to see to as well.
 ///
 /// A client that keeps sending is received from as by [`Blocking`], without another system call,
-/// and the loop has a turn every [`SLICE_MS`]. When the client has been silent for that long, both
+/// and the loop has a turn every 100 ms (`SLICE_MS`). When the client has been silent for that long, both
 /// are waited for together, by poll(2); so a signal is noticed at once, or within a slice.
 ///
 /// The listeners must not be in the loop's poller meanwhile: nothing would take from their queues,
