@@ -262,7 +262,8 @@ fn clients_that_wait_in_the_queue_are_answered_at_a_stop() {
     held.iter_mut().for_each(Client::expect_close);
 }
 
-/// Otherwise the first to be told would take all, and serve them one after another.
+/// Otherwise the first to be told would take all, and serve them one after another: each of two or
+/// more has at least one, however late the others are told.
 #[test]
 fn processes_that_stop_share_the_clients_that_wait() {
     const PROCESSES: usize = 4;
@@ -277,8 +278,8 @@ fn processes_that_stop_share_the_clients_that_wait() {
     server.signal(libc::SIGTERM);
     let port_of_server = server.address().port();
     let waited: HashSet<u16> = waiting.iter().map(port).collect();
-    let has_one = |pid: &u32| clients_of(*pid, port_of_server).intersection(&waited).count() == 1;
-    until("each serves one of them", || pids.iter().all(has_one));
+    let has_some = |pid: &&u32| clients_of(**pid, port_of_server).intersection(&waited).count() > 0;
+    until("they are shared", || pids.iter().filter(has_some).count() >= 2);
     for client in &mut waiting {
         assert_eq!(client.response().text(), "waited for 3000 ms\n");
     }

@@ -154,6 +154,8 @@ impl Session {
                 cx.counters.timeouts_write.add(1);
                 Next::Reset
             }
+            // The driver's clock was ahead of the context's.
+            Phase::Wait if now_ms < self.deadline_in_phase(cx) => Next::Sleep,
             Phase::Wait => self.end_wait(cx, out),
             Phase::Work => Next::Sleep,
             Phase::Linger => Next::Close,

@@ -113,6 +113,7 @@ impl Equipment {
 /// A reader's thread.
 pub(super) fn run<A: App>(equipment: Equipment, system: Arc<System<A>>, index: usize) {
     let Equipment { mut ev, jobs, blank, lookout } = equipment;
+    ev.refresh_clock();
     let ahead_ms = system.shared.contexts.now_ms().saturating_sub(ev.now_ms());
     let mut reader = Reader {
         system,
