@@ -1,7 +1,7 @@
 //! SEDA: Staged Event-Driven Architecture.
 //!
 //! ```text
-//!            ┌───── home: for the next request, for room, for a time to pass ─────┐
+//!            ┌──── to wait: for the next request, for room, for a time to pass ───┐
 //!            ▼                                                                    │
 //!  accept ─► read, ─▐▐▐▐─► handle ─▐▐▐▐─────────────────────────────▐▐▐▐─► write ─┴─► clients
 //!            parse            └────▐▐▐▐─► work ─────────────────────▲      │ ▲
@@ -45,6 +45,8 @@
 //!   starve the stages that are quick.
 //! * When all jobs of a reader (`--buffers`) are in flight, nothing is read. Clients that do not
 //!   read their responses keep one each until `--write-timeout`, unless what is left is a file.
+//! * A file whose name is not in the kernel's caches is opened by [`App::work`], behind other work;
+//!   only the reading of its contents is a stage of its own.
 //! * A panic in `handle` or `work` is a 500; a thread that dies otherwise takes its batch along.
 //!
 //! # In the world

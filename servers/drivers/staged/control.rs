@@ -150,11 +150,11 @@ impl<A: App> Control<A> {
 
     /// The main thread, whose events are accepted connections.
     fn accept(&self) -> StageReport {
-        let homes = &self.system.homes;
+        let inboxes = &self.system.inboxes;
         let accepted = self.metrics.slot(0).map_or(0, |slot| slot.connections_accepted.get());
         StageReport {
-            queue: homes.iter().map(|home| home.accepted.len() as u64).sum(),
-            capacity: homes.iter().map(|home| home.accepted.capacity() as u64).sum(),
+            queue: inboxes.iter().map(|inbox| inbox.accepted.len() as u64).sum(),
+            capacity: inboxes.iter().map(|inbox| inbox.accepted.capacity() as u64).sum(),
             threads: 1,
             threads_max: 1,
             batch: 1,
@@ -163,17 +163,17 @@ impl<A: App> Control<A> {
         }
     }
 
-    /// The readers, whose queue is what has come home, besides the kernel's.
+    /// The readers, whose queue is what has returned, besides the kernel's.
     fn read(&self) -> StageReport {
-        let homes = &self.system.homes;
+        let inboxes = &self.system.inboxes;
         StageReport {
-            queue: homes.iter().map(|home| home.flights.len() as u64).sum(),
-            capacity: homes.iter().map(|home| home.flights.capacity() as u64).sum(),
-            threads: homes.len() as u64,
-            threads_max: homes.len() as u64,
+            queue: inboxes.iter().map(|inbox| inbox.returned.len() as u64).sum(),
+            capacity: inboxes.iter().map(|inbox| inbox.returned.capacity() as u64).sum(),
+            threads: inboxes.len() as u64,
+            threads_max: inboxes.len() as u64,
             batch: 1,
-            events: homes.iter().map(|home| home.load.events()).sum(),
-            busy_us: homes.iter().map(|home| home.load.busy().as_micros() as u64).sum(),
+            events: inboxes.iter().map(|inbox| inbox.load.events()).sum(),
+            busy_us: inboxes.iter().map(|inbox| inbox.load.busy().as_micros() as u64).sum(),
             ..StageReport::default()
         }
     }
