@@ -36,6 +36,8 @@ pub(super) struct Control<A: App> {
     controllers: [Controller; Name::ALL.len()],
     earlier: [Snapshot; Name::ALL.len()],
     then: Instant,
+    /// The system has given no thread the last time.
+    refused: bool,
 }
 
 impl<A: App> Control<A> {
@@ -47,6 +49,7 @@ impl<A: App> Control<A> {
             controllers: Default::default(),
             earlier: Default::default(),
             then: Instant::now(),
+            refused: false,
         }
     }
 
@@ -104,9 +107,14 @@ impl<A: App> Control<A> {
         stage.set_batch(batch);
         match threads {
             Threads::Add => {
-                if let Err(error) = self.add(name) {
-                    report!("cannot start a thread for the stage {}: {error}", name.text());
+                let added = self.add(name);
+                if let Err(error) = &added
+                    && !self.refused
+                {
+                    let name = name.text();
+                    report!("cannot start a thread for the stage {name}; trying again: {error}");
                 }
+                self.refused = added.is_err();
             }
             Threads::Remove => stage.dismiss(),
             Threads::Keep => {}
