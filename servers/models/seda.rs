@@ -34,6 +34,8 @@
 //! own because that is the textbook's model. There are not more of them: Haboob had stages for a
 //! cache, for parsing and for finding the right handler, too.
 //!
+//! Pipelined requests go round one after the other: each costs its own three hand-overs.
+//!
 //! An idle connection is with its reader, and takes 280 bytes (SPED: 128) and no buffer.
 //!
 //! # What goes wrong
