@@ -9,7 +9,7 @@
 //! start        arguments → options → listeners → model   (layers: .ci/layers.py)
 //! models/      which process or thread does Task 1, 2 and 3       (wiring only)
 //! supervisor/  a master process and the workers it forks          (independent of what they run)
-//! drivers/     moving the bytes of connections                    (event-driven or blocking)
+//! drivers/     moving the bytes of connections                    (event-driven, blocking or staged)
 //! session/     HTTP on one connection, without its socket         (sans-IO)
 //! work/        running work elsewhere: worker threads and rings
 //! operation/   listening, upgrades, service managers, privileges, sandbox

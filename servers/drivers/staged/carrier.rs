@@ -11,7 +11,7 @@ use reactor::sleep::parker;
 
 use super::control::Control;
 use super::reader::{self, Equipment};
-use super::{Home, System, Watch};
+use super::{Inbox, System, Watch};
 use crate::app::App;
 use crate::drivers::blocking::Shared;
 use crate::drivers::main_loop::{Accepted, Carrier};
@@ -34,16 +34,16 @@ impl<A: App> Readers<A> {
         metrics: &Metrics,
     ) -> io::Result<Self> {
         let readers = options.stages.readers();
-        let (mut homes, mut loops) = (Vec::new(), Vec::new());
+        let (mut inboxes, mut loops) = (Vec::new(), Vec::new());
         for index in 0..readers {
             let limits = shared.contexts.borrow(index).limits;
             let (thread, doorbell) = start_loop(index, options, limits)?;
-            homes.push(Home::new(options.buffers.count, doorbell));
+            inboxes.push(Inbox::new(options.buffers.count, doorbell));
             loops.push(thread);
         }
         let (parker, unparker) = parker();
         let watch = Watch { sleeps: AtomicBool::new(false), unparker };
-        let system = Arc::new(System::new(Arc::clone(shared), options, homes.into(), watch));
+        let system = Arc::new(System::new(Arc::clone(shared), options, inboxes.into(), watch));
         for its in loops {
             // It fails only where the thread is gone, which has reported why.
             let _ = its.send(Arc::clone(&system));
@@ -86,18 +86,18 @@ fn start_loop<A: App>(
 
 impl<A: App> Carrier<A> for Readers<A> {
     fn has_place(&self, _draining: bool) -> bool {
-        self.system.homes.iter().any(Home::has_place)
+        self.system.inboxes.iter().any(Inbox::has_place)
     }
 
     /// To the readers in turn; to the next if one is behind.
     fn start(&mut self, _shared: &Arc<Shared<A>>, mut accepted: Accepted) -> Result<(), Accepted> {
-        let homes = &self.system.homes;
-        for offset in 0..homes.len() {
-            let home = &homes[(accepted.number() + offset) % homes.len()];
-            match home.accepted.push(accepted) {
+        let inboxes = &self.system.inboxes;
+        for offset in 0..inboxes.len() {
+            let inbox = &inboxes[(accepted.number() + offset) % inboxes.len()];
+            match inbox.accepted.push(accepted) {
                 Ok(()) => {
                     // It fails only where the loop is gone.
-                    let _ = home.doorbell.ring();
+                    let _ = inbox.doorbell.ring();
                     self.system.watch.wake();
                     return Ok(());
                 }

@@ -1,9 +1,9 @@
-//! A connection as it moves through the stages, and the flight in which it does.
+//! A connection as it moves through the stages, and the event as which it does.
 //!
 //! ```text
-//! at home, waiting   Box<Connection>                no buffer; a few bytes of an unfinished head
-//! at home, halfway   Box<Connection> + Box<Job>     a long head, or output for a full socket
-//! in a stage         Flight { connection, job }     one owner: the thread, or the queue
+//! waits for the client      Box<Connection>              no buffer; a few bytes of a head
+//! the same, half done       Box<Connection> + Box<Job>   a long head, or unsent output
+//! in a stage, or its queue  Event { connection, job }    one owner
 //! ```
 //!
 //! Whatever sends on a socket owns its connection meanwhile. So no other thread can close the
@@ -25,49 +25,49 @@ pub(super) struct Connection {
     accepted: Accepted,
     /// Its client; a balancer's header may name another.
     pub peer: Peer,
-    /// The reader that it comes back to, and its seat there.
-    pub home: usize,
+    /// The reader that it returns to, and its entry there.
+    pub reader: usize,
     pub token: Token,
-    /// Bytes received and not used, if they are few and it waits at home.
+    /// Bytes received and not used, if they are few and it waits.
     pub rest: Box<[u8]>,
-    /// While it waits at home in the middle of something.
+    /// While it waits in the middle of something.
     pub job: Option<Box<Job>>,
     /// A balancer's header comes first.
-    pub introduces: bool,
+    pub expects_proxy_header: bool,
 }
 
 /// A connection on its way through the stages.
-pub(super) struct Flight {
+pub(super) struct Event {
     pub connection: Box<Connection>,
     pub job: Box<Job>,
-    /// What it has to do when it comes home.
+    /// What its reader has to do with it.
     pub next: Next,
     /// The socket has failed.
     pub lost: bool,
 }
 
-/// Where a flight goes next.
+/// Where an event goes next.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) enum To {
     Handle,
     Work,
     Files,
     Write,
-    Home,
+    Reader,
 }
 
 impl Connection {
-    pub fn new(accepted: Accepted, home: usize, token: Token, now_ms: u64) -> Self {
+    pub fn new(accepted: Accepted, reader: usize, token: Token, now_ms: u64) -> Self {
         let (peer, beginning) = accepted.opening();
         Connection {
             session: Session::new(now_ms),
             accepted,
             peer,
-            home,
+            reader,
             token,
             rest: Box::default(),
             job: None,
-            introduces: beginning == crate::drivers::blocking::Beginning::ProxyHeader,
+            expects_proxy_header: beginning == crate::drivers::blocking::Beginning::ProxyHeader,
         }
     }
 
@@ -85,12 +85,12 @@ impl Connection {
         self.accepted.entry().arrived(now_ms);
     }
 
-    /// Nothing is in flight, for a draining server.
+    /// Nothing is in event, for a draining server.
     pub fn rests(&self, now_ms: u64) {
         self.accepted.entry().rests(now_ms);
     }
 
-    /// Nothing is in flight: no byte of a request, no response.
+    /// Nothing is in event: no byte of a request, no response.
     pub fn is_idle(&self) -> bool {
         self.job.is_none() && self.rest.is_empty() && self.session.is_idle()
     }
@@ -134,10 +134,10 @@ fn swap_heads(job: &mut Head, context: &mut Head) {
     std::mem::swap(job, context);
 }
 
-impl Flight {
+impl Event {
     /// The job's outcome becomes the connection's response.
     pub fn answered<A: App>(&mut self, cx: &mut Context<A>) -> Next {
-        let Flight { connection, job, .. } = self;
+        let Event { connection, job, .. } = self;
         swap_heads(&mut job.head, &mut cx.head);
         let outcome = std::mem::take(&mut job.outcome);
         let (head, body, out) = job.answered();
@@ -154,13 +154,13 @@ impl Flight {
         self.next = next;
         match next {
             Next::Write => To::Write,
-            _ => To::Home,
+            _ => To::Reader,
         }
     }
 
     /// The connection has failed.
     pub fn lost(&mut self) -> To {
         (self.next, self.lost) = (Next::Close, true);
-        To::Home
+        To::Reader
     }
 }

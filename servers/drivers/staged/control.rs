@@ -36,6 +36,8 @@ pub(super) struct Control<A: App> {
     controllers: [Controller; Name::ALL.len()],
     earlier: [Snapshot; Name::ALL.len()],
     then: Instant,
+    /// The system has given no thread the last time.
+    refused: bool,
 }
 
 impl<A: App> Control<A> {
@@ -47,6 +49,7 @@ impl<A: App> Control<A> {
             controllers: Default::default(),
             earlier: Default::default(),
             then: Instant::now(),
+            refused: false,
         }
     }
 
@@ -104,9 +107,14 @@ impl<A: App> Control<A> {
         stage.set_batch(batch);
         match threads {
             Threads::Add => {
-                if let Err(error) = self.add(name) {
-                    report!("cannot start a thread for the stage {}: {error}", name.text());
+                let added = self.add(name);
+                if let Err(error) = &added
+                    && !self.refused
+                {
+                    let name = name.text();
+                    report!("cannot start a thread for the stage {name}; trying again: {error}");
                 }
+                self.refused = added.is_err();
             }
             Threads::Remove => stage.dismiss(),
             Threads::Keep => {}
@@ -150,11 +158,11 @@ impl<A: App> Control<A> {
 
     /// The main thread, whose events are accepted connections.
     fn accept(&self) -> StageReport {
-        let homes = &self.system.homes;
+        let inboxes = &self.system.inboxes;
         let accepted = self.metrics.slot(0).map_or(0, |slot| slot.connections_accepted.get());
         StageReport {
-            queue: homes.iter().map(|home| home.accepted.len() as u64).sum(),
-            capacity: homes.iter().map(|home| home.accepted.capacity() as u64).sum(),
+            queue: inboxes.iter().map(|inbox| inbox.accepted.len() as u64).sum(),
+            capacity: inboxes.iter().map(|inbox| inbox.accepted.capacity() as u64).sum(),
             threads: 1,
             threads_max: 1,
             batch: 1,
@@ -163,17 +171,17 @@ impl<A: App> Control<A> {
         }
     }
 
-    /// The readers, whose queue is what has come home, besides the kernel's.
+    /// The readers, whose queue is what has returned, besides the kernel's.
     fn read(&self) -> StageReport {
-        let homes = &self.system.homes;
+        let inboxes = &self.system.inboxes;
         StageReport {
-            queue: homes.iter().map(|home| home.flights.len() as u64).sum(),
-            capacity: homes.iter().map(|home| home.flights.capacity() as u64).sum(),
-            threads: homes.len() as u64,
-            threads_max: homes.len() as u64,
+            queue: inboxes.iter().map(|inbox| inbox.returned.len() as u64).sum(),
+            capacity: inboxes.iter().map(|inbox| inbox.returned.capacity() as u64).sum(),
+            threads: inboxes.len() as u64,
+            threads_max: inboxes.len() as u64,
             batch: 1,
-            events: homes.iter().map(|home| home.load.events()).sum(),
-            busy_us: homes.iter().map(|home| home.load.busy().as_micros() as u64).sum(),
+            events: inboxes.iter().map(|inbox| inbox.load.events()).sum(),
+            busy_us: inboxes.iter().map(|inbox| inbox.load.busy().as_micros() as u64).sum(),
             ..StageReport::default()
         }
     }

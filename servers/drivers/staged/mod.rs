@@ -9,10 +9,10 @@
 //!                     └──────────────ring───────────────── files
 //! ```
 //!
-//! A `Flight` (the connection, with a job that holds its buffers) has one owner at any time: a
+//! An `Event` (the connection, with a job that holds its buffers) has one owner at any time: a
 //! queue or a thread. A response travels as what it is: buffers and open files change hands, no
-//! byte is copied. When it is sent, the flight goes home to the reader that it came from, which
-//! waits for the client: for more bytes, for room, for a time to pass.
+//! byte is copied. When it is sent, the event returns to the reader that it came from, which waits
+//! for the client: for more bytes, for room, for a time to pass.
 //!
 //! Why this is not the event driver with an executor behind it: there the loop keeps the connection
 //! and lends out its requests, so only the loop may send. Here writing is a stage of its own, and
@@ -20,15 +20,16 @@
 //!
 //! # What cannot overflow, and what sheds
 //!
-//! A flight has a job, and there is a fixed number of jobs (`--buffers`, per reader). The queues of
-//! `write` and `files`, and the ways home, hold all of them: they are never full. `handle` and
-//! `work` hold fewer: a request that finds one of these full is answered 503 with Retry-After,
-//! through `write` as any other. When a reader's jobs are all in flight it reads nothing: its
-//! clients' bytes wait in their sockets.
+//! An event has a job, and there is a fixed number of jobs (`--buffers`, per reader). The queues of
+//! `write` and `files`, and the readers' inboxes, hold all of them: they are never full. `handle`
+//! and `work` hold fewer: a request that finds one of these full is answered 503 with Retry-After,
+//! through `write` as any other. When a reader's jobs are all in use it reads nothing: its clients'
+//! bytes wait in their sockets.
 //!
-//! Files: `stage` (a queue and its threads), `controller` (how many threads), `connection` (what
-//! moves), `steps` (what each stage does), `reader` (the connections at home), `threads` (starting
-//! them), `carrier` (from the main thread's accept to the readers).
+//! Files: `stage` (a queue and its threads), `controller` (how many threads), `control` (what looks
+//! after the stages), `connection` (what moves), `steps` (what each stage does), `reader` (the
+//! connections that wait), `threads` (the threads of stages), `carrier` (from the main thread's
+//! accept to the readers).
 
 mod carrier;
 mod connection;
@@ -56,7 +57,7 @@ use crate::options::Options;
 use crate::report::report;
 use crate::work::request::request_line;
 
-use connection::{Connection, Flight, To};
+use connection::{Connection, Event, To};
 use controller::Bounds;
 use stage::{Load, Stage};
 
@@ -93,17 +94,17 @@ impl Name {
 struct System<A: App> {
     shared: Arc<Shared<A>>,
     /// In the order of [`Name::ALL`].
-    stages: [Stage<Flight>; Name::ALL.len()],
-    homes: Box<[Home]>,
+    stages: [Stage<Event>; Name::ALL.len()],
+    inboxes: Box<[Inbox]>,
     files: FileSending,
     /// What looks after the stages; it sleeps while they have nothing to do.
     watch: Watch,
 }
 
-/// The ways to a reader.
-struct Home {
+/// What other threads leave for a reader.
+struct Inbox {
     accepted: Ring<Accepted>,
-    flights: Ring<Flight>,
+    returned: Ring<Event>,
     doorbell: Doorbell,
     /// What the reader has done.
     load: Load,
@@ -113,9 +114,9 @@ struct Home {
 
 /// What a thread has pushed to and not woken yet: it does so when its batch is done.
 #[derive(Default)]
-struct Unwoken {
+struct Wakeups {
     stages: [bool; Name::ALL.len()],
-    homes: u64,
+    inboxes: u64,
 }
 
 /// How the thread that looks after the stages is woken.
@@ -135,8 +136,8 @@ impl Watch {
 }
 
 impl<A: App> System<A> {
-    fn new(shared: Arc<Shared<A>>, options: &Options, homes: Box<[Home]>, watch: Watch) -> Self {
-        let flights = homes.len() * options.buffers.count;
+    fn new(shared: Arc<Shared<A>>, options: &Options, inboxes: Box<[Inbox]>, watch: Watch) -> Self {
+        let events = inboxes.len() * options.buffers.count;
         let (stages, waits) = (&options.stages, options.stages.waiting_threads_max());
         let bounds = |threads_max, batch_max| Bounds { threads_min: 1, threads_max, batch_max };
         // So that the request behind a slow one need not wait until the controller has seen it.
@@ -147,16 +148,16 @@ impl<A: App> System<A> {
                 Stage::new(stages.handle_queue, bounds(stages.threads_max(), 32)),
                 // One at a time: what waits behind a slow request waits for another thread, too.
                 Stage::new(stages.work_queue, works),
-                Stage::new(flights, bounds(waits, 1)),
-                Stage::new(flights, bounds(stages.threads_max(), 32)),
+                Stage::new(events, bounds(waits, 1)),
+                Stage::new(events, bounds(stages.threads_max(), 32)),
             ],
-            homes,
+            inboxes,
             files: FileSending { sendfile: options.sendfile, disk: Disk::Avoid },
             watch,
         }
     }
 
-    fn stage(&self, name: Name) -> &Stage<Flight> {
+    fn stage(&self, name: Name) -> &Stage<Event> {
         &self.stages[name as usize]
     }
 
@@ -167,69 +168,69 @@ impl<A: App> System<A> {
         cx
     }
 
-    /// Passes a flight on. Where the stage is full, the request is answered 503.
-    fn pass(&self, flight: Flight, to: To, unwoken: &mut Unwoken) {
+    /// Passes an event on. Where the stage is full, the request is answered 503.
+    fn pass(&self, event: Event, to: To, wakeups: &mut Wakeups) {
         match to {
-            To::Handle => self.offer(flight, Name::Handle, unwoken),
-            To::Work => self.offer(flight, Name::Work, unwoken),
-            To::Files => self.put(flight, Name::Files, unwoken),
-            To::Write => self.put(flight, Name::Write, unwoken),
-            To::Home => self.go_home(flight, unwoken),
+            To::Handle => self.offer(event, Name::Handle, wakeups),
+            To::Work => self.offer(event, Name::Work, wakeups),
+            To::Files => self.put(event, Name::Files, wakeups),
+            To::Write => self.put(event, Name::Write, wakeups),
+            To::Reader => self.return_to_reader(event, wakeups),
         }
     }
 
     /// To a stage that may have no room for it.
-    fn offer(&self, flight: Flight, name: Name, unwoken: &mut Unwoken) {
-        match self.stage(name).submit(flight) {
-            Ok(()) => unwoken.stages[name as usize] = true,
-            Err(mut flight) => {
+    fn offer(&self, event: Event, name: Name, wakeups: &mut Wakeups) {
+        match self.stage(name).submit(event) {
+            Ok(()) => wakeups.stages[name as usize] = true,
+            Err(mut event) => {
                 self.stage(name).count_shed();
-                let to = self.shed(&mut flight);
+                let to = self.shed(&mut event);
                 debug_assert!(!matches!(to, To::Handle | To::Work), "a refusal is not handled");
-                self.pass(flight, to, unwoken);
+                self.pass(event, to, wakeups);
             }
         }
     }
 
-    /// To a stage that has room for all flights. Its ring may say that it is full all the same:
+    /// To a stage that has room for all events. Its ring may say that it is full all the same:
     /// while a thread that takes an event is off its core, that event's slot is not free, and the
     /// others may have gone once around the ring. It will be back.
-    fn put(&self, mut flight: Flight, name: Name, unwoken: &mut Unwoken) {
-        while let Err(back) = self.stage(name).submit(flight) {
-            flight = back;
+    fn put(&self, mut event: Event, name: Name, wakeups: &mut Wakeups) {
+        while let Err(back) = self.stage(name).submit(event) {
+            event = back;
             thread::yield_now();
         }
-        unwoken.stages[name as usize] = true;
+        wakeups.stages[name as usize] = true;
     }
 
-    fn go_home(&self, flight: Flight, unwoken: &mut Unwoken) {
-        let home = flight.connection.home;
-        unwoken.homes |= 1 << home;
-        if let Err(flight) = self.homes[home].flights.push(flight) {
-            debug_assert!(false, "the way home is full");
-            self.end(flight.connection);
+    fn return_to_reader(&self, event: Event, wakeups: &mut Wakeups) {
+        let reader = event.connection.reader;
+        wakeups.inboxes |= 1 << reader;
+        if let Err(event) = self.inboxes[reader].returned.push(event) {
+            debug_assert!(false, "a reader's inbox is full");
+            self.end(event.connection);
         }
     }
 
     /// Wakes those for whom something was pushed.
-    fn wake(&self, unwoken: &mut Unwoken) {
-        for (stage, waits) in self.stages.iter().zip(&mut unwoken.stages) {
+    fn wake(&self, wakeups: &mut Wakeups) {
+        for (stage, waits) in self.stages.iter().zip(&mut wakeups.stages) {
             if std::mem::take(waits) {
                 stage.wake();
             }
         }
-        let mut homes = std::mem::take(&mut unwoken.homes);
-        while homes != 0 {
+        let mut inboxes = std::mem::take(&mut wakeups.inboxes);
+        while inboxes != 0 {
             // It fails only where the loop is gone.
-            let _ = self.homes[homes.trailing_zeros() as usize].doorbell.ring();
-            homes &= homes - 1;
+            let _ = self.inboxes[inboxes.trailing_zeros() as usize].doorbell.ring();
+            inboxes &= inboxes - 1;
         }
         self.watch.wake();
     }
 
     /// Events that wait anywhere.
     fn any_waits(&self) -> bool {
-        self.stages.iter().any(Stage::has_events) || self.homes.iter().any(Home::has_arrivals)
+        self.stages.iter().any(Stage::has_events) || self.inboxes.iter().any(Inbox::has_arrivals)
     }
 
     /// A connection is over: closes it.
@@ -249,11 +250,11 @@ impl<A: App> System<A> {
     }
 }
 
-impl Home {
-    fn new(flights: usize, doorbell: Doorbell) -> Self {
-        Home {
+impl Inbox {
+    fn new(events: usize, doorbell: Doorbell) -> Self {
+        Inbox {
             accepted: Ring::new(ACCEPTED_MAX),
-            flights: Ring::new(flights),
+            returned: Ring::new(events),
             doorbell,
             load: Load::default(),
             awaited: AtomicBool::new(false),
@@ -262,7 +263,7 @@ impl Home {
 
     /// Other threads have left something for the reader.
     fn has_arrivals(&self) -> bool {
-        !self.flights.is_empty() || !self.accepted.is_empty()
+        !self.returned.is_empty() || !self.accepted.is_empty()
     }
 
     /// Room for one more accepted connection; if not, the reader has to say when.

@@ -1,16 +1,16 @@
-//! What each stage does with a flight, and where it goes from there.
+//! What each stage does with an event, and where it goes from there.
 //!
 //! | stage | does | then |
 //! |---|---|---|
-//! | `handle` | [`App::handle`] | `write`; `work` if it asks for it; home to wait |
+//! | `handle` | [`App::handle`] | `write`; `work` if it asks for it; its reader, to wait |
 //! | `work` | [`App::work`] | `write` |
-//! | `write` | sends, as far as there is room | home; `files` if the next part is not in memory |
+//! | `write` | sends what there is room for | its reader; `files` for what is not in memory |
 //! | `files` | reads that part | `write` |
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::connection::{Flight, To};
+use super::connection::{Event, To};
 use super::{Name, System};
 use crate::app::App;
 use crate::app::clock::Clock;
@@ -22,123 +22,123 @@ use crate::work::page_cache::{self, Window};
 
 impl<A: App> System<A> {
     /// A stage's step.
-    pub(super) fn step(&self, name: Name, flight: &mut Flight, clock: &mut Clock) -> To {
+    pub(super) fn step(&self, name: Name, event: &mut Event, clock: &mut Clock) -> To {
         match name {
-            Name::Handle => self.handle(flight),
-            Name::Work => self.work(flight, clock),
-            Name::Files => self.fill(flight, clock),
-            Name::Write => self.write(flight),
+            Name::Handle => self.handle(event),
+            Name::Work => self.work(event, clock),
+            Name::Files => self.fill(event, clock),
+            Name::Write => self.write(event),
         }
     }
 
     /// Answers the request, or finds that it takes work.
-    fn handle(&self, flight: &mut Flight) -> To {
+    fn handle(&self, event: &mut Event) -> To {
         let handled = catch_unwind(AssertUnwindSafe(|| {
-            let mut cx = self.borrow(&flight.connection);
+            let mut cx = self.borrow(&event.connection);
             let cx = &mut *cx;
-            if flight.job.begin(&*cx.app, &mut cx.local, &cx.clock) {
+            if event.job.begin(&*cx.app, &mut cx.local, &cx.clock) {
                 return To::Work;
             }
-            let next = flight.answered(cx);
-            flight.follow(next)
+            let next = event.answered(cx);
+            event.follow(next)
         }));
-        handled.unwrap_or_else(|_| self.failed(flight))
+        handled.unwrap_or_else(|_| self.failed(event))
     }
 
     /// Runs what may take its time, without a context.
-    fn work(&self, flight: &mut Flight, clock: &mut Clock) -> To {
-        if let Some(to) = self.too_late(flight) {
+    fn work(&self, event: &mut Event, clock: &mut Clock) -> To {
+        if let Some(to) = self.too_late(event) {
             return to;
         }
         let begun = Instant::now();
         clock.update(self.shared.contexts.now_ms());
         let app = self.shared.contexts.app();
-        let worked = catch_unwind(AssertUnwindSafe(|| flight.job.work(app, clock)));
+        let worked = catch_unwind(AssertUnwindSafe(|| event.job.work(app, clock)));
         if worked.is_err() {
-            return self.failed(flight);
+            return self.failed(event);
         }
-        let mut cx = self.borrow(&flight.connection);
+        let mut cx = self.borrow(&event.connection);
         cx.counters.works.add(1);
         cx.counters.work_us.add(begun.elapsed().as_micros() as u64);
-        let next = flight.answered(&mut cx);
-        flight.follow(next)
+        let next = event.answered(&mut cx);
+        event.follow(next)
     }
 
     /// A request that has waited for longer than it may take is not begun: 408.
-    fn too_late(&self, flight: &mut Flight) -> Option<To> {
-        let mut cx = self.borrow(&flight.connection);
-        let session = &mut flight.connection.session;
+    fn too_late(&self, event: &mut Event) -> Option<To> {
+        let mut cx = self.borrow(&event.connection);
+        let session = &mut event.connection.session;
         if cx.clock.now_ms() < session.request_deadline_ms(&cx) {
             return None;
         }
-        let (input, out) = flight.job.buffers();
+        let (input, out) = event.job.buffers();
         input.clear();
         let next = session.expired(&mut cx, out);
-        Some(flight.follow(next))
+        Some(event.follow(next))
     }
 
     /// The application has panicked: 500, and the thread goes on.
     #[cold]
-    fn failed(&self, flight: &mut Flight) -> To {
-        self.report_panic(&flight.connection, flight.job.request_bytes(), "replied 500");
-        let mut cx = self.borrow(&flight.connection);
+    fn failed(&self, event: &mut Event) -> To {
+        self.report_panic(&event.connection, event.job.request_bytes(), "replied 500");
+        let mut cx = self.borrow(&event.connection);
         cx.counters.worker_panics.add(1);
-        flight.job.fail(&cx.clock);
-        let next = flight.answered(&mut cx);
-        flight.follow(next)
+        event.job.fail(&cx.clock);
+        let next = event.answered(&mut cx);
+        event.follow(next)
     }
 
     /// A panic where there is no answer to replace by a 500: in what makes a response's bytes.
     #[cold]
-    pub(super) fn crashed(&self, flight: &mut Flight) -> To {
-        let number = flight.connection.number();
+    pub(super) fn crashed(&self, event: &mut Event) -> To {
+        let number = event.connection.number();
         report!("connection {number}: a panic while sending a response; closed its connection");
-        flight.job.out.clear();
-        flight.lost()
+        event.job.out.clear();
+        event.lost()
     }
 
     /// There is no room for the request in a stage: 503 with Retry-After; the connection stays
     /// open.
     #[cold]
-    pub(super) fn shed(&self, flight: &mut Flight) -> To {
-        let mut cx = self.borrow(&flight.connection);
+    pub(super) fn shed(&self, event: &mut Event) -> To {
+        let mut cx = self.borrow(&event.connection);
         cx.counters.jobs_rejected.add(1);
-        flight.job.shed(&cx.clock);
-        let next = flight.answered(&mut cx);
-        flight.follow(next)
+        event.job.shed(&cx.clock);
+        let next = event.answered(&mut cx);
+        event.follow(next)
     }
 
     /// Sends what there is room for.
-    fn write(&self, flight: &mut Flight) -> To {
-        let (_, out) = flight.job.buffers();
-        let stream = flight.connection.stream();
+    fn write(&self, event: &mut Event) -> To {
+        let (_, out) = event.job.buffers();
+        let stream = event.connection.stream();
         let result = send_all(stream, &mut out.bytes, &mut out.pieces, self.files);
-        let mut cx = self.borrow(&flight.connection);
+        let mut cx = self.borrow(&event.connection);
         let Ok((progress, sent)) = result else {
             cx.counters.connections_reset.add(1);
-            return flight.lost();
+            return event.lost();
         };
         if progress == Progress::Done {
-            let next = flight.connection.session.sent(&mut cx, sent);
-            return flight.follow(next);
+            let next = event.connection.session.sent(&mut cx, sent);
+            return event.follow(next);
         }
-        flight.connection.note_sent(&mut cx, sent);
+        event.connection.note_sent(&mut cx, sent);
         match progress {
             Progress::Full => {
-                flight.connection.note_unacknowledged(&mut cx);
-                flight.next = Next::Write;
-                To::Home
+                event.connection.note_unacknowledged(&mut cx);
+                event.next = Next::Write;
+                To::Reader
             }
             Progress::Cold => To::Files,
-            Progress::Broken => broken(&mut cx, flight),
+            Progress::Broken => broken(&mut cx, event),
             // Behind the others.
             Progress::Budget | Progress::Done => To::Write,
         }
     }
 
     /// Brings the next part of the response into memory, and waits for the disk.
-    fn fill(&self, flight: &mut Flight, clock: &Clock) -> To {
-        let job = &mut flight.job;
+    fn fill(&self, event: &mut Event, clock: &Clock) -> To {
+        let job = &mut event.job;
         job.kind = Kind::Fill;
         job.window = job.out.pieces.front().and_then(|piece| Window::next(piece));
         let by_window = job.window.is_some();
@@ -146,25 +146,25 @@ impl<A: App> System<A> {
         let filled = catch_unwind(AssertUnwindSafe(|| job.work(app, clock)));
         job.window = None;
         let result = job.filled.take();
-        let mut cx = self.borrow(&flight.connection);
+        let mut cx = self.borrow(&event.connection);
         cx.counters.file_fills.add(1);
         if by_window {
             // It was read through the output's buffer, which is empty while a piece is in front.
-            flight.job.out.bytes.clear();
+            event.job.out.bytes.clear();
         }
         match (filled, result) {
             (Ok(()), Some(Ok(reach))) => {
-                let piece = flight.job.out.pieces.front();
+                let piece = event.job.out.pieces.front();
                 let bytes = piece.map_or(0, |piece| page_cache::filled(piece, reach));
                 cx.counters.file_fill_bytes.add(bytes);
-                flight.connection.session.resume_sending(&mut cx);
+                event.connection.session.resume_sending(&mut cx);
                 To::Write
             }
             (Ok(()), Some(Err(error))) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
                 report!("cannot read a file, its response was cut short: {error}");
-                broken(&mut cx, flight)
+                broken(&mut cx, event)
             }
-            _ => broken(&mut cx, flight),
+            _ => broken(&mut cx, event),
         }
     }
 }
@@ -174,7 +174,7 @@ impl super::Connection {
     fn note_sent<A: App>(&mut self, cx: &mut Context<A>, sent: u64) {
         match self.session.phase() {
             Phase::Send => self.session.moved(cx, sent),
-            // The output stays with the flight, not with the session.
+            // The output stays with the event, not with the session.
             _ => self.session.stall(cx, sent),
         }
     }
@@ -188,15 +188,15 @@ impl super::Connection {
 
 /// The response cannot be completed. The client is to see that something is missing: no lingering
 /// close.
-fn broken<A: App>(cx: &mut Context<A>, flight: &mut Flight) -> To {
-    let (_, out) = flight.job.buffers();
+fn broken<A: App>(cx: &mut Context<A>, event: &mut Event) -> To {
+    let (_, out) = event.job.buffers();
     let pieces = std::mem::take(&mut out.pieces);
     out.clear();
-    if let Some(unsent) = flight.connection.session.unsent() {
+    if let Some(unsent) = event.connection.session.unsent() {
         unsent.pieces = pieces;
     }
-    let next = flight.connection.session.aborted(cx);
-    flight.lost();
-    flight.next = next;
-    To::Home
+    let next = event.connection.session.aborted(cx);
+    event.lost();
+    event.next = next;
+    To::Reader
 }

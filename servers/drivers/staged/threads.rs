@@ -7,8 +7,8 @@ use std::thread;
 
 use reactor::process::Priority;
 
-use super::connection::Flight;
-use super::{Name, System, Unwoken};
+use super::connection::Event;
+use super::{Name, System, Wakeups};
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::report::report;
@@ -29,14 +29,14 @@ pub(super) fn start<A: App>(
             REFUSED.call_once(|| report!("--worker-priority: work runs as all else: {error}"));
         }
         let mut clock = Clock::new(0);
-        let mut unwoken = Unwoken::default();
-        its.stage(name).serve(membership, |batch: &mut Vec<Flight>| {
-            for mut flight in batch.drain(..) {
-                let step = AssertUnwindSafe(|| its.step(name, &mut flight, &mut clock));
-                let to = catch_unwind(step).unwrap_or_else(|_| its.crashed(&mut flight));
-                its.pass(flight, to, &mut unwoken);
+        let mut wakeups = Wakeups::default();
+        its.stage(name).serve(membership, |batch: &mut Vec<Event>| {
+            for mut event in batch.drain(..) {
+                let step = AssertUnwindSafe(|| its.step(name, &mut event, &mut clock));
+                let to = catch_unwind(step).unwrap_or_else(|_| its.crashed(&mut event));
+                its.pass(event, to, &mut wakeups);
             }
-            its.wake(&mut unwoken);
+            its.wake(&mut wakeups);
         });
     });
     if started.is_err() {

@@ -176,11 +176,14 @@ fn tiles_of_the_inside(shown: &Shown<'_>) -> Vec<Tile> {
     ]
 }
 
-fn threads(loops: usize, workers: usize) -> String {
+fn threads(numbers: &Numbers) -> String {
     let some = |count, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    match workers {
-        0 => some(loops, "loop"),
-        _ => format!("{} and {}", some(loops, "loop"), some(workers, "worker")),
+    let (loops, workers, stages) = (numbers.loops, numbers.workers.len(), numbers.stages.len());
+    let of_stages: u64 = numbers.stages.iter().map(|stage| stage.threads).sum();
+    match (workers, stages) {
+        (0, 0) => some(loops, "loop"),
+        (_, 0) => format!("{} and {}", some(loops, "loop"), some(workers, "worker")),
+        _ => format!("{of_stages} threads in {stages} stages"),
     }
 }
 
@@ -198,7 +201,7 @@ fn facts(body: &mut String, info: &ModelInfo, numbers: &Numbers) {
         ("Task 3, work", info.task3),
         ("At most in flight", info.in_flight),
         ("What it teaches", info.lesson),
-        ("Runs", &threads(numbers.loops, numbers.workers.len())),
+        ("Runs", &threads(numbers)),
     ] {
         let _ = writeln!(body, "<dt>{name}</dt><dd>{}</dd>", escape(fact));
     }

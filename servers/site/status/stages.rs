@@ -42,7 +42,7 @@ const PLACES: [Place; 6] = [
 /// Clients at both ends.
 const SCENERY: &str = "<text class=\"label\" x=\"24\" y=\"72\">clients</text>\
 <text class=\"label\" x=\"762\" y=\"87\">clients</text>\
-<text class=\"label\" x=\"473\" y=\"10\">home, to wait for the client</text>
+<text class=\"label\" x=\"473\" y=\"10\">back to its reader, to wait for the client</text>
 ";
 
 /// `"stages":[{…},…]`

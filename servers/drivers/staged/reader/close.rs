@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reactor::EventLoop;
 
-use super::seat::Flags;
+use super::entry::Flags;
 use super::{Connection, Reader, Step};
 use crate::app::App;
 use crate::session::Phase;
@@ -80,7 +80,7 @@ impl<A: App> Reader<A> {
         if let Some(job) = connection.job.take() {
             self.jobs.put_back(job);
         }
-        self.seats[token.slot() as usize].flags = Flags::default();
+        self.entries[token.slot() as usize].flags = Flags::default();
         ev.release(token);
         self.system.end(connection);
     }

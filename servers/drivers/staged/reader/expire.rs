@@ -1,4 +1,4 @@
-//! Deadlines of connections that wait at home.
+//! Deadlines of connections that wait for their clients.
 
 use reactor::EventLoop;
 
@@ -12,12 +12,12 @@ impl<A: App> Reader<A> {
         if matches!(connection.session.phase(), Phase::Idle | Phase::Linger) {
             return self.close_expired(ev, connection);
         }
-        if !self.lend_job(&mut connection) {
-            // There may be an answer to send, and there is nothing to make it with: it waits in line
-            // with the others, or they would overtake it again and again.
+        if !self.ensure_job(&mut connection) {
+            // There may be an answer to send, and there is nothing to make it with: it waits in
+            // line with the others, or they would overtake it again and again.
             self.wait_for_job(&mut connection);
             let slot = connection.token.slot() as usize;
-            self.seats[slot].connection = Some(connection);
+            self.entries[slot].connection = Some(connection);
             return;
         }
         let step = self.expire(&mut connection);

@@ -1,4 +1,4 @@
-//! A reader's stock of jobs: what bounds the flights.
+//! A reader's stock of jobs: what bounds the events.
 //!
 //! A job has two buffers, one for what is received and one for the response. A connection that
 //! waits for the rest of a short head keeps it in a few bytes of its own, and gives its job back.
@@ -10,7 +10,7 @@ use bytes::BufMut as _;
 use reactor::buffer::Class;
 use reactor::{BufferPool, EventLoop, Readiness};
 
-use super::seat::Flags;
+use super::entry::Flags;
 use super::{Connection, Reader, Step};
 use crate::app::App;
 use crate::app::response::Output;
@@ -106,7 +106,7 @@ impl Jobs {
 
 impl<A: App> Reader<A> {
     /// Makes sure that the connection has a job; `false`: there is none.
-    pub(super) fn lend_job(&mut self, connection: &mut Connection) -> bool {
+    pub(super) fn ensure_job(&mut self, connection: &mut Connection) -> bool {
         if connection.job.is_none() {
             let Some(mut job) = self.jobs.take() else { return false };
             let (input, out) = job.buffers();
@@ -141,9 +141,9 @@ impl<A: App> Reader<A> {
             if !ev.contains(token) {
                 continue;
             }
-            let seat = &mut self.seats[token.slot() as usize];
-            seat.flags.unset(Flags::WAITS);
-            let Some(connection) = seat.connection.take() else { continue };
+            let entry = &mut self.entries[token.slot() as usize];
+            entry.flags.unset(Flags::WAITS);
+            let Some(connection) = entry.connection.take() else { continue };
             let cx = self.system.borrow(&connection);
             let is_due = cx.clock.now_ms() >= connection.session.deadline_ms(&cx);
             drop(cx);
@@ -161,16 +161,16 @@ impl<A: App> Reader<A> {
     /// others wait for: it gets 503. A thousand such clients would easily stop a server.
     fn refuse_slow_head(&mut self, ev: &mut EventLoop) {
         let now_ms = self.system.shared.contexts.now_ms();
-        for _ in 0..self.seats.len().min(LOOKS_A_TURN) {
-            self.scan_from = (self.scan_from + 1) % self.seats.len();
-            let seat = &mut self.seats[self.scan_from];
-            let Some(connection) = seat.connection.take_if(|it| is_slow_head(it, now_ms)) else {
+        for _ in 0..self.entries.len().min(LOOKS_A_TURN) {
+            self.scan_from = (self.scan_from + 1) % self.entries.len();
+            let entry = &mut self.entries[self.scan_from];
+            let Some(connection) = entry.connection.take_if(|it| is_slow_head(it, now_ms)) else {
                 continue;
             };
-            ev.defer(self.lookout, Readiness::default());
+            ev.defer(self.scan_timer, Readiness::default());
             return self.refuse(ev, connection);
         }
-        ev.set_deadline(self.lookout, ev.now_ms() + LOOK_AGAIN_MS);
+        ev.set_deadline(self.scan_timer, ev.now_ms() + LOOK_AGAIN_MS);
     }
 
     fn refuse(&mut self, ev: &mut EventLoop, mut connection: Box<Connection>) {
@@ -179,7 +179,7 @@ impl<A: App> Reader<A> {
         cx.counters.connections_refused.add(1);
         let (input, out) = job.buffers();
         input.clear();
-        connection.introduces = false;
+        connection.expects_proxy_header = false;
         let next = connection.session.unavailable(&mut cx, out);
         drop(cx);
         connection.job = Some(job);

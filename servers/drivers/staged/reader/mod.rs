@@ -1,27 +1,27 @@
-//! A reader: the stage that reads and parses, and the home of connections that wait.
+//! A reader: the stage that reads and parses, and where connections wait for their clients.
 //!
 //! ```text
-//!  accepted ──► ┌ seat: Home(connection), Away ┐ ── a request ──► handle
-//!  flights  ──► │      and what the poller     │ ── room ───────► write
-//!  poller   ──► └      has said meanwhile      ┘
+//!  accepted ──► ┌ entry: the connection, or none ┐ ── a request ──► handle
+//!  returned ──► │        while it is away; what   │ ── room ───────► write
+//!  poller   ──► └        the poller has reported  ┘
 //! ```
 //!
 //! It is an event loop, and its queue is the kernel's list of sockets that are ready. A connection
-//! keeps its seat while it is away: the poller's edges are noted there, because no second one would
-//! come. Nothing is registered or unregistered when it leaves or returns.
+//! keeps its entry while it is away: the poller's edges are noted there, because no second one
+//! would come. Nothing is registered or unregistered when it leaves or returns.
 //!
 //! A connection gets a job (two buffers) when it reads, and gives it back when it waits with
-//! nothing but a few bytes of a head. When all jobs are in flight, connections wait in line and
-//! their bytes in the kernel.
+//! nothing but a few bytes of a head. When all jobs are in use, connections wait in line, and their
+//! bytes in the kernel.
 //!
-//! Files: `seat` (a connection's place), `receive`, `expire` (deadlines), `close` (the lingering
-//! close), `jobs` (the stock of them).
+//! Files: `entry` (a connection's place), `receive`, `expire` (deadlines), `close` (the lingering
+//! close), `jobs` (the stock of them, and the line for one).
 
 mod close;
+mod entry;
 mod expire;
 mod jobs;
 mod receive;
-mod seat;
 
 use std::collections::VecDeque;
 use std::io;
@@ -31,8 +31,8 @@ use std::sync::Arc;
 use reactor::event_loop::Config;
 use reactor::{Doorbell, EventLoop, Handler, Readiness, Token};
 
-use super::connection::{Connection, Flight, To};
-use super::{System, Unwoken};
+use super::connection::{Connection, Event, To};
+use super::{System, Wakeups};
 use crate::app::App;
 use crate::app::response::Output;
 use crate::drivers::main_loop::Accepted;
@@ -41,15 +41,15 @@ use crate::options::Options;
 use crate::report::report;
 use crate::session::{NEVER, Next, Phase};
 
+use entry::{Entry, Flags};
 use jobs::Jobs;
-use seat::{Flags, Seat};
 
 /// Sources of a loop that are not connections.
 const SOURCES_BESIDE_CONNECTIONS: u32 = 16;
 /// Reads of one connection before the others get their turn.
 const ROUNDS_PER_TURN: u32 = 16;
-/// Flights that come home in one turn before the poller is asked again.
-const FLIGHTS_PER_TURN: usize = 256;
+/// Events that are taken back in one turn before the poller is asked again.
+const RETURNS_PER_TURN: usize = 256;
 
 /// What a connection does after a step.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -61,7 +61,7 @@ enum Step {
     /// It needs a job, and there is none.
     NoJob,
     /// It goes to a stage.
-    Leave(To),
+    Pass(To),
     /// It is over.
     Close,
 }
@@ -71,17 +71,17 @@ pub(super) struct Reader<A: App> {
     system: Arc<System<A>>,
     index: usize,
     /// By the token's slot.
-    seats: Vec<Seat>,
+    entries: Vec<Entry>,
     jobs: Jobs,
     /// Where nothing is composed.
     blank: Output,
     /// Connections that wait for a job.
     waiting: VecDeque<Token>,
     /// A source without a descriptor: its deadline is when to look for slow heads again.
-    lookout: Token,
-    /// The seat at which the next search for them begins.
+    scan_timer: Token,
+    /// The entry at which the next search for them begins.
     scan_from: usize,
-    unwoken: Unwoken,
+    wakeups: Wakeups,
     /// Connections that took a step in this turn.
     steps: usize,
     /// What the clock of deadlines is ahead of the loop's.
@@ -93,7 +93,7 @@ pub(super) struct Equipment {
     ev: EventLoop,
     jobs: Jobs,
     blank: Output,
-    lookout: Token,
+    scan_timer: Token,
 }
 
 impl Equipment {
@@ -104,27 +104,27 @@ impl Equipment {
     pub fn new(options: &Options, limits: http::Limits) -> io::Result<(Self, Doorbell)> {
         let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
         let mut ev = EventLoop::new(Config { sources_max, ..Config::default() })?;
-        let (doorbell, lookout) = (ev.doorbell()?, ev.reserve()?);
+        let (doorbell, scan_timer) = (ev.doorbell()?, ev.reserve()?);
         let (jobs, blank) = Jobs::new(options, limits)?;
-        Ok((Equipment { ev, jobs, blank, lookout }, doorbell))
+        Ok((Equipment { ev, jobs, blank, scan_timer }, doorbell))
     }
 }
 
 /// A reader's thread.
 pub(super) fn run<A: App>(equipment: Equipment, system: Arc<System<A>>, index: usize) {
-    let Equipment { mut ev, jobs, blank, lookout } = equipment;
+    let Equipment { mut ev, jobs, blank, scan_timer } = equipment;
     ev.refresh_clock();
     let ahead_ms = system.shared.contexts.now_ms().saturating_sub(ev.now_ms());
     let mut reader = Reader {
         system,
         index,
-        seats: Vec::new(),
+        entries: Vec::new(),
         jobs,
         blank,
         waiting: VecDeque::new(),
-        lookout,
+        scan_timer,
         scan_from: 0,
-        unwoken: Unwoken::default(),
+        wakeups: Wakeups::default(),
         steps: 0,
         ahead_ms,
     };
@@ -144,19 +144,19 @@ impl<A: App> Reader<A> {
             return accepted.end(&self.system.shared);
         };
         let slot = token.slot() as usize;
-        if self.seats.len() <= slot {
-            self.seats.resize_with(slot + 1, Seat::default);
+        if self.entries.len() <= slot {
+            self.entries.resize_with(slot + 1, Entry::default);
         }
         let now_ms = self.system.shared.contexts.now_ms();
         let connection = Connection::new(accepted, self.index, token, now_ms);
         connection.rests(now_ms);
-        self.seats[slot].begin();
+        self.entries[slot].begin();
         self.run(ev, Box::new(connection), Step::Again);
     }
 
-    /// A flight has come home.
-    fn land(&mut self, ev: &mut EventLoop, flight: Flight) {
-        let Flight { mut connection, job, next, lost } = flight;
+    /// An event has returned.
+    fn returned(&mut self, ev: &mut EventLoop, event: Event) {
+        let Event { mut connection, job, next, lost } = event;
         connection.job = Some(job);
         let step = match next {
             Next::Reset => self.reset(&connection),
@@ -182,7 +182,7 @@ impl<A: App> Reader<A> {
             });
         }
         match step {
-            Step::Leave(to) => return self.leave(connection, to),
+            Step::Pass(to) => return self.pass_on(connection, to),
             Step::Close => return self.close(ev, connection),
             Step::Again => ev.defer(connection.token, Readiness::default()),
             Step::NoJob => self.wait_for_job(&mut connection),
@@ -194,7 +194,7 @@ impl<A: App> Reader<A> {
     /// A connection's next step, unless it waits for something.
     fn step(&mut self, connection: &mut Box<Connection>) -> Step {
         match connection.session.phase() {
-            _ if connection.introduces => self.read_proxy_header(connection),
+            _ if connection.expects_proxy_header => self.read_proxy_header(connection),
             Phase::Idle | Phase::Head | Phase::Body => self.read(connection),
             Phase::Send => self.send_rest(connection),
             Phase::Wait | Phase::Work => Step::Blocked,
@@ -207,7 +207,7 @@ impl<A: App> Reader<A> {
         match next {
             Next::Read => Step::Again,
             Next::Write if connection.session.phase() == Phase::Send => Step::Again,
-            Next::Write => Step::Leave(To::Write),
+            Next::Write => Step::Pass(To::Write),
             Next::Sleep => Step::Blocked,
             Next::Work(request) => self.begin_request(connection, request),
             Next::Linger => self.finish(connection, true),
@@ -222,25 +222,25 @@ impl<A: App> Reader<A> {
         if !flags.is(Flags::ROOM) {
             return Step::Blocked;
         }
-        if !self.lend_job(connection) {
+        if !self.ensure_job(connection) {
             return Step::NoJob;
         }
         self.flags(connection).unset(Flags::ROOM);
-        Step::Leave(To::Write)
+        Step::Pass(To::Write)
     }
 
-    fn leave(&mut self, mut connection: Box<Connection>, to: To) {
+    fn pass_on(&mut self, mut connection: Box<Connection>, to: To) {
         let Some(job) = connection.job.take() else {
-            debug_assert!(false, "a flight without a job");
+            debug_assert!(false, "an event without a job");
             return self.system.end(connection);
         };
-        let flight = Flight { connection, job, next: Next::Read, lost: false };
-        self.system.pass(flight, to, &mut self.unwoken);
+        let event = Event { connection, job, next: Next::Read, lost: false };
+        self.system.pass(event, to, &mut self.wakeups);
     }
 
     /// A connection waits here: watches it, and sets its deadline.
     fn stay(&mut self, ev: &mut EventLoop, mut connection: Box<Connection>) {
-        self.put_down(&mut connection);
+        self.release_job(&mut connection);
         let token = connection.token;
         let sends = connection.session.phase() == Phase::Send;
         if !self.flags(&connection).watch(ev, token, connection.stream(), sends) {
@@ -258,32 +258,32 @@ impl<A: App> Reader<A> {
             // Not before it has passed on both clocks.
             at => ev.set_deadline(token, at.saturating_sub(self.ahead_ms) + 1),
         }
-        self.seats[token.slot() as usize].connection = Some(connection);
+        self.entries[token.slot() as usize].connection = Some(connection);
     }
 
     /// Gives back what a connection that waits does not need.
-    fn put_down(&mut self, connection: &mut Box<Connection>) {
+    fn release_job(&mut self, connection: &mut Box<Connection>) {
         if let Some(job) = connection.job.take() {
             connection.job = self.jobs.keep_rest(connection, job);
         }
     }
 
     fn flags(&mut self, connection: &Connection) -> &mut Flags {
-        &mut self.seats[connection.token.slot() as usize].flags
+        &mut self.entries[connection.token.slot() as usize].flags
     }
 
     /// Takes over what other threads have left here.
     fn take_arrivals(&mut self, ev: &mut EventLoop) {
-        for _ in 0..FLIGHTS_PER_TURN {
-            let Some(flight) = self.system.homes[self.index].flights.pop() else { break };
-            self.land(ev, flight);
+        for _ in 0..RETURNS_PER_TURN {
+            let Some(event) = self.system.inboxes[self.index].returned.pop() else { break };
+            self.returned(ev, event);
         }
         let mut taken = false;
-        while let Some(accepted) = self.system.homes[self.index].accepted.pop() {
+        while let Some(accepted) = self.system.inboxes[self.index].accepted.pop() {
             taken = true;
             self.admit(ev, accepted);
         }
-        if taken && self.system.homes[self.index].is_awaited() {
+        if taken && self.system.inboxes[self.index].is_awaited() {
             self.system.shared.contexts.wake();
         }
     }
@@ -291,9 +291,9 @@ impl<A: App> Reader<A> {
 
 impl<A: App> Handler for Reader<A> {
     fn ready(&mut self, ev: &mut EventLoop, token: Token, readiness: Readiness) {
-        let Some(seat) = self.seats.get_mut(token.slot() as usize) else { return };
-        seat.flags.note(readiness);
-        let Some(connection) = seat.connection.take() else { return };
+        let Some(entry) = self.entries.get_mut(token.slot() as usize) else { return };
+        entry.flags.note(readiness);
+        let Some(connection) = entry.connection.take() else { return };
         let waits = !matches!(connection.session.phase(), Phase::Idle | Phase::Head);
         let step = match readiness.is_error() && waits {
             true => self.failed(&connection),
@@ -303,15 +303,15 @@ impl<A: App> Handler for Reader<A> {
     }
 
     fn timeout(&mut self, ev: &mut EventLoop, token: Token) {
-        let Some(seat) = self.seats.get_mut(token.slot() as usize) else { return };
+        let Some(entry) = self.entries.get_mut(token.slot() as usize) else { return };
         // It may be away: what it does there has no deadline.
-        if let Some(connection) = seat.connection.take() {
+        if let Some(connection) = entry.connection.take() {
             self.expired(ev, connection);
         }
     }
 
     fn has_work(&self) -> bool {
-        self.system.homes[self.index].has_arrivals()
+        self.system.inboxes[self.index].has_arrivals()
     }
 
     fn woken(&mut self, ev: &mut EventLoop) {
@@ -325,9 +325,9 @@ impl<A: App> Handler for Reader<A> {
             let cx = self.system.shared.contexts.borrow(self.index);
             count_buffers(&cx.counters, uncounted);
         }
-        self.system.wake(&mut self.unwoken);
+        self.system.wake(&mut self.wakeups);
         let steps = std::mem::take(&mut self.steps);
-        self.system.homes[self.index].load.add(steps, ev.now().elapsed());
+        self.system.inboxes[self.index].load.add(steps, ev.now().elapsed());
     }
 }
 

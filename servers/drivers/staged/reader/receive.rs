@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::seat::Flags;
+use super::entry::Flags;
 use super::{Connection, Reader, Step, count_buffers};
 use crate::app::App;
 use crate::drivers::staged::connection::To;
@@ -18,7 +18,7 @@ impl<A: App> Reader<A> {
         if !pending && !self.flags(connection).is(Flags::READABLE) {
             return Step::Blocked;
         }
-        if !self.lend_job(connection) {
+        if !self.ensure_job(connection) {
             return Step::NoJob;
         }
         let mut received = 0;
@@ -49,7 +49,7 @@ impl<A: App> Reader<A> {
 
     fn follow_request(&mut self, connection: &mut Box<Connection>, next: Next) -> Step {
         match next {
-            Next::Work(_) => Step::Leave(To::Handle),
+            Next::Work(_) => Step::Pass(To::Handle),
             next => self.follow(connection, next),
         }
     }
@@ -91,7 +91,7 @@ impl<A: App> Reader<A> {
     /// The peer has sent FIN and everything before it has been read.
     #[cold]
     fn input_ended(&mut self, connection: &mut Box<Connection>) -> Step {
-        if connection.introduces {
+        if connection.expects_proxy_header {
             return Step::Close;
         }
         let Some(mut job) = connection.job.take() else { return Step::Close };
@@ -109,7 +109,7 @@ impl<A: App> Reader<A> {
         connection: &mut Box<Connection>,
         request: PendingRequest,
     ) -> Step {
-        if !self.lend_job(connection) {
+        if !self.ensure_job(connection) {
             return Step::NoJob;
         }
         let mut cx = self.system.borrow(connection);
@@ -125,7 +125,7 @@ impl<A: App> Reader<A> {
         if !self.flags(connection).is(Flags::READABLE) {
             return Step::Blocked;
         }
-        if !self.lend_job(connection) {
+        if !self.ensure_job(connection) {
             return Step::NoJob;
         }
         if let Err(step) = self.receive(connection) {
@@ -138,7 +138,7 @@ impl<A: App> Reader<A> {
         if let Ok(Some(header)) = &parsed {
             input.advance(header.len);
             connection.peer = header.client.unwrap_or(connection.peer);
-            connection.introduces = false;
+            connection.expects_proxy_header = false;
             if !input.is_empty() {
                 connection.session.set_pending();
             }

@@ -92,15 +92,15 @@ impl BitOr for Flags {
 
 /// A place.
 #[derive(Default)]
-pub(super) struct Seat {
+pub(super) struct Entry {
     /// `None`: it is away, or there is none.
     pub connection: Option<Box<Connection>>,
     pub flags: Flags,
 }
 
-impl Seat {
+impl Entry {
     /// A new connection has it.
     pub fn begin(&mut self) {
-        *self = Seat { connection: None, flags: Flags::READABLE };
+        *self = Entry { connection: None, flags: Flags::READABLE };
     }
 }
