@@ -54,7 +54,7 @@ use crate::app::{App, Disk};
 use crate::drivers::accept::Acceptors;
 use crate::drivers::blocking::Shared;
 use crate::drivers::contexts::Contexts;
-use crate::drivers::main_loop::{Accepted, Carrier, MainLoop};
+use crate::drivers::main_loop::{Accepted, Carrier, MainLoop, Served};
 use crate::drivers::parking::Parking;
 use crate::metrics::Metrics;
 use crate::model::ModelInfo;
@@ -153,22 +153,6 @@ impl<A: App> Carrier<A> for Fibers {
 
 /// What a green thread does: all of a connection.
 fn serve<A: App>(accepted: Accepted, shared: &Shared<A>, running: &Running<'_>) {
-    let served = Served { accepted: Some(accepted), shared };
-    if let Some(accepted) = &served.accepted {
-        accepted.serve(shared, Parking::new(accepted.stream(), running));
-    }
-}
-
-/// Ends a connection with its thread, also when that panics.
-struct Served<'s, A: App> {
-    accepted: Option<Accepted>,
-    shared: &'s Shared<A>,
-}
-
-impl<A: App> Drop for Served<'_, A> {
-    fn drop(&mut self) {
-        if let Some(accepted) = self.accepted.take() {
-            accepted.end(self.shared);
-        }
-    }
+    let served = Served::new(accepted, shared);
+    served.serve(Parking::new(served.stream(), running));
 }

@@ -100,6 +100,7 @@ pub(super) struct Spares {
 
 #[derive(Default)]
 struct State {
+    #[expect(clippy::vec_box, reason = "a core changes hands as one pointer")]
     cores: Vec<Box<Core>>,
     /// Carriers that wait for a core.
     waiting: usize,
