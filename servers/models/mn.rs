@@ -23,9 +23,9 @@
 //! What can go wrong:
 //!
 //! * A fiber that computes, or blocks in the kernel (a file that is not in memory), holds its
-//!   carrier: nothing interrupts it. After 5 to 10 ms a monitor gives the core to a spare carrier, so
-//!   other connections wait for that long, and not for the fiber. With 64 spares at work too, they
-//!   do wait.
+//!   carrier: nothing interrupts it. So its core goes to a spare carrier: at once for what the
+//!   application marks as work; for the rest after 5 to 10 ms, by a monitor, and other connections
+//!   wait for that long, not for the fiber. With 64 spares at work too, they do wait.
 //! * A stack has a fixed size. An overflow hits the guard page, is reported with the request, and
 //!   ends the process with all connections: as it would be with threads.
 //! * There is a stack for each connection, `--max-fibers` of them. The next connection waits in the

@@ -253,6 +253,13 @@ impl Running<'_> {
         self.suspender.suspend(request::YIELD);
     }
 
+    /// The thread is about to block in the kernel, or to compute for long: gives its core to another
+    /// carrier at once, if there is one, instead of when the monitor finds it. Costs the wake-up of a
+    /// kernel thread.
+    pub fn will_block(&self) {
+        self.shared.take_over(self.core());
+    }
+
     /// By which any thread unparks this one.
     pub fn unparker(&self) -> Unparker {
         Unparker { green: Arc::clone(self.green), shared: Arc::clone(self.shared) }

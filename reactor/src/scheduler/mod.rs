@@ -301,8 +301,8 @@ impl Shared {
     }
 
     /// One more carrier, for a core that was taken over.
-    fn start_carrier(self: &Arc<Self>, core: Option<Box<Core>>) {
-        if self.try_start_carrier(core).is_err() {
+    fn start_carrier(self: &Arc<Self>) {
+        if self.try_start_carrier(None).is_err() {
             self.spares.not_started();
         }
     }

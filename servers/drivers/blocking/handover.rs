@@ -46,7 +46,8 @@ impl Handover {
     }
 
     fn place(&self, core: usize) -> &Ring<Pair> {
-        &self.places[core % self.places.len()]
+        // There is one for each core: no division, as a rule.
+        self.places.get(core).unwrap_or_else(|| &self.places[core % self.places.len()])
     }
 }
 
