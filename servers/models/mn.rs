@@ -120,11 +120,12 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     SingleProcess::new(&mut ev, service, main)?.inside(sandbox).run(ev)
 }
 
-/// As a rule the stacks are more than the system allows.
+/// As a rule the stacks are more than the system allows: in addresses, or in mappings where a guard
+/// takes two of them (Linux before 6.13).
 fn no_room(fibers: usize, error: &io::Error) -> io::Error {
     io::Error::other(format!(
-        "--max-fibers {fibers}: {error}; a smaller number or --stack-size, or a larger \
-         vm.max_map_count, helps"
+        "--max-fibers {fibers}: {error}; fewer, or a smaller --stack-size, or a larger \
+         vm.max_map_count, may help"
     ))
 }
 
