@@ -66,8 +66,8 @@ use crate::report::report;
 pub static INFO: ModelInfo = ModelInfo {
     name: "mn",
     title: "M:N green threads: a fiber per connection, on a few carriers",
-    lesson: "Code that seems to wait, at an event loop's cost: a wait is a switch of stacks in user \
-             space.",
+    lesson: "Code that seems to wait, at an event loop's cost: a wait is a switch of stacks in \
+             user space.",
     task1: "the main thread accepts, and starts a fiber",
     task2: "the connection's fiber; it parks where a thread would block",
     task3: "the connection's fiber",

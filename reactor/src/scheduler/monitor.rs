@@ -1,7 +1,7 @@
 //! Taking a core over from a carrier that is inside one fiber for too long.
 //!
 //! ```text
-//!   carrier 0:  core 0 ─ lends it ─ fiber computes ……………………………………… suspends ─► core gone: a spare now
+//!   carrier 0:  core 0 ─ lends it ─ fiber computes …………………………… suspends ─► core gone: a spare now
 //!   monitor:                 look       look: the same run ─► takes core 0
 //!   carrier 2:                                                └─► core 0: its poller, its queue
 //! ```
@@ -13,8 +13,8 @@
 //! monitor, or not at all.
 //!
 //! The carriers beyond one for each core are spares: started when the first core is to be taken
-//! over, kept afterwards, and bounded. When all of them are inside fibers too, no core is taken over
-//! any more, and a core's threads wait for its fiber.
+//! over, kept afterwards, and bounded. When all of them are inside fibers too, no core is taken
+//! over any more, and a core's threads wait for its fiber.
 //!
 //! While nothing runs, the monitor sleeps, and costs nothing.
 
@@ -26,8 +26,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How often the monitor looks while fibers run: shorter than the shortest computation that is worth
-/// a switch between kernel threads, and 200 wake-ups a second.
+/// How often the monitor looks while fibers run: 200 wake-ups a second, some 0.1 % of a processor.
+/// What computes for less than that is not worth a switch between kernel threads.
 const LOOK: Duration = Duration::from_millis(5);
 /// Looks without any run before the monitor sleeps: waking it costs a system call.
 const LOOKS_BEFORE_SLEEP: u32 = 20;
