@@ -334,10 +334,11 @@ fn the_smallest_stack_is_enough_for_everything() {
 
 #[test]
 fn stacks_for_which_there_is_no_room_are_an_error_that_says_what_to_do() {
-    let mut command = server::mn();
-    command.args(["--listen", "127.0.0.1:0", "--max-connections", "1000000"]);
-    let output = command.args(["--max-fibers", "1000000"]).output().expect("a run");
+    let mut command = server::binary("/bin/sh");
+    command.args(["-c", "ulimit -v 2000000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_mn")]);
+    command.args(["--listen", "127.0.0.1:0", "--max-fibers", "10000"]);
+    let output = command.args(["--max-connections", "10000"]).output().expect("a run");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("--max-fibers 1000000: "), "{text}");
+    assert!(text.starts_with("mn: --max-fibers 10000: "), "{text}");
 }

@@ -19,6 +19,7 @@
 //! | [`waker`], [`signal`] | other threads, and signals, as events |
 //! | [`ring`], [`sleep`] | bounded queues between threads; waking only threads that sleep |
 //! | [`fiber`] | functions on stacks of their own, which wait in the middle: the core of green threads |
+//! | [`scheduler`] | green threads: fibers on a few event loops, which park until a source is ready |
 //! | [`fs`] | files opened beneath a directory, and the names in one |
 //! | [`page_cache`] | reading files without waiting for a disk |
 //! | [`table`], [`token`] | a slab whose keys die with their value |

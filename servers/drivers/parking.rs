@@ -108,6 +108,10 @@ impl Transport for Parking<'_> {
         Ok(())
     }
 
+    fn will_block(&mut self) {
+        self.running.will_block();
+    }
+
     #[inline]
     fn context(&self, _connection: usize) -> usize {
         self.running.core()

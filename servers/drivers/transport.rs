@@ -85,6 +85,10 @@ pub trait Transport {
         Ok(())
     }
 
+    /// The application is about to block or to compute: what else the thread has to do can be done
+    /// by another one.
+    fn will_block(&mut self) {}
+
     /// Which context to look at first for a step of the `connection` of that number.
     fn context(&self, connection: usize) -> usize {
         connection

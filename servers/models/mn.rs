@@ -23,9 +23,9 @@
 //! What can go wrong:
 //!
 //! * A fiber that computes, or blocks in the kernel (a file that is not in memory), holds its
-//!   carrier: nothing interrupts it. After 5 to 10 ms a monitor gives the core to a spare carrier, so
-//!   other connections wait for that long, and not for the fiber. With 64 spares at work too, they
-//!   do wait.
+//!   carrier: nothing interrupts it. So its core goes to a spare carrier: at once for what the
+//!   application marks as work; for the rest after 5 to 10 ms, by a monitor, and other connections
+//!   wait for that long, not for the fiber. With 64 spares at work too, they do wait.
 //! * A stack has a fixed size. An overflow hits the guard page, is reported with the request, and
 //!   ends the process with all connections: as it would be with threads.
 //! * There is a stack for each connection, `--max-fibers` of them. The next connection waits in the
@@ -54,7 +54,7 @@ use crate::app::{App, Disk};
 use crate::drivers::accept::Acceptors;
 use crate::drivers::blocking::Shared;
 use crate::drivers::contexts::{Contexts, Slots};
-use crate::drivers::main_loop::{Accepted, Carrier, MainLoop};
+use crate::drivers::main_loop::{Accepted, Carrier, MainLoop, Served};
 use crate::drivers::parking::Parking;
 use crate::metrics::Metrics;
 use crate::model::ModelInfo;
@@ -66,8 +66,8 @@ use crate::report::report;
 pub static INFO: ModelInfo = ModelInfo {
     name: "mn",
     title: "M:N green threads: a fiber per connection, on a few carriers",
-    lesson: "Code that seems to wait, at an event loop's cost: a wait is a switch of stacks in user \
-             space.",
+    lesson: "Code that seems to wait, at an event loop's cost: a wait is a switch of stacks in \
+             user space.",
     task1: "the main thread accepts, and starts a fiber",
     task2: "the connection's fiber; it parks where a thread would block",
     task3: "the connection's fiber",
@@ -121,11 +121,12 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     SingleProcess::new(&mut ev, service, main)?.inside(sandbox).run(ev)
 }
 
-/// As a rule the stacks are more than the system allows.
+/// As a rule the stacks are more than the system allows: in addresses, or in mappings where a guard
+/// takes two of them (Linux before 6.13).
 fn no_room(fibers: usize, error: &io::Error) -> io::Error {
     io::Error::other(format!(
-        "--max-fibers {fibers}: {error}; a smaller number or --stack-size, or a larger \
-         vm.max_map_count, helps"
+        "--max-fibers {fibers}: {error}; fewer, or a smaller --stack-size, or a larger \
+         vm.max_map_count, may help"
     ))
 }
 
@@ -154,22 +155,6 @@ impl<A: App> Carrier<A> for Fibers {
 
 /// What a green thread does: all of a connection.
 fn serve<A: App>(accepted: Accepted, shared: &Shared<A>, running: &Running<'_>) {
-    let served = Served { accepted: Some(accepted), shared };
-    if let Some(accepted) = &served.accepted {
-        accepted.serve(shared, Parking::new(accepted.stream(), running));
-    }
-}
-
-/// Ends a connection with its thread, also when that panics.
-struct Served<'s, A: App> {
-    accepted: Option<Accepted>,
-    shared: &'s Shared<A>,
-}
-
-impl<A: App> Drop for Served<'_, A> {
-    fn drop(&mut self) {
-        if let Some(accepted) = self.accepted.take() {
-            accepted.end(self.shared);
-        }
-    }
+    let served = Served::new(accepted, shared);
+    served.serve(Parking::new(served.stream(), running));
 }

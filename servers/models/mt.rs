@@ -41,7 +41,7 @@ use crate::app::{App, Disk};
 use crate::drivers::accept::Acceptors;
 use crate::drivers::blocking::Shared;
 use crate::drivers::contexts::{Contexts, Slots};
-use crate::drivers::main_loop::{Accepted, Carrier, MainLoop};
+use crate::drivers::main_loop::{Accepted, Carrier, MainLoop, Served};
 use crate::drivers::transport::Blocking;
 use crate::metrics::Metrics;
 use crate::model::ModelInfo;
@@ -121,23 +121,6 @@ impl<A: App> Carrier<A> for Threads {
 
 /// What a thread does: all of a connection.
 fn serve<A: App>(accepted: Accepted, shared: &Shared<A>) {
-    let served = Served { accepted: Some(accepted), shared };
-    if let Some(accepted) = &served.accepted {
-        let io = Blocking::new(accepted.stream(), shared.contexts.epoch());
-        accepted.serve(shared, io);
-    }
-}
-
-/// Ends a connection with its thread, also when that panics.
-struct Served<'s, A: App> {
-    accepted: Option<Accepted>,
-    shared: &'s Shared<A>,
-}
-
-impl<A: App> Drop for Served<'_, A> {
-    fn drop(&mut self) {
-        if let Some(accepted) = self.accepted.take() {
-            accepted.end(self.shared);
-        }
-    }
+    let served = Served::new(accepted, shared);
+    served.serve(Blocking::new(served.stream(), shared.contexts.epoch()));
 }

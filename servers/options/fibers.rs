@@ -8,8 +8,8 @@ use super::table::{Entry, Number, Setter, utf8};
 use super::workers::{set_worker_count, worker_count};
 use super::{KIB, MIB, Options, value};
 
-/// Default for `--max-fibers`: each stack is two of the 65,530 mappings that Linux allows a process
-/// (`vm.max_map_count`).
+/// Default for `--max-fibers`: on Linux before 6.13 each stack is two of the 65,530 mappings that a
+/// process may have (`vm.max_map_count`).
 const FIBERS_DEFAULT: u32 = 16 * 1024;
 /// A larger number is a typing error.
 const FIBERS_MAX: u64 = 1_000_000;

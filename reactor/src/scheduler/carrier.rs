@@ -12,7 +12,7 @@ use super::Shared;
 use super::core::{Core, push};
 use super::green::{Green, request};
 use super::park::After;
-use crate::fiber::Resumed;
+use crate::fiber::{Fiber, Resumed};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
@@ -23,7 +23,7 @@ const RUNS_BEFORE_HELP: usize = 8;
 /// Threads that one steal takes at most.
 const STEAL_MAX: usize = 64;
 
-/// What a carrier thread does: serves `core`, and after that whichever one is left without a carrier.
+/// What a carrier thread does: serves `core`, and after that any that is left without a carrier.
 pub(super) fn carry(shared: &Arc<Shared>, core: Option<Box<Core>>) {
     let mut next = core;
     while !shared.is_stopping() {
@@ -77,44 +77,56 @@ fn run_one(
     is_first: bool,
 ) -> Option<Box<Core>> {
     let index = core.index;
-    let outside = &shared.cores[index];
     green.core.store(index as u32, Relaxed);
-    let mut kept = None;
+    let (mut kept, mut has_ended) = (None, false);
     let again = green.park.run(|fiber, reasons| {
         green.note(reasons);
-        let running = fiber.as_mut().expect("what has ended is not queued");
-        let run = outside.runs.load(Relaxed) + 1;
-        outside.runs.store(run, Relaxed);
-        outside.lent.put(core);
-        if is_first {
-            shared.monitor.wake();
-        }
-        let resumed = running.resume(0);
-        // A core that has been taken over may be lent again, by its new carrier.
-        if outside.runs.load(Relaxed) == run {
-            kept = outside.lent.take();
-        }
+        let resumed;
+        (resumed, kept) = resume(shared, core, fiber, is_first);
         let after = match resumed {
             Resumed::Suspended(request::YIELD) => After::Yields,
             Resumed::Suspended(_) => After::Parks,
             Resumed::Finished | Resumed::Panicked(_) => After::Ends,
         };
-        if after == After::Ends {
+        has_ended = after == After::Ends;
+        if has_ended {
             *fiber = None;
         } else {
             attend(shared, kept.as_deref_mut(), &green);
         }
         after
     });
+    // One that has parked may be running elsewhere by now, or have ended.
     if again {
         match kept {
-            Some(_) => push(&outside.queue, green),
+            Some(_) => push(&shared.cores[index].queue, green),
             None => shared.queue_at(index, green),
         }
-    } else if green.park.has_ended() {
+    } else if has_ended {
         let_go(shared, kept.as_deref_mut(), &green);
     }
     kept
+}
+
+/// Resumes a fiber while the core is lent to whichever carrier takes it over.
+#[inline]
+fn resume(
+    shared: &Shared,
+    core: Box<Core>,
+    fiber: &mut Option<Fiber>,
+    is_first: bool,
+) -> (Resumed, Option<Box<Core>>) {
+    let outside = &shared.cores[core.index];
+    let run = outside.runs.load(Relaxed) + 1;
+    outside.runs.store(run, Relaxed);
+    outside.lent.put(core);
+    if is_first {
+        shared.monitor.wake();
+    }
+    let resumed = fiber.as_mut().expect("what has ended is not queued").resume(0);
+    // A core that has been taken over may be lent again, by its new carrier.
+    let is_own = outside.runs.load(Relaxed) == run;
+    (resumed, if is_own { outside.lent.take() } else { None })
 }
 
 /// Has the thread's home do what it wants. It is still this carrier's: it cannot go on before.

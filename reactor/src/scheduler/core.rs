@@ -54,8 +54,8 @@ pub(super) struct Core {
     home: Home,
 }
 
-// SAFETY: of an event loop's parts only its signals belong to a thread, and this one has none: it is
-// made here, and no other code sees it.
+// SAFETY: of an event loop's parts only its signals belong to a thread, and this one has none: it
+// is made here, and no other code sees it.
 unsafe impl Send for Core {}
 
 /// The handler of its loop.

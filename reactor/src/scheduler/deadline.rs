@@ -1,7 +1,7 @@
 //! When a thread wants to be woken at the latest, and for when its home core has a timer.
 //!
-//! A deadline moves later with each request. So only the wish is written; the timer in the home core's
-//! wheel stays, too early, and is armed again when it fires. What needs the home core is a wish
+//! A deadline moves later with each request. So only the wish is written; the timer in the home
+//! core's wheel stays, too early, and is armed again when it fires. What needs the home core is a wish
 //! earlier than the timer: if the thread was run by another core, that is a message.
 //!
 //! ```text
@@ -13,8 +13,8 @@
 //!
 //! Both look at what the other one writes, as a sleeper and its waker do (see
 //! [`sleep`](crate::sleep)): without the fences C3 could find the timer that has just fired, H3 the
-//! wish of before (that there is none), and the thread would sleep forever. With them one of the two
-//! sees the other's write: `loom_a_timer_that_fires_finds_the_new_deadline_or_is_told`.
+//! wish of before (that there is none), and the thread would sleep forever. With them one of the
+//! two sees the other's write: `loom_a_timer_that_fires_finds_the_new_deadline_or_is_told`.
 
 use super::NEVER;
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
@@ -40,8 +40,8 @@ impl Deadline {
         self.wanted_ms.store(deadline_ms, Relaxed);
     }
 
-    /// For the home core, of a thread that does not run: the time for which its timer must be armed,
-    /// if it is not.
+    /// For the home core, of a thread that does not run: the time for which its timer must be
+    /// armed, if it is not.
     #[inline]
     pub fn to_arm(&self) -> Option<u64> {
         let wanted_ms = self.wanted_ms.load(Relaxed);

@@ -1,6 +1,6 @@
 //! A green thread: a fiber, and what the scheduler and its home core know of it.
 //!
-//! Its fields are written by three: the thread itself while it runs (what it wants to be woken for),
+//! Its fields are written by three: the thread itself while it runs (what it is to be woken for),
 //! its home core (what it is registered for), and the threads that unpark it. All are atomic, and
 //! but for the timer's none orders anything: what orders is [`Park`], by which the thread runs.
 
@@ -76,7 +76,7 @@ pub(super) struct Green {
 const NO_TOKEN: u64 = u64::MAX;
 
 impl Green {
-    /// A thread that counts as queued: its home core is told of it.
+    /// A thread that counts as queued: the caller puts it into its home core's inbox.
     pub fn new(
         shared: &Arc<Shared>,
         home: usize,
@@ -210,7 +210,7 @@ impl Running<'_> {
                 green.set_ready(green.ready.load(Relaxed) & !used);
                 return Ok(true);
             }
-            // The clock is not read before the first park: a deadline that has passed wakes at once.
+            // The clock is not read before the first park: a deadline that is over wakes at once.
             if !std::mem::take(&mut is_first)
                 && green.watch_wanted().is_none()
                 && self.now_ms() >= deadline_ms
@@ -251,6 +251,13 @@ impl Running<'_> {
     /// Lets the other threads go first.
     pub fn yield_now(&self) {
         self.suspender.suspend(request::YIELD);
+    }
+
+    /// The thread is about to block in the kernel, or to compute for long: gives its core to
+    /// another carrier at once, if there is one, instead of when the monitor finds it. Costs the
+    /// wake-up of a kernel thread.
+    pub fn will_block(&self) {
+        self.shared.take_over(self.core());
     }
 
     /// By which any thread unparks this one.

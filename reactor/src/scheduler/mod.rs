@@ -8,7 +8,7 @@
 //!      │  events ─► unpark ─► queue ┼── an idle core ───►│  events ─► unpark ─► queue │
 //!      └──────────────┬─────────────┘   steals half      └──────────────┬─────────────┘
 //!                     ▼ pop, resume                                     ▼
-//!   carrier 0: [fiber][fiber][ fiber computes ………………… ]   carrier 1: [fiber][fiber][wait in the loop]
+//!   carrier 0: [fiber][fiber][ fiber computes …………… ]   carrier 1: [fiber][fiber][wait in the loop]
 //!                               │
 //!        monitor: "for 5 ms?" ──┴─► core 0 goes to a spare carrier
 //! ```
@@ -66,7 +66,8 @@
 //! ```
 //!
 //! Files: `park` (the states, without a lost wake-up), `green` (a thread's record, and what it may
-//! ask for), `deadline` (whose timer is another core's), `core`, `carrier`, `lent` (a core while its carrier is inside a fiber), `monitor`.
+//! ask for), `deadline` (whose timer is another core's), `core`, `carrier`, `lent` (a core while its
+//! carrier is inside a fiber), `monitor`.
 
 mod carrier;
 mod core;
@@ -301,8 +302,8 @@ impl Shared {
     }
 
     /// One more carrier, for a core that was taken over.
-    fn start_carrier(self: &Arc<Self>, core: Option<Box<Core>>) {
-        if self.try_start_carrier(core).is_err() {
+    fn start_carrier(self: &Arc<Self>) {
+        if self.try_start_carrier(None).is_err() {
             self.spares.not_started();
         }
     }

@@ -1,18 +1,20 @@
 //! Taking a core over from a carrier that is inside one fiber for too long.
 //!
 //! ```text
-//!   carrier 0:  core 0 ─ lends it ─ fiber computes ……………………………………… suspends ─► core gone: a spare now
+//!   carrier 0:  core 0 ─ lends it ─ fiber computes …………………………… suspends ─► core gone: a spare now
 //!   monitor:                 look       look: the same run ─► takes core 0
 //!   carrier 2:                                                └─► core 0: its poller, its queue
 //! ```
 //!
-//! As Go's `sysmon` does for goroutines in system calls. What is taken over is the core, with its
-//! loop and the threads that wait in its queue; the fiber itself stays where it is, since nothing
-//! can interrupt it. So its core's other threads wait for one to two looks of the monitor.
+//! As Go's `sysmon` does for goroutines in system calls. A thread that knows beforehand says so
+//! ([`will_block`](super::Running::will_block)), and its core goes at once. What is taken over is
+//! the core, with its loop and the threads that wait in its queue; the fiber itself stays where it
+//! is, since nothing can interrupt it. So its core's other threads wait for one to two looks of the
+//! monitor, or not at all.
 //!
 //! The carriers beyond one for each core are spares: started when the first core is to be taken
-//! over, kept afterwards, and bounded. When all of them are inside fibers too, no core is taken over
-//! any more, and a core's threads wait for its fiber.
+//! over, kept afterwards, and bounded. When all of them are inside fibers too, no core is taken
+//! over any more, and a core's threads wait for its fiber.
 //!
 //! While nothing runs, the monitor sleeps, and costs nothing.
 
@@ -24,8 +26,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How often the monitor looks while fibers run: shorter than the shortest computation that is worth
-/// a switch between kernel threads, and 200 wake-ups a second.
+/// How often the monitor looks while fibers run: 200 wake-ups a second, some 0.1 % of a processor.
+/// What computes for less than that is not worth a switch between kernel threads.
 const LOOK: Duration = Duration::from_millis(5);
 /// Looks without any run before the monitor sleeps: waking it costs a system call.
 const LOOKS_BEFORE_SLEEP: u32 = 20;
@@ -70,23 +72,26 @@ pub(super) fn watch(shared: &Arc<Shared>, mut parker: Parker) {
                 quiet = 0;
             }
             if now == *seen && is_inside {
-                take_over(shared, index);
+                shared.take_over(index);
             }
             *seen = now;
         }
     }
 }
 
-/// Gives the core to another carrier, unless it is back with its own, or there is no other.
-fn take_over(shared: &Arc<Shared>, index: usize) {
-    let outside = &shared.cores[index];
-    if !shared.spares.have_one() {
-        return;
-    }
-    if let Some(core) = outside.lent.take() {
-        outside.takeovers.store(outside.takeovers.load(Relaxed) + 1, Relaxed);
-        if shared.spares.give(core) {
-            shared.start_carrier(None);
+impl Shared {
+    /// Gives a core whose carrier is inside a fiber to another one, unless it is back with its own,
+    /// or there is no other.
+    pub(super) fn take_over(self: &Arc<Self>, index: usize) {
+        let outside = &self.cores[index];
+        if !self.spares.have_one() {
+            return;
+        }
+        if let Some(core) = outside.lent.take() {
+            outside.takeovers.fetch_add(1, Relaxed);
+            if self.spares.give(core) {
+                self.start_carrier();
+            }
         }
     }
 }
@@ -100,6 +105,7 @@ pub(super) struct Spares {
 
 #[derive(Default)]
 struct State {
+    #[expect(clippy::vec_box, reason = "a core changes hands as one pointer")]
     cores: Vec<Box<Core>>,
     /// Carriers that wait for a core.
     waiting: usize,
@@ -109,7 +115,8 @@ struct State {
 }
 
 impl Spares {
-    /// A core could be given to some carrier. Only the monitor gives.
+    /// A core could be given to some carrier, as it seems: several threads may give at a time, and
+    /// a core too many waits for the next carrier whose fiber suspends.
     fn have_one(&self) -> bool {
         let state = self.lock();
         state.waiting > state.cores.len() || state.started < SPARES_MAX
@@ -119,7 +126,7 @@ impl Spares {
     fn give(&self, core: Box<Core>) -> bool {
         let mut state = self.lock();
         state.cores.push(core);
-        let start = state.waiting < state.cores.len();
+        let start = state.waiting < state.cores.len() && state.started < SPARES_MAX;
         state.started += usize::from(start);
         drop(state);
         self.given.notify_one();

@@ -21,7 +21,7 @@
 //! A fiber decides to park (it has looked, and found nothing to read), and before its carrier has
 //! written that down another thread unparks it. So an unpark of a fiber that runs is latched: the
 //! carrier finds the bit when it parks the fiber, and queues it again. And every change is a
-//! read-modify-write, also that of an unpark which finds the bit set already: all of them are in one
+//! read-modify-write, also that of an unpark which finds the bit set already: all are in one
 //! order, each releases what its thread did before and acquires what the earlier ones released. So
 //! the run that consumes a notification sees what every unpark before it was for. (With a load
 //! that skips the write where the bit is set, the fiber could clear the bit and still miss what
@@ -69,14 +69,14 @@ impl<T> Park<T> {
         Park { state: AtomicU32::new(NOTIFIED), value: UnsafeCell::new(value) }
     }
 
-    /// Has it run (again), for these reasons (24 bits). `true`: the caller must put it into a queue.
+    /// Has it run (again), for these reasons (24 bits). `true`: the caller must queue it.
     #[inline]
     pub fn unpark(&self, reasons: u32) -> bool {
         self.state.fetch_or(reasons << REASONS_SHIFT | NOTIFIED, AcqRel) == 0
     }
 
-    /// Runs it, once for each time that it was queued, with the reasons that have come since the last
-    /// run. `true`: the caller must queue it again.
+    /// Runs it, once for each time that it was queued, with the reasons that have come since its
+    /// last run. `true`: the caller must queue it again.
     ///
     /// # Panics
     ///

@@ -7,7 +7,7 @@
 //! Of 10,000 idle connections each would hold two pages for nothing; as it is, a server has as many
 //! buffers in use as there are requests being served.
 //!
-//! A carrier serves one connection after another, so the buffers of one are what the next one needs:
+//! A carrier serves one connection after another, so the buffers of one are what the next needs:
 //! each core has a place for a pair of them. That costs less than the pool (which is a lock and a
 //! list for each buffer, 100 ns for a request), and the pages are in the core's cache, as an event
 //! loop's one buffer is.
@@ -46,7 +46,8 @@ impl Handover {
     }
 
     fn place(&self, core: usize) -> &Ring<Pair> {
-        &self.places[core % self.places.len()]
+        // There is one for each core: no division, as a rule.
+        self.places.get(core).unwrap_or_else(|| &self.places[core % self.places.len()])
     }
 }
 

@@ -14,12 +14,12 @@
 //! the step ([`Contexts`]); work runs without one, so that it delays no other thread.
 //!
 //! A connection has two buffers, one for what it receives and one for what it sends. A thread keeps
-//! them from its first byte to its end, since it waits in the receive itself. Their pages are touched
-//! as they are used: an idle connection holds one page of each, if its requests and responses are
+//! them from its first byte to its end, since it waits in the receive itself. Their pages are
+//! touched as they are used: an idle connection holds one page of each, if its requests and responses are
 //! small. A fiber waits without, and an idle connection holds none.
 //!
-//! Files: `handover` (the buffers), `send` (and what a slow client costs), `work` (Task 3 here), `registry` (which connections
-//! there are, for the one who ends a server).
+//! Files: `handover` (the buffers), `send` (and what a slow client costs), `work` (Task 3 here),
+//! `registry` (which connections there are, for the one who ends a server).
 
 mod handover;
 mod registry;

@@ -113,6 +113,7 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
         }
         self.session.begin_work();
         let Some(mut job) = self.job.take() else { return Err(End::Closed) };
+        self.io.will_block();
         let begun = Instant::now();
         job.clock.update(self.shared.contexts.now_ms());
         let (outcome, survived) = match job.bytes(&self.input, request) {

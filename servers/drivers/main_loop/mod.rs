@@ -154,6 +154,46 @@ impl Accepted {
     }
 }
 
+/// A connection that a thread of its own serves: it ends with that, also when that panics.
+pub struct Served<'s, A: App> {
+    key: usize,
+    /// Until it is dropped.
+    connection: Option<Arc<Connection>>,
+    peer: Peer,
+    beginning: Beginning,
+    shared: &'s Shared<A>,
+}
+
+impl<'s, A: App> Served<'s, A> {
+    /// To be served now.
+    pub fn new(accepted: Accepted, shared: &'s Shared<A>) -> Self {
+        let Accepted { key, connection, peer, beginning } = accepted;
+        Served { key, connection: Some(connection), peer, beginning, shared }
+    }
+
+    /// Its socket.
+    pub fn stream(&self) -> &Stream {
+        self.connection().stream()
+    }
+
+    /// Serves it, waiting by way of `io`.
+    pub fn serve(&self, io: impl Transport) {
+        self.shared.serve(self.connection(), io, self.peer, self.beginning);
+    }
+
+    fn connection(&self) -> &Connection {
+        self.connection.as_ref().expect("it is not dropped")
+    }
+}
+
+impl<A: App> Drop for Served<'_, A> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.shared.end(self.key, connection);
+        }
+    }
+}
+
 impl<A: App, C: Carrier<A>> MainLoop<A, C> {
     /// Puts the handler on a loop. It counts in the contexts' main slot.
     ///
