@@ -44,9 +44,9 @@
 //!   After that all other work is shed, and everything else goes on.
 //! * The queue of `work` hides latency before it sheds: 256 requests (`--work-queue`) of 5 ms are
 //!   more than half a second on two cores.
-//! * Threads that compute do not get faster by being more: the controller sees a backlog, not why
-//!   there is one. `work` runs at a lower priority (`--worker-priority`), so that it does not
-//!   starve the stages that are quick.
+//! * Threads that compute do not get faster by being more: while they keep the processors busy, the
+//!   controller adds none. Beside other busy programs it cannot tell. `work` runs at a lower
+//!   priority (`--worker-priority`), so that it does not starve the stages that are quick.
 //! * When all jobs of a reader (`--buffers`) are in flight, nothing is read. Clients that do not
 //!   read their responses keep one each until `--write-timeout`, unless what is left is a file.
 //! * A file whose name is not in the kernel's caches is opened by [`App::work`], behind other work;

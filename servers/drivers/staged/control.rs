@@ -196,6 +196,7 @@ fn observe(before: &Snapshot, seen: &Snapshot, passed: Duration) -> Observation 
         events: seen.events - before.events,
         batches: seen.batches - before.batches,
         busy_us: seen.busy.saturating_sub(before.busy).as_micros() as u64,
+        cpu_us: seen.cpu.saturating_sub(before.cpu).as_micros() as u64,
         passed_us: passed.as_micros() as u64,
     }
 }

@@ -11,7 +11,9 @@
 //!   every thread, or when events wait while no thread has finished any, in [`PATIENCE`]
 //!   observations in a row; one less when the others could have done it all, for [`IDLE_TICKS`]
 //!   observations. The first is a matter of a quarter of a second, the second of seconds: a thread
-//!   more costs little, and a thread less has to be started again.
+//!   more costs little, and a thread less has to be started again. None
+//!   is added to a stage whose threads keep the processors busy by computing: more of them would
+//!   only take turns, and delay other stages.
 //! * **Batch.** Twice as large while most batches are full, half as large when most are a quarter
 //!   full. Taking many events at once keeps code and data in the caches, and wakes the next stage
 //!   once for all of them; taking more than there are saves nothing, and with several threads takes
@@ -29,12 +31,18 @@ const IDLE_TICKS: u32 = 30;
 /// Of a thread's time, in percent: above, it is no longer idle.
 const BUSY_PERCENT: u64 = 70;
 
+/// Of all processors' time, in percent: a stage that computes for longer lacks processors, not
+/// threads.
+const COMPUTES_PERCENT: u64 = 60;
+
 /// Between which numbers a controller stays.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) struct Bounds {
     pub threads_min: usize,
     pub threads_max: usize,
     pub batch_max: usize,
+    /// Processors: more threads that compute are of no use.
+    pub cores: usize,
 }
 
 /// What is seen of a stage.
@@ -51,6 +59,8 @@ pub(super) struct Observation {
     pub batches: u64,
     /// How long the threads were busy since the last observation, all together, in microseconds.
     pub busy_us: u64,
+    /// How much of that they computed; 0 where it is not measured.
+    pub cpu_us: u64,
     /// How long ago that was.
     pub passed_us: u64,
 }
@@ -78,7 +88,9 @@ impl Controller {
 
     fn threads(&mut self, bounds: &Bounds, seen: &Observation) -> Threads {
         let stands_still = seen.waiting > 0 && seen.events == 0 && seen.running >= seen.threads;
-        let behind = stands_still || seen.waiting > BACKLOG * bounds.batch_max * seen.threads;
+        let computes = seen.cpu_us * 100 >= bounds.cores as u64 * seen.passed_us * COMPUTES_PERCENT;
+        let behind =
+            !computes && (stands_still || seen.waiting > BACKLOG * bounds.batch_max * seen.threads);
         self.behind = if behind { self.behind + 1 } else { 0 };
         self.idle = if spares_one(seen) { self.idle + 1 } else { 0 };
         if seen.threads < bounds.threads_min {
@@ -118,7 +130,7 @@ fn batch(bounds: &Bounds, seen: &Observation) -> usize {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { threads_min: 1, threads_max: 3, batch_max: 16 };
+    const BOUNDS: Bounds = Bounds { threads_min: 1, threads_max: 3, batch_max: 16, cores: 2 };
     /// Of a stage that takes one at a time.
     const SINGLY: Bounds = Bounds { batch_max: 1, ..BOUNDS };
     const TICK_US: u64 = 100_000;
@@ -132,6 +144,7 @@ mod tests {
         events: 10,
         batches: 10,
         busy_us: 2 * TICK_US * 9 / 10,
+        cpu_us: 0,
         passed_us: TICK_US,
     };
     const IDLE: Observation = Observation { running: 0, events: 0, batches: 0, busy_us: 0, ..CALM };
@@ -163,6 +176,14 @@ mod tests {
         assert_eq!(threads([stuck; 2])[1], Threads::Add);
         let slow = Observation { events: 1, ..stuck };
         assert_eq!(threads([slow; 9]), [Threads::Keep; 9]);
+    }
+
+    #[test]
+    fn a_stage_that_keeps_the_processors_busy_gets_no_more_threads() {
+        let computes = Observation { cpu_us: 2 * TICK_US * 6 / 10, ..BEHIND };
+        assert_eq!(threads([computes; 9]), [Threads::Keep; 9]);
+        let waits = Observation { cpu_us: TICK_US, ..BEHIND };
+        assert_eq!(threads([waits; 2])[1], Threads::Add);
     }
 
     #[test]
@@ -219,6 +240,7 @@ mod tests {
                 events: done as u64,
                 batches: done as u64,
                 busy_us: done as u64 * TICK_US / 10,
+                cpu_us: 0,
                 passed_us: TICK_US,
             };
             match controller.decide(&SINGLY, &seen).0 {

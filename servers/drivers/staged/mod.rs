@@ -139,7 +139,11 @@ impl<A: App> System<A> {
     fn new(shared: Arc<Shared<A>>, options: &Options, inboxes: Box<[Inbox]>, watch: Watch) -> Self {
         let events = inboxes.len() * options.buffers.count;
         let (stages, waits) = (&options.stages, options.stages.waiting_threads_max());
-        let bounds = |threads_max, batch_max| Bounds { threads_min: 1, threads_max, batch_max };
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let bounds = |threads_max, batch_max| {
+            let threads_min = 1;
+            Bounds { threads_min, threads_max, batch_max, cores }
+        };
         // So that the request behind a slow one need not wait until the controller has seen it.
         let works = Bounds { threads_min: waits.min(2), ..bounds(waits, 1) };
         System {

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
+use reactor::process::thread_cpu_time;
 use reactor::ring::mpmc::Ring;
 use reactor::sleep::{Parker, Unparker, parker};
 
@@ -54,6 +55,8 @@ pub(super) struct Load {
     batches: AtomicU64,
     shed: AtomicU64,
     busy_ns: AtomicU64,
+    /// CPU time of it; only of stages that take one event at a time, which may compute for long.
+    cpu_ns: AtomicU64,
 }
 
 impl Load {
@@ -90,6 +93,8 @@ pub(super) struct Snapshot {
     pub shed: u64,
     /// How long they took.
     pub busy: Duration,
+    /// How much of it they computed, where that is measured.
+    pub cpu: Duration,
 }
 
 impl<T> Stage<T> {
@@ -152,6 +157,7 @@ impl<T> Stage<T> {
             batches: self.load.batches.load(Relaxed),
             shed: self.load.shed.load(Relaxed),
             busy: self.load.busy(),
+            cpu: Duration::from_nanos(self.load.cpu_ns.load(Relaxed)),
         }
     }
 
@@ -180,10 +186,21 @@ impl<T> Stage<T> {
         while self.next_batch(&mut membership, &mut batch) {
             let (begun, count) = (Instant::now(), batch.len());
             self.running.fetch_add(1, Relaxed);
+            let cpu = self.cpu_time();
             run(&mut batch);
+            let cpu = self.cpu_time().saturating_sub(cpu);
+            self.load.cpu_ns.fetch_add(cpu.as_nanos() as u64, Relaxed);
             self.running.fetch_sub(1, Relaxed);
             debug_assert!(batch.is_empty(), "events were left in a batch");
             self.load.add(count, begun.elapsed());
+        }
+    }
+
+    /// The calling thread's, in a stage where that is worth two system calls an event.
+    fn cpu_time(&self) -> Duration {
+        match self.bounds.batch_max {
+            1 => thread_cpu_time().unwrap_or_default(),
+            _ => Duration::ZERO,
         }
     }
 
@@ -214,7 +231,7 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { threads_min: 1, threads_max: 4, batch_max: 8 };
+    const BOUNDS: Bounds = Bounds { threads_min: 1, threads_max: 4, batch_max: 8, cores: 2 };
 
     /// A thread that passes what it gets on to the test.
     fn serve(stage: &Arc<Stage<u32>>, to: &mpsc::Sender<Vec<u32>>) -> thread::JoinHandle<()> {
