@@ -32,10 +32,11 @@ impl Mapping {
     /// The same for stacks, private: of a large reservation most is never touched, so it does not
     /// count as promised memory (unless the system promises none that it does not have).
     pub(crate) fn for_stacks(len: usize) -> io::Result<Self> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
-        // Elsewhere it is not known (macOS), or makes a mapping that grows by itself (FreeBSD).
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
+        // FreeBSD promises more than it has anyway, and its MAP_STACK is a mapping that grows by
+        // itself; macOS does not have that one.
         #[cfg(target_os = "linux")]
-        let flags = flags | libc::MAP_STACK;
+        let flags = flags | libc::MAP_NORESERVE | libc::MAP_STACK;
         Mapping::with_flags(len, flags)
     }
 

@@ -57,15 +57,15 @@
 //! | file | what to read it for |
 //! |---|---|
 //! | `switch/` | the switch of each architecture, line by line, and what other ways cost |
-//! | `stack.rs`, `guard.rs` | one mapping for all stacks; guards that cost no mapping of their own |
+//! | `stack.rs`, `guard.rs` | one mapping for all stacks, their guards included |
 //! | `overflow.rs` | the handler of the fault: what may be done on the alternate stack |
 //!
 //! # Moving between threads
 //!
-//! A fiber may be resumed by another thread than the last time. For the code on its stack the thread
-//! then changes within a call of `suspend`, and the type system does not know such a thing. Whoever
-//! lets fibers move (the scheduler) makes it a rule for all that runs on them; whoever resumes a
-//! fiber on one thread only can ignore it:
+//! A fiber may be resumed by another thread than the last time. For the code on its stack, the
+//! thread then changes within a call of `suspend`, which the type system has no notion of. A
+//! scheduler that moves fibers between threads therefore makes these rules for all code that runs
+//! on them; where a fiber stays on one thread they do not matter:
 //!
 //! - *Nothing of a thread is kept over a suspension*: no reference into a `thread_local!`, no `Rc`
 //!   that the thread also holds, no guard of a lock (some systems want it released by the thread
@@ -226,7 +226,7 @@ struct Cancelled;
 /// Lies at the top of the fiber's stack.
 #[repr(C, align(64))]
 pub struct Suspender {
-    /// Who has resumed it; set while it runs.
+    /// The side that has resumed it, while it runs.
     caller: Cell<Option<Context>>,
     /// The same for the thread sanitizer.
     thread: Cell<sanitizer::Thread>,

@@ -1,6 +1,6 @@
-//! The thread sanitizer follows calls, and what happens before what, by thread; of a switch it has
-//! to be told. With `--cfg thread_sanitizer` each fiber is a thread of its own to it; otherwise
-//! nothing here is left after compilation.
+//! The thread sanitizer follows calls, and what happens before what, by thread; a switch has to be
+//! announced to it. With `--cfg thread_sanitizer` each fiber is a thread of its own to it;
+//! otherwise nothing here is left after compilation.
 //!
 //! A switch is an order of events: what a thread did before it resumes a fiber happened before what
 //! the fiber does then, and the reverse. What it reports are fibers that use the same memory while

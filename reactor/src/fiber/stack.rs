@@ -50,9 +50,8 @@ impl StackPool {
     /// # Errors
     ///
     /// `InvalidInput`: less than [`STACK_BYTES_MIN`], no stack at all, or more than there are
-    /// addresses. `Unsupported`: no switch is written for this processor. `OutOfMemory`: too many
-    /// mappings for the system (two for each stack before Linux 6.13, see `vm.max_map_count`), perhaps. Else the
-    /// system's.
+    /// addresses. `Unsupported`: no switch is written for this processor. Else the system's:
+    /// before Linux 6.13, `OutOfMemory` may mean too many mappings (`vm.max_map_count`).
     pub fn new(stack_bytes: usize, count: usize) -> io::Result<Self> {
         StackPool::with_guards(stack_bytes, count, Guards::new(page_bytes()))
     }

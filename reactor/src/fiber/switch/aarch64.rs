@@ -5,8 +5,8 @@
 //! | sp | the stack pointer, always aligned to 16 bytes | the context |
 //! | x0, x1 | first and second argument | the value; the context to continue |
 //! | x0, x1 | | on arrival: the value; the context of the side that was left |
-//! | x19, x29 | preserved by the callee | stored, for LLVM lets no one else save them |
-//! | x20 to x28, d8 to d15 | preserved by the callee | named as lost: the compiler saves what is alive |
+//! | x19, x29 | preserved by the callee | stored: LLVM reserves them for itself |
+//! | x20 to x28, d8 to d15 | preserved by the callee | named as lost; the compiler saves them |
 //! | x18 | the platform's, or lost in a call | not touched |
 //! | all others, also x30 with the return address | lost in a call | the same |
 //!

@@ -32,7 +32,7 @@
 //! predicts the target of a `ret` by a stack of its own, on which each `call` has pushed; a switch
 //! of stacks is unknown to it. Nanoseconds for a round trip (x86-64, as in `benches/fibers.rs`):
 //!
-//! | way to the other side | one fiber | 1,000 in turn | one, 10 calls deep | 1,000, 10 calls deep |
+//! | way to the other side | one fiber | 1,000 in turn | one, 10 deep | 1,000, 10 deep |
 //! |---|---:|---:|---:|---:|
 //! | a function that saves all registers; `ret` | 22.3 | 78.8 | 44.2 | 112.7 |
 //! | the same; an indirect jump instead of `ret` | 7.3 | 14.1 | 46.8 | 123.1 |

@@ -5,7 +5,7 @@
 //! | rsp | the stack pointer | the context |
 //! | rdi, rsi | first and second argument | the value; the context to continue |
 //! | rdi, rdx | | on arrival: the value; the context of the side that was left |
-//! | rbx, rbp | preserved by the callee | pushed, for LLVM lets no one else save them |
+//! | rbx, rbp | preserved by the callee | pushed: LLVM reserves them for itself |
 //! | r12 to r15 | preserved by the callee | named as lost: the compiler saves what is alive |
 //! | all others, also of the vector unit | lost in a call | the same |
 //!

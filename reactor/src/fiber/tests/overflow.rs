@@ -2,7 +2,7 @@
 
 use super::super::guard::Guards;
 use super::super::stack::page_bytes;
-use super::super::{StackPool, report_overflows};
+use super::super::{StackPool, Suspender, report_overflows};
 use super::{fiber, pool};
 use std::env;
 use std::hint::black_box;
@@ -75,7 +75,9 @@ fn an_overflow_is_reported_and_ends_the_process() {
     });
     let text = stderr(&output);
     assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{text}");
-    let line = r"mn: fiber 1 (GET /deep\x1b[2J\x0a\xff\x5c) overflowed its stack of 64 KiB; a larger --stack-size helps";
+    let line = r"mn: fiber 1 (GET /deep\x1b[2J\x0a\xff\x5c) overflowed its stack of 64 KiB; "
+        .to_owned()
+        + "a larger --stack-size helps";
     assert!(text.lines().any(|printed| printed == line), "{text}");
 }
 
@@ -146,6 +148,26 @@ fn another_fault_in_a_fiber_is_not_called_an_overflow() {
     let text = stderr(&output);
     assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{text}");
     assert!(!text.contains("mn: "), "{text}");
+}
+
+#[test]
+fn a_destructor_that_suspends_in_a_panic_ends_the_process() {
+    struct Waits<'a>(&'a Suspender);
+    impl Drop for Waits<'_> {
+        fn drop(&mut self) {
+            self.0.suspend(1);
+        }
+    }
+    let output = in_child("a_destructor_that_suspends_in_a_panic_ends_the_process", || {
+        let mut fiber = fiber(&pool(1), |suspender| {
+            let _waits = Waits(suspender);
+            panic!("the first");
+        });
+        fiber.resume(0);
+    });
+    let text = stderr(&output);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
+    assert!(text.contains("the first") && text.contains("cannot suspend"), "{text}");
 }
 
 #[test]
