@@ -131,7 +131,8 @@ pub struct LoopStats {
     pub sources: usize,
 }
 
-/// Sources, the poller that watches them, the clock. Stays on one thread, as its signals do.
+/// Sources, the poller that watches them, the clock. Stays on one thread, as its signals do. (One
+/// without signals may move between turns: so do the cores of a [`scheduler`](crate::scheduler).)
 pub struct EventLoop {
     sources: Sources,
     clock: Clock,

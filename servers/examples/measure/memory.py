@@ -2,6 +2,7 @@
 """Memory per connection, and what bad clients cost good ones.
 
     idle       10,000 keep-alive connections that do nothing
+    fibers     the same under mn, with a stack each
     heads      2,000 clients that send a head a byte a second
     readers    500 clients that read a 64 MiB file at 256 bytes a second
     pipeline   one client that sends 200,000 requests and reads nothing for four seconds
@@ -25,7 +26,7 @@ import threading
 import time
 
 import bench
-from bench import Idle, Report, Server, connect, median, read_response, sped, wrk
+from bench import Idle, Report, Server, connect, median, mn, read_response, sped, wrk
 
 HEAD_START = b"GET /plaintext HTTP/1.1\r\nHost: a\r\nX-Slow: " + b"s" * 60
 FILE_BYTES = 64 << 20
@@ -45,8 +46,16 @@ def kib(count):
 
 
 def idle(report, _folder):
+    idle_under(report, "sped", sped(*PATIENT), 256)
+
+
+def fibers(report, _folder):
+    idle_under(report, "mn", mn(*PATIENT), 9 << 10)
+
+
+def idle_under(report, name, command, bytes_max):
     count = 10_000
-    with Server("sped", sped(*PATIENT)) as server:
+    with Server(name, command) as server:
         warm(server)
         before = server.pss_bytes()
         with Idle(server, count):
@@ -55,7 +64,7 @@ def idle(report, _folder):
             status = server.get("/status.json").decode()
             used = re.findall(r'"(buffers_\w+_used)":(\d+)', status)
             report.line("buffers in use", " ".join(f"{name} {value}" for name, value in used))
-            report.at_most("PSS of an idle connection", (after - before) / count, 256, " B", 1)
+            report.at_most("PSS of an idle connection", (after - before) / count, bytes_max, " B", 1)
 
 
 class Trickle(threading.Thread):
@@ -282,6 +291,7 @@ def answered(sockets):
 
 SECTIONS = {
     "idle": idle,
+    "fibers": fibers,
     "heads": heads,
     "readers": readers,
     "pipeline": pipeline,
