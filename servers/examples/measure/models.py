@@ -51,6 +51,8 @@ FLOORS = {
 }
 BOUND, MN_BOUND = 1.10, 1.15
 UNBOUNDED = ("seda", "amped --offload all")
+# Where all share one core, a second worker would only add switches between the two.
+CPU_OPTIONS = {"symped": ["--workers", "1"]}
 WAIT_MS, WAIT_CONNECTIONS, WAIT_BEYOND_MS = 50, 5_000, 100
 WAITING = ["sped", "amped", "symped", "seda", "mn", "mt"]
 SLOW_CLIENTS, SLOW_SECONDS = 2_000, 15
@@ -60,9 +62,9 @@ PATIENT = ["--idle-timeout", "300s", "--head-timeout", "120s"]
 
 
 def model(name, *options):
-    """The command line of a model, for `Server`."""
+    """The command line of a model, for `Server`, with these options or its usual ones."""
     name, *more = name.split()
-    settings = [*MODELS[name], *more, *options]
+    settings = [*more, *(options or MODELS[name])]
     binary = os.path.join(bench.bin_dir(), name)
     return [binary, "--listen", "127.0.0.1:{port}", "--demo", *map(str, settings)]
 
@@ -76,7 +78,8 @@ def connections_of(name):
 
 def cpu(report, arguments):
     """Servers in rotating order, a second each round; ratios are of the same round."""
-    chosen = [name for names in FLOORS.values() for name in names if name.split()[0] in arguments.model]
+    all_names = [name for names in FLOORS.values() for name in names]
+    chosen = [name for name in all_names if name.split()[0] in arguments.model]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         answer = os.path.join(folder, "answer")
         with Server("sample", model("sped")) as server, open(answer, "wb") as file:
@@ -87,7 +90,7 @@ def cpu(report, arguments):
             if set(names) & set(chosen)
         }
         commands["floor again"] = bench.floor("--answer", answer)
-        commands |= {name: model(name) for name in chosen}
+        commands |= {name: model(name, *CPU_OPTIONS.get(name, [])) for name in chosen}
         servers = [
             stack.enter_context(Server(name, command, arguments.core))
             for name, command in commands.items()
@@ -147,7 +150,8 @@ def wait(report, arguments):
             load = wrk(server, f"/sleep?ms={WAIT_MS}", connections=WAIT_CONNECTIONS, seconds=5)
             memory = server.pss_bytes() >> 20
         p50, p99 = (load.percentiles_s[p] * 1e3 for p in (50, 99))
-        report.line(f"{name}: p50, p99, requests/s, PSS", f"{p50:.0f} ms, {p99:.0f} ms, {load.rate:,.0f}, {memory} MiB {load.trouble}")
+        figures = f"{p50:.0f} ms, {p99:.0f} ms, {load.rate:,.0f}, {memory} MiB {load.trouble}"
+        report.line(f"{name}: p50, p99, requests/s, PSS", figures)
         report.at_most(f"{name}: p99 beyond the wait", p99 - WAIT_MS, WAIT_BEYOND_MS, " ms", 0)
     print(flush=True)
 
@@ -191,7 +195,8 @@ class GoodClient(threading.Thread):
         while not self.stopping:
             begin = time.monotonic()
             try:
-                good = self.server.get("/plaintext", "Connection: close\r\n").startswith(b"HTTP/1.1 200")
+                answer = self.server.get("/plaintext", "Connection: close\r\n")
+                good = answer.startswith(b"HTTP/1.1 200")
             except OSError:
                 good = False
             self.longest = max(self.longest, time.monotonic() - begin)
@@ -211,7 +216,8 @@ def slow(report, arguments):
                 good = GoodClient(server)
                 command = ["slowhttptest", *options, "-c", str(SLOW_CLIENTS), "-r", "1000"]
                 command += ["-l", str(SLOW_SECONDS), "-u", server.url(path), "-p", "3", "-v", "1"]
-                process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                null = subprocess.DEVNULL
+                process = subprocess.Popen(command, stdout=null, stderr=null)
                 time.sleep(4)
                 good.start()
                 process.wait()
@@ -219,7 +225,8 @@ def slow(report, arguments):
                 good.join()
                 ended = server.process.poll()
             verdict = f"{good.answered} answered, {good.failed} not, longest {good.longest:.2f} s"
-            report.line(f"{name}, slow {attack}: good requests", verdict + ("" if ended is None else " (it died)"))
+            verdict += "" if ended is None else " (it died)"
+            report.line(f"{name}, slow {attack}: good requests", verdict)
     print(flush=True)
 
 
