@@ -70,8 +70,6 @@ impl Transport for Parking<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
                 Ok(count) => {
-                    // Should the stack overflow, this is what it was for.
-                    self.running.set_label(&room[..count]);
                     self.more = count == room.len();
                     self.eager += 1;
                     if self.more && self.eager >= EAGER_MAX {
@@ -106,6 +104,12 @@ impl Transport for Parking<'_> {
         self.eager = 0;
         self.running.yield_now();
         Ok(())
+    }
+
+    /// Should the stack overflow, this is what it was for.
+    #[inline]
+    fn serves(&mut self, head: &[u8]) {
+        self.running.set_label(head);
     }
 
     fn will_block(&mut self) {

@@ -85,6 +85,9 @@ pub trait Transport {
         Ok(())
     }
 
+    /// What is served next begins with these bytes: for a report, should it end the process.
+    fn serves(&mut self, _head: &[u8]) {}
+
     /// The application is about to block or to compute: what else the thread has to do can be done
     /// by another one.
     fn will_block(&mut self) {}

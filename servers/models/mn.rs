@@ -25,7 +25,8 @@
 //! * A fiber that computes, or blocks in the kernel (a file that is not in memory), holds its
 //!   carrier: nothing interrupts it. So its core goes to a spare carrier: at once for what the
 //!   application marks as work; for the rest after 5 to 10 ms, by a monitor, and other connections
-//!   wait for that long, not for the fiber. With 64 spares at work too, they do wait.
+//!   wait for that long, not for the fiber. With 64 spares at work too, they do wait. So they do if
+//!   `handle` computes, which it must not: each such call holds a context, and there are few.
 //! * A stack has a fixed size. An overflow hits the guard page, is reported with the request, and
 //!   ends the process with all connections: as it would be with threads.
 //! * There is a stack for each connection, `--max-fibers` of them. The next connection waits in the
@@ -85,12 +86,15 @@ pub static INFO: ModelInfo = ModelInfo {
 /// Sources of the main thread's loop: it has no connections.
 const SOURCES_MAX: u32 = 256;
 
-/// The main thread's counters, and those of each core's context.
+/// Contexts beyond one for each core: of a core that is taken over, its old carrier may have one.
+const CONTEXTS_MORE: usize = 4;
+
+/// The main thread's counters, and those of each context.
 ///
 /// # Errors
 /// The mapping's, see `mmap(2)`.
 pub fn metrics(options: &Options) -> io::Result<Metrics> {
-    Metrics::with_workers(1, options.cores(), 0)
+    Metrics::with_workers(1, options.cores() + CONTEXTS_MORE, 0)
 }
 
 /// Runs `app` on a green thread for each connection until a signal stops it.
@@ -111,7 +115,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
         epoch,
         ..scheduler::Config::new(options.cores(), fibers, options.fibers.stack)
     };
-    let scheduler = Scheduler::new(config, ended).map_err(|error| no_room(fibers, &error))?;
+    let scheduler = Scheduler::new(config, ended).map_err(|error| no_room(fibers, error))?;
     let slots = Slots { main: 0, contexts: 1..metrics.slots() };
     let contexts = Contexts::new(&app, options, &metrics, slots, epoch, Some(waker))?;
     let shared = Arc::new(Shared::new(contexts, options, (fibers, fibers))?);
@@ -123,7 +127,10 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
 
 /// As a rule the stacks are more than the system allows: in addresses, or in mappings where a guard
 /// takes two of them (Linux before 6.13).
-fn no_room(fibers: usize, error: &io::Error) -> io::Error {
+fn no_room(fibers: usize, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::OutOfMemory {
+        return error;
+    }
     io::Error::other(format!(
         "--max-fibers {fibers}: {error}; fewer, or a smaller --stack-size, or a larger \
          vm.max_map_count, may help"

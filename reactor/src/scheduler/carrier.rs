@@ -82,7 +82,7 @@ fn run_one(
     let again = green.park.run(|fiber, reasons| {
         green.note(reasons);
         let resumed;
-        (resumed, kept) = resume(shared, core, fiber, is_first);
+        (resumed, kept) = resume(shared, core, (&green, fiber), is_first);
         let after = match resumed {
             Resumed::Suspended(request::YIELD) => After::Yields,
             Resumed::Suspended(_) => After::Parks,
@@ -113,12 +113,13 @@ fn run_one(
 fn resume(
     shared: &Shared,
     core: Box<Core>,
-    fiber: &mut Option<Fiber>,
+    (green, fiber): (&Green, &mut Option<Fiber>),
     is_first: bool,
 ) -> (Resumed, Option<Box<Core>>) {
     let outside = &shared.cores[core.index];
     let run = outside.runs.load(Relaxed) + 1;
     outside.runs.store(run, Relaxed);
+    green.run.store(run, Relaxed);
     outside.lent.put(core);
     if is_first {
         shared.monitor.wake();

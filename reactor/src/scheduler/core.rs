@@ -181,6 +181,9 @@ impl Home {
     }
 
     fn let_go(&mut self, ev: &mut EventLoop, green: &Green) {
+        if !green.leave_home() {
+            return;
+        }
         if let Some(token) = green.token() {
             ev.release(token);
             green.set_token(None);

@@ -70,6 +70,10 @@ pub(super) struct Green {
     pub told: AtomicBool,
     /// Its home core has not seen it yet.
     is_new: AtomicBool,
+    /// Its home core counts it.
+    at_home: AtomicBool,
+    /// The number of its core's run that it is, or was last.
+    pub run: AtomicU64,
 }
 
 /// The bits of a token that no loop hands out.
@@ -102,6 +106,8 @@ impl Green {
                 watch: AtomicU8::new(Watch::None as u8),
                 told: AtomicBool::new(true),
                 is_new: AtomicBool::new(true),
+                at_home: AtomicBool::new(true),
+                run: AtomicU64::new(0),
             }
         })
     }
@@ -120,6 +126,11 @@ impl Green {
     /// Whether its home core sees it for the first time.
     pub fn take_new(&self) -> bool {
         self.is_new.swap(false, Relaxed)
+    }
+
+    /// Once: it has ended. Its carrier and its home may both find that.
+    pub fn leave_home(&self) -> bool {
+        self.at_home.swap(false, Relaxed)
     }
 
     /// What has come since its last run. For the carrier that runs it.
@@ -256,8 +267,14 @@ impl Running<'_> {
     /// The thread is about to block in the kernel, or to compute for long: gives its core to
     /// another carrier at once, if there is one, instead of when the monitor finds it. Costs the
     /// wake-up of a kernel thread.
+    ///
+    /// Nothing happens if its core has been taken over since the thread's last wait: the core is
+    /// another carrier's by now.
     pub fn will_block(&self) {
-        self.shared.take_over(self.core());
+        let (core, run) = (self.core(), self.green.run.load(Relaxed));
+        if self.shared.cores[core].runs.load(Relaxed) == run {
+            self.shared.take_over(core);
+        }
     }
 
     /// By which any thread unparks this one.

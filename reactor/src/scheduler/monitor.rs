@@ -65,6 +65,10 @@ pub(super) fn watch(shared: &Arc<Shared>, mut parker: Parker) {
         }
         thread::sleep(LOOK);
         quiet += 1;
+        if shared.spares.lack_one() {
+            quiet = 0;
+            shared.start_carrier();
+        }
         for (index, seen) in seen.iter_mut().enumerate() {
             let now = runs(index);
             let is_inside = shared.cores[index].lent.is_there();
@@ -131,6 +135,14 @@ impl Spares {
         drop(state);
         self.given.notify_one();
         start
+    }
+
+    /// A core waits for a carrier that could not be started: `true` if it is to be tried again.
+    fn lack_one(&self) -> bool {
+        let mut state = self.lock();
+        let lacks = state.waiting < state.cores.len() && state.started < SPARES_MAX;
+        state.started += usize::from(lacks);
+        lacks
     }
 
     /// Waits for a core that needs a carrier; `None`: the scheduler stops.

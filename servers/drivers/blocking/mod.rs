@@ -42,7 +42,7 @@ use crate::app::response::Output;
 use crate::app::{App, Disk};
 use crate::operation::proxy_protocol;
 use crate::options::Options;
-use crate::session::{Context, Next, Session};
+use crate::session::{Context, Next, Phase, Session};
 
 use handover::Handover;
 pub use registry::{Connection, NEW, RESTS, Registry};
@@ -268,6 +268,9 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
                 }
                 Some(count) => received = count as u64,
             }
+        }
+        if matches!(self.session.phase(), Phase::Idle | Phase::Head) {
+            self.io.serves(&self.input);
         }
         let (mut counted, mut uncounted) = (0, false);
         let next = self.step(|session, cx, input, out| {

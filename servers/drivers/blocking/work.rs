@@ -113,6 +113,9 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
         }
         self.session.begin_work();
         let Some(mut job) = self.job.take() else { return Err(End::Closed) };
+        if let Some((head, _)) = job.bytes(&self.input, request) {
+            self.io.serves(head);
+        }
         self.io.will_block();
         let begun = Instant::now();
         job.clock.update(self.shared.contexts.now_ms());
