@@ -41,7 +41,7 @@ MODELS = {
     "symped": ["--workers", "2"],
     "mn": [],
 }
-# A floor does what its models do to a request, and nothing else: (floor, models measured against it).
+# A floor does what its models do to a request, and nothing else: (floor, models measured by it).
 FLOORS = {
     "floor_iterative": ["iterative"],
     "floor_fork": ["mp"],
@@ -73,7 +73,7 @@ def connections_of(name):
     return 1 if "iterative" in name else 64
 
 
-# --- cpu -------------------------------------------------------------------------------------------
+# --- cpu ------------------------------------------------------------------------------------------
 
 
 def cpu(report, arguments):
@@ -136,7 +136,7 @@ def show_cpu(report, costs, troubles):
     print(flush=True)
 
 
-# --- wait, light -----------------------------------------------------------------------------------
+# --- wait, light ----------------------------------------------------------------------------------
 
 
 def wait(report, arguments):
@@ -173,7 +173,7 @@ def light(report, arguments):
     print(flush=True)
 
 
-# --- slow ------------------------------------------------------------------------------------------
+# --- slow -----------------------------------------------------------------------------------------
 
 ATTACKS = {
     "head": ["-H", "-i", "2"],
@@ -230,7 +230,7 @@ def slow(report, arguments):
     print(flush=True)
 
 
-# --- memory ----------------------------------------------------------------------------------------
+# --- memory ---------------------------------------------------------------------------------------
 
 
 def memory(report, arguments):
@@ -253,7 +253,7 @@ def memory(report, arguments):
     print(flush=True)
 
 
-# --- faults ----------------------------------------------------------------------------------------
+# --- faults ---------------------------------------------------------------------------------------
 
 
 def faults(report, arguments):
@@ -308,7 +308,7 @@ SECTIONS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("section", nargs="*", help=" ".join(SECTIONS))
-    parser.add_argument("--model", action="append", choices=MODELS, help="only this one; repeatable")
+    parser.add_argument("--model", action="append", choices=MODELS, help="only this; repeatable")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--light-rounds", type=int, default=1)
