@@ -6,6 +6,11 @@
 //!                                 └ it is busy: noted, for the code that serves it
 //! ```
 //!
+//! The parent has two signals of its own for this, [`END`] and [`CUT_OFF`]. Those that ask a server
+//! to stop are not for a child while it has a parent: a terminal (Ctrl-C) and a service manager send
+//! them to the whole process group, and it is the parent that knows when a connection may end
+//! without a request being lost. A child whose parent has ended obeys them.
+//!
 //! A process with an event loop reads its signals as events. This one sleeps in `recv(2)`, and a
 //! flag that is set just before that would be seen when the client sends its next request, if ever.
 //! What the handler does to the socket, however, lasts: there is no moment at which it is lost.
@@ -18,7 +23,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 use libc::c_int;
 
@@ -27,8 +32,10 @@ use crate::sys::check;
 
 /// Ends the connection at once, whatever it does. Sent by the parent alone.
 pub const CUT_OFF: Signal = Signal::ALRM;
-/// They end the connection when it rests.
-const GENTLE: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
+/// Ends the connection when it rests. Sent by the parent, and by the system when that has ended.
+pub const END: Signal = Signal::VTALRM;
+/// They mean the same where there is no parent any more.
+const STOP: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
 /// What they mean is the parent's business.
 const IGNORED: [Signal; 3] = [Signal::HUP, Signal::USR1, Signal::USR2];
 
@@ -36,6 +43,8 @@ const IGNORED: [Signal; 3] = [Signal::HUP, Signal::USR1, Signal::USR2];
 struct Target {
     /// The connection's descriptor; none: -1.
     socket: AtomicI32,
+    /// The parent's PID.
+    parent: AtomicU32,
     /// Where it is noted that a signal has asked for its end.
     asked: AtomicPtr<AtomicBool>,
     /// Where its state is, and what it is at rest.
@@ -46,6 +55,7 @@ struct Target {
 
 static TARGET: Target = Target {
     socket: AtomicI32::new(-1),
+    parent: AtomicU32::new(0),
     asked: AtomicPtr::new(ptr::null_mut()),
     state: AtomicPtr::new(ptr::null_mut()),
     mask: AtomicU64::new(0),
@@ -71,7 +81,7 @@ pub struct Rest<'s> {
 /// # Errors
 /// Those of `sigaction(2)`.
 pub fn install() -> io::Result<()> {
-    for signal in GENTLE.into_iter().chain(IGNORED).chain([CUT_OFF]) {
+    for signal in STOP.into_iter().chain(IGNORED).chain([END, CUT_OFF]) {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: a zeroed action is valid; its mask is initialised, its handler set to a function
         // that does nothing but what signal-safety(7) allows; both are read during the call.
@@ -86,9 +96,16 @@ pub fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `serve` in a child; meanwhile the signals end its connection. One at a time.
-pub fn while_serving<R>(connection: &impl AsFd, rest: Rest<'_>, serve: impl FnOnce() -> R) -> R {
+/// Runs `serve` in a child of the process `parent`; meanwhile the signals end its connection. One
+/// at a time.
+pub fn while_serving<R>(
+    parent: u32,
+    connection: &impl AsFd,
+    rest: Rest<'_>,
+    serve: impl FnOnce() -> R,
+) -> R {
     let _reset = Reset;
+    TARGET.parent.store(parent, SeqCst);
     set(connection.as_fd(), rest);
     serve()
 }
@@ -112,17 +129,26 @@ impl Drop for Reset {
     }
 }
 
-/// The handler: atomics and shutdown(2), which signal-safety(7) lists, and errno is left as it was.
+/// The handler: atomics, getppid(2) and shutdown(2), which signal-safety(7) lists, and errno is left
+/// as it was.
 extern "C" fn handle(signal: c_int) {
     let socket = TARGET.socket.load(SeqCst);
     if signal == CUT_OFF.number() {
         shut_down(socket, libc::SHUT_RDWR);
-    } else if GENTLE.iter().any(|gentle| gentle.number() == signal) {
+    } else if signal == END.number() || (is_stop(signal) && !has_parent()) {
         note_asked();
         if rests() {
             shut_down(socket, libc::SHUT_RD);
         }
     }
+}
+
+fn is_stop(signal: c_int) -> bool {
+    STOP.iter().any(|stop| stop.number() == signal)
+}
+
+fn has_parent() -> bool {
+    std::os::unix::process::parent_id() == TARGET.parent.load(SeqCst)
 }
 
 fn note_asked() {
@@ -180,6 +206,22 @@ mod tests {
         state: u64,
         serve: impl FnOnce(&Stream, &AtomicBool) -> bool,
     ) -> (libc::pid_t, UnixStream) {
+        child_of(std::process::id(), state, serve)
+    }
+
+    /// One that takes another process for its parent, as if its own had ended.
+    fn orphan(
+        state: u64,
+        serve: impl FnOnce(&Stream, &AtomicBool) -> bool,
+    ) -> (libc::pid_t, UnixStream) {
+        child_of(0, state, serve)
+    }
+
+    fn child_of(
+        parent: u32,
+        state: u64,
+        serve: impl FnOnce(&Stream, &AtomicBool) -> bool,
+    ) -> (libc::pid_t, UnixStream) {
         let (here, there) = UnixStream::pair().unwrap();
         let here = Stream::from(OwnedFd::from(here));
         // SAFETY: the child makes system calls and uses atomics, and exits without running anything
@@ -188,8 +230,8 @@ mod tests {
         if pid == 0 {
             let (state, asked) = (AtomicU64::new(state), AtomicBool::new(false));
             let rest = Rest { state: &state, mask: 3, rests: 1, asked: &asked };
-            let served = install().is_ok()
-                && while_serving(&here, rest, || here.send(b"!").is_ok() && serve(&here, &asked));
+            let serve = || here.send(b"!").is_ok() && serve(&here, &asked);
+            let served = install().is_ok() && while_serving(parent, &here, rest, serve);
             // SAFETY: as above.
             unsafe { libc::_exit(i32::from(!served)) };
         }
@@ -214,8 +256,15 @@ mod tests {
 
     #[test]
     fn a_connection_at_rest_ends_and_the_wait_for_it() {
-        for signal in GENTLE {
-            let (pid, _there) = child(8 | 1, |stream, _| stream.recv(&mut [0]).unwrap_or(9) == 0);
+        let (pid, _there) = child(8 | 1, |stream, _| stream.recv(&mut [0]).unwrap_or(9) == 0);
+        send(pid, END);
+        assert!(succeeds(pid));
+    }
+
+    #[test]
+    fn a_child_without_a_parent_obeys_the_signals_that_stop_a_server() {
+        for signal in STOP {
+            let (pid, _there) = orphan(8 | 1, |stream, _| stream.recv(&mut [0]).unwrap_or(9) == 0);
             send(pid, signal);
             assert!(succeeds(pid), "{signal}");
         }
@@ -227,7 +276,7 @@ mod tests {
             while !asked.load(SeqCst) {}
             stream.recv(&mut [0]).unwrap_or(9) == 1
         });
-        send(pid, Signal::TERM);
+        send(pid, END);
         there.write_all(b"?").unwrap();
         assert!(succeeds(pid));
     }
@@ -245,7 +294,7 @@ mod tests {
         let (pid, mut there) = child(8 | 1, |stream, asked| {
             stream.recv(&mut [0]).unwrap_or(9) == 1 && !asked.load(SeqCst)
         });
-        IGNORED.into_iter().for_each(|signal| send(pid, signal));
+        IGNORED.into_iter().chain(STOP).for_each(|signal| send(pid, signal));
         there.write_all(b"?").unwrap();
         assert!(succeeds(pid));
     }

@@ -11,9 +11,9 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 
-use reactor::process::connection_signals::{self, CUT_OFF};
+use reactor::process::connection_signals::{self, CUT_OFF, END};
 use reactor::process::{self, Children, Fork, signal_when_parent_ends};
-use reactor::{EventLoop, Handler as _, Signal};
+use reactor::{EventLoop, Handler as _};
 
 use super::child::{Forked, rest};
 use super::deaths::Deaths;
@@ -123,7 +123,8 @@ impl<A: App> Parent<A> {
     fn become_child(self, accepted: Accepted, slot: usize, parent: u32) -> ! {
         let Parent { ev, main, metrics, .. } = self;
         let mut log = None;
-        connection_signals::while_serving(accepted.stream(), rest(accepted.connection()), || {
+        let (stream, rest) = (accepted.stream(), rest(accepted.connection()));
+        connection_signals::while_serving(parent, stream, rest, || {
             ev.abandon();
             let (mut shared, forks) = main.abandon().abandon();
             forks.abandon();
@@ -131,7 +132,7 @@ impl<A: App> Parent<A> {
                 shared.registry.leave_all();
                 shared.contexts.count_in(&metrics, slot)
             });
-            let has_parent = signal_when_parent_ends(Signal::TERM, parent);
+            let has_parent = signal_when_parent_ends(END, parent);
             if let (Some(Ok(())), Ok(())) = (own, has_parent) {
                 let io = Forked::new(accepted.connection(), &shared.contexts);
                 accepted.serve(&shared, io);
@@ -214,7 +215,7 @@ impl<A: App> Carrier<A> for Forks {
     }
 
     fn end_resting(&mut self, registry: &Registry) {
-        self.children.signal(Signal::TERM, |place| registry.rests(place.key));
+        self.children.signal(END, |place| registry.rests(place.key));
     }
 
     fn cut_off(&mut self, _registry: &Registry) {
