@@ -41,6 +41,9 @@ const IGNORED: [Signal; 3] = [Signal::HUP, Signal::USR1, Signal::USR2];
 
 /// What the handler acts on: in one place, so that a child copies one page for it.
 struct Target {
+    /// The thread that serves it, known by the place of its errno; none: null. The rest is set and
+    /// taken back by that thread alone, and so the handler acts on that thread alone.
+    thread: AtomicPtr<c_int>,
     /// The connection's descriptor; none: -1.
     socket: AtomicI32,
     /// The parent's PID.
@@ -54,6 +57,7 @@ struct Target {
 }
 
 static TARGET: Target = Target {
+    thread: AtomicPtr::new(ptr::null_mut()),
     socket: AtomicI32::new(-1),
     parent: AtomicU32::new(0),
     asked: AtomicPtr::new(ptr::null_mut()),
@@ -96,15 +100,18 @@ pub fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `serve` in a child of the process `parent`; meanwhile the signals end its connection. One
-/// at a time.
+/// Runs `serve` in a child of the process `parent`; meanwhile the signals end its connection. If the
+/// system delivers one to another thread, it is lost: a child should have no other.
+///
+/// # Panics
+/// If a connection is being served already: a process has one at a time.
 pub fn while_serving<R>(
     parent: u32,
     connection: &impl AsFd,
     rest: Rest<'_>,
     serve: impl FnOnce() -> R,
 ) -> R {
-    let _reset = Reset;
+    let _claim = Claim::new().expect("a child serves one connection at a time");
     TARGET.parent.store(parent, SeqCst);
     set(connection.as_fd(), rest);
     serve()
@@ -118,20 +125,35 @@ fn set(connection: BorrowedFd<'_>, rest: Rest<'_>) {
     TARGET.socket.store(connection.as_raw_fd(), SeqCst);
 }
 
-/// Takes back what [`set`] has set: the descriptor's number may soon be another's.
-struct Reset;
+/// The right to [`set`] the target. Its end takes back what was set: the descriptor's number may soon
+/// be another's.
+struct Claim;
 
-impl Drop for Reset {
+impl Claim {
+    /// `None`: a connection is being served.
+    fn new() -> Option<Claim> {
+        match TARGET.thread.compare_exchange(ptr::null_mut(), errno(), SeqCst, SeqCst) {
+            Ok(_) => Some(Claim),
+            Err(_) => None,
+        }
+    }
+}
+
+impl Drop for Claim {
     fn drop(&mut self) {
         TARGET.socket.store(-1, SeqCst);
         TARGET.state.store(ptr::null_mut(), SeqCst);
         TARGET.asked.store(ptr::null_mut(), SeqCst);
+        TARGET.thread.store(ptr::null_mut(), SeqCst);
     }
 }
 
 /// The handler: atomics, getppid(2) and shutdown(2), which signal-safety(7) lists, and errno is left
 /// as it was.
 extern "C" fn handle(signal: c_int) {
+    if TARGET.thread.load(SeqCst) != errno() {
+        return;
+    }
     let socket = TARGET.socket.load(SeqCst);
     if signal == CUT_OFF.number() {
         shut_down(socket, libc::SHUT_RDWR);
@@ -153,7 +175,8 @@ fn has_parent() -> bool {
 
 fn note_asked() {
     let asked = TARGET.asked.load(SeqCst);
-    // SAFETY: set by `while_serving` to a reference that lives until it is reset, on this thread.
+    // SAFETY: set by `while_serving` on this thread, which the handler interrupts, to a reference
+    // that lives until this thread has reset it.
     if let Some(asked) = unsafe { asked.as_ref() } {
         asked.store(true, SeqCst);
     }
@@ -161,7 +184,8 @@ fn note_asked() {
 
 fn rests() -> bool {
     let state = TARGET.state.load(SeqCst);
-    // SAFETY: set by `while_serving` to a reference that lives until it is reset, on this thread.
+    // SAFETY: set by `while_serving` on this thread, which the handler interrupts, to a reference
+    // that lives until this thread has reset it.
     let state = unsafe { state.as_ref() };
     state.is_some_and(|state| {
         state.load(SeqCst) & TARGET.mask.load(SeqCst) == TARGET.rests.load(SeqCst)
@@ -277,6 +301,26 @@ mod tests {
             stream.recv(&mut [0]).unwrap_or(9) == 1
         });
         send(pid, END);
+        there.write_all(b"?").unwrap();
+        assert!(succeeds(pid));
+    }
+
+    #[test]
+    fn a_second_one_at_the_same_time_is_refused_and_the_first_goes_on() {
+        let (pid, _there) = child(8 | 1, |stream, _| {
+            Claim::new().is_none() && stream.recv(&mut [0]).unwrap_or(9) == 0
+        });
+        send(pid, END);
+        assert!(succeeds(pid));
+    }
+
+    #[test]
+    fn another_thread_leaves_the_connection_alone() {
+        let (pid, mut there) = child(8 | 1, |stream, asked| {
+            // SAFETY: takes no pointer; the handler is installed.
+            let other = std::thread::spawn(|| unsafe { libc::raise(END.number()) });
+            other.join().is_ok() && stream.recv(&mut [0]).unwrap_or(9) == 1 && !asked.load(SeqCst)
+        });
         there.write_all(b"?").unwrap();
         assert!(succeeds(pid));
     }
