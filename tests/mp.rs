@@ -318,6 +318,16 @@ fn a_signal_to_the_whole_group_costs_no_client_a_request() {
 }
 
 #[test]
+fn signals_for_children_wait_until_a_child_is_ready() {
+    let server = spawn(&[]);
+    let blocked = status_line(server.pid(), "SigBlk:");
+    let blocked = u64::from_str_radix(&blocked, 16).expect("a mask");
+    for signal in [libc::SIGALRM, libc::SIGVTALRM, libc::SIGTERM] {
+        assert_ne!(blocked & 1 << (signal - 1), 0, "signal {signal} in {blocked:x}");
+    }
+}
+
+#[test]
 fn children_end_after_their_parent_was_killed() {
     let server = spawn(&[]);
     let (mut resting, one) = served(&server);

@@ -98,7 +98,8 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let Server { listeners, metrics, service } = server;
     let sandbox = operation::confine(options)?;
     let mut ev = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
-    ev.handle_signals(&[&operation::SIGNALS[..], &[Signal::CHLD]].concat())?;
+    let signals = [&operation::SIGNALS[..], &[Signal::CHLD], &connection_signals::SENT];
+    ev.handle_signals(&signals.concat())?;
     connection_signals::install()?;
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
     let places = options.children_max() as usize;

@@ -16,7 +16,8 @@
 //! What the handler does to the socket, however, lasts: there is no moment at which it is lost.
 //!
 //! The handlers are the parent's, installed once ([`install`]) for all children to inherit; the
-//! parent blocks these signals (see [`Signals`](crate::signal::Signals)), so it never runs them.
+//! parent blocks these signals (see [`Signals`](crate::signal::Signals)), its own among them
+//! ([`SENT`]), so it never runs them; and one that is sent to a new child waits until that is ready.
 //! Programs that it executes do not inherit them.
 
 use std::io;
@@ -34,6 +35,8 @@ use crate::sys::check;
 pub const CUT_OFF: Signal = Signal::ALRM;
 /// Ends the connection when it rests. Sent by the parent, and by the system when that has ended.
 pub const END: Signal = Signal::VTALRM;
+/// Both, which the parent blocks in addition to those that it reads.
+pub const SENT: [Signal; 2] = [END, CUT_OFF];
 /// They mean the same where there is no parent any more.
 const STOP: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
 /// What they mean is the parent's business.
@@ -85,7 +88,7 @@ pub struct Rest<'s> {
 /// # Errors
 /// Those of `sigaction(2)`.
 pub fn install() -> io::Result<()> {
-    for signal in STOP.into_iter().chain(IGNORED).chain([END, CUT_OFF]) {
+    for signal in STOP.into_iter().chain(IGNORED).chain(SENT) {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: a zeroed action is valid; its mask is initialised, its handler set to a function
         // that does nothing but what signal-safety(7) allows; both are read during the call.
