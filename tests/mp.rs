@@ -255,12 +255,12 @@ fn clients_that_wait_for_a_child_are_answered_at_a_stop() {
 fn a_child_asked_to_end_finishes_its_request() {
     let server = spawn(&[]);
     let (mut resting, one) = served(&server);
-    os::signal(one, libc::SIGTERM);
+    os::signal(one, libc::SIGVTALRM);
     resting.expect_close();
     let (mut busy, two) = served(&server);
     busy.send(&get("/sleep?ms=300"));
     server.until_metric("waits", 1);
-    os::signal(two, libc::SIGTERM);
+    os::signal(two, libc::SIGVTALRM);
     assert_eq!(busy.response().text(), "waited for 300 ms\n");
     busy.expect_close();
     until_childless(&server);
@@ -271,9 +271,59 @@ fn a_child_asked_to_end_finishes_its_request() {
 fn signals_that_are_the_parents_business_leave_a_child_alone() {
     let server = spawn(&[]);
     let (mut client, child) = served(&server);
-    for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2] {
+    let reloads = [libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2];
+    for signal in reloads.into_iter().chain([libc::SIGTERM, libc::SIGINT, libc::SIGQUIT]) {
         os::signal(child, signal);
         assert_eq!(client.get("/plaintext").status, 200);
+    }
+}
+
+/// Asks again and again until the server has announced that it closes.
+fn ask_until_it_closes(mut client: Client) -> Result<(), String> {
+    loop {
+        client.send(&get("/plaintext"));
+        let answer = client.try_response().map_err(|error| error.to_string())?;
+        if answer.closes() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// As Ctrl-C does, and a service manager.
+#[test]
+fn a_signal_to_the_whole_group_costs_no_client_a_request() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGQUIT] {
+        let mut command = server::mp();
+        command.args(["--listen", "127.0.0.1:0", "--demo"]).process_group(0);
+        let mut server = Server::spawn(command);
+        let clients: Vec<Client> = (0..20).map(|_| served(&server).0).collect();
+        let mut new: Vec<Client> = (0..5).map(|_| server.connect()).collect();
+        until("all have children", || children(server.pid()).len() == 25);
+        std::thread::scope(|scope| {
+            let ask = |client| scope.spawn(|| ask_until_it_closes(client));
+            let asking: Vec<_> = clients.into_iter().map(ask).collect();
+            os::signal_group(server.pid(), signal);
+            for client in &mut new {
+                client.send(&get("/plaintext"));
+                let answer = client.try_response().expect("an answer to a new client");
+                assert_eq!(answer.status, 200);
+            }
+            for thread in asking {
+                assert_eq!(thread.join().expect("no panic"), Ok(()), "signal {signal}");
+            }
+        });
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn signals_for_children_wait_until_a_child_is_ready() {
+    let server = spawn(&[]);
+    let blocked = status_line(server.pid(), "SigBlk:");
+    let blocked = u64::from_str_radix(&blocked, 16).expect("a mask");
+    for signal in [libc::SIGALRM, libc::SIGVTALRM, libc::SIGTERM] {
+        assert_ne!(blocked & 1 << (signal - 1), 0, "signal {signal} in {blocked:x}");
     }
 }
 
@@ -386,6 +436,8 @@ fn forks_that_the_system_refuses_are_tried_again() {
         assert_eq!(answer.status, 200);
     }
     server.until_metric_above("accept_pauses_total", 0);
+    let lines = server.stderr().matches("cannot fork for a connection: ").count();
+    assert!((1..=5).contains(&lines), "{}", server.stderr());
     assert_eq!(server.stop().code(), Some(0));
 }
 

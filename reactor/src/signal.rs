@@ -52,6 +52,8 @@ impl Signal {
     pub const KILL: Signal = Signal(libc::SIGKILL);
     /// The time is up.
     pub const ALRM: Signal = Signal(libc::SIGALRM);
+    /// The time on the processor is up.
+    pub const VTALRM: Signal = Signal(libc::SIGVTALRM);
     /// A child has ended or stopped.
     pub const CHLD: Signal = Signal(libc::SIGCHLD);
     /// A write to a pipe or socket without a reader.
@@ -72,6 +74,7 @@ impl Signal {
             Signal::QUIT => "SIGQUIT",
             Signal::KILL => "SIGKILL",
             Signal::ALRM => "SIGALRM",
+            Signal::VTALRM => "SIGVTALRM",
             Signal::CHLD => "SIGCHLD",
             Signal::PIPE => "SIGPIPE",
             _ => return None,

@@ -31,7 +31,11 @@
 //! The parent keeps no socket of a client, so no child inherits another client's, and a client's
 //! connection ends with its child. The parent learns of a child's end by `SIGCHLD`: a descriptor
 //! for each (`pidfd_open(2)`) would be four more system calls a connection, and each later fork
-//! would copy them all. A child whose parent is killed finishes its request and ends; on macOS,
+//! would copy them all.
+//!
+//! A signal that stops the server may reach the children, too: Ctrl-C and service managers send it to
+//! all processes of a group. They ignore it, for it is their parent that stops the server, with a
+//! signal of its own to those children whose connections rest. A child whose parent is killed finishes its request and ends; on macOS,
 //! where no signal tells it of that, it serves its client on.
 //!
 //! In the world: inetd and what it starts, CGI, the concurrent server of Stevens' "UNIX Network
@@ -94,7 +98,8 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let Server { listeners, metrics, service } = server;
     let sandbox = operation::confine(options)?;
     let mut ev = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
-    ev.handle_signals(&[&operation::SIGNALS[..], &[Signal::CHLD]].concat())?;
+    let signals = [&operation::SIGNALS[..], &[Signal::CHLD], &connection_signals::SENT];
+    ev.handle_signals(&signals.concat())?;
     connection_signals::install()?;
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
     let places = options.children_max() as usize;

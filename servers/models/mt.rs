@@ -31,7 +31,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reactor::EventLoop;
 use reactor::event_loop::Config;
@@ -47,6 +47,7 @@ use crate::metrics::Metrics;
 use crate::model::ModelInfo;
 use crate::operation::{self, upgrade::SingleProcess};
 use crate::options::Options;
+use crate::report::{Failing, report};
 
 /// What MT decides.
 pub static INFO: ModelInfo = ModelInfo {
@@ -92,7 +93,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let slots = Slots { main: 0, contexts: 1..metrics.slots() };
     let contexts = Contexts::new(&app, options, &metrics, slots, epoch, Some(waker))?;
     let shared = Arc::new(Shared::new(contexts, options, (threads, threads))?);
-    let carrier = Threads { stack_bytes: options.threads.stack };
+    let carrier = Threads { stack_bytes: options.threads.stack, starting: Failing::default() };
     let parts = (Acceptors::new(options).blocking(), shared, carrier);
     let main = MainLoop::new(&mut ev, options, listeners, &metrics, parts)?;
     SingleProcess::new(&mut ev, service, main)?.inside(sandbox).run(ev)
@@ -101,6 +102,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
 /// A thread for each connection.
 struct Threads {
     stack_bytes: usize,
+    starting: Failing,
 }
 
 impl<A: App> Carrier<A> for Threads {
@@ -113,8 +115,16 @@ impl<A: App> Carrier<A> for Threads {
         let name = format!("mt {}", its.number());
         let thread = thread::Builder::new().name(name).stack_size(self.stack_bytes);
         match thread.spawn(move || serve(its, &shared)) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(accepted),
+            Ok(_) => {
+                self.starting.succeeded();
+                Ok(())
+            }
+            Err(error) => {
+                if self.starting.failed(Instant::now()) {
+                    report!("cannot start a thread for a connection: {error}; trying again");
+                }
+                Err(accepted)
+            }
         }
     }
 }

@@ -20,6 +20,14 @@ pub fn signal(pid: u32, signal: i32) {
     assert_eq!(result, 0, "kill: {}", io::Error::last_os_error());
 }
 
+/// Sends a signal to all processes of a group, as a terminal does.
+pub fn signal_group(group: u32, signal: i32) {
+    let group = i32::try_from(group).expect("a process id");
+    // SAFETY: `killpg` takes two integers and touches no memory of ours.
+    let result = unsafe { libc::killpg(group, signal) };
+    assert_eq!(result, 0, "killpg: {}", io::Error::last_os_error());
+}
+
 /// Sets a socket option whose value is plain data.
 fn set_option<T>(socket: impl AsFd, level: i32, name: i32, value: T) -> io::Result<()> {
     let len = mem::size_of::<T>() as libc::socklen_t;

@@ -14,7 +14,8 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::compiler_fence;
 
 use reactor::net::Stream;
 use reactor::process::connection_signals::Rest;
@@ -53,7 +54,7 @@ impl<'s, A: App> Forked<'s, A> {
         if self.contexts.log().is_on() {
             self.write_log();
         }
-        if self.connection.end().load(Relaxed) {
+        if self.is_asked_to_end() {
             self.end_if_resting();
         }
         let result = wait(&mut self.io);
@@ -61,6 +62,15 @@ impl<'s, A: App> Forked<'s, A> {
             self.reopen_log();
         }
         result
+    }
+
+    /// A signal has asked for the end. Whether the connection rests must be in memory before that is
+    /// read: a signal that comes later finds it there, and one that came before has left its mark.
+    /// The handler runs on this thread, so that only the compiler could exchange the two.
+    #[inline(always)]
+    fn is_asked_to_end(&self) -> bool {
+        compiler_fence(SeqCst);
+        self.connection.end().load(Relaxed)
     }
 
     #[cold]

@@ -10,10 +10,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
-use reactor::process::connection_signals::{self, CUT_OFF};
+use reactor::process::connection_signals::{self, CUT_OFF, END};
 use reactor::process::{self, Children, Fork, signal_when_parent_ends};
-use reactor::{EventLoop, Handler as _, Signal};
+use reactor::{EventLoop, Handler as _};
 
 use super::child::{Forked, rest};
 use super::deaths::Deaths;
@@ -23,6 +24,7 @@ use crate::drivers::blocking::{Registry, Shared};
 use crate::drivers::main_loop::{Accepted, Carrier, MainLoop};
 use crate::metrics::{Counters, Metrics};
 use crate::operation::upgrade::SingleProcess;
+use crate::report::{Failing, report};
 
 /// How often the parent formats the date for its children. A child that begins in a new second
 /// before that formats its own.
@@ -46,6 +48,9 @@ struct Place {
     slot: usize,
 }
 
+/// There is no child for a connection now; it is tried again.
+struct NotForked;
+
 /// Forking, and waiting for what was forked.
 pub struct Forks {
     /// Accepted, and to be forked for after the loop's turn.
@@ -58,6 +63,7 @@ pub struct Forks {
     metrics: Metrics,
     counters: Counters,
     deaths: Deaths,
+    forking: Failing,
 }
 
 impl<A: App> Parent<A> {
@@ -82,7 +88,7 @@ impl<A: App> Parent<A> {
                 match self.forks().fork(accepted.key()) {
                     Ok(None) => accepted.leave(self.main.driver().shared()),
                     Ok(Some(slot)) => self.become_child(accepted, slot, parent),
-                    Err(_) => {
+                    Err(NotForked) => {
                         let mut rest = mem::take(&mut self.forks().next);
                         rest.push_front(accepted);
                         self.main.driver_mut().put_back(&mut self.ev, rest);
@@ -123,7 +129,8 @@ impl<A: App> Parent<A> {
     fn become_child(self, accepted: Accepted, slot: usize, parent: u32) -> ! {
         let Parent { ev, main, metrics, .. } = self;
         let mut log = None;
-        connection_signals::while_serving(accepted.stream(), rest(accepted.connection()), || {
+        let (stream, rest) = (accepted.stream(), rest(accepted.connection()));
+        connection_signals::while_serving(parent, stream, rest, || {
             ev.abandon();
             let (mut shared, forks) = main.abandon().abandon();
             forks.abandon();
@@ -131,7 +138,7 @@ impl<A: App> Parent<A> {
                 shared.registry.leave_all();
                 shared.contexts.count_in(&metrics, slot)
             });
-            let has_parent = signal_when_parent_ends(Signal::TERM, parent);
+            let has_parent = signal_when_parent_ends(END, parent);
             if let (Some(Ok(())), Ok(())) = (own, has_parent) {
                 let io = Forked::new(accepted.connection(), &shared.contexts);
                 accepted.serve(&shared, io);
@@ -163,6 +170,7 @@ impl Forks {
             counters: Counters::new(&metrics, 0).ok_or_else(none)?,
             metrics,
             deaths: Deaths::default(),
+            forking: Failing::default(),
         })
     }
 
@@ -174,16 +182,23 @@ impl Forks {
     }
 
     /// Forks for the connection of this key; in the child, returns its slot of counters.
-    fn fork(&mut self, key: usize) -> io::Result<Option<usize>> {
-        let slot = self.free_slots.last().copied();
-        let slot = slot.ok_or_else(|| io::Error::other("there are as many children as may be"))?;
-        Ok(match self.children.fork(Place { key, slot })? {
-            Fork::Child => Some(slot),
-            Fork::Parent(()) => {
+    fn fork(&mut self, key: usize) -> Result<Option<usize>, NotForked> {
+        // None: there are as many as may be. A server that stops accepts more connections.
+        let slot = self.free_slots.last().copied().ok_or(NotForked)?;
+        match self.children.fork(Place { key, slot }) {
+            Ok(Fork::Child) => Ok(Some(slot)),
+            Ok(Fork::Parent(())) => {
                 self.free_slots.pop();
-                None
+                self.forking.succeeded();
+                Ok(None)
             }
-        })
+            Err(error) => {
+                if self.forking.failed(Instant::now()) {
+                    report!("cannot fork for a connection: {error}; trying again");
+                }
+                Err(NotForked)
+            }
+        }
     }
 
     /// Waits for the next child that has ended, and counts it out; returns its connection's key.
@@ -214,7 +229,7 @@ impl<A: App> Carrier<A> for Forks {
     }
 
     fn end_resting(&mut self, registry: &Registry) {
-        self.children.signal(Signal::TERM, |place| registry.rests(place.key));
+        self.children.signal(END, |place| registry.rests(place.key));
     }
 
     fn cut_off(&mut self, _registry: &Registry) {
