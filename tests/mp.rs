@@ -252,6 +252,27 @@ fn clients_that_wait_for_a_child_are_answered_at_a_stop() {
 }
 
 #[test]
+fn a_busy_client_does_not_keep_those_that_wait_from_an_answer_at_a_stop() {
+    let mut server = spawn(&["--max-children", "2", "--drain-timeout", "20s"]);
+    let mut busy = server.connect();
+    busy.send(&get("/sleep?ms=8000"));
+    server.until_metric("waits", 1);
+    let (_idle, _) = served(&server);
+    let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+    for client in &mut waiting {
+        client.send(&get("/plaintext"));
+    }
+    server.signal(libc::SIGTERM);
+    for client in &mut waiting {
+        assert_eq!(client.response().status, 200);
+    }
+    assert!(busy.is_silent_for(Duration::from_millis(1)));
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    busy.expect_end();
+}
+
+#[test]
 fn a_child_asked_to_end_finishes_its_request() {
     let server = spawn(&[]);
     let (mut resting, one) = served(&server);

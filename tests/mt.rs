@@ -281,6 +281,28 @@ fn clients_that_wait_for_a_thread_are_answered_at_a_stop() {
 }
 
 #[test]
+fn a_busy_client_does_not_keep_those_that_wait_from_an_answer_at_a_stop() {
+    let mut server = spawn(&["--max-threads", "2", "--drain-timeout", "20s"]);
+    let mut busy = server.connect();
+    busy.send(&get("/sleep?ms=8000"));
+    server.until_metric("waits", 1);
+    let mut idle = server.connect();
+    assert_eq!(idle.get("/plaintext").status, 200);
+    let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+    for client in &mut waiting {
+        client.send(&get("/plaintext"));
+    }
+    server.signal(libc::SIGTERM);
+    for client in &mut waiting {
+        assert_eq!(client.response().status, 200);
+    }
+    assert!(busy.is_silent_for(Duration::from_millis(1)));
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    busy.expect_end();
+}
+
+#[test]
 fn a_stop_goes_on_as_long_as_requests_arrive() {
     let mut server = spawn(&["--drain-timeout", "20s"]);
     let mut clients: Vec<Client> = (0..8).map(|_| server.connect()).collect();

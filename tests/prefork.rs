@@ -157,6 +157,31 @@ fn processes_are_renewed_after_so_many_requests_and_no_request_is_harmed() {
     }
 }
 
+/// It goes on serving, and asks for a successor ten times a second.
+#[test]
+fn successors_of_a_worn_out_process_that_exit_early_are_held_back() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let logs = folder.path().join("logs");
+    let path = logs.join("log");
+    fs::create_dir(&logs).expect("a directory");
+    let log = ["--access-log", "common", "--log-file", path.to_str().expect("UTF-8")];
+    let server = start(1, &[&log[..], &["--max-requests", "20"]].concat());
+    // From here on no new process can open it.
+    fs::remove_dir_all(&logs).expect("to be removed");
+    let begun = Instant::now();
+    let worn_out = children(server.pid());
+    until("six successors", || {
+        assert_eq!(server.get("/plaintext").status, 200);
+        server.stderr().matches("its predecessor continues to serve").count() >= 6
+    });
+    let held_back = Duration::from_millis(50 + 100 + 200 + 400 + 800);
+    assert!(begun.elapsed() >= held_back, "{:?}", begun.elapsed());
+    assert!(!server.stderr().contains("restarting in"), "{}", server.stderr());
+    fs::create_dir(&logs).expect("a directory");
+    until("the next one serves", || !is_alive(worn_out[0]));
+    assert_eq!(server.get("/plaintext").status, 200);
+}
+
 /// One client alone wears out one process: its neighbour stays.
 #[test]
 fn only_the_process_that_has_served_them_is_renewed() {
@@ -260,6 +285,34 @@ fn clients_that_wait_in_the_queue_are_answered_at_a_stop() {
     }
     assert_eq!(server.wait().code(), Some(0));
     held.iter_mut().for_each(Client::expect_close);
+}
+
+/// Each process has two places, and a busy client in one of them: the other is enough.
+#[test]
+fn busy_clients_do_not_keep_those_that_wait_from_an_answer_at_a_stop() {
+    for processes in [1, 2] {
+        let mut server = start(processes, &["--threads", "2", "--drain-timeout", "20s"]);
+        let pids: Vec<u32> =
+            until_workers(&server, "all serve", |_| true).iter().map(|worker| worker.pid).collect();
+        let mut held: Vec<Client> = (0..2 * processes).map(|_| served(&server)).collect();
+        let mut busy = Vec::new();
+        for pid in pids {
+            let its = clients_of(pid, server.address().port());
+            let index = held.iter().position(|client| its.contains(&port(client)));
+            busy.push(held.remove(index.expect("a client of this process")));
+        }
+        busy.iter_mut().for_each(|client| client.send(&get("/sleep?ms=8000")));
+        let mut waiting: Vec<Client> = (0..10).map(|_| server.connect()).collect();
+        waiting.iter_mut().for_each(|client| client.send(&get("/plaintext")));
+        server.signal(libc::SIGTERM);
+        for client in &mut waiting {
+            assert_eq!(client.response().status, 200);
+        }
+        held.iter_mut().for_each(Client::expect_close);
+        assert!(busy.iter_mut().all(|client| client.is_silent_for(Duration::from_millis(1))));
+        server.signal(libc::SIGTERM);
+        assert_eq!(server.wait().code(), Some(0));
+    }
 }
 
 /// Otherwise the first to be told would take all, and serve them one after another: each of two or
