@@ -94,6 +94,12 @@ impl Unparker {
         slept
     }
 
+    /// The worker sleeps, or is about to look once more before it does. Not to decide by: it may
+    /// have changed already.
+    pub fn is_asleep(&self) -> bool {
+        self.shared.sleeper.is_asleep()
+    }
+
     #[cold]
     fn call(&self) {
         let thread = self.shared.thread.get().expect("it is asleep, so it is known");

@@ -15,7 +15,8 @@
 //!   is added to a stage whose threads keep the processors busy by computing: more of them would
 //!   only take turns, and delay other stages.
 //! * **Batch.** Twice as large while most batches are full, half as large when most are a quarter
-//!   full. Taking many events at once keeps code and data in the caches, and wakes the next stage
+//!   full or have a single event. A batch of one is always full: it grows when events wait, too.
+//!   Taking many events at once keeps code and data in the caches, and wakes the next stage
 //!   once for all of them; taking more than there are saves nothing, and with several threads takes
 //!   them from the others. So a backlog of short events brings larger batches first, and threads
 //!   only after that.
@@ -117,9 +118,14 @@ fn spares_one(seen: &Observation) -> bool {
 
 fn batch(bounds: &Bounds, seen: &Observation) -> usize {
     let (limit, batches) = (seen.batch as u64, seen.batches);
-    if seen.events * 4 >= limit * batches * 3 && batches > 0 {
+    let full = seen.events * 4 >= limit * batches * 3 && (limit > 1 || seen.waiting > 0);
+    // At 5 quarters, most have a single event.
+    let empty = seen.events * 4 <= batches * limit.max(5);
+    if batches == 0 {
+        seen.batch
+    } else if full {
         (2 * seen.batch).min(bounds.batch_max)
-    } else if seen.events * 4 < limit * batches {
+    } else if empty {
         (seen.batch / 2).max(1)
     } else {
         seen.batch
@@ -218,8 +224,24 @@ mod tests {
             controller.decide(&BOUNDS, &seen).1
         };
         assert_eq!((next(80, 10, 8), next(60, 10, 8), next(160, 10, 16)), (16, 16, 16));
-        assert_eq!((next(59, 10, 8), next(20, 10, 8), next(0, 0, 8)), (8, 8, 8));
-        assert_eq!((next(19, 10, 8), next(10, 10, 16)), (4, 8));
+        assert_eq!((next(59, 10, 8), next(21, 10, 8), next(0, 0, 8)), (8, 8, 8));
+        assert_eq!((next(20, 10, 8), next(10, 10, 16)), (4, 8));
+    }
+
+    #[test]
+    fn the_batch_falls_back_to_one_when_events_come_singly_and_stays() {
+        let mut controller = Controller::default();
+        let mut next = |waiting, events, batch| {
+            let seen = Observation { waiting, events, batches: 10, batch, ..CALM };
+            controller.decide(&BOUNDS, &seen).1
+        };
+        let mut batch = 16;
+        let history = [(); 6].map(|()| {
+            batch = next(0, 11, batch);
+            batch
+        });
+        assert_eq!(history, [8, 4, 2, 1, 1, 1]);
+        assert_eq!((next(1, 10, 1), next(1, 20, 2)), (2, 4), "a backlog makes it grow again");
     }
 
     /// Load comes and goes: with each thread good for ten events a tick, the controller finds the

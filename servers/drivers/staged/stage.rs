@@ -6,13 +6,16 @@
 //! ```
 //!
 //! The queue is a ring from which any thread takes ([`reactor::ring::mpmc`]); a thread that is
-//! awake is not woken ([`reactor::sleep`]). Threads come and go while the stage serves: see
-//! `controller`.
+//! awake is not woken ([`reactor::sleep`]). A thread that pushes many events wakes one; one that
+//! takes a batch and leaves events behind wakes the next. Threads come and go while the stage
+//! serves: see `controller`.
 //!
 //! Not guaranteed: that events leave in the order in which they came. A connection is in one place
 //! at a time, so its responses are in order all the same.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, fence,
+};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -119,7 +122,7 @@ impl<T> Stage<T> {
     }
 
     /// Wakes a thread, if one sleeps: the first of them, so that the last ones stay idle when there
-    /// is little to do.
+    /// is little to do. Once is enough for any number of events: that thread wakes the next.
     pub fn wake(&self) {
         for member in &*self.members() {
             if member.unparker.wake() {
@@ -209,6 +212,7 @@ impl<T> Stage<T> {
         loop {
             // First: it may have been woken for an event, and no other thread was.
             if self.queue.pop_batch(self.batch.load(Relaxed), |event| batch.push(event)) > 0 {
+                self.wake_for_the_rest();
                 return true;
             }
             if membership.leaves.load(Relaxed) {
@@ -219,6 +223,16 @@ impl<T> Stage<T> {
         }
     }
 
+    /// The calling thread has taken a batch, and may be busy with it for long: what it leaves is
+    /// for another thread, and it may be the only one that was woken for all of it.
+    fn wake_for_the_rest(&self) {
+        // It may have been woken for events pushed after it saw the first: those must be seen here.
+        fence(Acquire);
+        if self.has_events() {
+            self.wake();
+        }
+    }
+
     fn members(&self) -> RwLockReadGuard<'_, Vec<Member>> {
         self.members.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -226,7 +240,7 @@ impl<T> Stage<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{Barrier, mpsc};
     use std::thread;
 
     use super::*;
@@ -268,6 +282,41 @@ mod tests {
         assert_eq!((events.recv(), events.recv()), (Ok(vec![0, 1, 2]), Ok(vec![3, 4])));
         stage.dismiss();
         thread.join().unwrap();
+    }
+
+    /// All threads of a stage sleep.
+    fn until_asleep<T>(stage: &Stage<T>) {
+        while !stage.members().iter().all(|member| member.unparker.is_asleep()) {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn one_wake_up_reaches_as_many_threads_as_there_are_events() {
+        const THREADS: usize = 4;
+        let stage = Arc::new(Stage::new(8, BOUNDS));
+        let gate = Arc::new(Barrier::new(THREADS + 1));
+        let (sender, reached) = mpsc::channel();
+        for _ in 0..THREADS {
+            let (stage, membership, to) = (Arc::clone(&stage), stage.join(), sender.clone());
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || {
+                stage.serve(membership, |batch| {
+                    to.send(std::mem::take(batch)).unwrap();
+                    gate.wait();
+                });
+            });
+        }
+        for _ in 0..10 {
+            until_asleep(&stage);
+            (0..THREADS).for_each(|event| stage.submit(event).unwrap());
+            stage.wake();
+            let next = |_| reached.recv_timeout(Duration::from_secs(20)).expect("one more thread");
+            let mut taken: Vec<usize> = (0..THREADS).flat_map(next).collect();
+            taken.sort_unstable();
+            assert!(taken.into_iter().eq(0..THREADS));
+            gate.wait();
+        }
     }
 
     /// A thread that is dismissed while it is woken for an event must not leave the event behind.
