@@ -55,7 +55,7 @@ UNBOUNDED = ("seda", "amped --offload all")
 CPU_OPTIONS = {"symped": ["--workers", "1"]}
 WAIT_MS, WAIT_CONNECTIONS, WAIT_BEYOND_MS = 50, 5_000, 100
 WAITING = ["sped", "amped", "symped", "seda", "mn", "mt"]
-SLOW_CLIENTS, SLOW_SECONDS = 2_000, 12
+SLOW_CLIENTS, SLOW_SECONDS, SLOW_FILE_BYTES = 2_000, 12, 4 << 20
 IDLE_CONNECTIONS = 10_000
 KILL_EVERY_S, KILL_FOR_S, RENEWALS = 0.1, 20, 20
 PATIENT = ["--idle-timeout", "300s", "--head-timeout", "120s"]
@@ -206,13 +206,21 @@ class GoodClient(threading.Thread):
 
 
 def slow(report, arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "file"), "wb") as file:
+            file.write(b"x" * SLOW_FILE_BYTES)
+        os.chmod(folder, 0o755)
+        attack_all(report, arguments, folder)
+
+
+def attack_all(report, arguments, folder):
     print(f"slow: slowhttptest, {SLOW_CLIENTS:,} clients for {SLOW_SECONDS} s, and one good client")
     for name in MODELS:
         if name not in arguments.model:
             continue
         for attack, options in ATTACKS.items():
-            path = "/bytes?n=1000000" if attack == "read" else "/echo" if attack == "body" else "/"
-            with Server(name, model(name)) as server:
+            path = {"read": "/file", "body": "/echo", "head": "/"}[attack]
+            with Server(name, model(name, *MODELS[name], "--root", folder)) as server:
                 good = GoodClient(server)
                 command = ["slowhttptest", *options, "-c", str(SLOW_CLIENTS), "-r", "1000"]
                 command += ["-l", str(SLOW_SECONDS), "-u", server.url(path), "-p", "3", "-v", "1"]
