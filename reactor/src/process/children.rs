@@ -108,9 +108,9 @@ impl<T> Children<T> {
         }
     }
 
-    /// A child from elsewhere has ended, and hides those behind it until it has been waited for, which
-    /// may be never. All of ours that have ended are waited for at once: to look at each of them for
-    /// each that has ended would be too slow.
+    /// A child from elsewhere has ended, and hides those behind it until it has been waited for,
+    /// which may be never. All of ours that have ended are waited for at once: to look at all of
+    /// them for each that has ended would be too slow.
     #[cold]
     fn look_at_each(&mut self) -> io::Result<Option<Ended<T>>> {
         let pids: Vec<pid_t> = self.list.keys().copied().collect();
