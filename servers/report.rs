@@ -34,8 +34,8 @@ pub(crate) use report;
 /// The least time between two lines about the same failure.
 const APART: Duration = Duration::from_secs(1);
 
-/// A failure that is tried again until it succeeds: the operator gets one line for all that, and one
-/// a second where it fails and succeeds by turns.
+/// A failure that is tried again until it succeeds: the operator gets one line for all that, and
+/// one a second where it fails and succeeds by turns.
 #[derive(Debug, Default)]
 pub struct Failing {
     reported: bool,

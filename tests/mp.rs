@@ -147,6 +147,15 @@ fn deaths_without_number_are_reported_by_a_few_lines() {
     until_childless(&server);
     let lines = server.stderr().matches("has died").count();
     assert!((1..=30).contains(&lines), "{lines} lines");
+    let reported = || {
+        let text = server.stderr();
+        let counts = text.lines().filter_map(|line| {
+            let text = line.strip_suffix(" more children have died")?;
+            text.rsplit(" ").next()?.parse::<usize>().ok()
+        });
+        text.matches("has died").count() + counts.sum::<usize>()
+    };
+    until("all 40 are reported", || reported() == 40);
 }
 
 #[test]

@@ -33,10 +33,10 @@
 //! for each (`pidfd_open(2)`) would be four more system calls a connection, and each later fork
 //! would copy them all.
 //!
-//! A signal that stops the server may reach the children, too: Ctrl-C and service managers send it to
-//! all processes of a group. They ignore it, for it is their parent that stops the server, with a
-//! signal of its own to those children whose connections rest. A child whose parent is killed finishes its request and ends; on macOS,
-//! where no signal tells it of that, it serves its client on.
+//! A signal that stops the server may reach the children, too: Ctrl-C and service managers send it
+//! to all processes of a group. They ignore it: their parent stops the server, and ends those
+//! whose connections rest by a signal of its own. A child whose parent is killed finishes its
+//! request and ends; on macOS, where no signal tells it of that, it serves its client on.
 //!
 //! In the world: inetd and what it starts, CGI, the concurrent server of Stevens' "UNIX Network
 //! Programming", OpenSSH, PostgreSQL.

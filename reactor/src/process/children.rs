@@ -13,7 +13,7 @@
 //! Children that were started elsewhere in the process (a [`Program`](super::Program)) keep their
 //! status: it is not taken away from the code that waits for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::mem;
 use std::os::unix::process::ExitStatusExt as _;
@@ -30,6 +30,8 @@ use crate::signal::Signal;
 #[derive(Debug)]
 pub struct Children<T> {
     list: HashMap<pid_t, T>,
+    /// Waited for, and not returned yet.
+    ended: VecDeque<Ended<T>>,
 }
 
 /// A child that has ended, and was waited for.
@@ -54,7 +56,7 @@ impl<T> Children<T> {
         if unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) } == libc::SIG_ERR {
             return Err(io::Error::last_os_error());
         }
-        Ok(Children { list: HashMap::new() })
+        Ok(Children { list: HashMap::new(), ended: VecDeque::new() })
     }
 
     /// How many there are.
@@ -93,6 +95,9 @@ impl<T> Children<T> {
     /// # Errors
     /// Those of `waitid(2)`.
     pub fn next_ended(&mut self) -> io::Result<Option<Ended<T>>> {
+        if let Some(ended) = self.ended.pop_front() {
+            return Ok(Some(ended));
+        }
         if self.list.is_empty() {
             return Ok(None);
         }
@@ -103,16 +108,18 @@ impl<T> Children<T> {
         }
     }
 
-    /// A child from elsewhere has ended, and hides those behind it until it has been waited for.
+    /// A child from elsewhere has ended, and hides those behind it until it has been waited for,
+    /// which may be never. All of ours that have ended are waited for at once: to look at all of
+    /// them for each that has ended would be too slow.
     #[cold]
     fn look_at_each(&mut self) -> io::Result<Option<Ended<T>>> {
         let pids: Vec<pid_t> = self.list.keys().copied().collect();
         for pid in pids {
             if let Some(ended) = self.take(pid)? {
-                return Ok(Some(ended));
+                self.ended.push_back(ended);
             }
         }
-        Ok(None)
+        Ok(self.ended.pop_front())
     }
 
     fn take(&mut self, pid: pid_t) -> io::Result<Option<Ended<T>>> {
@@ -195,7 +202,7 @@ mod tests {
     fn children<const N: usize>(list: [(pid_t, &'static str); N]) -> Children<&'static str> {
         let list = HashMap::from(list);
         assert!(list.keys().all(|pid| *pid > 0), "fork");
-        Children { list }
+        Children { list, ended: VecDeque::new() }
     }
 
     /// Other tests of this process have children of their own: they are among those that hide ours.
@@ -229,6 +236,32 @@ mod tests {
         let codes = [until_one_ends(&mut children), until_one_ends(&mut children)]
             .map(|ended| ended.status.code());
         assert!(codes.contains(&Some(1)) && codes.contains(&Some(2)), "{codes:?}");
+        assert_eq!(wait(elsewhere, 0).unwrap().and_then(|status| status.code()), Some(9));
+    }
+
+    /// Waits until a child has ended, and leaves its status.
+    fn until_ended(pid: pid_t) {
+        // SAFETY: all zeros is a valid siginfo_t, which is written during the call.
+        let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
+        let options = libc::WEXITED | libc::WNOWAIT;
+        // SAFETY: as above.
+        let result = unsafe { libc::waitid(libc::P_PID, pid as _, &raw mut info, options) };
+        assert_eq!(result, 0);
+    }
+
+    #[test]
+    fn those_behind_a_child_from_elsewhere_are_waited_for_in_one_pass() {
+        let elsewhere = child(|| 9);
+        until_ended(elsewhere);
+        let mut children = children([(child(|| 1), "a"), (child(|| 2), "b"), (child(|| 3), "c")]);
+        children.list.keys().for_each(|pid| until_ended(*pid));
+        let first = children.next_ended().unwrap();
+        assert!(first.is_some() && children.is_empty());
+        let rest = [children.next_ended().unwrap(), children.next_ended().unwrap()];
+        let codes = [&first, &rest[0], &rest[1]]
+            .map(|ended| ended.as_ref().and_then(|ended| ended.status.code()).unwrap_or(0));
+        assert_eq!(codes.into_iter().sum::<i32>(), 6, "{codes:?}");
+        assert!(children.next_ended().unwrap().is_none());
         assert_eq!(wait(elsewhere, 0).unwrap().and_then(|status| status.code()), Some(9));
     }
 

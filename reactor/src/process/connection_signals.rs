@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The parent has two signals of its own for this, [`END`] and [`CUT_OFF`]. Those that ask a server
-//! to stop are not for a child while it has a parent: a terminal (Ctrl-C) and a service manager send
-//! them to the whole process group, and it is the parent that knows when a connection may end
+//! to stop are not for a child while it has a parent: a terminal (Ctrl-C) and a service manager
+//! send them to the whole process group, and it is the parent that knows when a connection may end
 //! without a request being lost. A child whose parent has ended obeys them.
 //!
 //! A process with an event loop reads its signals as events. This one sleeps in `recv(2)`, and a
@@ -17,7 +17,8 @@
 //!
 //! The handlers are the parent's, installed once ([`install`]) for all children to inherit; the
 //! parent blocks these signals (see [`Signals`](crate::signal::Signals)), its own among them
-//! ([`SENT`]), so it never runs them; and one that is sent to a new child waits until that is ready.
+//! ([`SENT`]), so it never runs them, and one that is sent to a new child waits until that is
+//! ready.
 //! Programs that it executes do not inherit them.
 
 use std::io;
@@ -103,8 +104,8 @@ pub fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `serve` in a child of the process `parent`; meanwhile the signals end its connection. If the
-/// system delivers one to another thread, it is lost: a child should have no other.
+/// Runs `serve` in a child of the process `parent`; meanwhile the signals end its connection. If
+/// the system delivers one to another thread, it is lost: a child should have no other.
 ///
 /// # Panics
 /// If a connection is being served already: a process has one at a time.
@@ -128,8 +129,8 @@ fn set(connection: BorrowedFd<'_>, rest: Rest<'_>) {
     TARGET.socket.store(connection.as_raw_fd(), SeqCst);
 }
 
-/// The right to [`set`] the target. Its end takes back what was set: the descriptor's number may soon
-/// be another's.
+/// The right to [`set`] the target. Its end takes back what was set: the descriptor's number may
+/// soon be another's.
 struct Claim;
 
 impl Claim {
@@ -151,8 +152,8 @@ impl Drop for Claim {
     }
 }
 
-/// The handler: atomics, getppid(2) and shutdown(2), which signal-safety(7) lists, and errno is left
-/// as it was.
+/// The handler: atomics, getppid(2) and shutdown(2), which signal-safety(7) lists, and errno is
+/// left as it was.
 extern "C" fn handle(signal: c_int) {
     if TARGET.thread.load(SeqCst) != errno() {
         return;

@@ -64,8 +64,8 @@ impl<'s, A: App> Forked<'s, A> {
         result
     }
 
-    /// A signal has asked for the end. Whether the connection rests must be in memory before that is
-    /// read: a signal that comes later finds it there, and one that came before has left its mark.
+    /// A signal has asked for the end. Whether the connection rests must be in memory before that
+    /// is read: a signal that comes later finds it there, and one that came before has left its mark.
     /// The handler runs on this thread, so that only the compiler could exchange the two.
     #[inline(always)]
     fn is_asked_to_end(&self) -> bool {

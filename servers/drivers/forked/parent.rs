@@ -80,7 +80,9 @@ impl<A: App> Parent<A> {
         let parent = std::process::id();
         self.main.announce(&mut self.ev);
         while !self.main.driver().is_stopped() {
-            self.ev.turn(&mut self.main, None)?;
+            let now_ms = self.ev.now_ms();
+            let max_wait = self.forks().deaths.next_report(now_ms);
+            self.ev.turn(&mut self.main, max_wait)?;
             self.reap()?;
             self.keep_time();
             // Outside of the loop's turn, so that a child can take all of it apart.
@@ -96,6 +98,7 @@ impl<A: App> Parent<A> {
                 }
             }
         }
+        self.forks().deaths.report_rest();
         self.forks().children.kill()
     }
 
@@ -112,12 +115,13 @@ impl<A: App> Parent<A> {
         }
     }
 
-    /// Waits for the children that have ended, and has their places filled.
+    /// Waits for the children that have ended, and has their places filled. Reports what is due.
     fn reap(&mut self) -> io::Result<()> {
+        let now_ms = self.ev.now_ms();
+        self.forks().deaths.report_due(now_ms);
         if !mem::take(&mut self.forks().some_ended) {
             return Ok(());
         }
-        let now_ms = self.ev.now_ms();
         while let Some(key) = self.forks().next_ended(now_ms)? {
             self.main.driver().shared().registry.remove_left(key);
         }
