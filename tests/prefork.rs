@@ -262,6 +262,34 @@ fn clients_that_wait_in_the_queue_are_answered_at_a_stop() {
     held.iter_mut().for_each(Client::expect_close);
 }
 
+/// Each process has two places, and a busy client in one of them: the other is enough.
+#[test]
+fn busy_clients_do_not_keep_those_that_wait_from_an_answer_at_a_stop() {
+    for processes in [1, 2] {
+        let mut server = start(processes, &["--threads", "2", "--drain-timeout", "20s"]);
+        let pids: Vec<u32> =
+            until_workers(&server, "all serve", |_| true).iter().map(|worker| worker.pid).collect();
+        let mut held: Vec<Client> = (0..2 * processes).map(|_| served(&server)).collect();
+        let mut busy = Vec::new();
+        for pid in pids {
+            let its = clients_of(pid, server.address().port());
+            let index = held.iter().position(|client| its.contains(&port(client)));
+            busy.push(held.remove(index.expect("a client of this process")));
+        }
+        busy.iter_mut().for_each(|client| client.send(&get("/sleep?ms=8000")));
+        let mut waiting: Vec<Client> = (0..10).map(|_| server.connect()).collect();
+        waiting.iter_mut().for_each(|client| client.send(&get("/plaintext")));
+        server.signal(libc::SIGTERM);
+        for client in &mut waiting {
+            assert_eq!(client.response().status, 200);
+        }
+        held.iter_mut().for_each(Client::expect_close);
+        assert!(busy.iter_mut().all(|client| client.is_silent_for(Duration::from_millis(1))));
+        server.signal(libc::SIGTERM);
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
 /// Otherwise the first to be told would take all, and serve them one after another: each of two or
 /// more has at least one, however late the others are told.
 #[test]

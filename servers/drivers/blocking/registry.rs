@@ -201,18 +201,20 @@ impl Registry {
         })
     }
 
-    /// Whether a connection rests, and has been begun with.
-    pub fn rests(&self, key: usize) -> bool {
-        self.word(key) & (RESTS | NEW) == RESTS
+    /// Whether a connection has been begun with, and rests since `since_ms` or longer.
+    pub fn rests(&self, key: usize, since_ms: u64) -> bool {
+        let word = self.word(key);
+        word & (RESTS | NEW) == RESTS && word >> BITS <= since_ms
     }
 
     fn word(&self, key: usize) -> u64 {
         self.states.get(key).map_or(0, |state| state.word.load(Ordering::Relaxed))
     }
 
-    /// Ends those that rest: their threads find that nothing more comes.
-    pub fn end_resting(&self) {
-        self.shut_down(Shutdown::Read, |key| self.rests(key));
+    /// Ends those that have rested since `since_ms` or longer: their threads find that nothing more
+    /// comes.
+    pub fn end_resting(&self, since_ms: u64) {
+        self.shut_down(Shutdown::Read, |key| self.rests(key, since_ms));
     }
 
     /// Ends all of them, whatever they do: nothing more comes, and nothing can be sent.
@@ -239,7 +241,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
@@ -276,6 +278,27 @@ mod tests {
     }
 
     #[test]
+    fn only_those_that_have_rested_for_so_long_are_ended() {
+        let registry = Registry::new(4, 4).unwrap();
+        let mut pairs: Vec<_> = (0..4).map(|_| pair()).collect();
+        let mut clients = Vec::new();
+        let mut served = Vec::new();
+        for (here, there) in pairs.drain(..) {
+            there.set_nonblocking(true).unwrap();
+            clients.push(there);
+            served.push(registry.insert(here, 5).unwrap().1);
+        }
+        served[0].rests(7);
+        served[1].rests(8);
+        served[2].arrived(6);
+        registry.end_resting(7);
+        // Nothing can be sent to an end that is not read any more.
+        let ended: Vec<bool> =
+            clients.iter_mut().map(|client| client.write_all(b"x").is_err()).collect();
+        assert_eq!(ended, [true, false, false, false]);
+    }
+
+    #[test]
     fn of_what_a_child_has_the_socket_is_closed_and_the_state_remains() {
         let registry = Registry::new(1, 1).unwrap();
         let (stream, mut there) = pair();
@@ -285,7 +308,7 @@ mod tests {
         assert_eq!(there.read(&mut [0]).unwrap(), 0);
         assert_eq!((registry.len(), registry.has_place()), (1, false));
         state.word.store(9 << BITS, Ordering::Relaxed);
-        assert_eq!((registry.look(), registry.rests(key)), ((9, false), false));
+        assert_eq!((registry.look(), registry.rests(key, 9)), ((9, false), false));
         assert!(registry.remove_left(key));
         assert_eq!((registry.look(), registry.len()), ((9, true), 0));
     }

@@ -213,8 +213,8 @@ impl<A: App> Carrier<A> for Forks {
         Ok(())
     }
 
-    fn end_resting(&mut self, registry: &Registry) {
-        self.children.signal(Signal::TERM, |place| registry.rests(place.key));
+    fn end_resting(&mut self, registry: &Registry, since_ms: u64) {
+        self.children.signal(Signal::TERM, |place| registry.rests(place.key, since_ms));
     }
 
     fn cut_off(&mut self, _registry: &Registry) {

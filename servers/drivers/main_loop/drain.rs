@@ -6,6 +6,8 @@
 //!                │  answer what still arrives, with Connection: close
 //!                ├─► all connections rest and nothing arrived for a moment: shutdown(SHUT_RD),
 //!                │   so that each thread finds the end of its input
+//!                ├─► clients wait for a place: the same for each connection that has rested for a
+//!                │   moment, whatever the others do
 //!                └─► the drain's time is over: shutdown(SHUT_RDWR)
 //!              no connection is left ─► write the log, stop        (a second signal: at once)
 //! ```
@@ -85,9 +87,17 @@ impl<A: App, C: Carrier<A>> MainLoop<A, C> {
         if now_ms >= drain.until_ms {
             self.carrier.cut_off(registry);
         } else if rest && now_ms >= last_ms.max(begun_ms) + QUIET_MS {
-            self.carrier.end_resting(registry);
+            self.carrier.end_resting(registry, now_ms);
+        } else if self.clients_wait() && now_ms >= begun_ms + QUIET_MS {
+            self.carrier.end_resting(registry, now_ms - QUIET_MS);
         }
         ev.set_deadline(self.housekeeping, now_ms + LOOK_MS);
+    }
+
+    /// Clients have no place yet: they have been accepted, or may be in a queue that has not been
+    /// emptied because all places are taken.
+    fn clients_wait(&self) -> bool {
+        !self.late.is_empty() || !self.acceptors.is_empty()
     }
 
     /// Accepts what the queues hold, because the kernel has promised these an answer when it

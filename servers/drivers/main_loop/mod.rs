@@ -52,9 +52,9 @@ pub trait Carrier<A: App> {
     /// It cannot be now; it is tried again.
     fn start(&mut self, shared: &Arc<Shared<A>>, accepted: Accepted) -> Result<(), Accepted>;
 
-    /// Ends the connections that rest.
-    fn end_resting(&mut self, registry: &Registry) {
-        registry.end_resting();
+    /// Ends the connections that have rested since `since_ms` or longer.
+    fn end_resting(&mut self, registry: &Registry, since_ms: u64) {
+        registry.end_resting(since_ms);
     }
 
     /// Ends all connections, whatever they do.
