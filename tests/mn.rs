@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::inside::Inside;
 use common::stubborn::{Gate, Stubborn};
-use common::{Client, Server, get, post, server, until};
+use common::{Client, Server, get, observe, post, server, until};
 use stampede::{Action, App, Request, Response, Status};
 
 /// Long enough that an answer would have come.
@@ -255,8 +255,11 @@ fn idle_and_silent_clients_do_not_hold_up_a_stop() {
 fn a_fiber_that_computes_does_not_outlive_the_drain() {
     let mut server = spawn(&["--drain-timeout", "100ms", "--workers", "1"]);
     let mut client = server.connect();
-    client.send(&get("/work?us=60000000"));
-    server.get("/plaintext");
+    assert_eq!(client.get("/plaintext").status, 200);
+    let before = observe::cpu_seconds(server.pid());
+    client.send(&get("/work?us=10000000"));
+    until("it computes", || observe::cpu_seconds(server.pid()) > before + 0.05);
+    assert!(client.is_silent_for(Duration::from_millis(1)), "it has been answered already");
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
     client.expect_end();
