@@ -157,6 +157,31 @@ fn processes_are_renewed_after_so_many_requests_and_no_request_is_harmed() {
     }
 }
 
+/// It goes on serving, and asks for a successor ten times a second.
+#[test]
+fn successors_of_a_worn_out_process_that_exit_early_are_held_back() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let logs = folder.path().join("logs");
+    let path = logs.join("log");
+    fs::create_dir(&logs).expect("a directory");
+    let log = ["--access-log", "common", "--log-file", path.to_str().expect("UTF-8")];
+    let server = start(1, &[&log[..], &["--max-requests", "20"]].concat());
+    // From here on no new process can open it.
+    fs::remove_dir_all(&logs).expect("to be removed");
+    let begun = Instant::now();
+    let worn_out = children(server.pid());
+    until("six successors", || {
+        assert_eq!(server.get("/plaintext").status, 200);
+        server.stderr().matches("its predecessor continues to serve").count() >= 6
+    });
+    let held_back = Duration::from_millis(50 + 100 + 200 + 400 + 800);
+    assert!(begun.elapsed() >= held_back, "{:?}", begun.elapsed());
+    assert!(!server.stderr().contains("restarting in"), "{}", server.stderr());
+    fs::create_dir(&logs).expect("a directory");
+    until("the next one serves", || !is_alive(worn_out[0]));
+    assert_eq!(server.get("/plaintext").status, 200);
+}
+
 /// One client alone wears out one process: its neighbour stays.
 #[test]
 fn only_the_process_that_has_served_them_is_renewed() {

@@ -20,7 +20,7 @@ use super::fd_passing::Passing;
 use super::queues::{self, QueueTakeover};
 use super::rolling_restart::{RollingRestart, Stage};
 use super::worker::WorkerSetup;
-use super::workers::{Phase, Worker, Workers};
+use super::workers::{Phase, Worker, WorkerSlot, Workers};
 use crate::metrics::Metrics;
 use crate::operation::listen::Listening;
 use crate::operation::service::Service;
@@ -134,18 +134,25 @@ impl Master {
         }
     }
 
+    /// Requests a worker for a worker slot, now or at the end of the back-off there.
+    fn want_when_due(&mut self, ev: &mut EventLoop, post: usize) {
+        let WorkerSlot { timer, due_ms, .. } = self.workers.posts[post];
+        match ev.now_ms() >= due_ms {
+            true => self.want(ev, post),
+            false => ev.set_deadline(timer, due_ms),
+        }
+    }
+
     /// Replaces a worker that died unexpectedly after `lived_ms`, now or after a back-off, which is
-    /// returned.
-    fn replace_dead(&mut self, ev: &mut EventLoop, post: usize, lived_ms: u64) -> u64 {
+    /// returned. `None`: its predecessor still serves, and is not replaced before it asks for that.
+    fn replace_dead(&mut self, ev: &mut EventLoop, post: usize, lived_ms: u64) -> Option<u64> {
         let delay_ms = self.workers.count_death(post, lived_ms);
+        self.workers.posts[post].due_ms = ev.now_ms() + delay_ms;
         if self.workers.serving(post).is_some() && !self.rolling_restart.is_renewing(post) {
-            return delay_ms; // a successor that is no longer needed
+            return None;
         }
-        match delay_ms {
-            0 => self.want(ev, post),
-            _ => ev.set_deadline(self.workers.posts[post].timer, ev.now_ms() + delay_ms),
-        }
-        delay_ms
+        self.want_when_due(ev, post);
+        Some(delay_ms)
     }
 
     /// A worker's exit was reported.
@@ -180,8 +187,9 @@ impl Master {
         }
         let delay_ms = self.replace_dead(ev, post, self.lived_ms(ev, worker));
         let when = match delay_ms {
-            0 => "exited; restarting at once".to_owned(),
-            _ => format!("exited right after starting; restarting in {delay_ms} ms"),
+            None => "exited right after starting; its predecessor continues to serve".to_owned(),
+            Some(0) => "exited; restarting at once".to_owned(),
+            Some(ms) => format!("exited right after starting; restarting in {ms} ms"),
         };
         report!("worker {post} (process {pid}, {status}) {when}");
         self.deliver_again(ev, worker);
@@ -209,7 +217,10 @@ impl Master {
                 (self.workers.processes[index].post, self.workers.processes[index].phase);
             match ControlMessage::of(message.tag) {
                 Some(ControlMessage::Ready) if phase == Phase::Starting => self.is_ready(ev, index),
-                Some(ControlMessage::Leave) if phase == Phase::Serving => self.want(ev, post),
+                // Sent again and again, also while successors exit early.
+                Some(ControlMessage::Leave) if phase == Phase::Serving => {
+                    self.want_when_due(ev, post);
+                }
                 _ => {}
             }
         }
@@ -222,6 +233,7 @@ impl Master {
             return; // it has been told to finish, and will
         }
         self.workers.promote(index, ev.now_ms());
+        ev.clear_deadline(self.workers.posts[post].timer);
         self.rolling_restart.renewed(post);
         self.take_over_queues();
         self.pass_on(ev);

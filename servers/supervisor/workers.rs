@@ -80,6 +80,9 @@ pub struct WorkerSlot {
     pub timer: Token,
     /// Consecutive early exits.
     failures: u32,
+    /// The end of the last back-off. There is one while a worker serves, too, if its successors
+    /// exit early.
+    pub due_ms: u64,
     /// In back-off, until a worker serves again.
     pub waits: bool,
 }
@@ -93,7 +96,7 @@ pub struct Workers {
 
 impl Workers {
     pub fn new(ev: &mut EventLoop, metrics: Metrics) -> io::Result<Workers> {
-        let post = |timer| WorkerSlot { timer, failures: 0, waits: false };
+        let post = |timer| WorkerSlot { timer, failures: 0, due_ms: 0, waits: false };
         let posts =
             (0..metrics.loops()).map(|_| ev.reserve().map(post)).collect::<io::Result<_>>()?;
         Ok(Workers { posts, processes: Vec::new(), metrics })
@@ -175,7 +178,7 @@ impl Workers {
         (worker.phase, worker.since_ms) = (Phase::Serving, now_ms);
         self.metrics.processes().assign(post, worker.child.id(), worker.slot);
         self.metrics.processes().set_state(post, State::Serving);
-        self.posts[post].waits = false;
+        (self.posts[post].waits, self.posts[post].due_ms) = (false, 0);
     }
 
     /// Removes a worker that has exited.
