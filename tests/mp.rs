@@ -247,16 +247,17 @@ fn a_second_signal_ends_all_children_at_once() {
 
 #[test]
 fn clients_that_wait_for_a_child_are_answered_at_a_stop() {
-    let mut server = spawn(&["--max-children", "1", "--drain-timeout", "20s"]);
-    let (_idle, _) = served(&server);
+    let mut server = spawn(&["--max-children", "2", "--drain-timeout", "20s"]);
+    let ((_idle, _), (mut busy, _)) = (served(&server), served(&server));
+    busy.send(&get("/sleep?ms=8000"));
     let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
-    for client in &mut waiting {
-        client.send(&get("/plaintext"));
-    }
+    waiting.iter_mut().for_each(|client| client.send(&get("/plaintext")));
     server.signal(libc::SIGTERM);
     for client in &mut waiting {
         assert_eq!(client.response().status, 200);
     }
+    assert!(busy.is_silent_for(Duration::from_millis(1)));
+    server.signal(libc::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
 }
 

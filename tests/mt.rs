@@ -266,17 +266,19 @@ fn threads_that_the_system_refuses_are_started_later() {
 
 #[test]
 fn clients_that_wait_for_a_thread_are_answered_at_a_stop() {
-    let mut server = spawn(&["--max-threads", "1", "--drain-timeout", "20s"]);
-    let mut idle = server.connect();
+    let mut server = spawn(&["--max-threads", "2", "--drain-timeout", "20s"]);
+    let (mut idle, mut busy) = (server.connect(), server.connect());
+    assert_eq!(busy.get("/plaintext").status, 200);
     assert_eq!(idle.get("/plaintext").status, 200);
+    busy.send(&get("/sleep?ms=8000"));
     let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
-    for client in &mut waiting {
-        client.send(&get("/plaintext"));
-    }
+    waiting.iter_mut().for_each(|client| client.send(&get("/plaintext")));
     server.signal(libc::SIGTERM);
     for client in &mut waiting {
         assert_eq!(client.response().status, 200);
     }
+    assert!(busy.is_silent_for(Duration::from_millis(1)));
+    server.signal(libc::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
 }
 

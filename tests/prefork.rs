@@ -315,43 +315,6 @@ fn busy_clients_do_not_keep_those_that_wait_from_an_answer_at_a_stop() {
     }
 }
 
-/// Otherwise the first to be told would take all, and serve them one after another. It takes them
-/// anyway when the others are a second late, as may happen on a busy machine: hence the attempts.
-#[test]
-fn processes_that_stop_share_the_clients_that_wait() {
-    const ATTEMPTS: usize = 5;
-    assert!((0..ATTEMPTS).any(|_| stop_is_shared()), "one process takes all");
-}
-
-/// Stops four processes while four clients wait; whether more than one process serves these.
-fn stop_is_shared() -> bool {
-    const PROCESSES: usize = 4;
-    let mut server = start(PROCESSES, &["--drain-timeout", "20s"]);
-    let pids: Vec<u32> =
-        until_workers(&server, "all serve", |_| true).iter().map(|worker| worker.pid).collect();
-    let _held: Vec<Client> = (0..PROCESSES).map(|_| served(&server)).collect();
-    let mut waiting: Vec<Client> = (0..PROCESSES).map(|_| server.connect()).collect();
-    for client in &mut waiting {
-        client.send(&get("/sleep?ms=1000"));
-    }
-    server.signal(libc::SIGTERM);
-    let port_of_server = server.address().port();
-    let waited: HashSet<u16> = waiting.iter().map(port).collect();
-    let taken = || -> Vec<usize> {
-        let by = |pid: &u32| clients_of(*pid, port_of_server).intersection(&waited).count();
-        pids.iter().map(by).filter(|count| *count > 0).collect()
-    };
-    until("all are accepted", || {
-        taken().iter().sum::<usize>() == waited.len() || taken().len() > 1
-    });
-    let is_shared = taken().len() > 1;
-    for client in &mut waiting {
-        assert_eq!(client.response().text(), "waited for 1000 ms\n");
-    }
-    assert_eq!(server.wait().code(), Some(0));
-    is_shared
-}
-
 #[test]
 fn a_process_has_its_threads_from_the_start_and_one_more() {
     let server = start(2, &["--threads", "5"]);
