@@ -164,11 +164,12 @@ fn two_hundred_thousand_pipelined_requests_of_a_client_that_does_not_read_cost_n
     /// One in this many is identified.
     const NUMBERED: usize = 50;
     let server = Server::demo();
-    // A first round, so that one-time allocations are done.
-    server.get("/echo");
-    let before = observe::memory_bytes(server.serving_pid());
-
     let mut client = server.connect();
+    // A first round, so that one-time allocations are done.
+    client.get("/echo");
+    let serving = server.process_of(&client);
+    let before = observe::memory_bytes(serving);
+
     let mut sender = client.stream().try_clone().expect("a second handle");
     let writer = thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -182,8 +183,8 @@ fn two_hundred_thousand_pipelined_requests_of_a_client_that_does_not_read_cost_n
     });
     // When it stops reading from a client that does not read.
     server.until_metric_above("bytes_received_total", 100_000);
-    observe::until_at_rest(server.serving_pid());
-    let stalled = observe::memory_bytes(server.serving_pid());
+    observe::until_at_rest(serving);
+    let stalled = observe::memory_bytes(serving);
     assert!(stalled < before + 256 * 1024, "{before} bytes before, {stalled} when stalled");
 
     for i in 0..REQUESTS {
@@ -196,6 +197,6 @@ fn two_hundred_thousand_pipelined_requests_of_a_client_that_does_not_read_cost_n
         }
     }
     writer.join().expect("the writer's end");
-    let after = observe::memory_bytes(server.serving_pid());
+    let after = observe::memory_bytes(serving);
     assert!(after < before + 256 * 1024, "{before} bytes before, {after} after");
 }

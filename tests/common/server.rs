@@ -323,9 +323,26 @@ impl Server {
         self.child.id()
     }
 
-    /// The process that serves: the only worker, where there is a master.
+    /// The process that accepts: the only worker, where there is a master.
     pub fn serving_pid(&self) -> u32 {
+        if env!("CARGO_CRATE_NAME") == "under_mp" {
+            return self.pid(); // its children are its connections
+        }
         processes::children(self.pid()).first().copied().unwrap_or(self.pid())
+    }
+
+    /// The process that has a client's connection, which is open and has been answered once: where
+    /// each connection has a process of its own, the children of earlier clients come and go.
+    #[track_caller]
+    pub fn process_of(&self, client: &Client) -> u32 {
+        let port = client.stream().local_addr().expect("a TCP client").port();
+        let has_it = |pid: &u32| processes::clients_of(*pid, self.address().port()).contains(&port);
+        let mut found = None;
+        until("a process with the client's connection", || {
+            found = processes::children(self.pid()).into_iter().chain([self.pid()]).find(has_it);
+            found.is_some()
+        });
+        found.expect("found above")
     }
 
     /// Its standard output, when the command made it a pipe.
