@@ -32,6 +32,8 @@
 pub mod access_log;
 pub mod app;
 pub mod drivers;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod metrics;
 pub mod model;
 pub mod models;

@@ -1,0 +1,45 @@
+//! `lab COMMAND …`
+
+use std::process::ExitCode;
+
+use super::{load, text};
+
+const HELP: &str = "\
+lab: what is said about the models of servers, put to the test
+
+Usage: lab COMMAND [OPTION]...
+
+  load URL        a load for any HTTP/1.1 server
+  serve MODEL     run a model: what its own binary does, with its options
+
+  lab COMMAND --help tells more
+";
+
+/// Runs what the arguments ask for.
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next();
+    let result = match command.as_ref().and_then(|text| text.to_str()) {
+        Some("load") => load::command::main(arguments),
+        Some("serve") => return serve(),
+        None | Some("--help" | "-h" | "help") => {
+            text::print(HELP);
+            Ok(())
+        }
+        Some(other) => Err(format!("unknown command {other:?}; expected load or serve")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            crate::report::name_is("lab");
+            crate::report::report!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One of the models, in this process.
+fn serve() -> ExitCode {
+    let model = std::env::args().nth(2).unwrap_or_default();
+    crate::start::main_after(&model, 3, crate::site::Site::new)
+}
