@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::{load, text};
+use reactor::Signal;
+
+use super::{load, server, text};
 
 const HELP: &str = "\
 lab: what is said about the models of servers, put to the test
@@ -40,6 +42,12 @@ pub fn main() -> ExitCode {
 
 /// One of the models, in this process.
 fn serve() -> ExitCode {
+    let parent = std::env::var(server::PARENT).ok().and_then(|pid| pid.parse().ok());
+    if let Some(parent) = parent
+        && reactor::process::signal_when_parent_ends(Signal::TERM, parent).is_err()
+    {
+        return ExitCode::FAILURE; // it has ended already
+    }
     let model = std::env::args().nth(2).unwrap_or_default();
     crate::start::main_after(&model, 3, crate::site::Site::new)
 }

@@ -5,8 +5,14 @@
 //! lab serve MODEL  one of the models, as its own binary runs it
 //! ```
 
+pub mod bench;
 pub mod command;
+pub mod experiment;
+pub mod findings;
 pub mod interrupt;
 pub mod load;
+pub mod machine;
 pub mod process;
+pub mod server;
+pub mod stats;
 pub mod text;

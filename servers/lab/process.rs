@@ -1,14 +1,84 @@
-//! A process and its descendants, seen from outside (`proc(5)`): CPU time and memory.
+//! A process and its descendants, seen from outside (`proc(5)`): CPU time, memory, threads.
+//!
+//! What a process used that has ended and been waited for counts for its parent (`cutime`): so the
+//! sum over those that live, with their ended children, is what the whole server used.
 
 use std::fs;
 use std::time::Duration;
 
-/// User and system time that a process has used, with all of its threads; `None` if it is gone.
-pub fn cpu_time(pid: u32) -> Option<Duration> {
-    let fields = stat(pid)?;
-    let ticks = |index: usize| fields.get(index)?.parse::<u64>().ok();
-    // utime and stime, in ticks of 10 ms wherever Linux runs (sysconf(3), _SC_CLK_TCK).
-    Some(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
+/// CPU time, in the kernel and outside.
+#[derive(Copy, Clone, Default, Debug, PartialEq)]
+pub struct Cpu {
+    /// Outside of the kernel.
+    pub user: Duration,
+    /// In system calls.
+    pub system: Duration,
+}
+
+impl Cpu {
+    /// Both.
+    pub fn total(self) -> Duration {
+        self.user + self.system
+    }
+
+    /// What was used since an earlier moment.
+    #[must_use]
+    pub fn since(self, earlier: Cpu) -> Cpu {
+        Cpu {
+            user: self.user.saturating_sub(earlier.user),
+            system: self.system.saturating_sub(earlier.system),
+        }
+    }
+}
+
+/// A process and all of its descendants, itself first.
+pub fn tree(pid: u32) -> Vec<u32> {
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = found.get(next) {
+        let threads = fs::read_dir(format!("/proc/{parent}/task"));
+        for thread in threads.into_iter().flatten().flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+        next += 1;
+    }
+    found
+}
+
+/// What a process and its descendants have used; `None` if it is gone.
+pub fn cpu(pid: u32) -> Option<Cpu> {
+    stat(pid)?;
+    let mut sum = Cpu::default();
+    for fields in tree(pid).into_iter().filter_map(stat) {
+        // In ticks of 10 ms, wherever Linux runs (sysconf(3), _SC_CLK_TCK); utime, stime, and the
+        // same of children that have been waited for.
+        let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<u64>().ok());
+        let time = |index| Duration::from_millis(ticks(index).unwrap_or_default() * 10);
+        sum.user += time(11) + time(13);
+        sum.system += time(12) + time(14);
+    }
+    Some(sum)
+}
+
+/// Bytes of memory of a process and its descendants, shared pages divided among those that share
+/// them (PSS), without the program's own text and other files.
+pub fn memory_bytes(pid: u32) -> u64 {
+    let of = |pid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        let kib = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default()
+        };
+        (kib("Pss_Anon:") + kib("Pss_Shmem:")) * 1024
+    };
+    tree(pid).into_iter().map(of).sum()
+}
+
+/// How many processes and threads a server has.
+pub fn threads(pid: u32) -> usize {
+    let of = |pid: u32| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    tree(pid).into_iter().map(of).sum()
 }
 
 /// The fields of `/proc/PID/stat` from the third on: the second may hold spaces.

@@ -99,6 +99,11 @@ impl Running {
         Outcome { record: sum.record.clone(), time, cpu: sum.cpu }
     }
 
+    /// Whether the warm-up is over.
+    pub fn is_measuring(&self) -> bool {
+        self.progress.sum().measuring_since.is_some()
+    }
+
     /// Whether the plan's time has passed.
     pub fn is_over(&self) -> bool {
         self.threads.iter().all(JoinHandle::is_finished)
