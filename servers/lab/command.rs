@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use reactor::Signal;
 
-use super::{load, server, text};
+use super::{load, run, server, text};
 
 const HELP: &str = "\
 lab: what is said about the models of servers, put to the test
@@ -12,6 +12,7 @@ lab: what is said about the models of servers, put to the test
 Usage: lab COMMAND [OPTION]...
 
   load URL        a load for any HTTP/1.1 server
+  run [ID]...     experiments on what is said about the models
   serve MODEL     run a model: what its own binary does, with its options
 
   lab COMMAND --help tells more
@@ -23,12 +24,13 @@ pub fn main() -> ExitCode {
     let command = arguments.next();
     let result = match command.as_ref().and_then(|text| text.to_str()) {
         Some("load") => load::command::main(arguments),
+        Some("run") => run::main(arguments),
         Some("serve") => return serve(),
         None | Some("--help" | "-h" | "help") => {
             text::print(HELP);
             Ok(())
         }
-        Some(other) => Err(format!("unknown command {other:?}; expected load or serve")),
+        Some(other) => Err(format!("unknown command {other:?}; expected load, run or serve")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! lab load URL     a load for any HTTP/1.1 server
+//! lab run ID …     experiments: claims of the literature, measured
 //! lab serve MODEL  one of the models, as its own binary runs it
 //! ```
 
 pub mod bench;
 pub mod command;
 pub mod experiment;
+pub mod experiments;
 pub mod findings;
 pub mod interrupt;
 pub mod load;
 pub mod machine;
 pub mod process;
+pub mod run;
 pub mod server;
 pub mod stats;
 pub mod text;

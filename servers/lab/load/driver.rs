@@ -59,8 +59,8 @@ pub(super) struct Driver<'a> {
     members: Vec<Member>,
     mix: Mix,
     schedule: Schedule,
-    /// In an open loop: connections that can take a request, some of them perhaps gone.
-    idle: Vec<Token>,
+    /// In an open loop: connections that can take a request, in turn; some of them are gone perhaps.
+    idle: VecDeque<Token>,
     buffer: Box<[u8]>,
     scratch: Vec<u8>,
     begin: Instant,
@@ -115,7 +115,7 @@ impl<'a> Driver<'a> {
             members: Vec::new(),
             mix: Mix::new(&plan.routes, index as usize),
             schedule: Schedule::new(plan.pace, index, plan.threads),
-            idle: Vec::new(),
+            idle: VecDeque::new(),
             buffer: vec![0; BUFFER_BYTES].into(),
             scratch: Vec::new(),
             begin,
@@ -337,7 +337,7 @@ impl<'a> Driver<'a> {
     fn send_due(&mut self, ev: &mut EventLoop) {
         let now_ns = self.now_ns();
         while self.schedule.next_ns().is_some_and(|due| due <= now_ns) {
-            let Some(token) = self.idle.pop() else { return };
+            let Some(token) = self.idle.pop_front() else { return };
             if ev.contains(token) {
                 self.ask(ev, token, 1, |schedule| schedule.take_due(now_ns));
             }

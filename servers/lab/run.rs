@@ -1,0 +1,140 @@
+//! `lab run`: experiments, one after the other.
+
+use std::ffi::OsString;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::time::Instant;
+
+use lexopt::prelude::*;
+
+use super::bench::Bench;
+use super::experiment::{Done, Experiment, Problem};
+use super::experiments;
+use super::findings::{Findings, Verdict};
+use super::interrupt::Interrupt;
+use super::machine::Machine;
+use super::text;
+use crate::options::descriptors;
+
+const HELP: &str = "\
+lab run: experiments on what is said about the models
+
+Usage: lab run [OPTION]... [ID]...
+
+  ID                   an experiment; all of them without one
+  -q, --quick          fewer rounds, shorter loads: under five minutes
+  -m, --models A,B,... only these models
+  -a, --also NAME=http://IP:PORT
+                       another server beside ours, in the summary; repeatable
+  -l, --list           the experiments and their claims
+";
+
+struct Options {
+    ids: Vec<String>,
+    quick: bool,
+    models: Vec<String>,
+    also: Vec<(String, SocketAddr)>,
+    list: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// What is wrong with the arguments, or the first experiment that failed.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> Result<(), String> {
+    let Some(options) = parse(arguments)? else {
+        text::print(HELP);
+        return Ok(());
+    };
+    let chosen = choose(&options.ids)?;
+    if options.list {
+        for experiment in chosen {
+            text::print(&format!("{:<18}{}\n", experiment.id, experiment.claim));
+        }
+        return Ok(());
+    }
+    let interrupt = Interrupt::new().map_err(|error| format!("signals: {error}"))?;
+    descriptors::raise_limit().map_err(|error| format!("open files: {error}"))?;
+    let machine = Machine::this();
+    let mut bench = Bench::new(&machine, &interrupt, options.quick, options.models, options.also);
+    let mut done = Vec::new();
+    for (index, experiment) in chosen.iter().enumerate() {
+        bench.label = format!("[{}/{}] {}:", index + 1, chosen.len(), experiment.id);
+        let begin = Instant::now();
+        let findings = match (experiment.run)(&mut bench) {
+            Ok(findings) => findings,
+            Err(Problem::NotTestable(reason)) => {
+                Findings::new(Verdict::NotTestable(reason), String::new())
+            }
+            Err(Problem::Interrupted) => break,
+            Err(Problem::Failed(error)) => return Err(format!("{}: {error}", experiment.id)),
+        };
+        let findings = Findings { raw: std::mem::take(&mut bench.raw), ..findings };
+        let seconds = begin.elapsed().as_secs_f64();
+        text::print(&format!(
+            "\r\x1b[K{:<18} {} ({seconds:.1} s)\n    {}\n",
+            experiment.id, findings.verdict, findings.because
+        ));
+        done.push(Done { experiment, findings, seconds });
+    }
+    Ok(())
+}
+
+fn choose(ids: &[String]) -> Result<Vec<&'static Experiment>, String> {
+    let all = experiments::ALL;
+    if ids.is_empty() {
+        return Ok(all.to_vec());
+    }
+    let find = |id: &String| {
+        let found = all.iter().find(|experiment| experiment.id == *id);
+        found.copied().ok_or_else(|| format!("unknown experiment {id:?}; see lab run --list"))
+    };
+    ids.iter().map(find).collect()
+}
+
+fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Options>, String> {
+    let all: Vec<String> = crate::models::option_groups::<crate::site::Site>()
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    let mut options = Options {
+        ids: Vec::new(),
+        quick: false,
+        models: all.clone(),
+        also: Vec::new(),
+        list: false,
+    };
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Short('q') | Long("quick") => options.quick = true,
+            Short('l') | Long("list") => options.list = true,
+            Short('h') | Long("help") => return Ok(None),
+            Short('m') | Long("models") => options.models = models(&value(&mut parser)?, &all)?,
+            Short('a') | Long("also") => options.also.push(also(&value(&mut parser)?)?),
+            Value(id) => options.ids.push(id.string().map_err(|error| error.to_string())?),
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    Ok(Some(options))
+}
+
+fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
+    let value = parser.value().map_err(|error| error.to_string())?;
+    value.string().map_err(|error| error.to_string())
+}
+
+fn models(text: &str, all: &[String]) -> Result<Vec<String>, String> {
+    let named: Vec<String> = text.split(',').map(str::to_owned).collect();
+    match named.iter().find(|name| !all.contains(name)) {
+        None => Ok(named),
+        Some(name) => Err(format!("unknown model {name:?}; expected some of {}", all.join(","))),
+    }
+}
+
+fn also(text: &str) -> Result<(String, SocketAddr), String> {
+    let invalid = || format!("{text:?}: expected NAME=http://IP:PORT");
+    let (name, url) = text.split_once('=').ok_or_else(invalid)?;
+    let authority = url.strip_prefix("http://").ok_or_else(invalid)?.trim_end_matches('/');
+    let address = authority.to_socket_addrs().map_err(|error| format!("{url}: {error}"))?.next();
+    Ok((name.to_owned(), address.ok_or_else(invalid)?))
+}
