@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use reactor::Signal;
 
+use super::experiments;
+use super::mortal::{self, Mortal};
 use super::{load, run, server, text};
+use crate::site::Site;
 
 const HELP: &str = "\
 lab: what is said about the models of servers, put to the test
@@ -26,6 +29,7 @@ pub fn main() -> ExitCode {
         Some("load") => load::command::main(arguments),
         Some("run") => run::main(arguments),
         Some("serve") => return serve(),
+        Some("pong") => experiments::pong(),
         None | Some("--help" | "-h" | "help") => {
             text::print(HELP);
             Ok(())
@@ -51,5 +55,8 @@ fn serve() -> ExitCode {
         return ExitCode::FAILURE; // it has ended already
     }
     let model = std::env::args().nth(2).unwrap_or_default();
-    crate::start::main_after(&model, 3, crate::site::Site::new)
+    match std::env::var_os(mortal::ENABLE) {
+        None => crate::start::main_after(&model, 3, Site::new),
+        Some(_) => crate::start::main_after(&model, 3, Mortal::new),
+    }
 }

@@ -204,3 +204,23 @@ impl Axis {
         Axis { label: label.to_owned(), logarithmic: true }
     }
 }
+
+impl Plot {
+    /// Points connected by lines.
+    pub fn lines(title: &str, x: Axis, y: Axis, lines: Vec<(String, Vec<(f64, f64)>)>) -> Plot {
+        Plot { title: title.to_owned(), x, y, series: Series::Lines(lines) }
+    }
+
+    /// For each of `groups` a bar of every name.
+    pub fn bars<S: AsRef<str>>(
+        title: &str,
+        y: Axis,
+        groups: &[S],
+        bars: Vec<(&str, Vec<f64>)>,
+    ) -> Plot {
+        let groups = groups.iter().map(|name| name.as_ref().to_owned()).collect();
+        let some = |values: Vec<f64>| values.into_iter().map(Some).collect();
+        let bars = bars.into_iter().map(|(name, values)| (name.to_owned(), some(values))).collect();
+        Plot { title: title.to_owned(), x: Axis::default(), y, series: Series::Bars(groups, bars) }
+    }
+}

@@ -14,6 +14,7 @@ pub mod findings;
 pub mod interrupt;
 pub mod load;
 pub mod machine;
+mod mortal;
 pub mod process;
 pub mod run;
 pub mod server;

@@ -1,6 +1,5 @@
 //! A server under test: one of the models, run by this very program, or one that runs elsewhere.
 
-use std::ffi::OsString;
 use std::io::{self, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -12,6 +11,7 @@ use reactor::Signal;
 
 use super::load::expect;
 use super::load::{Described, Route};
+use super::mortal;
 use super::process::{self, Cpu};
 
 /// The environment variable by which a server knows the process that it must not outlive.
@@ -37,17 +37,22 @@ impl Server {
     /// # Errors
     /// It does not start; with what it printed.
     pub fn start(model: &str, options: &[&str]) -> io::Result<Server> {
-        let program = std::env::current_exe()?;
-        Server::spawn(model, program.into(), &[&["serve", model], options].concat())
+        Server::spawn(model, options, &[])
     }
 
-    /// Starts a program that takes the models' options.
+    /// The same with a route that aborts the process that answers: `/abort`.
     ///
     /// # Errors
     /// It does not start; with what it printed.
-    pub fn spawn(name: &str, program: OsString, arguments: &[&str]) -> io::Result<Server> {
-        let mut child = Command::new(program)
-            .args(arguments)
+    pub fn start_mortal(model: &str, options: &[&str]) -> io::Result<Server> {
+        Server::spawn(model, options, &[(mortal::ENABLE, "yes")])
+    }
+
+    fn spawn(name: &str, options: &[&str], environment: &[(&str, &str)]) -> io::Result<Server> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["serve", name])
+            .args(options)
+            .envs(environment.iter().copied())
             .args(["--demo", "--listen", "127.0.0.1:0"])
             .env_remove("LISTEN_FDS")
             .env(PARENT, std::process::id().to_string())
@@ -65,7 +70,7 @@ impl Server {
         };
         server.address = listening(&mut stderr).map_err(|printed| {
             let printed = printed.trim();
-            io::Error::other(format!("{name} {arguments:?} does not start: {printed}"))
+            io::Error::other(format!("{name} {options:?} does not start: {printed}"))
         })?;
         // Read until its end, so that it never waits for this program.
         thread::spawn(move || {

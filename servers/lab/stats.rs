@@ -12,6 +12,11 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// The middle one of a figure of several rounds.
+pub fn median_of<T>(rounds: &[T], figure: impl Fn(&T) -> f64) -> f64 {
+    median(&rounds.iter().map(figure).collect::<Vec<_>>())
+}
+
 /// From the smallest to the largest, as a share of the median: how far rounds lie apart.
 pub fn spread(values: &[f64]) -> f64 {
     let (least, most) = values

@@ -30,6 +30,14 @@ pub fn learn(address: SocketAddr, route: &mut Route, timeout: Duration) -> io::R
 pub fn ask(address: SocketAddr, route: &Route, timeout: Duration) -> io::Result<Expected> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
+    ask_on(&mut stream, route)
+}
+
+/// The answer to one request on a connection that has no other one pending.
+///
+/// # Errors
+/// The connection's, or no valid response.
+pub fn ask_on(stream: &mut TcpStream, route: &Route) -> io::Result<Expected> {
     stream.write_all(&route.request)?;
     let limits = Limits::default().with_body(BODY_BYTES_MAX);
     let (mut connection, mut head) = (Connection::new(), ResponseHead::new(&limits));
