@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::experiment::Problem;
 use super::findings::Row;
 use super::interrupt::Interrupt;
 use super::load::running::Outcome;
 use super::load::{Plan, Running};
 use super::machine::Machine;
+use super::problem::Problem;
 use super::process::Cpu;
 use super::server::Server;
 

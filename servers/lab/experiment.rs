@@ -1,9 +1,8 @@
 //! What an experiment is.
 
-use std::io;
-
 use super::bench::Bench;
 use super::findings::Findings;
+use super::problem::Problem;
 
 /// A claim and how it is tested. A file of `experiments/` has one, and reads like its claim.
 pub struct Experiment {
@@ -17,23 +16,6 @@ pub struct Experiment {
     pub method: &'static str,
     /// Does it.
     pub run: fn(&mut Bench<'_>) -> Result<Findings, Problem>,
-}
-
-/// Why an experiment has no findings.
-#[derive(Debug)]
-pub enum Problem {
-    /// This machine cannot show it; the report says why.
-    NotTestable(String),
-    /// Ctrl-C.
-    Interrupted,
-    /// It failed: a fault of the lab or of a server.
-    Failed(io::Error),
-}
-
-impl From<io::Error> for Problem {
-    fn from(error: io::Error) -> Problem {
-        Problem::Failed(error)
-    }
 }
 
 /// An experiment's result, for the report.

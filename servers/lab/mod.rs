@@ -15,6 +15,7 @@ pub mod interrupt;
 pub mod load;
 pub mod machine;
 mod mortal;
+pub mod problem;
 pub mod process;
 pub mod run;
 pub mod server;

@@ -51,14 +51,19 @@ pub fn cpu(pid: u32) -> Option<Cpu> {
     stat(pid)?;
     let mut sum = Cpu::default();
     for fields in tree(pid).into_iter().filter_map(stat) {
-        // In ticks of 10 ms, wherever Linux runs (sysconf(3), _SC_CLK_TCK); utime, stime, and the
-        // same of children that have been waited for.
-        let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<u64>().ok());
-        let time = |index| Duration::from_millis(ticks(index).unwrap_or_default() * 10);
+        // utime, stime, and the same of children that have been waited for.
+        let time = |index| Duration::from_millis(ticks(&fields, index) * 10);
         sum.user += time(11) + time(13);
         sum.system += time(12) + time(14);
     }
     Some(sum)
+}
+
+/// What all children of this process have used, with theirs, that have ended.
+pub fn cpu_of_ended_children() -> Cpu {
+    let fields = stat(std::process::id()).unwrap_or_default();
+    let time = |index| Duration::from_millis(ticks(&fields, index) * 10);
+    Cpu { user: time(13), system: time(14) }
 }
 
 /// Bytes of memory of a process and its descendants, shared pages divided among those that share
@@ -79,6 +84,11 @@ pub fn memory_bytes(pid: u32) -> u64 {
 pub fn threads(pid: u32) -> usize {
     let of = |pid: u32| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     tree(pid).into_iter().map(of).sum()
+}
+
+/// A number of ticks: 10 ms, wherever Linux runs (`sysconf(3)`, `_SC_CLK_TCK`).
+fn ticks(fields: &[String], index: usize) -> u64 {
+    fields.get(index).and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// The fields of `/proc/PID/stat` from the third on: the second may hold spaces.

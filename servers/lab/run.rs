@@ -7,11 +7,12 @@ use std::time::Instant;
 use lexopt::prelude::*;
 
 use super::bench::Bench;
-use super::experiment::{Done, Experiment, Problem};
+use super::experiment::{Done, Experiment};
 use super::experiments;
 use super::findings::{Findings, Verdict};
 use super::interrupt::Interrupt;
 use super::machine::Machine;
+use super::problem::Problem;
 use super::text;
 use crate::options::descriptors;
 

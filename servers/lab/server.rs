@@ -53,7 +53,8 @@ impl Server {
             .args(["serve", name])
             .args(options)
             .envs(environment.iter().copied())
-            .args(["--demo", "--listen", "127.0.0.1:0"])
+            // Its clients are ours: there is nothing to wait for when it is to end.
+            .args(["--demo", "--listen", "127.0.0.1:0", "--drain-timeout", "0s"])
             .env_remove("LISTEN_FDS")
             .env(PARENT, std::process::id().to_string())
             .stdin(Stdio::null())
@@ -96,6 +97,14 @@ impl Server {
     /// CPU time of all its processes so far; zero for an external one.
     pub fn cpu(&self) -> Cpu {
         self.pid().and_then(process::cpu).unwrap_or_default()
+    }
+
+    /// Ends it, and returns the CPU time of its whole life, which is right for any number of
+    /// processes: that of a process that runs is told in steps of 10 ms.
+    pub fn finish(self) -> Cpu {
+        let before = process::cpu_of_ended_children();
+        drop(self);
+        process::cpu_of_ended_children().since(before)
     }
 
     /// Memory of all its processes, see [`process::memory_bytes`].

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::Findings;
+use crate::lab::problem::Problem;
 
 pub static CONGESTION: Experiment = Experiment {
     id: "congestion",

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Table, Verdict};
 use crate::lab::load::Plan;
+use crate::lab::problem::Problem;
 
 pub static FIVE_THOUSAND: Experiment = Experiment {
     id: "five-thousand",

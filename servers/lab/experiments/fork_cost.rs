@@ -2,9 +2,10 @@
 //! pool of them.
 
 use crate::lab::bench::{Bench, Measured};
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Series, Table, Verdict};
 use crate::lab::load::Plan;
+use crate::lab::problem::Problem;
 use crate::lab::stats::median;
 
 pub static FORK_COST: Experiment = Experiment {

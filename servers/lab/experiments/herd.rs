@@ -3,9 +3,10 @@
 use std::fs;
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Table, Verdict};
 use crate::lab::load::{Pace, Plan};
+use crate::lab::problem::Problem;
 use crate::lab::process;
 use crate::lab::stats::median;
 

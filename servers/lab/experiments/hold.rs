@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::Problem;
 use crate::lab::load::{Pace, Plan, Running};
+use crate::lab::problem::Problem;
 use crate::lab::server::Server;
 
 /// Longer than any experiment: what is held is not to be closed for being idle.

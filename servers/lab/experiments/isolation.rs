@@ -4,10 +4,11 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Table, Verdict};
 use crate::lab::load::expect;
 use crate::lab::mortal;
+use crate::lab::problem::Problem;
 use crate::lab::server::Server;
 
 pub static ISOLATION: Experiment = Experiment {

@@ -4,9 +4,10 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Series, Table, Verdict};
 use crate::lab::load::{Pace, Plan};
+use crate::lab::problem::Problem;
 use crate::lab::stats::median;
 
 pub static ITERATIVE_STALLS: Experiment = Experiment {

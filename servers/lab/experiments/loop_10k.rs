@@ -1,8 +1,9 @@
 //! *loop-10k*: one event loop holds ten thousand connections.
 
 use crate::lab::bench::{Bench, Measured};
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Series, Table, Verdict};
+use crate::lab::problem::Problem;
 use crate::lab::stats::median;
 
 use super::hold::{PATIENT, hold};

@@ -1,8 +1,9 @@
 //! *thread-memory*, *loop-memory*, *goroutine-memory*: what a connection that is open costs.
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Series, Table, Verdict};
+use crate::lab::problem::Problem;
 
 use super::hold::{PATIENT, hold};
 

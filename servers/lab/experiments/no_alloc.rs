@@ -7,8 +7,9 @@ use reactor::BufferPool;
 use reactor::buffer::Class;
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Table, Verdict};
+use crate::lab::problem::Problem;
 use crate::lab::stats::{median, median_of};
 
 pub static NO_ALLOC: Experiment = Experiment {

@@ -1,8 +1,9 @@
 //! *amped-queue* and *seda-overhead*: what handing short work over costs.
 
 use crate::lab::bench::{Bench, Measured};
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Table, Verdict};
+use crate::lab::problem::Problem;
 use crate::lab::stats::median_of;
 
 pub static AMPED_QUEUE: Experiment = Experiment {

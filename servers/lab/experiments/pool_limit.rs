@@ -1,9 +1,10 @@
 //! *pool-limit*: a pool of blocking workers serves as many requests at a time as it has workers.
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Series, Table, Verdict};
 use crate::lab::load::Plan;
+use crate::lab::problem::Problem;
 use crate::lab::stats::median;
 
 pub static POOL_LIMIT: Experiment = Experiment {

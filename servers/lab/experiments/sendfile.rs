@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::{fs, io};
 
 use crate::lab::bench::{Bench, Measured};
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Table, Verdict};
 use crate::lab::load::Plan;
+use crate::lab::problem::Problem;
 use crate::lab::stats::median_of;
 
 pub static SENDFILE: Experiment = Experiment {

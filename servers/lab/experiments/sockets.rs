@@ -3,9 +3,10 @@
 use std::fs;
 
 use crate::lab::bench::{Bench, Measured};
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Table, Verdict};
 use crate::lab::load::Plan;
+use crate::lab::problem::Problem;
 use crate::lab::stats::{median, median_of};
 
 pub static DEFER_ACCEPT: Experiment = Experiment {
@@ -15,8 +16,12 @@ pub static DEFER_ACCEPT: Experiment = Experiment {
     method: "sped with and without --defer-accept, under 50 clients that connect for every request. \
              It pays if a connection costs at least 3 % less CPU time.",
     run: |bench| {
-        let plan =
-            Change { plus: &["--defer-accept"], minus: &[], target: "/plaintext", churn: true };
+        let plan = Change {
+            plus: &["--defer-accept", "5s"],
+            minus: &[],
+            target: "/plaintext",
+            churn: true,
+        };
         run(bench, &plan, "--defer-accept", |with, without| with.cpu < 0.97 * without.cpu)
     },
 };

@@ -1,9 +1,10 @@
 //! *sped-stall*, *amped-isolates*, *symped-variance*: what computing for one client costs the others.
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Series, Table, Verdict};
 use crate::lab::load::{Pace, Plan};
+use crate::lab::problem::Problem;
 use crate::lab::stats::median;
 
 pub static SPED_STALL: Experiment = Experiment {

@@ -10,8 +10,9 @@ use reactor::process::{cores, pin};
 use reactor::{ring, sleep};
 
 use crate::lab::bench::Bench;
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Table, Verdict};
+use crate::lab::problem::Problem;
 use crate::lab::stats::median;
 use crate::lab::text;
 

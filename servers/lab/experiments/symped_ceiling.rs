@@ -1,9 +1,10 @@
 //! *symped-ceiling*: a process of one loop uses one core at most.
 
 use crate::lab::bench::{Bench, Measured};
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Table, Verdict};
 use crate::lab::load::Plan;
+use crate::lab::problem::Problem;
 use crate::lab::stats::median_of;
 
 pub static SYMPED_CEILING: Experiment = Experiment {

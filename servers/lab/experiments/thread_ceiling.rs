@@ -1,9 +1,10 @@
 //! *thread-ceiling*: up to how many connections a thread for each is decent.
 
 use crate::lab::bench::{Bench, Measured};
-use crate::lab::experiment::{Experiment, Problem};
+use crate::lab::experiment::Experiment;
 use crate::lab::findings::{Axis, Findings, Plot, Series, Table, Verdict};
 use crate::lab::load::Plan;
+use crate::lab::problem::Problem;
 
 use super::hold::PATIENT;
 

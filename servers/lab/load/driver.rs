@@ -23,9 +23,9 @@ use super::client::{Client, End, Pending, Shared};
 use super::connect::connect;
 use super::pace::Schedule;
 use super::plan::Plan;
+use super::progress::Progress;
 use super::record::Record;
 use super::routes::Mix;
-use super::running::Progress;
 use super::slow::{self, Slow, SlowClient};
 
 /// Bytes of one receive.

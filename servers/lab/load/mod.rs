@@ -29,6 +29,7 @@ mod driver;
 pub mod expect;
 mod pace;
 pub mod plan;
+mod progress;
 pub mod record;
 pub mod routes;
 pub mod running;

@@ -1,53 +1,14 @@
 //! A load under way: its threads, and what they have done so far.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::driver;
 use super::plan::Plan;
+use super::progress::Progress;
 use super::record::Record;
-
-/// What the threads report to, every tenth of a second.
-pub(super) struct Progress {
-    stop: AtomicBool,
-    sum: Mutex<Sum>,
-}
-
-#[derive(Default)]
-struct Sum {
-    record: Record,
-    measuring_since: Option<Instant>,
-    ended: Option<Instant>,
-    cpu: Duration,
-}
-
-impl Progress {
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stop.load(Relaxed)
-    }
-
-    pub(super) fn begin_measuring(&self) {
-        self.sum().measuring_since.get_or_insert_with(Instant::now);
-    }
-
-    pub(super) fn add(&self, record: &mut Record) {
-        self.sum().record.take_from(record);
-    }
-
-    /// A thread is done, and has used this much CPU time since it began to measure.
-    pub(super) fn end(&self, cpu: Duration) {
-        let mut sum = self.sum();
-        sum.ended = Some(Instant::now());
-        sum.cpu += cpu;
-    }
-
-    fn sum(&self) -> MutexGuard<'_, Sum> {
-        self.sum.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A load under way. Dropping it ends it.
 pub struct Running {
@@ -79,8 +40,7 @@ impl Running {
     /// # Errors
     /// A thread is refused.
     pub fn start(plan: &Plan) -> io::Result<Running> {
-        let progress = Progress { stop: AtomicBool::new(false), sum: Mutex::default() };
-        let mut running = Running { progress: Arc::new(progress), threads: Vec::new() };
+        let mut running = Running { progress: Arc::default(), threads: Vec::new() };
         for index in 0..plan.threads {
             let (share, progress) = (plan.share(index), Arc::clone(&running.progress));
             let name = format!("load {index}");
@@ -111,7 +71,7 @@ impl Running {
 
     /// Asks the threads to end before the plan's time.
     pub fn stop(&self) {
-        self.progress.stop.store(true, Relaxed);
+        self.progress.stop();
     }
 
     /// Waits for the end.
