@@ -53,13 +53,13 @@ fn start<A: App>(
     })?;
     let (groups, env) = (models::option_groups::<A>(), |name: &str| std::env::var_os(name));
     report::name_is(model.info.name);
+    report::report_panics();
     let parsed = Options::from_env_and_args(model.info, &groups, arguments, env)
         .map_err(|error| error.to_string())?;
     let options = match parsed {
         Parsed::Run(options) => options,
         Parsed::Help(text) | Parsed::Version(text) => {
-            print!("{text}");
-            return Ok(());
+            return report::page(&text).map_err(|error| error.to_string());
         }
     };
     listen::close_unused(&options);

@@ -162,7 +162,7 @@ impl Master {
         // If the first worker cannot start, neither can the next: fail, so that the operator or the
         // server being replaced notices.
         let was_first = !self.service.is_announced() && worker.phase == Phase::Starting;
-        if was_first && status.code().is_some() {
+        if was_first && self.stage == Stage::Serving && status.code().is_some() {
             self.failed = true;
             self.stop(ev);
         }

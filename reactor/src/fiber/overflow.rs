@@ -17,6 +17,7 @@
 
 use super::Suspender;
 use super::registry::Overflowed;
+use crate::fs::write_now;
 use crate::mapping::{Mapping, Sharing};
 use crate::sys::check;
 use std::fmt;
@@ -134,8 +135,8 @@ fn default_action() -> sigaction {
     action
 }
 
-/// Runs on the alternate stack. Calls only what may be called there: write(2), sigaction(2), and
-/// loads of what was set before.
+/// Runs on the alternate stack. Calls only what may be called there: system calls (fstat, poll,
+/// write, sigaction), and loads of what was set before.
 extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let Some(installed) = INSTALLED.get() else { return };
     // SAFETY: the kernel passes a filled one; both signals' have an address.
@@ -227,8 +228,9 @@ impl Line {
         self.push(&[b'\\', b'x', digit(byte >> 4), digit(byte & 0xF)]);
     }
 
+    /// Without waiting: a process that is about to end must not hang on a reader that does not
+    /// read. Whether all is written makes no difference any more.
     fn write(&self) {
-        // SAFETY: the bytes are alive. Whether all are written makes no difference any more.
-        unsafe { libc::write(libc::STDERR_FILENO, self.bytes.as_ptr().cast(), self.len) };
+        let _ = write_now(io::stderr(), &self.bytes[..self.len]);
     }
 }
