@@ -165,7 +165,8 @@ pub fn ignore_sigpipe() -> io::Result<()> {
     Ok(())
 }
 
-fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
+/// The set of these signals.
+pub(crate) fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the set it is given.
     let mut set = unsafe {
@@ -179,8 +180,13 @@ fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
     Ok(set)
 }
 
+/// Has no signal blocked in this thread any more: those that wait are delivered.
+pub fn unblock_all() -> io::Result<()> {
+    change_mask(libc::SIG_SETMASK, &set_of(&[])?).map(drop)
+}
+
 /// Changes this thread's mask and returns what it was before.
-fn change_mask(how: c_int, set: &sigset_t) -> io::Result<sigset_t> {
+pub(crate) fn change_mask(how: c_int, set: &sigset_t) -> io::Result<sigset_t> {
     let mut before = MaybeUninit::uninit();
     // SAFETY: `set` is read and `before` written during the call.
     let error = unsafe { libc::pthread_sigmask(how, ptr::from_ref(set), before.as_mut_ptr()) };

@@ -16,6 +16,7 @@
 //! | [`exit_at_once`] | the end of a child |
 //! | [`signal_when_parent_ends`] | a child that learns of its parent's end |
 //! | [`connection_signals`] | signals that end the connection of a child that waits for it |
+//! | [`clean_start()`] | signals and modes that a process inherits, set right |
 //! | [`Channel`] | a pair of sockets for messages of one byte, each with a descriptor if need be |
 //! | [`Program`] | this program, executed again with some of its descriptors inherited |
 //! | [`cores`], [`pin`] | the available cores, and how to stay on one |
@@ -38,6 +39,7 @@ mod affinity;
 mod channel;
 mod child;
 mod children;
+mod clean_start;
 pub mod connection_signals;
 mod cpu_time;
 mod descriptor_limit;
@@ -61,6 +63,7 @@ pub use affinity::{cores, pin};
 pub use channel::{Channel, Message, Received};
 pub use child::Child;
 pub use children::{Children, Ended};
+pub use clean_start::clean_start;
 pub use cpu_time::thread_cpu_time;
 pub use descriptor_limit::DescriptorLimit;
 pub use exit::exit_at_once;

@@ -24,8 +24,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
 use reactor::process::{Child, Program};
-use reactor::{EventLoop, Interest, Signal, Token, Trigger};
+use reactor::{Errno, EventLoop, Interest, Signal, Token, Trigger};
 
+use super::SIGNALS;
 use super::inherited::PID_FILE;
 use super::listen::Listening;
 use super::service::VARIABLES_OF_ONE;
@@ -61,7 +62,8 @@ impl Upgrade {
     /// # Errors
     /// The loop has no source left.
     pub fn new(ev: &mut EventLoop) -> io::Result<Self> {
-        let program = Program::this().map(|program| program.without(&VARIABLES_OF_ONE));
+        let prepared = |program: Program| program.without(&VARIABLES_OF_ONE).blocking(&SIGNALS);
+        let program = Program::this().map(prepared);
         let token = ev.reserve()?;
         Ok(Upgrade { program, token, attempt: None })
     }
@@ -121,9 +123,9 @@ impl Upgrade {
             let _ = write!(text, "\n{} {PID_FILE}", file.as_raw_fd());
             kept.push(file);
         }
-        let child = program.start(&[(VARIABLE, OsStr::new(&text))], &kept).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", program.path().display()))
-        })?;
+        let child = program
+            .start(&[(VARIABLE, OsStr::new(&text))], &kept)
+            .map_err(|error| cannot_start(program, &error))?;
         ev.watch(self.token, &reader, Interest::READABLE, Trigger::Level)?;
         ev.set_deadline(self.token, ev.now_ms() + PATIENCE.as_millis() as u64);
         report!("upgrade: started the new program as process {}", child.id());
@@ -174,4 +176,13 @@ impl Upgrade {
     fn report_failure(&self, why: &str) {
         report!("upgrade failed: {why}; this process continues to serve");
     }
+}
+
+fn cannot_start(program: &Program, error: &io::Error) -> io::Error {
+    let hint = match Errno::of(error) {
+        Some(Errno::ENOEXEC) => "; is the file damaged, or for another kind of machine?",
+        Some(Errno::EAGAIN) => "; more processes are needed (ulimit -u, TasksMax=)",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("{}: {error}{hint}", program.path().display()))
 }
