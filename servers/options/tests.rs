@@ -271,6 +271,7 @@ fn an_option_of_another_model_is_refused_by_its_name() {
 fn flags_and_variables_are_unique_and_negations_do_not_collide() {
     let mut names: Vec<String> = entries(AMPED).map(|entry| entry.variable()).collect();
     names.extend(entries(AMPED).filter_map(|entry| entry.variable_off()));
+    names.push(super::passed::VARIABLE.to_owned());
     let count = names.len();
     names.sort();
     names.dedup();
