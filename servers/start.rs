@@ -92,5 +92,6 @@ fn service(
     let pid_file = options.operation.pid_file.as_ref().map(|path| PidFile::open(path, pid_file));
     let pid_file = pid_file.transpose().map_err(|error| error.to_string())?;
     let manager = Manager::from_env();
-    Ok(Service::new(listeners, inherited.into_predecessor(), pid_file, manager))
+    let service = Service::new(listeners, inherited.into_predecessor(), pid_file, manager);
+    Ok(service.with_upgrades(!options.operation.no_upgrade))
 }

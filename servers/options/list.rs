@@ -147,6 +147,18 @@ const LISTENS: &[Entry] = &[
         },
     },
     Entry {
+        flag: "unix-mode",
+        value: "MODE",
+        help: "permissions of Unix sockets, in octal: who may connect (to write is needed)",
+        setter: Setter::Other {
+            get: |options| format!("{:04o}", options.unix_mode),
+            set: |options, text| {
+                options.unix_mode = value::mode(utf8(text)?)?;
+                Ok(())
+            },
+        },
+    },
+    Entry {
         flag: "backlog",
         value: "N",
         help: "length of the kernel's queue of connections to accept",

@@ -66,6 +66,8 @@ pub struct Options {
     pub limits: Limits,
     /// How long to wait for a client.
     pub timeouts: Timeouts,
+    /// Permissions of the Unix sockets in `listen`.
+    pub unix_mode: u32,
     /// Length of the kernel's queue of connections to accept, per listener.
     pub backlog: u32,
     /// The buffer pool, per loop.
@@ -266,6 +268,8 @@ impl Default for Options {
             content: Content::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            // Whom its directory lets through may connect, as with a port of the loopback address.
+            unix_mode: 0o666,
             backlog: 4096, // Linux's default net.core.somaxconn; the kernel clamps larger values
             buffers: Buffers::default(),
             tcp: TcpOptions::default(),

@@ -91,6 +91,7 @@ fn sample(flag: &str) -> &'static str {
         "accept" => "pass",
         "stack-size" => "128K",
         "trusted" => "10.0.0.0/8",
+        "unix-mode" => "0660",
         _ if flag.ends_with("timeout") || flag == "cache-ttl" => "7s",
         "defer-accept" | "linger" => "7s",
         _ => "77",
@@ -222,6 +223,7 @@ fn errors_name_the_flag_the_value_the_cause_and_the_fix() {
         (&["--buffer-size", "16K"], "--buffer-size 16384: must be at least 17408, to hold a head"),
         (&["--proxy-protocol"], "--proxy-protocol: no trusted peers; add --trusted"),
         (&["--trusted", "lb"], "--trusted lb: invalid value; expected an address"),
+        (&["--unix-mode", "rw"], "--unix-mode rw: invalid value; expected permissions in octal"),
         (&["--trusted", "10.1.1.1/8"], "the address has host bits set; write them"),
         (&["--no-root"], "--no-root: no such option;"),
     ] {
@@ -269,6 +271,7 @@ fn an_option_of_another_model_is_refused_by_its_name() {
 fn flags_and_variables_are_unique_and_negations_do_not_collide() {
     let mut names: Vec<String> = entries(AMPED).map(|entry| entry.variable()).collect();
     names.extend(entries(AMPED).filter_map(|entry| entry.variable_off()));
+    names.push(super::passed::VARIABLE.to_owned());
     let count = names.len();
     names.sort();
     names.dedup();

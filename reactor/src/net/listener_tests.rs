@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -217,6 +218,17 @@ fn a_unix_listener_accepts_and_knows_its_path() {
     let (stream, peer) = accept_soon(&listener);
     assert_eq!(peer, Peer::Unix);
     assert_eq!(stream.recv(&mut [0; 8]).unwrap(), 2);
+}
+
+#[test]
+fn a_unix_socket_has_the_mode_that_is_asked_for_whatever_the_umask() {
+    let folder = tempfile::tempdir().unwrap();
+    for mode in [0o666, 0o600, 0o777, 0] {
+        let path = folder.path().join("server.sock");
+        let _listener = Listener::bind_unix_as(&path, 16, mode).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, mode);
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]

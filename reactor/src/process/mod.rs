@@ -13,6 +13,7 @@
 //! | [`fork()`] | a copy of this process, for as long as it has one thread |
 //! | [`Child`] | a child as a source of events: `pidfd_open(2)`, or `EVFILT_PROC` in a kqueue of its own |
 //! | [`Children`] | many children, whose ends one signal reports |
+//! | [`inherits_orphans`], [`reap_orphans`] | what process 1 of a container owes the others |
 //! | [`exit_at_once`] | the end of a child |
 //! | [`signal_when_parent_ends`] | a child that learns of its parent's end |
 //! | [`connection_signals`] | signals that end the connection of a child that waits for it |
@@ -53,6 +54,7 @@ mod landlock;
 #[path = "no_landlock.rs"]
 mod landlock;
 mod monotonic;
+mod orphans;
 mod parent_end;
 mod priority;
 mod process_limit;
@@ -72,6 +74,7 @@ pub use identity::{User, become_user, group_by_name, identity, user_by_name, use
 pub use inherited::{disown_fd, inherited_fd};
 pub use landlock::{Access, Landlock, no_new_privileges};
 pub use monotonic::monotonic_us;
+pub use orphans::{inherits_orphans, reap_orphans};
 pub use parent_end::signal_when_parent_ends;
 pub use priority::Priority;
 pub use process_limit::process_limit;

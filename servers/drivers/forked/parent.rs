@@ -246,4 +246,8 @@ impl<A: App> Carrier<A> for Forks {
     fn children_ended(&mut self) {
         self.some_ended = true;
     }
+
+    fn has_children(&self) -> bool {
+        true
+    }
 }

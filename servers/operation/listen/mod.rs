@@ -114,7 +114,7 @@ fn open_one(
     match addr {
         ListenAddr::Tcp(addr) => bind_queues(&mut listeners, *addr, options, queues)?,
         ListenAddr::Unix(path) if !found => {
-            listeners.push(Listener::bind_unix(path, options.backlog)?);
+            listeners.push(Listener::bind_unix_as(path, options.backlog, options.unix_mode)?);
         }
         ListenAddr::Unix(_) | ListenAddr::Fd(_) => {}
     }

@@ -29,7 +29,7 @@ use reactor::{Errno, EventLoop, Interest, Signal, Token, Trigger};
 use super::SIGNALS;
 use super::inherited::PID_FILE;
 use super::listen::Listening;
-use super::service::VARIABLES_OF_ONE;
+use super::service::{Service, VARIABLES_OF_ONE};
 use crate::options::passed::VARIABLE;
 use crate::report::report;
 
@@ -57,13 +57,17 @@ struct Attempt {
 }
 
 impl Upgrade {
-    /// To be created early: it records where the program is.
+    /// To be created early: it records where the program is. There are no upgrades of a service
+    /// that its surroundings know by this process.
     ///
     /// # Errors
     /// The loop has no source left.
-    pub fn new(ev: &mut EventLoop) -> io::Result<Self> {
+    pub fn new(ev: &mut EventLoop, service: &Service) -> io::Result<Self> {
         let prepared = |program: Program| program.without(&VARIABLES_OF_ONE).blocking(&SIGNALS);
-        let program = Program::this().map(prepared);
+        let program = match service.is_tied_to_process() {
+            Some(why) => Err(io::Error::other(why)),
+            None => Program::this().map(prepared),
+        };
         let token = ev.reserve()?;
         Ok(Upgrade { program, token, attempt: None })
     }
