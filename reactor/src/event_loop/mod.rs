@@ -194,6 +194,9 @@ impl EventLoop {
     /// Asks the kernel to report when `fd` is ready. Until it is [unwatched](EventLoop::unwatch) or
     /// closed, events for it come as `token`'s.
     ///
+    /// The kernel's list is by descriptor: a source may have several, which all report to it, and
+    /// the loop does not know which they are.
+    ///
     /// # Errors
     ///
     /// `NotFound` if the token's source was released; otherwise what [`Poller::add`] says.
@@ -205,12 +208,10 @@ impl EventLoop {
         trigger: Trigger,
     ) -> io::Result<()> {
         self.must_exist(token)?;
-        self.poller.add(fd, token, interest, trigger)?;
-        self.sources.set_watched(token, true);
-        Ok(())
+        self.poller.add(fd, token, interest, trigger)
     }
 
-    /// Changes what is reported for a source that is watched.
+    /// Changes what is reported for a descriptor that is watched, and to which source.
     ///
     /// # Errors
     ///
@@ -230,9 +231,7 @@ impl EventLoop {
     /// batch may still come.
     pub fn unwatch(&mut self, token: Token, fd: impl AsFd) -> io::Result<()> {
         self.must_exist(token)?;
-        self.poller.delete(fd)?;
-        self.sources.set_watched(token, false);
-        Ok(())
+        self.poller.delete(fd)
     }
 
     /// Releases the source: no event, no timeout and no deferred call comes for `token` any more. A
@@ -243,12 +242,6 @@ impl EventLoop {
     /// forked child): then [unwatch](EventLoop::unwatch) it first.
     pub fn release(&mut self, token: Token) {
         self.sources.release(token);
-    }
-
-    /// Whether the source is there and the kernel was asked to watch it.
-    #[inline]
-    pub fn is_watched(&self, token: Token) -> bool {
-        self.sources.is_watched(token)
     }
 
     /// Whether the token's source is there: it has not been released.

@@ -139,12 +139,27 @@ fn a_reserved_source_is_unknown_to_the_kernel_until_it_is_watched() {
     let mut ev = new_loop(1);
     let (ours, _theirs) = UnixStream::pair().expect("a pair");
     let token = ev.reserve().expect("room");
-    assert!(!ev.is_watched(token));
     assert!(ev.poller().delete(&ours).is_err());
     ev.watch(token, &ours, Interest::READABLE, Trigger::Level).expect("watched");
-    assert!(ev.is_watched(token));
     ev.unwatch(token, &ours).expect("unwatched");
-    assert!(!ev.is_watched(token) && ev.poller().delete(&ours).is_err());
+    assert!(ev.poller().delete(&ours).is_err());
+}
+
+/// What is watched belongs to the descriptor: it may change its source, and leave it.
+#[test]
+fn a_descriptor_reports_to_the_source_that_it_was_last_given_to() {
+    let mut ev = new_loop(2);
+    let (old, ours, mut theirs) = watched_pair(&mut ev, Trigger::Level);
+    let new = ev.reserve().expect("two");
+    theirs.write_all(b"x").expect("written");
+    ev.rewatch(new, &ours, Interest::READABLE, Trigger::LevelExclusive).expect("watched");
+    ev.release(old);
+    let mut handler = observer();
+    ev.turn(&mut handler, None).expect("turn");
+    assert_eq!(handler.take(), [Call::Ready(new, Readiness::READABLE)]);
+    ev.unwatch(new, &ours).expect("unwatched");
+    ev.turn(&mut handler, NOW).expect("turn");
+    assert_eq!((handler.take(), ev.stats().stale_events), (vec![], 0));
 }
 
 #[test]
