@@ -5,6 +5,8 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
+mod panics;
+
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -323,6 +325,25 @@ fn a_deadline_comes_once_and_never_early() {
     let (order, times): (Vec<_>, Vec<_>) = order.into_iter().unzip();
     assert_eq!(order, [tokens[1], tokens[2], tokens[0]]);
     assert!(times[0] >= 10 && times[1] >= 20 && times[2] >= 30, "{times:?}");
+}
+
+/// What the caller does between two turns counts, too.
+#[test]
+fn a_deadline_is_reckoned_from_when_the_wait_begins() {
+    const WORK: Duration = Duration::from_millis(90);
+    let mut ev = new_loop(1);
+    let token = ev.reserve().expect("room");
+    ev.set_deadline(token, 100);
+    let begin = Instant::now();
+    while begin.elapsed() < WORK {
+        thread::yield_now();
+    }
+    assert!(ev.time_to_wait(None) <= Some(Duration::from_millis(10)));
+    assert_eq!(ev.time_to_wait(NOW), NOW);
+    let mut handler = observer();
+    wait_for_call(&mut ev, &mut handler);
+    assert_eq!(handler.take(), [Call::Timeout(token)]);
+    assert!(ev.now_ms() >= 100);
 }
 
 #[test]
