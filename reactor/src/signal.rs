@@ -16,7 +16,11 @@
 //! - Signals of one number that arrive before the first is read merge into one, as always. Where a
 //!   count matters (`CHLD`), look for all there is to do.
 //!
-//! Dropping `Signals` restores the mask; a pending signal that was never read is delivered then.
+//! Dropping `Signals` unblocks what it has blocked, unless other `Signals` of the thread have those
+//! signals, too: the last one does it. A pending signal that was never read is delivered then. (Of
+//! several with the same signal, one reads it: whichever is asked first.)
+
+mod mask;
 
 use std::fmt;
 use std::io;
@@ -101,8 +105,9 @@ impl fmt::Debug for Signal {
 ///
 /// Stays on the thread that created it, whose mask it restores.
 pub struct Signals {
+    /// Dropped first: what it has reported must not be delivered.
     queue: backend::SignalQueue,
-    mask_before: sigset_t,
+    _blocked: mask::Blocked,
     _this_thread: PhantomData<*const ()>,
 }
 
@@ -110,15 +115,10 @@ impl Signals {
     /// Blocks `signals` in this thread; from now on they stay pending until read.
     pub fn new(signals: &[Signal]) -> io::Result<Signals> {
         let set = set_of(signals)?;
-        let mask_before = change_mask(libc::SIG_BLOCK, &set)?;
+        let _blocked = mask::Blocked::new(signals, &set)?;
         let numbers: Vec<c_int> = signals.iter().map(|signal| signal.0).collect();
-        match backend::SignalQueue::new(&numbers, &set) {
-            Ok(queue) => Ok(Signals { queue, mask_before, _this_thread: PhantomData }),
-            Err(error) => {
-                change_mask(libc::SIG_SETMASK, &mask_before)?;
-                Err(error)
-            }
-        }
+        let queue = backend::SignalQueue::new(&numbers, &set)?;
+        Ok(Signals { queue, _blocked, _this_thread: PhantomData })
     }
 
     /// Watches for signals, by level: every wait reports `token` while a signal is unread.
@@ -137,13 +137,6 @@ impl Signals {
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.queue.as_fd()
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        // Fails for an invalid mask; this one came from the kernel.
-        let _ = change_mask(libc::SIG_SETMASK, &self.mask_before);
     }
 }
 
@@ -250,6 +243,41 @@ mod tests {
         assert!(is_blocked(Signal::QUIT));
         drop(signals);
         assert!(!is_blocked(Signal::QUIT));
+    }
+
+    /// In whichever order: a signal is blocked as long as any of them has it, and no longer.
+    #[test]
+    fn each_of_several_undoes_what_it_did() {
+        for first_to_go in 0..2 {
+            let mut first = Signals::new(&[Signal::USR1, Signal::QUIT]).unwrap();
+            let mut second = Signals::new(&[Signal::HUP, Signal::QUIT]).unwrap();
+            let (gone, stays, own, others) = if first_to_go == 0 {
+                (first, &mut second, Signal::HUP, Signal::USR1)
+            } else {
+                (second, &mut first, Signal::USR1, Signal::HUP)
+            };
+            drop(gone);
+            assert!(is_blocked(own) && is_blocked(Signal::QUIT) && !is_blocked(others));
+            for signal in [own, Signal::QUIT] {
+                raise(signal); // would end the process
+                assert_eq!(stays.next().unwrap(), Some(signal));
+            }
+        }
+        let all = [Signal::USR1, Signal::HUP, Signal::QUIT];
+        assert!(!all.into_iter().any(is_blocked));
+    }
+
+    #[test]
+    fn a_signal_that_was_blocked_before_stays_so() {
+        let set = set_of(&[Signal::USR1]).unwrap();
+        change_mask(libc::SIG_BLOCK, &set).unwrap();
+        let first = Signals::new(&[Signal::USR1, Signal::USR1, Signal::USR2]).unwrap();
+        let second = Signals::new(&[Signal::USR1]).unwrap();
+        drop((first, second));
+        assert!(is_blocked(Signal::USR1) && !is_blocked(Signal::USR2));
+        change_mask(libc::SIG_UNBLOCK, &set).unwrap();
+        drop(Signals::new(&[Signal::USR1]).unwrap());
+        assert!(!is_blocked(Signal::USR1), "what was noted is of that time");
     }
 
     #[test]
