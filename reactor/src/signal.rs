@@ -22,6 +22,8 @@
 
 mod mask;
 
+mod number;
+
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -35,7 +37,8 @@ use crate::poller::{Interest, Poller, Trigger, backend};
 use crate::sys::check;
 use crate::token::Token;
 
-/// A signal by its number.
+/// A signal by its number: a constant, [any number](Signal::from_number), or a [real-time
+/// signal](Signal::realtime).
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
 pub struct Signal(c_int);
 
@@ -167,6 +170,7 @@ pub(crate) fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
         set.assume_init()
     };
     for signal in signals {
+        signal.check_readable()?;
         // SAFETY: `set` is initialised; a number that is no signal is refused.
         check(unsafe { libc::sigaddset(&mut set, signal.0) })?;
     }

@@ -34,6 +34,9 @@
 //!
 //! Per source the loop itself keeps 44 bytes. Nothing is allocated after [`EventLoop::new`].
 
+mod delegate;
+mod relative;
+mod reservation;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -49,6 +52,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+
+pub use reservation::Reservation;
 
 /// The token of the loop's waker. No source has it: slots are counted from 0 and stay below.
 const WAKER: Token = Token::new(u32::MAX, 0);
