@@ -45,7 +45,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 pub use self::address::{Address, Peer};
 pub use self::kind::{is_listening, is_stream};
 pub use self::listener::{Accept, Listener};
-pub use self::options::ListenOptions;
+pub use self::options::{HAS_NOTSENT_LOWAT, ListenOptions};
 pub use self::stream::Stream;
 pub use self::wait::{FAILURE, wait, wait_any};
 

@@ -203,6 +203,7 @@ fn listen_options(options: &Options) -> ListenOptions {
         linger: options.tcp.linger,
         fastopen: options.tcp.fastopen,
         congestion: options.tcp.congestion.clone(),
+        notsent_lowat: options.tcp.notsent_lowat,
         ..ListenOptions::default()
     }
 }
