@@ -42,9 +42,9 @@ impl Echo {
 impl Handler for Echo {
     fn ready(&mut self, ev: &mut EventLoop, token: Token, _: Readiness) {
         for _ in 0..BUDGET {
-            match self.echo().map_err(|error| error.kind()) {
-                Err(ErrorKind::WouldBlock) => return, // until the next edge
-                _ => {} // an error of the socket was about an earlier datagram, and is taken now
+            // Any other error of the socket was about an earlier datagram, and is taken now.
+            if self.echo().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+                return; // until the next edge
             }
         }
         ev.defer(token, Readiness::READABLE); // perhaps there are more: next turn

@@ -51,7 +51,7 @@ use source::Sources;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use reservation::Reservation;
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
 
 /// Panics in the first call that `is_it` picks; the others are written down.
 fn panics_once(is_it: impl Fn(Call) -> bool) -> Script<impl FnMut(&mut EventLoop, Call)> {
