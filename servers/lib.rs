@@ -28,6 +28,8 @@
 //! by name (see `servers/examples/hello.rs`).
 
 #![forbid(unsafe_code)]
+// Messages go through `report`, which neither panics nor waits.
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro))]
 
 pub mod access_log;
 pub mod app;

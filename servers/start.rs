@@ -10,10 +10,13 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
+use reactor::process::clean_start;
+
 use crate::app::App;
 use crate::metrics::Metrics;
 use crate::model::ModelInfos;
 use crate::models::{self, Server};
+use crate::operation::SIGNALS;
 use crate::operation::inherited::Inherited;
 use crate::operation::listen::{self, Listening};
 use crate::operation::service::{Manager, PidFile, Service};
@@ -53,13 +56,15 @@ fn start<A: App>(
     })?;
     let (groups, env) = (models::option_groups::<A>(), |name: &str| std::env::var_os(name));
     report::name_is(model.info.name);
+    report::report_panics();
+    clean_start(&SIGNALS)
+        .map_err(|error| format!("cannot set the signals that were inherited: {error}"))?;
     let parsed = Options::from_env_and_args(model.info, &groups, arguments, env)
         .map_err(|error| error.to_string())?;
     let options = match parsed {
         Parsed::Run(options) => options,
         Parsed::Help(text) | Parsed::Version(text) => {
-            print!("{text}");
-            return Ok(());
+            return report::page(&text).map_err(|error| error.to_string());
         }
     };
     listen::close_unused(&options);
@@ -87,5 +92,6 @@ fn service(
     let pid_file = options.operation.pid_file.as_ref().map(|path| PidFile::open(path, pid_file));
     let pid_file = pid_file.transpose().map_err(|error| error.to_string())?;
     let manager = Manager::from_env();
-    Ok(Service::new(listeners, inherited.into_predecessor(), pid_file, manager))
+    let service = Service::new(listeners, inherited.into_predecessor(), pid_file, manager);
+    Ok(service.with_upgrades(!options.operation.no_upgrade))
 }

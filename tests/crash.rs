@@ -7,6 +7,9 @@
 //!                         └─ hurt: those whose connection ends;  then: is a new client served?
 //! ```
 //!
+//! And what a panic costs, while standard error is a pipe that is full and not read: the answer, or
+//! the connection, but no time.
+//!
 //! The shipped application never aborts, so there is another one here. This program is both, the
 //! tests and the server that they start: it has a `main` of its own, because some models fork, and a
 //! process that runs tests has threads.
@@ -14,10 +17,14 @@
 mod common;
 
 use std::env;
-use std::process::{self, ExitCode};
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{self, Command, ExitCode};
 
 use common::server::{binary, models};
-use common::{Client, Server, get};
+use common::{Client, Server, get, os};
 use stampede::{Action, App, Request, Response, Status};
 
 /// Names the model of the server that this program is to be.
@@ -33,6 +40,9 @@ fn main() -> ExitCode {
     println!("{:<10} {:>8} {:>12}   afterwards", "model", "hurt", "of clients");
     for (model, _) in models() {
         a_crash_hurts_the_clients_of_its_process_and_no_others(model);
+    }
+    for (model, _) in models() {
+        a_panic_waits_for_no_reader_of_its_message(model);
     }
     println!("crash: ok");
     ExitCode::SUCCESS
@@ -50,6 +60,7 @@ impl App for Mortal {
         if request.path() == b"/crash" {
             process::abort();
         }
+        assert_ne!(request.path(), b"/panic", "as asked for");
         let pid = process::id().to_string();
         response.start(Status::OK).field("Content-Type", "text/plain").bytes(pid.as_bytes());
         Action::Done
@@ -77,12 +88,16 @@ fn survives(model: &str) -> bool {
     matches!(model, "mp" | "prefork" | "symped")
 }
 
-fn mortal(model: &str) -> Server {
+fn command(model: &str, listen: &str) -> Command {
     let program = env::current_exe().expect("this program");
     let mut command = binary(program.to_str().expect("UTF-8"));
-    command.envs([(MODEL, model), ("STAMPEDE_LISTEN", "127.0.0.1:0")]);
+    command.envs([(MODEL, model), ("STAMPEDE_LISTEN", listen)]);
     command.envs(settings(model).iter().copied());
-    Server::spawn(command)
+    command
+}
+
+fn mortal(model: &str) -> Server {
+    Server::spawn(command(model, "127.0.0.1:0"))
 }
 
 /// The process that serves this client; `None`: the connection has ended.
@@ -133,4 +148,22 @@ fn serves_new_clients(server: &Server) {
     for _ in 0..20 {
         assert!(served_by(&mut server.connect()).is_some(), "a new client is served");
     }
+}
+
+/// The standard library's own message would wait, with the thread or the loop that has panicked.
+fn a_panic_waits_for_no_reader_of_its_message(model: &str) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let (_reader, writer) = os::full_pipe();
+    let (mut command, socket) = (command(model, "fd:7"), listener.as_raw_fd());
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(move || os::duplicate_to(socket, 7)) };
+    let mut server = command.stderr(writer).spawn().expect("a server");
+    let mut client = Client::connect(listener.local_addr().expect("its address"));
+    client.send(&get("/panic"));
+    match client.try_response() {
+        Ok(response) => assert_eq!(response.status, 500, "{model}"),
+        Err(error) => assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "{model}: too late"),
+    }
+    server.kill().expect("killing it");
+    server.wait().expect("its end");
 }

@@ -153,3 +153,27 @@ fn a_server_whose_words_nobody_reads_goes_on() {
         assert!(child.wait().expect("its end").success());
     }
 }
+
+#[test]
+fn a_file_that_is_no_program_is_not_run_by_a_shell_in_place_of_the_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (model, mut command) in models() {
+        command.args(["--listen", "127.0.0.1:0", "--demo"]);
+        let (command, path) = common::successor::copied(&command, folder.path());
+        let mut server = Server::spawn(command);
+        let (new, trace) = (path.with_extension("new"), folder.path().join("run"));
+        fs::write(&new, format!("echo run >{}\n", trace.display())).expect("a damaged program");
+        fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("permissions");
+        fs::rename(&new, &path).expect("a damaged program in its place");
+        server.signal(libc::SIGUSR2);
+        common::until("its failure", || server.stderr().contains("upgrade failed: "));
+        let text = server.stderr();
+        let why = "Exec format error (os error 8); is the file damaged, or for another kind of \
+                   machine?; this process continues to serve\n";
+        assert!(text.ends_with(why), "{model}: {text}");
+        assert_eq!(server.exchange(&get("/plaintext")).status, 200, "{model}");
+        assert!(server.stop().success(), "{model}");
+        assert!(!trace.exists(), "{model}");
+    }
+}

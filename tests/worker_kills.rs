@@ -98,7 +98,7 @@ fn in_a_pool_a_killed_worker_costs_its_own_clients_only() {
 /// second time: the first goes to the handler that checks for a stack overflow.)
 #[test]
 fn a_worker_is_replaced_whatever_signal_ends_it() {
-    let signals = [libc::SIGKILL, libc::SIGABRT, libc::SIGALRM, libc::SIGXFSZ];
+    let signals = [libc::SIGKILL, libc::SIGABRT, libc::SIGALRM, libc::SIGSYS];
     for how in SUPERVISED {
         let server = server(how);
         for signal in signals {

@@ -88,6 +88,7 @@ fn is_stricter(error: Error, input: &[u8]) -> bool {
         | ChunkExtensionsTooLong
         | ChunkEnd
         | TrailerTooLarge
+        | InputChanged
         | Incomplete
         | StatusCode
         | Reason
@@ -117,7 +118,8 @@ fn chunk_sizes(input: &[u8]) {
             }
         }
         (Err(error), Ok(_)) => assert!(is_stricter_chunk(error, line), "{error:?}"),
-        (Ok(_), Err(_)) => panic!("httparse refuses {line:?}"),
+        // It counts leading zeros as digits, of which it takes sixteen.
+        (Ok(_), Err(_)) => assert!(line.starts_with(b"0"), "httparse refuses {line:?}"),
         _ => {}
     }
 }

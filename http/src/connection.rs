@@ -10,7 +10,11 @@
 //!
 //! The caller owns the buffer and the clock. It feeds what it has not yet consumed; after
 //! [`Event::NeedMore`] it reads more and feeds the rest again with the new bytes appended.
-//! Pipelined requests are simply what is left after one is complete.
+//! Pipelined requests are simply what is left after one is complete. A caller that brings other
+//! bytes instead, or fewer, gets [`ErrorKind::InputChanged`] where they contradict what was there.
+//!
+//! Where the last answer changes the protocol (101, or 2xx to CONNECT), the caller says so by
+//! [`Connection::change_protocol`]: what follows is not looked at, and left in the input.
 //!
 //! However the bytes are split over calls, the events, the kind of an error and its byte are the
 //! same. Data may come in different pieces, of course.
@@ -66,8 +70,13 @@ enum Phase {
     Length(u64),
     /// A chunked body.
     Chunked(Chunked),
+    /// The next request, if the connection persists: a body has ended, and the last bytes of it were
+    /// a trailer section of this length.
+    Trailers(u16),
     /// Nothing: the last exchange has been read.
     Ended,
+    /// Another protocol.
+    Tunnel,
     /// Nothing: after an error.
     Failed,
 }
@@ -113,7 +122,8 @@ impl Connection {
     /// Takes the next step through `input`, which begins where the last step's `consumed` ended.
     ///
     /// What follows the last request of a connection that does not persist, or an error, is
-    /// consumed and ignored.
+    /// consumed and ignored. What follows a [change of protocol](Connection::change_protocol) is
+    /// never consumed.
     ///
     /// # Errors
     /// The request is refused. If its head is well formed (and only its meaning is wrong), `head`
@@ -146,6 +156,9 @@ impl Connection {
         head: &mut Head,
         limits: &Limits,
     ) -> Result<Step, Error> {
+        if let Phase::Trailers(_) = self.phase {
+            self.phase = Phase::after_exchange(self.persists);
+        }
         let step = self.other(input, head, limits);
         if step.is_err() {
             self.fail();
@@ -217,9 +230,12 @@ impl Connection {
         head.clear();
         let (start, lines) = empty_lines(input, self.empty_lines)?;
         let line = &input[start..];
+        if read > 0 && (start > 0 || line.len() < read) {
+            return Err(Error::new(ErrorKind::InputChanged, start));
+        }
         // Empty lines are consumed at once, so that an idle connection holds no byte.
         let more = Step { consumed: start, event: Event::NeedMore };
-        if line.is_empty() || line == b"\r" {
+        if read == 0 && (line.is_empty() || line == b"\r") {
             self.empty_lines = lines;
             self.phase = Phase::Head { parser: IncrementalParser::HEAD, read: 0 };
             return Ok(more);
@@ -227,7 +243,8 @@ impl Connection {
         let window = &line[..line.len().min(limits.head())];
         let end = parser.run(window, read, limits).map_err(|error| behind(error, start))?;
         let Some(end) = end else {
-            if window.len() == limits.head() {
+            // `read` is more if the limit was lowered meanwhile.
+            if window.len() == limits.head() || window.len() < read {
                 return Err(Error::new(ErrorKind::HeadTooLarge, start + window.len()));
             }
             self.empty_lines = lines;
@@ -235,13 +252,9 @@ impl Connection {
             return Ok(more);
         };
         let parsed = parse::parse(&line[..end], head, limits);
-        if parsed.is_err() {
-            // Only a head that was created for a lower limit refuses what has been validated.
-            debug_assert!(
-                head.slots.len() < limits.fields(),
-                "the incremental parser accepts what parse refuses"
-            );
-            return Err(Error::new(ErrorKind::TooManyFields, start));
+        if parsed.is_err() || head.len as usize != end {
+            head.clear();
+            return Err(Error::new(refused(&line[..end], head, limits), start));
         }
         head.start = start as u8;
         self.phase = Phase::Fresh;
@@ -285,9 +298,13 @@ impl Connection {
                 let found = chunked.next(input, limits)?;
                 Ok(self.found(found, input.len()))
             }
-            Phase::Fresh | Phase::Head { .. } | Phase::Ended | Phase::Failed => {
-                Ok(Step { consumed: input.len(), event: Event::NeedMore })
-            }
+            Phase::Tunnel => Ok(Step { consumed: 0, event: Event::NeedMore }),
+            // The first three have been dealt with.
+            Phase::Fresh
+            | Phase::Head { .. }
+            | Phase::Trailers(_)
+            | Phase::Ended
+            | Phase::Failed => Ok(Step { consumed: input.len(), event: Event::NeedMore }),
         }
     }
 
@@ -306,11 +323,17 @@ impl Connection {
     fn found(&mut self, found: Found, available: usize) -> Step {
         match found {
             Found::More => Step { consumed: available, event: Event::NeedMore },
+            Found::Held(at) => Step { consumed: at, event: Event::NeedMore },
             Found::Data(start, end) => {
                 Step { consumed: end, event: Event::Data { start, len: end - start } }
             }
             Found::End(end) => {
                 self.phase = Phase::after_exchange(self.persists);
+                Step { consumed: end, event: Event::End }
+            }
+            Found::Trailers(start, end) => {
+                // Within the limit, which fits 16 bits.
+                self.phase = Phase::Trailers((end - start) as u16);
                 Step { consumed: end, event: Event::End }
             }
         }
@@ -331,10 +354,10 @@ impl Connection {
     pub fn eof(&self) -> Result<(), Error> {
         let offset = match self.phase {
             Phase::Head { read, .. } if read > 0 => read as usize,
-            Phase::Fresh | Phase::Head { .. } | Phase::Length(0) | Phase::Ended | Phase::Failed => {
-                return Ok(());
-            }
-            Phase::Length(_) | Phase::Chunked(_) => 0,
+            Phase::Fresh | Phase::Head { .. } | Phase::Length(0) => return Ok(()),
+            Phase::Trailers(_) | Phase::Ended | Phase::Failed | Phase::Tunnel => return Ok(()),
+            Phase::Length(_) => 0,
+            Phase::Chunked(chunked) => chunked.held(),
         };
         Err(Error::new(ErrorKind::Incomplete, offset))
     }
@@ -343,6 +366,46 @@ impl Connection {
     #[inline]
     pub fn persists(&self) -> bool {
         self.persists
+    }
+
+    /// After [`Event::Head`]: keeps the trailer section of this request's chunked body until
+    /// it is whole, within its limit: it is consumed by the step that gives [`Event::End`], and
+    /// found by [`trailers`](Self::trailers). Returns whether it is kept: `false` when no chunked
+    /// body is being read, or its end has been reached.
+    pub fn keep_trailers(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Chunked(chunked) => chunked.keep_trailer(),
+            _ => false,
+        }
+    }
+
+    /// After [`Event::End`], if the [trailer section was kept](Self::keep_trailers): the section,
+    /// for [`trailers::fields`](crate::trailers::fields). `consumed` are the bytes that the step has
+    /// consumed. Empty in every other case.
+    pub fn trailers<'a>(&self, consumed: &'a [u8]) -> &'a [u8] {
+        let Phase::Trailers(len) = self.phase else { return &[] };
+        consumed.len().checked_sub(len.into()).map_or(&[], |start| &consumed[start..])
+    }
+
+    /// The request that was read last is answered by a change of protocol: by a 101 to one with
+    /// `Upgrade`, or a 2xx to CONNECT (RFC 9110, sections 7.8 and 9.3.6). From now on the input is
+    /// not HTTP: [`next`](Self::next) consumes none of it, and no other request follows.
+    ///
+    /// `false`, and nothing has changed: no request has been read, or one is still being read. The
+    /// protocol changes behind a whole request, its body included.
+    pub fn change_protocol(&mut self) -> bool {
+        let is_behind_one = self.requests > 0
+            && matches!(self.phase, Phase::Fresh | Phase::Trailers(_) | Phase::Ended);
+        if is_behind_one {
+            self.phase = Phase::Tunnel;
+            self.persists = false;
+        }
+        is_behind_one
+    }
+
+    /// Whether the protocol has changed: what is left of the input belongs to another one.
+    pub fn has_changed_protocol(&self) -> bool {
+        matches!(self.phase, Phase::Tunnel)
     }
 
     /// Makes this exchange the last one. Its body is still read; what follows is ignored.
@@ -368,7 +431,9 @@ impl Connection {
     /// Whether no byte of a request line has been seen since the last request was complete.
     #[inline]
     pub fn is_between_requests(&self) -> bool {
-        matches!(self.phase, Phase::Fresh | Phase::Head { read: 0, .. } | Phase::Ended)
+        let is_over = matches!(self.phase, Phase::Ended | Phase::Tunnel);
+        is_over
+            || matches!(self.phase, Phase::Fresh | Phase::Head { read: 0, .. } | Phase::Trailers(_))
     }
 
     /// The field line that the response to this exchange needs: that the connection closes, or that
@@ -396,6 +461,21 @@ impl Connection {
     }
 }
 
+/// Why the second pass refuses a head that the first one found whole.
+#[cold]
+fn refused(line: &[u8], head: &Head, limits: &Limits) -> ErrorKind {
+    // The first pass read it in pieces, and the caller brought others the next time.
+    if !IncrementalParser::HEAD.is_whole(line, limits) {
+        return ErrorKind::InputChanged;
+    }
+    // The head was created for a lower limit than that of the call.
+    debug_assert!(
+        head.slots.len() < limits.fields(),
+        "the incremental parser accepts what parse refuses"
+    );
+    ErrorKind::TooManyFields
+}
+
 /// The bytes of empty lines that `input` begins with, and how many lines there have been in all
 /// after `lines` before. A message may follow a few: clients used to send one after a body (RFC
 /// 9112, section 2.2).
@@ -421,50 +501,4 @@ pub(crate) fn behind(error: Error, start: usize) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scan::block::{BLOCK_BYTES_MAX, EXAMINED};
-
-    #[test]
-    fn a_connection_is_at_most_32_bytes() {
-        assert!(size_of::<Connection>() <= 32, "{}", size_of::<Connection>());
-    }
-
-    /// Feeds a head in pieces of this many bytes; returns how many bytes were read, and the pieces.
-    fn examined(head_bytes: &[u8], piece: usize) -> (usize, usize) {
-        let limits = Limits::default();
-        let (mut connection, mut head) = (Connection::new(), Head::new(&limits));
-        EXAMINED.set(0);
-        let mut pieces = 0;
-        loop {
-            pieces += 1;
-            let there = head_bytes.len().min(pieces * piece);
-            let step = connection.next(&head_bytes[..there], &mut head, &limits).unwrap();
-            if step.event == Event::Head {
-                assert_eq!(step.consumed, head_bytes.len());
-                return (EXAMINED.get(), pieces);
-            }
-            assert_eq!((step.consumed, step.event), (0, Event::NeedMore));
-        }
-    }
-
-    #[test]
-    fn a_head_in_pieces_is_read_twice_at_most() {
-        let short_lines = "A:\r\n".repeat(90);
-        let long_name = format!("{}: v\r\n", "n".repeat(3000));
-        let long_value = format!("X: {}\r\n", "v".repeat(3000));
-        let usual = "User-Agent: curl/8.5.0\r\nAccept: */*\r\nX-Empty:\r\nX-Odd:\t1 \r\n";
-        for fields in [&short_lines, &long_name, &long_value, usual] {
-            for target in ["/", "/a/b?c=d", &"/t".repeat(1000)] {
-                let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-                for piece in (1..=130).chain([1000, 2000, 4000]) {
-                    let (examined, pieces) = examined(head.as_bytes(), piece);
-                    let bound = 2 * head.len() + BLOCK_BYTES_MAX * pieces;
-                    assert!(examined <= bound, "{examined} of {} in {piece}s", head.len());
-                }
-                let (byte_by_byte, _) = examined(head.as_bytes(), 1);
-                assert!(byte_by_byte <= 2 * head.len() + 2 * BLOCK_BYTES_MAX, "{byte_by_byte}");
-            }
-        }
-    }
-}
+mod tests;

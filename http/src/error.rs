@@ -95,16 +95,21 @@ kinds! {
     // What is wrong with a body.
     /// The body is longer than the limit.
     BodyTooLarge CONTENT_TOO_LARGE "the body is longer than the limit",
-    /// A chunk size is not hexadecimal digits, or has too many of them.
-    ChunkSize BAD_REQUEST "a chunk size is not a hexadecimal number",
+    /// A chunk size is not hexadecimal digits, or not below 2^64.
+    ChunkSize BAD_REQUEST "a chunk size is not a hexadecimal number below 2^64",
     /// A chunk extension is malformed.
     ChunkExtension BAD_REQUEST "a chunk extension is malformed",
-    /// The chunk extensions of one body are longer than the limit.
-    ChunkExtensionsTooLong BAD_REQUEST "chunk extensions are longer than the limit",
+    /// The chunk extensions of one body are longer than the limit, with the leading zeros of its
+    /// chunk sizes beyond sixteen digits.
+    ChunkExtensionsTooLong BAD_REQUEST "chunk extensions or leading zeros beyond the limit",
     /// A chunk's data is not followed by CRLF.
     ChunkEnd BAD_REQUEST "chunk data is not followed by CR LF",
     /// The trailer section is longer than the limit.
     TrailerTooLarge REQUEST_HEADER_FIELDS_TOO_LARGE "the trailer section is longer than the limit",
+    /// Not the message's fault but the caller's: after
+    /// [`Event::NeedMore`](crate::Event::NeedMore) it did not bring the rest again with more behind
+    /// it, but other bytes, or fewer.
+    InputChanged INTERNAL_SERVER_ERROR "the input is not that of the call before",
     /// The peer stopped sending in the middle of a message.
     Incomplete BAD_REQUEST "the connection ended in the middle of a message",
 

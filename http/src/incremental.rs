@@ -6,8 +6,8 @@
 //! the blank line has arrived, the head is parsed once by [`parse`](crate::parse).
 //!
 //! ```text
-//! Method ─SP─► Target ─SP─► Version ──► LineCr ─CR─► LineLf ─LF─┐
-//!                                  ┌──────────────────────────────────────────────────┘
+//! Method ─SP─► Target [─?─► Query] ─SP─► Version ──► LineCr ─CR─► LineLf ─LF─┐
+//!                                  ┌─────────────────────────────────────────┘
 //!                                  ▼
 //!          ┌─LF─ ValueLf ◄─CR─ Value ◄─:─ Name ◄──┐
 //!          └─────────────────► LineStart ─────────┘
@@ -18,13 +18,14 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
-use crate::scan::{self, TARGET, TOKEN};
+use crate::scan::{self, PATH, QUERY, TOKEN};
 
 /// What the next byte belongs to.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Method,
     Target,
+    Query,
     Version,
     LineCr,
     LineLf,
@@ -44,6 +45,27 @@ pub(crate) struct IncrementalParser {
     fields: u16,
 }
 
+/// The same in a trailer section, in fewer bytes: there are no elements, and the decoder of a body
+/// is a part of every connection.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct TrailerParser {
+    state: State,
+    fields: [u8; 2],
+}
+
+impl From<IncrementalParser> for TrailerParser {
+    fn from(parser: IncrementalParser) -> Self {
+        TrailerParser { state: parser.state, fields: parser.fields.to_le_bytes() }
+    }
+}
+
+impl From<TrailerParser> for IncrementalParser {
+    fn from(parser: TrailerParser) -> Self {
+        let fields = u16::from_le_bytes(parser.fields);
+        IncrementalParser { state: parser.state, element: 0, fields }
+    }
+}
+
 impl IncrementalParser {
     /// Before the first byte of a request line.
     pub(crate) const HEAD: IncrementalParser =
@@ -53,9 +75,14 @@ impl IncrementalParser {
     pub(crate) const TRAILER: IncrementalParser =
         IncrementalParser { state: State::LineStart, element: 0, fields: 0 };
 
-    /// In a target, of which there have been this many bytes.
+    /// In a target before its query; of the target there have been this many bytes.
     pub(crate) fn in_target(len: usize) -> IncrementalParser {
         IncrementalParser { state: State::Target, element: len as u16, fields: 0 }
+    }
+
+    /// In the query of a target, of which there have been this many bytes.
+    pub(crate) fn in_query(len: usize) -> IncrementalParser {
+        IncrementalParser { state: State::Query, element: len as u16, fields: 0 }
     }
 
     /// Before a line, after this many fields.
@@ -73,6 +100,16 @@ impl IncrementalParser {
         IncrementalParser { state: State::Value, element: 0, fields: field as u16 }
     }
 
+    /// Whether `bytes` are a trailer section, whole and no more.
+    pub(crate) fn is_trailer(bytes: &[u8], limits: &Limits) -> bool {
+        Self::TRAILER.is_whole(bytes, limits)
+    }
+
+    /// Whether what this one is to read is exactly `bytes`.
+    pub(crate) fn is_whole(mut self, bytes: &[u8], limits: &Limits) -> bool {
+        self.run(bytes, 0, limits) == Ok(Some(bytes.len()))
+    }
+
     /// Reads `bytes` from `at` on. Returns the offset after the blank line, or `None` when it has
     /// not arrived. The caller makes sure that all bytes of one head or trailer section are at most
     /// 65,535.
@@ -85,7 +122,8 @@ impl IncrementalParser {
         while at < bytes.len() {
             at = match self.state {
                 State::Method => self.method(bytes, at)?,
-                State::Target => self.target(bytes, at, limits)?,
+                State::Target => self.target(bytes, at, PATH, limits)?,
+                State::Query => self.target(bytes, at, QUERY, limits)?,
                 State::Version | State::LineCr | State::LineLf => self.line_end(bytes[at], at)?,
                 _ => return self.lines(bytes, at, limits),
             }
@@ -150,8 +188,15 @@ impl IncrementalParser {
         }
     }
 
-    fn target(&mut self, bytes: &[u8], at: usize, limits: &Limits) -> Result<usize, Error> {
-        let end = self.element_end(bytes, at, TARGET);
+    /// The target, or its query, which consists of another class of bytes.
+    fn target(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        class: u8,
+        limits: &Limits,
+    ) -> Result<usize, Error> {
+        let end = self.element_end(bytes, at, class);
         if self.element as usize > limits.target() {
             let over = self.element as usize - limits.target();
             return Err(Error::new(ErrorKind::TargetTooLong, end - over));
@@ -162,6 +207,10 @@ impl IncrementalParser {
                 self.element = 0;
                 self.state = State::Version;
                 Ok(end + 1)
+            }
+            Some(b'?') => {
+                self.state = State::Query;
+                Ok(end)
             }
             Some(_) => Err(Error::new(ErrorKind::Target, end)),
         }

@@ -48,7 +48,9 @@
 //! | a method of more than 32 bytes | 501 | 3 |
 //! | an unknown method | passes as [`Method::Other`]: the application answers 501 | 3 |
 //! | a target over the limit | 414, at the first byte too many | 3 |
-//! | bytes in a target outside RFC 3986, and `#` | 400; `[` and `]` pass: forms send them | 3.2 |
+//! | bytes in a target outside RFC 3986, and `#` | 400, with the two exceptions below | 3.2 |
+//! | brackets, `^` and `\|` in a path or a query | pass unchanged: browsers and forms send them | 3.2 |
+//! | a backslash, a backquote and braces in a query | the same; in a path 400 | 3.2 |
 //! | `%` without two digits | passes; decoding the path refuses it | 3.2 |
 //! | an absolute-form target | http(s); its authority wins over `Host`, still required | 3.2.2 |
 //! | user information in a target | 400 | 3.2.2 |
@@ -67,8 +69,9 @@
 //! | empty elements in a `Transfer-Encoding` list | skipped, as RFC 9110 wants (5.6.1) | 6.1 |
 //! | a body over the limit | 413, with the head or at the chunk size that exceeds it | |
 //! | chunk extensions | well formed, ignored; limited for the body as a whole (400) | 7.1.1 |
-//! | a chunk size of more than 16 digits | 400 | 7.1 |
-//! | trailer fields | well formed, limited (431), dropped | 7.1.2 |
+//! | a chunk size of 2^64 or more | 413; 400 where the limit for bodies is no lower | 7.1 |
+//! | leading zeros in a chunk size | pass; beyond 16 digits they count as chunk extensions | 7.1 |
+//! | trailer fields | well formed, limited (431); dropped unless [asked for](trailers) | 7.1.2 |
 //! | an expectation other than 100-continue | 417; in HTTP/1.0 every expectation is ignored | |
 //! | bytes after the last request of a connection | ignored | 9.6 |
 
@@ -93,6 +96,7 @@ pub mod response;
 mod scan;
 mod status;
 pub mod target;
+pub mod trailers;
 
 pub use connection::{Connection, Event, Step};
 pub use error::{Error, ErrorKind};

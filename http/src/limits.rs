@@ -41,8 +41,12 @@ impl Limits {
     /// The longest registered method, UPDATEREDIRECTREF, has 17.
     pub(crate) const METHOD_BYTES_MAX: usize = 32;
 
-    /// Digits of a chunk size: those of 2^64 - 1, leading zeros counted.
-    pub(crate) const CHUNK_DIGITS_MAX: u8 = 16;
+    /// Digits of a chunk size that count as nothing else: those of 2^64 - 1. More of them must be
+    /// leading zeros, and count as chunk extensions.
+    pub(crate) const CHUNK_DIGITS: u8 = 16;
+
+    /// The blank line of a trailer section, without which no chunked body ends.
+    const TRAILER_BYTES_MIN: u16 = 2;
 
     /// Limits of a head in bytes, its fields in number, its target in bytes, a body in bytes.
     ///
@@ -88,13 +92,16 @@ impl Limits {
         Limits { body, ..self }
     }
 
-    /// The same with another limit for the trailer section, in bytes.
+    /// The same with another limit for the trailer section, in bytes. Its blank line, of two bytes,
+    /// always fits: 0 means no trailer fields.
     #[must_use]
     pub const fn with_trailer(self, trailer: u16) -> Self {
-        Limits { trailer, ..self }
+        let has_room = trailer >= Self::TRAILER_BYTES_MIN;
+        Limits { trailer: if has_room { trailer } else { Self::TRAILER_BYTES_MIN }, ..self }
     }
 
-    /// The same with another limit for all chunk extensions of a body together, in bytes.
+    /// The same with another limit for all chunk extensions of a body together, in bytes, leading
+    /// zeros of chunk sizes beyond sixteen digits included. 0 means none of either.
     #[must_use]
     pub const fn with_chunk_extensions(self, chunk_extensions: u16) -> Self {
         Limits { chunk_extensions, ..self }
@@ -129,7 +136,7 @@ impl Limits {
         self.trailer as usize
     }
 
-    /// Bytes of chunk extensions in one body.
+    /// Bytes of chunk extensions, and of superfluous leading zeros, in one body.
     pub const fn chunk_extensions(&self) -> usize {
         self.chunk_extensions as usize
     }
@@ -173,10 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn every_trailer_limit_has_room_for_the_blank_line() {
+        let trailer = |bytes| Limits::default().with_trailer(bytes).trailer();
+        assert_eq!([0, 1, 2, 3, u16::MAX].map(trailer), [2, 2, 2, 3, 65_535]);
+    }
+
+    #[test]
     fn impossible_limits_are_refused() {
         assert_eq!(Limits::new(65_536, 100, 100, 0), Err(InvalidLimits::Head));
         assert_eq!(Limits::new(63, 100, 10, 0), Err(InvalidLimits::Head));
         assert_eq!(Limits::new(1024, 0, 100, 0), Err(InvalidLimits::Fields));
         assert_eq!(Limits::new(1024, 10, 1024, 0), Err(InvalidLimits::Target));
+        assert_eq!(Limits::new(usize::MAX, 10, 1024, 0), Err(InvalidLimits::Head));
+        assert_eq!(Limits::new(1024, usize::MAX, 100, 0), Err(InvalidLimits::Fields));
+        assert_eq!(Limits::new(1024, 10, usize::MAX, 0), Err(InvalidLimits::Target));
+        assert_eq!(Limits::new(1024, 10, 0, 0), Err(InvalidLimits::Target));
     }
 }

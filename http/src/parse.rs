@@ -18,7 +18,7 @@ use crate::incremental::IncrementalParser;
 use crate::scan::block::{Cursor, Scanner, Start};
 use crate::scan::dispatch::Program;
 use crate::scan::line::{Line, VERSION_BYTES};
-use crate::scan::{self, TOKEN};
+use crate::scan::{self, QUERY, TOKEN};
 
 /// Where the head was found incomplete or malformed: the reader that resumes at that byte.
 #[derive(Copy, Clone, Debug)]
@@ -89,7 +89,7 @@ fn request_line<S: Scanner>(
     head.has_query = bytes.get(end) == Some(&b'?');
     if head.has_query {
         end = block.path_end(end + 1);
-        if bytes.get(end) == Some(&b'?') {
+        if bytes.get(end).is_some_and(|&byte| scan::is(byte, QUERY)) {
             end = block.query_end(end + 1);
         }
         head.query = Span::new(path_end + 1, end);
@@ -106,6 +106,7 @@ fn request_line<S: Scanner>(
             Ok((end + line.len(), is_origin_form))
         }
         Some(line) if other_version(line, head) => Ok((end + line.len(), false)),
+        _ if head.has_query => Err(Stop::new(IncrementalParser::in_query(end - start), end)),
         _ => Err(Stop::new(IncrementalParser::in_target(end - start), end)),
     }
 }

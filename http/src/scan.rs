@@ -47,10 +47,12 @@ const BASELINE: portable::Portable = portable::Portable;
 
 /// A character of a token (RFC 9110, section 5.6.2): methods, field names.
 pub(crate) const TOKEN: u8 = 1;
-/// What a path may contain (RFC 3986, section 3.3), and brackets, which are in common use.
+/// What is accepted in a path: what it may contain (RFC 3986, section 3.3), brackets, which are in
+/// common use, and `^` and `|`, which browsers leave as they are.
 pub(crate) const PATH: u8 = 1 << 1;
-/// What a target may contain: [`PATH`] and `?`.
-pub(crate) const TARGET: u8 = 1 << 2;
+/// What is accepted in a query: [`PATH`], `?`, and what browsers leave as it is there: a backslash,
+/// a backquote and braces (the WHATWG's URL Standard, sections 1.3 and 4.4).
+pub(crate) const QUERY: u8 = 1 << 2;
 /// What a field value may contain (RFC 9110, section 5.5): visible, SP, HTAB, obs-text.
 pub(crate) const VALUE: u8 = 1 << 3;
 /// unreserved and sub-delims (RFC 3986, section 2): what a registered name is made of.
@@ -59,8 +61,9 @@ pub(crate) const REG_NAME: u8 = 1 << 4;
 pub(crate) const QUOTED: u8 = 1 << 5;
 /// What nearly every host consists of: letters, digits, `.` and `-`.
 pub(crate) const PLAIN_HOST: u8 = 1 << 6;
-/// A decimal digit.
-pub(crate) const DIGIT: u8 = 1 << 7;
+/// What a target may contain and be written with: [`PATH`] and `?`, without what only browsers
+/// allow themselves.
+pub(crate) const TARGET: u8 = 1 << 7;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -86,19 +89,22 @@ const fn classes() -> [u8; 256] {
             class |= TOKEN;
         }
         if word || is_one_of(byte, b"-._~!$&'()*+,;=") {
-            class |= REG_NAME | PATH | TARGET;
+            class |= REG_NAME | PATH | QUERY | TARGET;
         }
         if is_one_of(byte, b"%:@/[]") {
-            class |= PATH | TARGET;
+            class |= PATH | QUERY | TARGET;
+        }
+        if is_one_of(byte, b"^|") {
+            class |= PATH | QUERY;
+        }
+        if is_one_of(byte, b"\\`{}") {
+            class |= QUERY;
         }
         if word || byte == b'.' || byte == b'-' {
             class |= PLAIN_HOST;
         }
-        if byte.is_ascii_digit() {
-            class |= DIGIT;
-        }
         if byte == b'?' {
-            class |= TARGET;
+            class |= QUERY | TARGET;
         }
         if byte == b'\t' || byte >= b' ' && byte != 0x7f {
             class |= VALUE;

@@ -47,7 +47,7 @@ fn write_request(out: &mut impl BufMut) {
     request::field(out, b"X-Own", b"value").expect("a field");
     request::chunked(out);
     request::end(out);
-    request::chunk_head(out, 5);
+    request::chunk_head(out, 5).unwrap();
     out.put_slice(b"hello");
     request::chunk_end(out);
     request::last_chunk(out);

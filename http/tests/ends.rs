@@ -99,7 +99,7 @@ fn write_body(out: &mut Vec<u8>, frame: Frame, body: &[u8], has_body: bool) {
         Frame::Length | Frame::UntilClose => out.extend_from_slice(body),
         Frame::Chunked => {
             for chunk in body.chunks(7) {
-                response::chunk_head(out, chunk.len() as u64);
+                response::chunk_head(out, chunk.len() as u64).unwrap();
                 out.extend_from_slice(chunk);
                 response::chunk_end(out);
             }

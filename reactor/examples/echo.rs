@@ -22,8 +22,7 @@ impl Echo {
     fn accept(&mut self, ev: &mut EventLoop) -> Result<()> {
         let (stream, _) = self.listener.accept()?;
         stream.set_nonblocking(true)?;
-        if let Ok(token) = ev.reserve() {
-            ev.watch(token, &stream, Interest::BOTH, Trigger::Edge)?;
+        if let Ok(token) = ev.register(&stream, Interest::BOTH, Trigger::Edge) {
             self.connections.insert(token, (stream, None));
         } // else there are too many, and the stream is closed
         Ok(())
@@ -68,8 +67,7 @@ fn main() -> Result<()> {
     println!("listening on {}", listener.local_addr()?);
     listener.set_nonblocking(true)?;
     let mut ev = EventLoop::new(Config::with_sources(CONNECTIONS_MAX))?;
-    let token = ev.reserve()?;
-    ev.watch(token, &listener, Interest::READABLE, Trigger::Edge)?;
+    ev.register(&listener, Interest::READABLE, Trigger::Edge)?;
     let pool = BufferPool::new(&[Class::new(16 * 1024, CONNECTIONS_MAX as usize)])?;
     ev.run(&mut Echo { listener, pool, connections: HashMap::new() })
 }

@@ -48,6 +48,8 @@ errnos! {
     ENFILE
     /// There is no such file.
     ENOENT
+    /// The file is no program, or not one for this machine.
+    ENOEXEC
     /// No memory.
     ENOMEM
     /// A component of the path is not a directory.

@@ -16,7 +16,13 @@
 //! - Signals of one number that arrive before the first is read merge into one, as always. Where a
 //!   count matters (`CHLD`), look for all there is to do.
 //!
-//! Dropping `Signals` restores the mask; a pending signal that was never read is delivered then.
+//! Dropping `Signals` unblocks what it has blocked, unless other `Signals` of the thread have those
+//! signals, too: the last one does it. A pending signal that was never read is delivered then. (Of
+//! several with the same signal, one reads it: whichever is asked first.)
+
+mod mask;
+
+mod number;
 
 use std::fmt;
 use std::io;
@@ -31,7 +37,8 @@ use crate::poller::{Interest, Poller, Trigger, backend};
 use crate::sys::check;
 use crate::token::Token;
 
-/// A signal by its number.
+/// A signal by its number: a constant, [any number](Signal::from_number), or a [real-time
+/// signal](Signal::realtime).
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
 pub struct Signal(c_int);
 
@@ -101,8 +108,9 @@ impl fmt::Debug for Signal {
 ///
 /// Stays on the thread that created it, whose mask it restores.
 pub struct Signals {
+    /// Dropped first: what it has reported must not be delivered.
     queue: backend::SignalQueue,
-    mask_before: sigset_t,
+    _blocked: mask::Blocked,
     _this_thread: PhantomData<*const ()>,
 }
 
@@ -110,15 +118,10 @@ impl Signals {
     /// Blocks `signals` in this thread; from now on they stay pending until read.
     pub fn new(signals: &[Signal]) -> io::Result<Signals> {
         let set = set_of(signals)?;
-        let mask_before = change_mask(libc::SIG_BLOCK, &set)?;
+        let _blocked = mask::Blocked::new(signals, &set)?;
         let numbers: Vec<c_int> = signals.iter().map(|signal| signal.0).collect();
-        match backend::SignalQueue::new(&numbers, &set) {
-            Ok(queue) => Ok(Signals { queue, mask_before, _this_thread: PhantomData }),
-            Err(error) => {
-                change_mask(libc::SIG_SETMASK, &mask_before)?;
-                Err(error)
-            }
-        }
+        let queue = backend::SignalQueue::new(&numbers, &set)?;
+        Ok(Signals { queue, _blocked, _this_thread: PhantomData })
     }
 
     /// Watches for signals, by level: every wait reports `token` while a signal is unread.
@@ -140,13 +143,6 @@ impl AsFd for Signals {
     }
 }
 
-impl Drop for Signals {
-    fn drop(&mut self) {
-        // Fails for an invalid mask; this one came from the kernel.
-        let _ = change_mask(libc::SIG_SETMASK, &self.mask_before);
-    }
-}
-
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signals").finish_non_exhaustive()
@@ -165,7 +161,8 @@ pub fn ignore_sigpipe() -> io::Result<()> {
     Ok(())
 }
 
-fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
+/// The set of these signals.
+pub(crate) fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the set it is given.
     let mut set = unsafe {
@@ -173,14 +170,20 @@ fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
         set.assume_init()
     };
     for signal in signals {
+        signal.check_readable()?;
         // SAFETY: `set` is initialised; a number that is no signal is refused.
         check(unsafe { libc::sigaddset(&mut set, signal.0) })?;
     }
     Ok(set)
 }
 
+/// Has no signal blocked in this thread any more: those that wait are delivered.
+pub fn unblock_all() -> io::Result<()> {
+    change_mask(libc::SIG_SETMASK, &set_of(&[])?).map(drop)
+}
+
 /// Changes this thread's mask and returns what it was before.
-fn change_mask(how: c_int, set: &sigset_t) -> io::Result<sigset_t> {
+pub(crate) fn change_mask(how: c_int, set: &sigset_t) -> io::Result<sigset_t> {
     let mut before = MaybeUninit::uninit();
     // SAFETY: `set` is read and `before` written during the call.
     let error = unsafe { libc::pthread_sigmask(how, ptr::from_ref(set), before.as_mut_ptr()) };
@@ -244,6 +247,41 @@ mod tests {
         assert!(is_blocked(Signal::QUIT));
         drop(signals);
         assert!(!is_blocked(Signal::QUIT));
+    }
+
+    /// In whichever order: a signal is blocked as long as any of them has it, and no longer.
+    #[test]
+    fn each_of_several_undoes_what_it_did() {
+        for first_to_go in 0..2 {
+            let mut first = Signals::new(&[Signal::USR1, Signal::QUIT]).unwrap();
+            let mut second = Signals::new(&[Signal::HUP, Signal::QUIT]).unwrap();
+            let (gone, stays, own, others) = if first_to_go == 0 {
+                (first, &mut second, Signal::HUP, Signal::USR1)
+            } else {
+                (second, &mut first, Signal::USR1, Signal::HUP)
+            };
+            drop(gone);
+            assert!(is_blocked(own) && is_blocked(Signal::QUIT) && !is_blocked(others));
+            for signal in [own, Signal::QUIT] {
+                raise(signal); // would end the process
+                assert_eq!(stays.next().unwrap(), Some(signal));
+            }
+        }
+        let all = [Signal::USR1, Signal::HUP, Signal::QUIT];
+        assert!(!all.into_iter().any(is_blocked));
+    }
+
+    #[test]
+    fn a_signal_that_was_blocked_before_stays_so() {
+        let set = set_of(&[Signal::USR1]).unwrap();
+        change_mask(libc::SIG_BLOCK, &set).unwrap();
+        let first = Signals::new(&[Signal::USR1, Signal::USR1, Signal::USR2]).unwrap();
+        let second = Signals::new(&[Signal::USR1]).unwrap();
+        drop((first, second));
+        assert!(is_blocked(Signal::USR1) && !is_blocked(Signal::USR2));
+        change_mask(libc::SIG_UNBLOCK, &set).unwrap();
+        drop(Signals::new(&[Signal::USR1]).unwrap());
+        assert!(!is_blocked(Signal::USR1), "what was noted is of that time");
     }
 
     #[test]

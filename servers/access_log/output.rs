@@ -2,9 +2,9 @@
 //!
 //! A named file is opened non-blocking, which a regular file ignores and a named pipe needs.
 //! Standard output is shared: `O_NONBLOCK` would also apply to the shell, which has the same open
-//! file description. So it is checked with `poll(2)`, then given at most `PIPE_BUF` bytes, which a
-//! writable pipe takes whole (pipe(7)); cut at a line's end, they do not mix with the lines of
-//! other processes.
+//! file description. So each write to it is made one that does not wait ([`write_now`]), of at most
+//! `PIPE_BUF` bytes, which a pipe takes whole (pipe(7)); cut at a line's end, they do not mix with
+//! the lines of other processes.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use reactor::Errno;
-use reactor::fs::{OpenFlags, PIPE_BUF, wait_writable};
+use reactor::fs::{OpenFlags, PIPE_BUF, wait_writable, write_now};
 
 use crate::options::LogTarget;
 
@@ -24,7 +24,7 @@ pub(super) struct Output {
     file: File,
     /// Its name, if it can be reopened.
     path: Option<PathBuf>,
-    /// A write might block: poll first.
+    /// A plain write might wait.
     may_wait: bool,
 }
 
@@ -70,10 +70,12 @@ impl Output {
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
         while written < bytes.len() {
-            if self.may_wait && !self.has_room(Duration::ZERO) {
-                break;
-            }
-            match self.file.write(self.portion(&bytes[written..])) {
+            let portion = self.portion(&bytes[written..]);
+            let result = match self.may_wait {
+                true => write_now(&self.file, portion),
+                false => self.file.write(portion),
+            };
+            match result {
                 Ok(0) => break,
                 Ok(n) => written += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -109,7 +111,7 @@ impl Output {
         lines.map_or(fitting, |end| &fitting[..=end])
     }
 
-    /// Whether the output has room now, or within `patience`. An error condition such as a hang-up
+    /// Whether the output has room within `patience`. An error condition such as a hang-up
     /// counts as room: the write fails with it.
     fn has_room(&self, patience: Duration) -> bool {
         wait_writable(&self.file, patience).unwrap_or(false)

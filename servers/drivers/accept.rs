@@ -283,8 +283,8 @@ impl Acceptors {
 
 impl Acceptor {
     fn register(ev: &mut EventLoop, listening: Listening) -> io::Result<Self> {
-        let token = ev.reserve()?;
-        ev.watch(token, &listening.listener, Interest::READABLE, trigger(&listening))?;
+        let (readable, trigger) = (Interest::READABLE, trigger(&listening));
+        let token = ev.register(&listening.listener, readable, trigger)?;
         Ok(Acceptor { listening, token, budget: Budget::new(), paused: false, adopted: false })
     }
 

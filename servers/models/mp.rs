@@ -45,9 +45,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reactor::EventLoop;
 use reactor::event_loop::Config;
 use reactor::process::connection_signals;
-use reactor::{EventLoop, Signal};
 
 use super::Server;
 use crate::app::{App, Disk};
@@ -98,7 +98,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let Server { listeners, metrics, service } = server;
     let sandbox = operation::confine(options)?;
     let mut ev = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
-    let signals = [&operation::SIGNALS[..], &[Signal::CHLD], &connection_signals::SENT];
+    let signals = [&operation::SIGNALS[..], &connection_signals::SENT];
     ev.handle_signals(&signals.concat())?;
     connection_signals::install()?;
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());

@@ -4,6 +4,7 @@
 //! | folder or file | what |
 //! |---|---|
 //! | `listen` | listening sockets, from the options |
+//! | `orphans` | what process 1 of a container owes the others |
 //! | `proxy_protocol` | the client's address, as reported by a proxy in front |
 //! | `privileges` | switching to another user |
 //! | `sandbox` | confining the serving process |
@@ -13,6 +14,7 @@
 
 pub mod inherited;
 pub mod listen;
+pub mod orphans;
 pub mod privileges;
 pub mod proxy_protocol;
 pub mod sandbox;
@@ -26,10 +28,17 @@ use reactor::Signal;
 use self::sandbox::{Sandbox, Who};
 use crate::options::Options;
 
-/// The signals that a server handles: stop, finish, reload (USR1 only reopens the logs), and
-/// upgrade.
-pub const SIGNALS: [Signal; 6] =
-    [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1, Signal::USR2];
+/// The signals that a server handles: stop, finish, reload (USR1 only reopens the logs), upgrade,
+/// and the end of children, which may be orphans ([`orphans::reap`]).
+pub const SIGNALS: [Signal; 7] = [
+    Signal::TERM,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::HUP,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::CHLD,
+];
 
 /// How a server should stop.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

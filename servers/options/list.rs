@@ -3,13 +3,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::children::CONNECTION_CHILDREN;
 use super::error::Fault;
 use super::fibers::FIBERS;
 use super::operation::OPERATION;
 use super::pool::POOL;
+use super::sockets::SOCKETS;
 use super::stages::STAGES;
 use super::table::{DAY, Entry, Group, Model, OptionGroup, Setter, Takes, number, time, utf8};
 use super::threads::CONNECTION_THREADS;
@@ -17,8 +17,6 @@ use super::value::{name_of, path_or_none, value_of};
 use super::workers::{PROCESSES, THREADS};
 use super::{ListenAddr, LogFormat, LogTarget, Options, value};
 
-/// `SO_LINGER` counts seconds in 16 bits on the BSDs.
-const LINGER_LONGEST: Duration = Duration::from_secs(32_767);
 /// A larger count of connections, buffers or files is a typing error.
 const COUNT_MAX: u64 = 10_000_000;
 const TIB: u64 = 1 << 40;
@@ -142,6 +140,18 @@ const LISTENS: &[Entry] = &[
             clear: |options| options.listen.clear(),
             add: |options, text| {
                 options.listen.push(value::listen(utf8(text)?)?);
+                Ok(())
+            },
+        },
+    },
+    Entry {
+        flag: "unix-mode",
+        value: "MODE",
+        help: "permissions of Unix sockets, in octal: who may connect (to write is needed)",
+        setter: Setter::Other {
+            get: |options| format!("{:04o}", options.unix_mode),
+            set: |options, text| {
+                options.unix_mode = value::mode(utf8(text)?)?;
                 Ok(())
             },
         },
@@ -275,57 +285,6 @@ const MEMORY: &[Entry] = &[
     },
 ];
 
-const SOCKETS: &[Entry] = &[
-    Entry {
-        flag: "nodelay",
-        value: "",
-        help: "keep Nagle's algorithm on",
-        setter: Setter::Switch(|options| &mut options.tcp.nodelay),
-    },
-    Entry {
-        flag: "defer-accept",
-        value: "TIME",
-        help: "accept a connection when its request has arrived, or after this time",
-        setter: Setter::Time {
-            longest: Duration::from_secs(3600),
-            get: |options| options.tcp.defer_accept,
-            set: |options, time| options.tcp.defer_accept = time.filter(|time| !time.is_zero()),
-        },
-    },
-    Entry {
-        flag: "linger",
-        value: "TIME",
-        help: "SO_LINGER, in whole seconds: 0 resets the connection on close; more \
-               only where a thread may block in close(2), which an event loop may not",
-        setter: Setter::Time {
-            longest: LINGER_LONGEST,
-            get: |options| options.tcp.linger,
-            set: |options, time| options.tcp.linger = time,
-        },
-    },
-    Entry {
-        flag: "fastopen",
-        value: "N",
-        help: "TCP Fast Open: length of the queue of connections with data in their SYN",
-        setter: Setter::Other {
-            get: |options| options.tcp.fastopen.map_or("off".to_owned(), |n| n.to_string()),
-            set: set_fastopen,
-        },
-    },
-    Entry {
-        flag: "congestion",
-        value: "NAME",
-        help: "congestion control algorithm, by the kernel's name (bbr)",
-        setter: Setter::Other {
-            get: |options| options.tcp.congestion.clone().unwrap_or("system default".to_owned()),
-            set: |options, text| {
-                options.tcp.congestion = Some(utf8(text)?.to_owned());
-                Ok(())
-            },
-        },
-    },
-];
-
 const LOG: &[Entry] = &[
     Entry {
         flag: "access-log",
@@ -385,17 +344,6 @@ fn add_index(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
         return Err(Fault::invalid("a file name without a slash, such as index.html"));
     }
     options.content.index.push(name.to_owned());
-    Ok(())
-}
-
-fn set_fastopen(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
-    options.tcp.fastopen = match utf8(text)? {
-        "off" | "0" => None,
-        text => match text.parse() {
-            Ok(queue) if queue <= 65_535 => Some(queue),
-            _ => return Err(Fault::invalid("1 to 65535, or off")),
-        },
-    };
     Ok(())
 }
 

@@ -31,6 +31,7 @@ mod operation;
 mod parse;
 pub(crate) mod passed;
 mod pool;
+mod sockets;
 mod stages;
 mod table;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use content::Content;
 pub use error::OptionsError;
 pub use fibers::Fibers;
 pub use operation::Operation;
+pub use sockets::TcpOptions;
 pub use stages::Stages;
 pub use table::{OptionGroup, Takes};
 pub use threads::Threads;
@@ -66,6 +68,8 @@ pub struct Options {
     pub limits: Limits,
     /// How long to wait for a client.
     pub timeouts: Timeouts,
+    /// Permissions of the Unix sockets in `listen`.
+    pub unix_mode: u32,
     /// Length of the kernel's queue of connections to accept, per listener.
     pub backlog: u32,
     /// The buffer pool, per loop.
@@ -147,21 +151,6 @@ pub struct Buffers {
     /// Bytes of each: enough for a head or a target with space to spare, see
     /// [`Options::check`].
     pub size: usize,
-}
-
-/// Socket options of connections.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TcpOptions {
-    /// `TCP_NODELAY`: a response is not held back until an earlier one is acknowledged.
-    pub nodelay: bool,
-    /// `TCP_DEFER_ACCEPT` (accept filter `dataready` on FreeBSD): accept when data has arrived.
-    pub defer_accept: Option<Duration>,
-    /// `SO_LINGER`: how `close(2)` treats unsent data; zero resets the connection.
-    pub linger: Option<Duration>,
-    /// `TCP_FASTOPEN`: length of the queue of connections with data in their SYN.
-    pub fastopen: Option<u32>,
-    /// `TCP_CONGESTION`: the algorithm's name.
-    pub congestion: Option<String>,
 }
 
 /// Worker threads or processes.
@@ -266,6 +255,8 @@ impl Default for Options {
             content: Content::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            // Whom its directory lets through may connect, as with a port of the loopback address.
+            unix_mode: 0o666,
             backlog: 4096, // Linux's default net.core.somaxconn; the kernel clamps larger values
             buffers: Buffers::default(),
             tcp: TcpOptions::default(),
@@ -343,18 +334,6 @@ impl Default for Accept {
         match cfg!(any(target_os = "linux", target_os = "freebsd")) {
             true => Accept::ReusePort,
             false => Accept::Shared,
-        }
-    }
-}
-
-impl Default for TcpOptions {
-    fn default() -> Self {
-        TcpOptions {
-            nodelay: true,
-            defer_accept: None,
-            linger: None,
-            fastopen: None,
-            congestion: None,
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Operation {
     pub pid_file: Option<PathBuf>,
     /// Whether to confine the serving process.
     pub sandbox: bool,
+    /// Whether another process must not take over (SIGUSR2).
+    pub no_upgrade: bool,
 }
 
 /// A user or a group.
@@ -94,6 +96,14 @@ pub(super) const OPERATION: &[Entry] = &[
         help: "confine the serving process (Landlock, no_new_privs): only the root and the log \
                stay reachable; SIGUSR2 then needs worker processes",
         setter: Setter::Switch(|options| &mut options.operation.sandbox),
+    },
+    Entry {
+        // Not "upgrade": the variable of that name describes what a successor inherits.
+        flag: "no-upgrade",
+        value: "",
+        help: "refuse SIGUSR2: for supervisors that end a service with the process that they have \
+               started (runit, systemd without Type=notify); process 1 always refuses it",
+        setter: Setter::Switch(|options| &mut options.operation.no_upgrade),
     },
 ];
 

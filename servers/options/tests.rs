@@ -85,12 +85,14 @@ fn sample(flag: &str) -> &'static str {
         "buffer-size" => "64K",
         "max-head" | "max-target" => "2K",
         "fastopen" => "9",
+        "notsent-lowat" => "64K",
         "offload" => "all",
         "worker-priority" => "slice:500us",
         "overload" => "reject",
         "accept" => "pass",
         "stack-size" => "128K",
         "trusted" => "10.0.0.0/8",
+        "unix-mode" => "0660",
         _ if flag.ends_with("timeout") || flag == "cache-ttl" => "7s",
         "defer-accept" | "linger" => "7s",
         _ => "77",
@@ -197,6 +199,15 @@ fn zero_and_off_switch_a_timeout_off() {
 }
 
 #[test]
+fn off_leaves_the_bound_on_unsent_bytes_to_the_system() {
+    let bound = |args: &[&str]| run(args).tcp.notsent_lowat;
+    assert_eq!(bound(&[]).is_some(), reactor::net::HAS_NOTSENT_LOWAT);
+    assert_eq!(bound(&["--notsent-lowat", "1M"]), Some(1 << 20));
+    assert_eq!(bound(&["--notsent-lowat", "off"]), None);
+    assert_eq!(bound(&["--notsent-lowat", "0"]), None);
+}
+
+#[test]
 fn errors_name_the_flag_the_value_the_cause_and_the_fix() {
     for (args, expected) in [
         (&["--head-timeout", "10x"][..], r#"--head-timeout 10x: unknown unit "x"; expected"#),
@@ -221,7 +232,9 @@ fn errors_name_the_flag_the_value_the_cause_and_the_fix() {
         (&["--log-file", "/x"], "--log-file /x: the access log is off; add --access-log"),
         (&["--buffer-size", "16K"], "--buffer-size 16384: must be at least 17408, to hold a head"),
         (&["--proxy-protocol"], "--proxy-protocol: no trusted peers; add --trusted"),
+        (&["--notsent-lowat", "1"], "--notsent-lowat 1: invalid value; expected 4K to 1G, or off"),
         (&["--trusted", "lb"], "--trusted lb: invalid value; expected an address"),
+        (&["--unix-mode", "rw"], "--unix-mode rw: invalid value; expected permissions in octal"),
         (&["--trusted", "10.1.1.1/8"], "the address has host bits set; write them"),
         (&["--no-root"], "--no-root: no such option;"),
     ] {
@@ -269,6 +282,7 @@ fn an_option_of_another_model_is_refused_by_its_name() {
 fn flags_and_variables_are_unique_and_negations_do_not_collide() {
     let mut names: Vec<String> = entries(AMPED).map(|entry| entry.variable()).collect();
     names.extend(entries(AMPED).filter_map(|entry| entry.variable_off()));
+    names.push(super::passed::VARIABLE.to_owned());
     let count = names.len();
     names.sort();
     names.dedup();

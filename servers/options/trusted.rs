@@ -14,6 +14,9 @@ pub struct Network {
     bits: u8,
 }
 
+/// The prefix length of all mapped addresses, `::ffff:0:0/96` (RFC 4291, 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
+
 /// Why a text is not a network.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum NotANetwork {
@@ -67,7 +70,21 @@ impl FromStr for Network {
         if number & mask != 0 && host > 0 {
             return Err(NotANetwork::Host);
         }
-        Ok(Network { address, bits })
+        Ok(Network { address, bits }.canonical())
+    }
+}
+
+impl Network {
+    /// A network of mapped addresses, `::ffff:10.0.0.0/104`, is the IPv4 network that they stand
+    /// for: peers are compared, and logged, as IPv4. (One that begins with `::ffff:` has at least
+    /// 96 bits, or host bits.)
+    fn canonical(self) -> Network {
+        match (self.address.to_canonical(), self.bits.checked_sub(MAPPED_BITS)) {
+            (address @ IpAddr::V4(_), Some(bits)) if self.address.is_ipv6() => {
+                Network { address, bits }
+            }
+            _ => self,
+        }
     }
 }
 
@@ -133,6 +150,11 @@ mod tests {
             ("::/0", "ffff::", "1.2.3.4"),
             ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
             ("::1", "::1", "::2"),
+            ("::ffff:127.0.0.1", "127.0.0.1", "127.0.0.2"),
+            ("::ffff:127.0.0.1", "::ffff:127.0.0.1", "::127.0.0.1"),
+            ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
+            ("::ffff:a00:0/104", "::ffff:10.1.2.3", "::ffff:11.1.2.3"),
+            ("::ffff:0:0/96", "192.0.2.1", "::1"),
         ] {
             assert!(has(network, inside) && !has(network, outside), "{network}");
         }
@@ -150,6 +172,9 @@ mod tests {
             ("10.0.0.1/8", NotANetwork::Host),
             ("1.0.0.0/0", NotANetwork::Host),
             ("::1/0", NotANetwork::Host),
+            ("::ffff:10.0.0.1/104", NotANetwork::Host),
+            ("::ffff:0:0/95", NotANetwork::Host),
+            ("::ffff:10.0.0.0/129", NotANetwork::Bits),
         ] {
             assert_eq!(text.parse::<Network>(), Err(why), "{text}");
         }

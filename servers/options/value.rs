@@ -188,7 +188,7 @@ fn unix(path: &str) -> Result<ListenAddr, Fault> {
 fn tcp(text: &str) -> Result<SocketAddr, Fault> {
     let fault = |cause: &str| Fault::new(cause, LISTEN_HINT);
     if let Ok(addr) = text.parse() {
-        return Ok(addr);
+        return Ok(unmapped(addr));
     }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
         let hint = format!("write {}", SocketAddr::new(ip, 8080));
@@ -204,6 +204,23 @@ fn tcp(text: &str) -> Result<SocketAddr, Fault> {
         _ => return Err(fault("not an IP address")),
     };
     Ok(SocketAddr::new(ip, port))
+}
+
+/// A socket for `::ffff:127.0.0.1` takes IPv4 alone: it is one for `127.0.0.1`.
+fn unmapped(addr: SocketAddr) -> SocketAddr {
+    match addr.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, addr.port()),
+        IpAddr::V6(_) => addr,
+    }
+}
+
+/// Permissions of a file in octal, without special bits: `0660`, `660`.
+pub(super) fn mode(text: &str) -> Result<u32, Fault> {
+    let digits = (3..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    match u32::from_str_radix(text, 8) {
+        Ok(mode @ 0..=0o777) if digits => Ok(mode),
+        _ => Err(Fault::invalid("permissions in octal, such as 0660")),
+    }
 }
 
 #[cfg(test)]
@@ -262,6 +279,8 @@ mod tests {
             ("localhost:1", "127.0.0.1:1"),
             ("unix:/a b", "unix:/a b"),
             ("fd:3", "fd:3"),
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1:80"),
+            ("[fe80::1%2]:80", "[fe80::1%2]:80"),
         ] {
             assert_eq!(listen(text).map(|a| a.to_string()), Ok(shown.to_owned()), "{text}");
         }
@@ -271,6 +290,16 @@ mod tests {
         }
         let missing = listen("::1").unwrap_err();
         assert_eq!(missing.hint, "write [::1]:8080");
+    }
+
+    #[test]
+    fn permissions_are_octal() {
+        for (text, bits) in [("0660", 0o660), ("666", 0o666), ("0000", 0), ("777", 0o777)] {
+            assert_eq!(mode(text), Ok(bits), "{text}");
+        }
+        for text in ["", "0", "66", "06660", "0668", "1777", "+66", "0o66", "rw-"] {
+            assert!(mode(text).is_err(), "{text}");
+        }
     }
 
     proptest! {

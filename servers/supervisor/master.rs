@@ -23,6 +23,7 @@ use super::worker::WorkerSetup;
 use super::workers::{Phase, Worker, WorkerSlot, Workers};
 use crate::metrics::Metrics;
 use crate::operation::listen::Listening;
+use crate::operation::orphans;
 use crate::operation::service::Service;
 use crate::operation::upgrade::Upgrade;
 use crate::options::{Accept, Options};
@@ -53,7 +54,7 @@ impl Master {
             workers: Workers::new(ev, metrics)?,
             stage: Stage::Serving,
             rolling_restart: RollingRestart::default(),
-            upgrade: Upgrade::new(ev)?,
+            upgrade: Upgrade::new(ev, &service)?,
             kill_timer: ev.reserve()?,
             drain_ms: options.drain_timeout.as_millis() as u64,
             takeover: QueueTakeover::new(listeners.len()),
@@ -162,7 +163,7 @@ impl Master {
         // If the first worker cannot start, neither can the next: fail, so that the operator or the
         // server being replaced notices.
         let was_first = !self.service.is_announced() && worker.phase == Phase::Starting;
-        if was_first && status.code().is_some() {
+        if was_first && self.stage == Stage::Serving && status.code().is_some() {
             self.failed = true;
             self.stop(ev);
         }
@@ -283,6 +284,7 @@ impl Handler for Master {
         match signal {
             Signal::TERM | Signal::INT => self.stop(ev),
             Signal::QUIT => self.quit(ev),
+            Signal::CHLD => orphans::reap(),
             Signal::HUP => self.renew_all(ev),
             Signal::USR1 => self.workers.tell_all(ControlMessage::Reopen),
             Signal::USR2 => {

@@ -87,8 +87,7 @@ pub fn serve<H: Supervised>(
     lifetime: Option<Lifetime>,
 ) -> io::Result<()> {
     let ev = &mut event_loop;
-    let token = ev.reserve()?;
-    ev.watch(token, &channel, Interest::READABLE, Trigger::Edge)?;
+    let token = ev.register(&channel, Interest::READABLE, Trigger::Edge)?;
     ControlMessage::Ready.send(&channel, None)?;
     let lifetime = lifetime.map(|lifetime| Clock::new(ev, lifetime)).transpose()?;
     let mut worker = Worker { handler, channel, token, lifetime };

@@ -10,6 +10,7 @@
 //! ```
 
 use std::io;
+use std::os::fd::AsFd;
 
 use reactor::process::{Channel, Child};
 use reactor::{EventLoop, Interest, Signal, Token, Trigger};
@@ -206,12 +207,13 @@ impl Workers {
     }
 }
 
-/// The sources of a worker's exit and of its messages.
-fn watch(ev: &mut EventLoop, child: &Child, channel: &Channel) -> io::Result<(Token, Token)> {
-    let (exit, control) = (ev.reserve()?, ev.reserve()?);
-    ev.watch(exit, child, Interest::READABLE, Trigger::Level)?;
-    ev.watch(control, channel, Interest::READABLE, Trigger::Edge)?;
-    Ok((exit, control))
+/// The sources of a worker's exit and of its messages: both, or neither.
+fn watch(ev: &mut EventLoop, child: impl AsFd, channel: impl AsFd) -> io::Result<(Token, Token)> {
+    let mut reserved = ev.reserve_guarded()?;
+    let exit = reserved.token();
+    reserved.watch(exit, child, Interest::READABLE, Trigger::Level)?;
+    let control = reserved.register(channel, Interest::READABLE, Trigger::Edge)?;
+    Ok((reserved.keep(), control))
 }
 
 /// How long to wait after `failures` consecutive early exits.
@@ -223,6 +225,18 @@ fn delay_ms(failures: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reactor::event_loop::Config;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_worker_that_cannot_be_watched_takes_no_source() {
+        let mut ev = EventLoop::new(Config::with_sources(4)).unwrap();
+        let (child, channel) = UnixStream::pair().unwrap();
+        watch(&mut ev, &child, &channel).unwrap();
+        let (next, _end) = UnixStream::pair().unwrap();
+        watch(&mut ev, &next, &channel).unwrap_err();
+        assert_eq!(ev.sources(), 2);
+    }
 
     #[test]
     fn the_delay_doubles_up_to_a_bound() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{Server, os, steady, until};
+use super::{Client, Server, os, steady, until};
 
 /// How many descriptors a process has open.
 pub fn descriptors(pid: u32) -> usize {
@@ -24,6 +24,20 @@ pub fn memory_bytes(pid: u32) -> u64 {
         number.parse::<u64>().expect("a number of KiB")
     };
     (kib("Pss_Anon:") + kib("Pss_Shmem:")) * 1024
+}
+
+/// Bytes that the kernel keeps for a client of a server: sent by the server, and not yet taken by
+/// the client's kernel (`tx_queue` in `/proc/net/tcp`).
+pub fn kept_for(server: &Server, client: &Client) -> u64 {
+    let ends = [server.address(), client.stream().local_addr().expect("the client's address")];
+    let ends = ends.map(|end| format!(":{:04X}", end.port()));
+    let table = fs::read_to_string("/proc/net/tcp").expect("the kernel's connections");
+    let kept = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let is_it = columns[1].ends_with(&ends[0]) && columns[2].ends_with(&ends[1]);
+        is_it.then(|| u64::from_str_radix(&columns[4][..8], 16).expect("a number of bytes"))
+    };
+    table.lines().skip(1).find_map(kept).expect("the client's connection")
 }
 
 /// The fields of a process's state, from the third on (`proc_pid_stat(5)`): the second, the

@@ -160,6 +160,17 @@ pub fn children(pid: u32) -> std::collections::BTreeSet<u32> {
     text.split_whitespace().map(|pid| pid.parse().expect("a number")).collect()
 }
 
+/// A pipe without room. Its writer is blocking, as those are that servers inherit.
+#[cfg(target_os = "linux")]
+pub fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
+    let (reader, mut writer) = io::pipe().expect("a pipe");
+    // SAFETY: takes no pointer; a descriptor of ours.
+    let size = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_GETPIPE_SZ) };
+    let filler = vec![b'x'; usize::try_from(size).expect("the pipe's size")];
+    io::Write::write_all(&mut writer, &filler).expect("filling it");
+    (reader, writer)
+}
+
 /// Makes a named pipe.
 pub fn make_fifo(path: &std::path::Path) {
     use std::os::unix::ffi::OsStrExt as _;

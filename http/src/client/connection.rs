@@ -79,6 +79,8 @@ pub struct Connection {
     /// Empty lines since the last response.
     empty_lines: u8,
     persists: bool,
+    /// Bytes of the trailer section that the last step has consumed, and was to keep.
+    trailers_len: u16,
 }
 
 impl Default for Connection {
@@ -98,6 +100,7 @@ impl Connection {
             outstanding: Outstanding::NONE,
             empty_lines: 0,
             persists: true,
+            trailers_len: 0,
         }
     }
 
@@ -126,6 +129,7 @@ impl Connection {
         head: &mut ResponseHead,
         limits: &Limits,
     ) -> Result<Step, Error> {
+        self.trailers_len = 0;
         let step = match self.phase {
             Phase::Head { reader, read } => self.head(input, head, limits, reader, read as usize),
             _ => self.body(input, limits),
@@ -148,9 +152,12 @@ impl Connection {
         head.clear();
         let (start, lines) = empty_lines(input, self.empty_lines)?;
         let line = &input[start..];
+        if read > 0 && (start > 0 || line.len() < read) {
+            return Err(Error::new(ErrorKind::InputChanged, start));
+        }
         // Empty lines are consumed at once, so that an idle connection holds no byte.
         let more = Step { consumed: start, event: Event::NeedMore };
-        if line.is_empty() || line == b"\r" {
+        if read == 0 && (line.is_empty() || line == b"\r") {
             self.empty_lines = lines;
             return Ok(more);
         }
@@ -160,13 +167,19 @@ impl Connection {
         let window = &line[..line.len().min(limits.head())];
         let end = reader.run(window, read, limits).map_err(|error| behind(error, start))?;
         let Some(end) = end else {
-            if window.len() == limits.head() {
+            // `read` is more if the limit was lowered meanwhile.
+            if window.len() == limits.head() || window.len() < read {
                 return Err(Error::new(ErrorKind::HeadTooLarge, start + window.len()));
             }
             self.empty_lines = lines;
             self.phase = Phase::Head { reader, read: window.len() as u16 };
             return Ok(more);
         };
+        // What came in pieces may have been brought again with other bytes, and what follows
+        // trusts them.
+        if read > 0 && !Reader::is_whole(&line[..end], limits) {
+            return Err(Error::new(ErrorKind::InputChanged, start));
+        }
         if parse::index(&line[..end], head).is_none() {
             // Only a head that was created for a lower limit has too little room.
             return Err(Error::new(ErrorKind::TooManyFields, start));
@@ -234,9 +247,16 @@ impl Connection {
     fn found(&mut self, found: Found, available: usize) -> Step {
         match found {
             Found::More => Step { consumed: available, event: Event::NeedMore },
+            Found::Held(at) => Step { consumed: at, event: Event::NeedMore },
             Found::Data(start, end) => data(start, end),
             Found::End(end) => {
                 self.complete();
+                Step { consumed: end, event: Event::End }
+            }
+            Found::Trailers(start, end) => {
+                self.complete();
+                // Within the limit, which fits 16 bits.
+                self.trailers_len = (end - start) as u16;
                 Step { consumed: end, event: Event::End }
             }
         }
@@ -252,7 +272,8 @@ impl Connection {
             Phase::Head { read: 0, .. } | Phase::Tunnel | Phase::Over => Ok(None),
             Phase::Length(0) | Phase::UntilClose(_) => Ok(Some(Event::End)),
             Phase::Head { read, .. } => Err(Error::new(ErrorKind::Incomplete, read as usize)),
-            Phase::Length(_) | Phase::Chunked(_) => Err(Error::new(ErrorKind::Incomplete, 0)),
+            Phase::Chunked(chunked) => Err(Error::new(ErrorKind::Incomplete, chunked.held())),
+            Phase::Length(_) => Err(Error::new(ErrorKind::Incomplete, 0)),
         };
         self.phase = Phase::Over;
         self.persists = false;
@@ -263,6 +284,27 @@ impl Connection {
     /// response is complete.
     pub fn body_follows(&self) -> bool {
         matches!(self.phase, Phase::Length(_) | Phase::Chunked(_) | Phase::UntilClose(_))
+    }
+
+    /// After [`Event::Head`]: keeps the trailer section of this response's chunked body until
+    /// it is whole, within its limit: it is consumed by the step that gives [`Event::End`], and
+    /// found by [`trailers`](Self::trailers). Returns whether it is kept: `false` when no chunked
+    /// body is being read, or its end has been reached.
+    pub fn keep_trailers(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Chunked(chunked) => chunked.keep_trailer(),
+            _ => false,
+        }
+    }
+
+    /// After [`Event::End`], if the [trailer section was kept](Self::keep_trailers): the section,
+    /// for [`trailers::fields`](crate::trailers::fields). `consumed` are the bytes that the step has
+    /// consumed. Empty in every other case.
+    pub fn trailers<'a>(&self, consumed: &'a [u8]) -> &'a [u8] {
+        match consumed.len().checked_sub(self.trailers_len.into()) {
+            Some(start) => &consumed[start..],
+            None => &[],
+        }
     }
 
     /// Whether the server lets another request follow: it has not announced that it closes, and

@@ -98,7 +98,7 @@ impl ResponseHead {
         self.len == 0
     }
 
-    /// The status code, 0 to 999 as received. One that is not a [`Status`] is treated like the x00
+    /// The status code, 0 to 999 as received. One that is not registered is treated like the x00
     /// of its class, and one outside 100 to 599 like 500 (RFC 9110, section 15).
     pub fn code(&self) -> u16 {
         self.code
@@ -106,7 +106,7 @@ impl ResponseHead {
 
     /// The status, when it is a registered one.
     pub fn status(&self) -> Option<Status> {
-        Status::from_code(self.code)
+        Status::from_code(self.code).filter(|status| status.is_registered())
     }
 
     /// The version.

@@ -65,7 +65,7 @@
 //! | neither length nor coding | the body ends where the connection does | 9112, 6.3 |
 //! | HTTP/1.0 | closes, unless it says keep-alive and has a length | 9112, 9.3 |
 //! | a body over the limit | refused with the head, at its chunk size, or at the byte too much | |
-//! | trailer fields | well formed, limited, dropped | 9112, 7.1.2 |
+//! | trailer fields | well formed, limited; dropped unless asked for | 9112, 7.1.2 |
 //! | bytes after the last response of a connection | ignored | 9112, 9.6 |
 
 mod asked;

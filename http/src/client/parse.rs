@@ -48,6 +48,12 @@ impl Reader {
     /// Before the first byte of a status line.
     pub(super) const START: Reader = Reader(State::Line(0));
 
+    /// Whether `bytes` are a head, whole and no more.
+    pub(super) fn is_whole(bytes: &[u8], limits: &Limits) -> bool {
+        let mut reader = Reader::START;
+        reader.run(bytes, 0, limits) == Ok(Some(bytes.len()))
+    }
+
     /// Reads `bytes` from `at` on. Returns the offset after the blank line, or `None` when it has
     /// not arrived.
     pub(super) fn run(

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! line · host · field* · content_length | chunked · end · body | (chunk_head data chunk_end)*
-//!                                                                last_chunk
+//!                                                                last_chunk | trailer
+//! trailer:  last_chunk_head · field* · end
 //! ```
 //!
 //! What is *not* checked: that the parts come in this order, that nothing is repeated, and that the
@@ -20,8 +21,8 @@ use crate::scan::{self, TARGET};
 use crate::{Limits, form};
 
 pub use crate::response::{
-    CHUNK_OVERHEAD_BYTES_MAX, InvalidField, chunk_end, chunk_head, chunked, content_length, end,
-    field, last_chunk,
+    CHUNK_OVERHEAD_BYTES_MAX, EmptyChunk, InvalidField, chunk_end, chunk_head, chunked,
+    content_length, end, field, last_chunk, last_chunk_head, trailer,
 };
 
 /// What makes a request line, or a `Host` line, invalid.

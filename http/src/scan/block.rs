@@ -17,7 +17,7 @@
 //! `bytes.len()` when the bytes have run out.
 
 use super::dispatch::Task;
-use super::{PATH, PLAIN_HOST, TOKEN, VALUE};
+use super::{PATH, PLAIN_HOST, QUERY, TOKEN, VALUE, class_end};
 
 /// Bits of a mask.
 pub(crate) const BLOCK_BYTES_MAX: usize = 64;
@@ -180,14 +180,10 @@ impl<'a, S: Scanner> Start<'a, S> {
         self.bytes
     }
 
-    /// Where the query that continues at `from` ends: it may contain any number of question marks.
+    /// Where the query that continues at `from` ends, with a byte that no path contains.
     #[cold]
     pub(crate) fn query_end(&self, from: usize) -> usize {
-        let mut end = self.path_end(from);
-        while self.bytes.get(end) == Some(&b'?') {
-            end = self.path_end(end + 1);
-        }
-        end
+        class_end(self.bytes, from, QUERY)
     }
 
     /// Where the path that begins at `from` ends: the first byte that is not of class PATH.

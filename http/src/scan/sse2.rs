@@ -171,10 +171,10 @@ fn not_path(bytes: __m128i) -> __m128i {
     let high = _mm_cmpgt_epi8(bytes, _mm_set1_epi8(b'z' as i8));
     any([
         invisible,
-        _mm_andnot_si128(is(bytes, b'~'), high),
-        is_without(bytes, 1, b'"'),  // " #
-        is_without(bytes, 2, b'<'),  // < >
-        is_without(bytes, 2, b'\\'), // \ ^
+        _mm_andnot_si128(is_without(bytes, 2, b'|'), high), // but | ~
+        is_without(bytes, 1, b'"'),                         // " #
+        is_without(bytes, 2, b'<'),                         // < >
+        is(bytes, b'\\'),
         is(bytes, b'`'),
         is(bytes, b'?'),
     ])

@@ -63,6 +63,9 @@ pub fn transfer_encoding() -> Vec<Row> {
 
 pub fn chunked() -> Vec<Row> {
     let many = format!("0\r\n{}", "X: a\r\n".repeat(101));
+    let zeros = |count| format!("{}5\r\nhello\r\n0\r\n\r\n", "0".repeat(count));
+    let (most_zeros, too_many_zeros) = (zeros(15 + 1024), zeros(15 + 1025));
+    let last_of_zeros = format!("5\r\nhello\r\n{}\r\n\r\n", "0".repeat(300));
     let bodies = [
         ("CH-01", "A\r\n0123456789\r\n0\r\n\r\n<G>\r\n", "2 open"),
         ("CH-02", "a\r\n0123456789\r\n0\r\n\r\n<G>\r\n", "2 open"),
@@ -89,7 +92,7 @@ pub fn chunked() -> Vec<Row> {
         ("CH-24", "5_0\r\nhello\r\n0\r\n\r\n", "0 400"),
         ("CH-25", "g\r\nhello\r\n0\r\n\r\n", "0 400"),
         ("CH-26", "10000000000000005\r\nhello\r\n0\r\n\r\n", "0 413"),
-        ("CH-26, with zeros", "00000000000000005\r\nhello\r\n0\r\n\r\n", "0 400"),
+        ("CH-26, with zeros", "00000000000000005\r\nhello\r\n0\r\n\r\n", "1 open"),
         ("CH-27", "FFFFFFFFFFFFFFFF\r\nhello", "0 413"),
         ("CH-28", "5\r\nhello\r\n0\r\n\n", "0 400"),
         ("CH-29", "5\r\nhello\r\n0\r\nX-T: v\r\n\r\n<G>\r\n", "2 open"),
@@ -103,6 +106,9 @@ pub fn chunked() -> Vec<Row> {
         ("an empty body", "0\r\n\r\n", "1 open"),
         ("a folded trailer", "0\r\nX: a\r\n b\r\n\r\n", "0 400"),
         ("too many trailers", &many, "0 431"),
+        ("as many leading zeros as extensions", &most_zeros, "1 open"),
+        ("one leading zero more", &too_many_zeros, "0 400"),
+        ("a last chunk of many zeros", &last_of_zeros, "1 open"),
         ("white space behind an extension", "5;a=b \r\nhello\r\n0\r\n\r\n", "0 400"),
         ("an open quote", "5;a=\"b\r\nhello\r\n0\r\n\r\n", "0 400"),
         ("a control character, quoted", "5;a=\"\\\u{1}\"\r\nhello\r\n0\r\n\r\n", "0 400"),

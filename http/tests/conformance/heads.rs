@@ -89,9 +89,37 @@ pub fn target_forms() -> Vec<Row> {
         row("CONNECT to a path", "CONNECT / HTTP/1.1\r\nHost: b\r\n\r\n", "0 400"),
         row("CONNECT without port", "CONNECT a HTTP/1.1\r\nHost: b\r\n\r\n", "0 400"),
         row("CONNECT with empty port", "CONNECT a: HTTP/1.1\r\nHost: b\r\n\r\n", "0 400"),
+        row("raw in a path", "GET /a|b^c HTTP/1.1\r\nHost: b\r\n\r\n", "1 open"),
+        row("raw in a query", "GET /?a|b^c\\d`e{f}?{ HTTP/1.1\r\nHost: b\r\n\r\n", "1 open"),
+        row("raw, absolute", "GET http://b/|?{} HTTP/1.1\r\nHost: b\r\n\r\n", "1 open"),
+        row("a raw host", "GET http://b|c/ HTTP/1.1\r\nHost: b\r\n\r\n", "0 400"),
         row("brackets in use", "GET /a[0]?b[]=1 HTTP/1.1\r\nHost: b\r\n\r\n", "1 open"),
         row("TF-10", "GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", "1 open"),
     ]
+}
+
+/// Every byte, in a path and in a query: what RFC 3986 allows, brackets, and what browsers leave raw.
+pub fn raw_bytes() -> Vec<Row> {
+    let unreserved =
+        |byte: char| byte.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%:@/[]".contains(byte);
+    let both = (0..=255u8).map(char::from).filter(|byte| !" \t\r\n".contains(*byte));
+    let rows = both.flat_map(|byte| {
+        let in_path = unreserved(byte) || "^|?".contains(byte);
+        let in_query = in_path || "\\`{}".contains(byte);
+        let expected = |passes| if passes { "1 open" } else { "0 400" };
+        let line = |target: String| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        [
+            row("a byte of a path", line(format!("/a{byte}b")), expected(in_path)),
+            row("a byte of a query", line(format!("/a?b{byte}c")), expected(in_query)),
+            // Behind the first block.
+            row(
+                "a byte far in",
+                line(format!("/{}?{byte}{byte}", "a".repeat(99))),
+                expected(in_query),
+            ),
+        ]
+    });
+    rows.collect()
 }
 
 pub fn version() -> Vec<Row> {

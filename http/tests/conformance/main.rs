@@ -84,6 +84,7 @@ fn rows() -> Vec<Row> {
         heads::request_line(),
         heads::too_long(),
         heads::target_forms(),
+        heads::raw_bytes(),
         heads::version(),
         heads::host(),
         heads::fields(),

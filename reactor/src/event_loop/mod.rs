@@ -22,8 +22,11 @@
 //!   next turn. With edge triggering the kernel would not repeat the event. All other sources run
 //!   first: what is deferred during a turn is not served in it.
 //! * One deadline per source; moving it later costs a compare and a store.
-//! * The clock is read once a turn, after waiting. [`EventLoop::now_ms`] lags behind by the time
-//!   the handlers of this turn have taken; after long work call [`EventLoop::refresh_clock`].
+//! * The clock is read after waiting, and before a wait that a timer bounds. In between,
+//!   [`EventLoop::now_ms`] lags behind by the time the handlers of this turn have taken; after long
+//!   work call [`EventLoop::refresh_clock`].
+//! * A handler's panic leaves through `turn`. If the caller catches it, nothing else is lost: the
+//!   next turn, which does not wait, makes the calls that this one has not.
 //!
 //! Not guaranteed: that a readiness is true (it is a hint: the read may return `WouldBlock`), that
 //! events come in any order, or that a deadline is met to the millisecond: it is never early, and
@@ -31,20 +34,26 @@
 //!
 //! Per source the loop itself keeps 44 bytes. Nothing is allocated after [`EventLoop::new`].
 
+mod delegate;
+mod relative;
+mod reservation;
 mod source;
 #[cfg(test)]
 mod tests;
+mod turn;
 
-use crate::poller::{Event, Events, Interest, Poller, Readiness, Trigger};
+use crate::poller::{Events, Interest, Poller, Readiness, Trigger};
 use crate::signal::{Signal, Signals};
 use crate::sleep::Doorbell;
 use crate::token::Token;
 use crate::waker::Waker;
-use source::{Side, Sources};
+use source::Sources;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+pub use reservation::Reservation;
 
 /// The token of the loop's waker. No source has it: slots are counted from 0 and stay below.
 const WAKER: Token = Token::new(u32::MAX, 0);
@@ -79,7 +88,7 @@ impl Default for Config {
 /// The callbacks through which the loop reports what happens.
 ///
 /// Every method may reserve, watch, defer and release any source, its own included; none may call
-/// [`EventLoop::turn`].
+/// [`EventLoop::turn`]. A call that panics has been made: it is not repeated, but for `woken`.
 pub trait Handler {
     /// The source is ready, or was deferred with this readiness.
     fn ready(&mut self, ev: &mut EventLoop, token: Token, readiness: Readiness);
@@ -88,7 +97,8 @@ pub trait Handler {
     fn timeout(&mut self, ev: &mut EventLoop, token: Token);
 
     /// A [`Waker`] of this loop was used, once or more often; or the handler [has
-    /// work](Handler::has_work). May be spurious.
+    /// work](Handler::has_work). May be spurious; and is called again after a panic of its own, as
+    /// what it had not looked at by then is announced no more.
     fn woken(&mut self, _ev: &mut EventLoop) {}
 
     /// Whether other threads have left work, which `woken` then does: all of it, or the loop comes
@@ -194,6 +204,9 @@ impl EventLoop {
     /// Asks the kernel to report when `fd` is ready. Until it is [unwatched](EventLoop::unwatch) or
     /// closed, events for it come as `token`'s.
     ///
+    /// The kernel's list is by descriptor: a source may have several, which all report to it, and
+    /// the loop does not know which they are.
+    ///
     /// # Errors
     ///
     /// `NotFound` if the token's source was released; otherwise what [`Poller::add`] says.
@@ -205,12 +218,10 @@ impl EventLoop {
         trigger: Trigger,
     ) -> io::Result<()> {
         self.must_exist(token)?;
-        self.poller.add(fd, token, interest, trigger)?;
-        self.sources.set_watched(token, true);
-        Ok(())
+        self.poller.add(fd, token, interest, trigger)
     }
 
-    /// Changes what is reported for a source that is watched.
+    /// Changes what is reported for a descriptor that is watched, and to which source.
     ///
     /// # Errors
     ///
@@ -230,9 +241,7 @@ impl EventLoop {
     /// batch may still come.
     pub fn unwatch(&mut self, token: Token, fd: impl AsFd) -> io::Result<()> {
         self.must_exist(token)?;
-        self.poller.delete(fd)?;
-        self.sources.set_watched(token, false);
-        Ok(())
+        self.poller.delete(fd)
     }
 
     /// Releases the source: no event, no timeout and no deferred call comes for `token` any more. A
@@ -243,12 +252,6 @@ impl EventLoop {
     /// forked child): then [unwatch](EventLoop::unwatch) it first.
     pub fn release(&mut self, token: Token) {
         self.sources.release(token);
-    }
-
-    /// Whether the source is there and the kernel was asked to watch it.
-    #[inline]
-    pub fn is_watched(&self, token: Token) -> bool {
-        self.sources.is_watched(token)
     }
 
     /// Whether the token's source is there: it has not been released.
@@ -318,9 +321,10 @@ impl EventLoop {
     }
 
     /// When the next deadline comes, or a little before: for one who waits for the loop's poller and
-    /// something else, and then takes a [`turn`](EventLoop::turn).
+    /// something else, and then takes a [`turn`](EventLoop::turn). To be reckoned from a clock that
+    /// was [read](EventLoop::refresh_clock) just before.
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        if self.sources.ready_len() > 0 {
+        if self.has_calls_left() {
             return Some(self.clock.now_ms);
         }
         self.sources.next_timer()
@@ -394,142 +398,6 @@ impl EventLoop {
     /// [`EventLoop::run`] returns when the current turn is over.
     pub fn stop(&mut self) {
         self.stopping = true;
-    }
-
-    /// One turn: waits for events until something is due, but no longer than `max_wait`, and
-    /// dispatches them. Returns the number of events.
-    pub fn turn(
-        &mut self,
-        handler: &mut impl Handler,
-        max_wait: Option<Duration>,
-    ) -> io::Result<usize> {
-        let count = self.wait(handler, max_wait)?;
-        self.clock.read();
-        self.count_turn(count);
-        let serving = self.sources.flip_ready();
-        self.dispatch_events(handler, serving);
-        self.dispatch_deferred(handler, serving);
-        self.dispatch_timeouts(handler);
-        if self.woken || self.signalled {
-            self.dispatch_outside(handler)?;
-        } else if self.doorbell.is_some() && handler.has_work() {
-            handler.woken(self);
-        }
-        handler.turn_ended(self);
-        Ok(count)
-    }
-
-    fn wait(&mut self, handler: &impl Handler, max_wait: Option<Duration>) -> io::Result<usize> {
-        let timeout = self.time_to_wait(max_wait);
-        match &self.doorbell {
-            // If the loop is not going to wait, it does not announce sleep, and no thread needs to
-            // ring.
-            Some(doorbell) if timeout != Some(Duration::ZERO) => doorbell.sleep(
-                || handler.has_work(),
-                |wait| {
-                    let timeout = if wait { timeout } else { Some(Duration::ZERO) };
-                    self.poller.wait(&mut self.events, timeout)
-                },
-            ),
-            _ => self.poller.wait(&mut self.events, timeout),
-        }
-    }
-
-    fn time_to_wait(&self, max_wait: Option<Duration>) -> Option<Duration> {
-        if self.sources.ready_len() > 0 {
-            return Some(Duration::ZERO);
-        }
-        let until_timer = self.sources.next_timer().map(|deadline_ms| {
-            Duration::from_millis(deadline_ms.saturating_sub(self.clock.now_ms))
-        });
-        match (until_timer, max_wait) {
-            (Some(timer), Some(max)) => Some(timer.min(max)),
-            (timer, max) => timer.or(max),
-        }
-    }
-
-    fn count_turn(&mut self, count: usize) {
-        self.stats.turns += 1;
-        self.stats.events += count as u64;
-        self.stats.events_last_turn = count as u32;
-        self.stats.events_turn_max = self.stats.events_turn_max.max(count as u32);
-    }
-
-    #[inline]
-    fn dispatch_events(&mut self, handler: &mut impl Handler, serving: Side) {
-        let any_deferred = self.sources.ready_at(serving, 0).is_some();
-        let mut index = 0;
-        // By index: the handler gets the whole loop.
-        while let Some(Event { token, mut readiness }) = self.events.get(index) {
-            index += 1;
-            if !self.sources.contains(token) {
-                self.no_source(token);
-                continue;
-            }
-            if any_deferred && let Some(more) = self.sources.take_deferred(token, serving) {
-                readiness = readiness | more;
-            }
-            handler.ready(self, token, readiness);
-        }
-    }
-
-    /// An event for one of the loop's own, or for a source that was released.
-    #[cold]
-    fn no_source(&mut self, token: Token) {
-        self.stats.events -= 1;
-        match token {
-            WAKER => self.woken = true,
-            SIGNALS => self.signalled = true,
-            _ => self.stats.stale_events += 1,
-        }
-    }
-
-    #[inline]
-    fn dispatch_deferred(&mut self, handler: &mut impl Handler, serving: Side) {
-        let mut index = 0;
-        while let Some(token) = self.sources.ready_at(serving, index) {
-            index += 1;
-            // None: the source is gone, or an event for it came first.
-            if let Some(readiness) = self.sources.take_deferred(token, serving) {
-                self.stats.deferred += 1;
-                handler.ready(self, token, readiness);
-            }
-        }
-        self.sources.clear_ready(serving);
-    }
-
-    #[inline]
-    fn dispatch_timeouts(&mut self, handler: &mut impl Handler) {
-        // One reading for the whole round, even if a handler refreshes the clock: so the round
-        // ends.
-        let now_ms = self.clock.now_ms;
-        while let Some(token) = self.sources.pop_expired(now_ms) {
-            self.stats.timeouts += 1;
-            handler.timeout(self, token);
-        }
-    }
-
-    /// Everything from outside the loop's sources: other threads, and signals.
-    #[cold]
-    fn dispatch_outside(&mut self, handler: &mut impl Handler) -> io::Result<()> {
-        if std::mem::take(&mut self.woken) {
-            self.stats.wakeups += 1;
-            // First, so that a wake-up during the call is not lost.
-            if let Some(waker) = &self.waker {
-                waker.acknowledge();
-            }
-            handler.woken(self);
-        }
-        if std::mem::take(&mut self.signalled) {
-            while let Some(signal) = self.next_signal()? {
-                handler.signal(self, signal);
-            }
-        }
-        Ok(())
-    }
-
-    fn next_signal(&mut self) -> io::Result<Option<Signal>> {
-        self.signals.as_mut().map_or(Ok(None), Signals::next)
     }
 }
 

@@ -48,7 +48,6 @@ struct Source {
     deferred: Readiness,
     /// The ready list it is on.
     side: Option<Side>,
-    watched: bool,
 }
 
 /// The same as what `slab` keeps for each slot: the tag hides in a niche of `Source`.
@@ -98,7 +97,6 @@ impl Sources {
             timer: None,
             deferred: Readiness::NONE,
             side: None,
-            watched: false,
         }))
     }
 
@@ -124,17 +122,6 @@ impl Sources {
 
     pub(super) fn token_at(&self, slot: u32) -> Option<Token> {
         self.table.token_at(slot)
-    }
-
-    #[inline]
-    pub(super) fn is_watched(&self, token: Token) -> bool {
-        self.table.get(token).is_some_and(|source| source.watched)
-    }
-
-    pub(super) fn set_watched(&mut self, token: Token, watched: bool) {
-        if let Some(source) = self.table.get_mut(token) {
-            source.watched = watched;
-        }
     }
 
     // Deadlines

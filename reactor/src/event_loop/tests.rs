@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
+use std::time::Duration;
+
+mod panics;
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -139,12 +142,27 @@ fn a_reserved_source_is_unknown_to_the_kernel_until_it_is_watched() {
     let mut ev = new_loop(1);
     let (ours, _theirs) = UnixStream::pair().expect("a pair");
     let token = ev.reserve().expect("room");
-    assert!(!ev.is_watched(token));
     assert!(ev.poller().delete(&ours).is_err());
     ev.watch(token, &ours, Interest::READABLE, Trigger::Level).expect("watched");
-    assert!(ev.is_watched(token));
     ev.unwatch(token, &ours).expect("unwatched");
-    assert!(!ev.is_watched(token) && ev.poller().delete(&ours).is_err());
+    assert!(ev.poller().delete(&ours).is_err());
+}
+
+/// What is watched belongs to the descriptor: it may change its source, and leave it.
+#[test]
+fn a_descriptor_reports_to_the_source_that_it_was_last_given_to() {
+    let mut ev = new_loop(2);
+    let (old, ours, mut theirs) = watched_pair(&mut ev, Trigger::Level);
+    let new = ev.reserve().expect("two");
+    theirs.write_all(b"x").expect("written");
+    ev.rewatch(new, &ours, Interest::READABLE, Trigger::LevelExclusive).expect("watched");
+    ev.release(old);
+    let mut handler = observer();
+    ev.turn(&mut handler, None).expect("turn");
+    assert_eq!(handler.take(), [Call::Ready(new, Readiness::READABLE)]);
+    ev.unwatch(new, &ours).expect("unwatched");
+    ev.turn(&mut handler, NOW).expect("turn");
+    assert_eq!((handler.take(), ev.stats().stale_events), (vec![], 0));
 }
 
 #[test]
@@ -308,6 +326,25 @@ fn a_deadline_comes_once_and_never_early() {
     let (order, times): (Vec<_>, Vec<_>) = order.into_iter().unzip();
     assert_eq!(order, [tokens[1], tokens[2], tokens[0]]);
     assert!(times[0] >= 10 && times[1] >= 20 && times[2] >= 30, "{times:?}");
+}
+
+/// What the caller does between two turns counts, too.
+#[test]
+fn a_deadline_is_reckoned_from_when_the_wait_begins() {
+    const WORK: Duration = Duration::from_millis(90);
+    let mut ev = new_loop(1);
+    let token = ev.reserve().expect("room");
+    ev.set_deadline(token, 100);
+    let begin = Instant::now();
+    while begin.elapsed() < WORK {
+        thread::yield_now();
+    }
+    assert!(ev.time_to_wait(None) <= Some(Duration::from_millis(10)));
+    assert_eq!(ev.time_to_wait(NOW), NOW);
+    let mut handler = observer();
+    wait_for_call(&mut ev, &mut handler);
+    assert_eq!(handler.take(), [Call::Timeout(token)]);
+    assert!(ev.now_ms() >= 100);
 }
 
 #[test]

@@ -17,13 +17,15 @@
 
 use super::Suspender;
 use super::registry::Overflowed;
+use crate::fs::write_now;
 use crate::mapping::{Mapping, Sharing};
 use crate::sys::check;
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
+use std::rc::{Rc, Weak};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libc::{c_int, c_void, sigaction, siginfo_t, stack_t};
@@ -50,10 +52,53 @@ static INSTALLING: Mutex<()> = Mutex::new(());
 /// While this is alive, overflows of fibers that run on its thread are reported.
 #[must_use = "reports end when it is dropped"]
 pub struct OverflowReports {
+    /// Shared by all of the thread's, since the kernel knows one: the last takes it back, in
+    /// whichever order they end. (And so it stays on its thread.)
+    _alternate: Rc<Alternate>,
+}
+
+thread_local! {
+    static ALTERNATE: RefCell<Weak<Alternate>> = const { RefCell::new(Weak::new()) };
+}
+
+/// The stack of this thread's handler.
+struct Alternate {
     /// What the kernel had before for this thread.
     previous: stack_t,
-    alternate: ManuallyDrop<Mapping>,
-    _this_thread: PhantomData<*const ()>,
+    mapping: ManuallyDrop<Mapping>,
+}
+
+impl Alternate {
+    /// The thread's own, or a new one.
+    fn of_this_thread() -> io::Result<Rc<Alternate>> {
+        ALTERNATE.with_borrow_mut(|known| {
+            if let Some(alternate) = known.upgrade() {
+                return Ok(alternate);
+            }
+            let alternate = Rc::new(Alternate::new()?);
+            *known = Rc::downgrade(&alternate);
+            Ok(alternate)
+        })
+    }
+
+    fn new() -> io::Result<Alternate> {
+        let mapping = ManuallyDrop::new(Mapping::new(ALTERNATE_STACK_BYTES, Sharing::Private)?);
+        let previous = set_alternate_stack(&stack_t {
+            ss_sp: mapping.base().as_ptr().cast(),
+            ss_flags: 0,
+            ss_size: mapping.len(),
+        })?;
+        Ok(Alternate { previous, mapping })
+    }
+
+    /// It is what the kernel knows: no other code of the thread has set one since.
+    fn is_current(&self) -> bool {
+        let mut current = MaybeUninit::<stack_t>::uninit();
+        // SAFETY: reads the setting, without a change.
+        let got = unsafe { libc::sigaltstack(ptr::null(), current.as_mut_ptr()) } == 0;
+        // SAFETY: the call has succeeded, so it is filled.
+        got && unsafe { current.assume_init() }.ss_sp == self.mapping.base().as_ptr().cast()
+    }
 }
 
 /// Reports overflows of the fibers that this thread resumes, in lines that begin with `name` and
@@ -63,24 +108,19 @@ pub struct OverflowReports {
 ///
 /// The system's, if there is no memory for the handler's stack.
 pub fn report_overflows(name: &'static str, hint: &'static str) -> io::Result<OverflowReports> {
-    let alternate = ManuallyDrop::new(Mapping::new(ALTERNATE_STACK_BYTES, Sharing::Private)?);
-    let previous = set_alternate_stack(&stack_t {
-        ss_sp: alternate.base().as_ptr().cast(),
-        ss_flags: 0,
-        ss_size: alternate.len(),
-    })?;
     // From here on its drop takes the stack back.
-    let reports = OverflowReports { previous, alternate, _this_thread: PhantomData };
+    let reports = OverflowReports { _alternate: Alternate::of_this_thread()? };
     install(name, hint)?;
     Ok(reports)
 }
 
-impl Drop for OverflowReports {
+impl Drop for Alternate {
     fn drop(&mut self) {
-        // Should that fail, the memory stays where the kernel believes it is.
-        if set_alternate_stack(&self.previous).is_ok() {
+        // If another one has been set since, that stays, and so does the memory: its owner may set
+        // it again. If the call fails, it stays where the kernel believes it is.
+        if self.is_current() && set_alternate_stack(&self.previous).is_ok() {
             // SAFETY: not used again.
-            unsafe { ManuallyDrop::drop(&mut self.alternate) };
+            unsafe { ManuallyDrop::drop(&mut self.mapping) };
         }
     }
 }
@@ -134,8 +174,8 @@ fn default_action() -> sigaction {
     action
 }
 
-/// Runs on the alternate stack. Calls only what may be called there: write(2), sigaction(2), and
-/// loads of what was set before.
+/// Runs on the alternate stack. Calls only what may be called there: system calls (fstat, poll,
+/// write, sigaction), and loads of what was set before.
 extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let Some(installed) = INSTALLED.get() else { return };
     // SAFETY: the kernel passes a filled one; both signals' have an address.
@@ -227,8 +267,9 @@ impl Line {
         self.push(&[b'\\', b'x', digit(byte >> 4), digit(byte & 0xF)]);
     }
 
+    /// Without waiting: a process that is about to end must not hang on a reader that does not
+    /// read. Whether all is written makes no difference any more.
     fn write(&self) {
-        // SAFETY: the bytes are alive. Whether all are written makes no difference any more.
-        unsafe { libc::write(libc::STDERR_FILENO, self.bytes.as_ptr().cast(), self.len) };
+        let _ = write_now(io::stderr(), &self.bytes[..self.len]);
     }
 }

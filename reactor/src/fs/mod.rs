@@ -17,8 +17,9 @@
 //! | [`readlinkat`], [`may_be_link`] | a symlink that was not followed |
 //! | [`Directory`] | the names in an open directory |
 //! | [`wait_writable`], [`PIPE_BUF`] | whether a descriptor takes bytes now, and how many at once |
+//! | [`write_now`] | a write that does not wait, whatever it writes to |
 //!
-//! Nothing is created or written here: [`std::fs`] does that. Errors are those of the system call
+//! Nothing is created here: [`std::fs`] does that. Errors are those of the system call
 //! named; [`Errno`](crate::Errno) has names for their numbers.
 
 mod directory;
@@ -29,4 +30,4 @@ mod writable;
 pub use directory::{Directory, Entry, FileType};
 pub use flags::{OpenFlags, Resolve};
 pub use open::{may_be_link, openat, openat2, readlinkat};
-pub use writable::{PIPE_BUF, wait_writable};
+pub use writable::{PIPE_BUF, wait_writable, write_now};

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use libc::c_int;
 
@@ -68,12 +69,24 @@ impl Listener {
     /// use, or a file that is not a socket, is `AddrInUse`. Two servers that start at the same
     /// instant can both find it abandoned: the later one gets the path.
     pub fn bind_unix(path: impl AsRef<Path>, backlog: u32) -> io::Result<Listener> {
-        let path = path.as_ref();
-        Listener::bind_path(path, backlog)
-            .map_err(|error| explain(&Address::Unix(Some(path.into())), error))
+        Listener::bind_path(path.as_ref(), backlog)
+    }
+
+    /// The same, with these permissions whatever the process's umask: to connect, a process needs
+    /// write permission. They hold from the moment when the name exists.
+    ///
+    /// A file that another thread creates during the call may get them, too: meant for the start,
+    /// before there are threads.
+    pub fn bind_unix_as(path: impl AsRef<Path>, backlog: u32, mode: u32) -> io::Result<Listener> {
+        with_umask(!mode & 0o777, || Listener::bind_path(path.as_ref(), backlog))
     }
 
     fn bind_path(path: &Path, backlog: u32) -> io::Result<Listener> {
+        Listener::bind_named(path, backlog)
+            .map_err(|error| explain(&Address::Unix(Some(path.into())), error))
+    }
+
+    fn bind_named(path: &Path, backlog: u32) -> io::Result<Listener> {
         let raw = RawAddress::unix(path)?;
         let listener = Listener { fd: os::socket(libc::AF_UNIX)? };
         match listener.bind_to(&raw) {
@@ -158,6 +171,20 @@ fn classify(error: io::Error) -> io::Result<Accept> {
         Some(number) if os::CONNECTION_ERRORS.contains(&number) => Ok(Accept::Aborted),
         _ => Err(error),
     }
+}
+
+/// Calls `make` with this umask. Not chmod(2) afterwards: it would follow a link that another user
+/// puts in place of the name.
+fn with_umask<T>(umask: u32, make: impl FnOnce() -> T) -> T {
+    // Or the umask that one thread restores could be the other's.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: takes a number, and cannot fail.
+    let before = unsafe { libc::umask(umask as libc::mode_t) };
+    let made = make();
+    // SAFETY: as above.
+    unsafe { libc::umask(before) };
+    made
 }
 
 /// Whether `path` is a socket on which no process listens any more.

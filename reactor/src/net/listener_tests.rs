@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,57 @@ fn accepted_streams_inherit_the_congestion_algorithm() {
     assert_eq!(found, reno);
 }
 
+/// Bytes that wait to be sent for the first time (`SIOCOUTQNSD`, which libc does not name).
+#[cfg(target_os = "linux")]
+fn unsent_bytes(stream: &Stream) -> usize {
+    let mut bytes: c_int = 0;
+    // SAFETY: SIOCOUTQNSD writes one number, which lives until the call returns.
+    let result = unsafe { libc::ioctl(stream.as_raw_fd(), 0x894b, &raw mut bytes) };
+    assert_eq!(result, 0);
+    bytes as usize
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_more_is_unsent_than_the_listener_says_and_room_is_reported_as_an_edge() {
+    const LOWAT: u32 = 64 * 1024;
+    const SEGMENT: usize = 64 * 1024; // one that was begun below the mark is filled
+    let (listener, addr) =
+        listen(&ListenOptions { notsent_lowat: Some(LOWAT), ..Default::default() });
+    let client = Stream::from(TcpStream::connect(addr).unwrap());
+    let (stream, _) = accept_soon(&listener);
+    let poller = Poller::new().unwrap();
+    poller.add(&stream, Token::new(0, 0), Interest::WRITABLE, Trigger::Edge).unwrap();
+    let mut events = Events::with_capacity(1);
+    assert_eq!(poller.wait(&mut events, Some(Duration::from_secs(10))).unwrap(), 1);
+
+    let bytes = [0; 256 * 1024];
+    let mut full = false;
+    while !full {
+        full = stream.send(&bytes).map_or(true, |sent| sent < bytes.len());
+        let unsent = unsent_bytes(&stream);
+        assert!(unsent <= LOWAT as usize + SEGMENT, "{unsent}");
+    }
+    // Read whatever is there until the edge comes: a client that reads gets the rest.
+    let mut edges = 0;
+    while edges == 0 {
+        let _ = client.recv(&mut [0; 32 * 1024]).unwrap();
+        edges = poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+    }
+    assert!(unsent_bytes(&stream) < LOWAT as usize);
+    assert!(stream.send(&bytes).is_ok_and(|sent| sent > 0));
+}
+
+#[test]
+fn a_system_without_it_refuses_a_bound_on_unsent_bytes() {
+    let options = ListenOptions { notsent_lowat: Some(64 * 1024), ..Default::default() };
+    let result = Listener::bind(LOCALHOST.parse().unwrap(), &options);
+    match crate::net::HAS_NOTSENT_LOWAT {
+        true => assert!(result.is_ok()),
+        false => assert!(result.unwrap_err().to_string().contains("TCP_NOTSENT_LOWAT")),
+    }
+}
+
 #[test]
 fn an_unknown_congestion_algorithm_is_named_in_the_error() {
     let options = ListenOptions { congestion: Some("hope".into()), ..Default::default() };
@@ -167,6 +219,16 @@ fn an_inherited_listener_can_be_tuned() {
 }
 
 #[test]
+fn a_listener_that_is_taken_over_gets_the_default_of_what_its_creator_bounded() {
+    let Some(name) = os::NOTSENT_LOWAT else { return };
+    let bounded = ListenOptions { notsent_lowat: Some(64 * 1024), ..Default::default() };
+    let (listener, _) = listen(&bounded);
+    assert!(is_set(&listener, libc::IPPROTO_TCP, name));
+    listener.tune(&ListenOptions::default()).unwrap();
+    assert!(!is_set(&listener, libc::IPPROTO_TCP, name));
+}
+
+#[test]
 fn a_client_that_reset_at_once_does_not_disturb_the_others() {
     let (listener, addr) = listen(&ListenOptions::default());
     let gone = Stream::from(TcpStream::connect(addr).unwrap());
@@ -217,6 +279,17 @@ fn a_unix_listener_accepts_and_knows_its_path() {
     let (stream, peer) = accept_soon(&listener);
     assert_eq!(peer, Peer::Unix);
     assert_eq!(stream.recv(&mut [0; 8]).unwrap(), 2);
+}
+
+#[test]
+fn a_unix_socket_has_the_mode_that_is_asked_for_whatever_the_umask() {
+    let folder = tempfile::tempdir().unwrap();
+    for mode in [0o666, 0o600, 0o777, 0] {
+        let path = folder.path().join("server.sock");
+        let _listener = Listener::bind_unix_as(&path, 16, mode).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, mode);
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]

@@ -9,6 +9,9 @@
 //!                                       | Exhausted  no descriptor, no memory: pause
 //! ```
 //!
+//! [`Stream::connect`] and [`Stream::connect_unix`] begin a connection from this side; its outcome is
+//! an event.
+//!
 //! [`ListenOptions`] has the options that servers set; a system that lacks one refuses it
 //! (`Unsupported`) instead of ignoring it. [`Peer`] is the address of the other end.
 //!
@@ -22,9 +25,13 @@
 //! [`Stream::set_receive_timeout`] and [`wait()`]. What each way of keeping a deadline costs is
 //! measured by `examples/deadlines.rs`.
 //!
+//! Datagrams need no type of their own: a `UdpSocket` of the standard library that is non-blocking
+//! is a source like any other, and has the calls (`examples/udp_echo.rs`).
+//!
 //! Where the systems differ, `os/` has one file for each, the same functions in the same order.
 
 mod address;
+mod connect;
 mod kind;
 mod listener;
 mod options;
@@ -38,7 +45,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 pub use self::address::{Address, Peer};
 pub use self::kind::{is_listening, is_stream};
 pub use self::listener::{Accept, Listener};
-pub use self::options::ListenOptions;
+pub use self::options::{HAS_NOTSENT_LOWAT, ListenOptions};
 pub use self::stream::Stream;
 pub use self::wait::{FAILURE, wait, wait_any};
 

@@ -10,8 +10,9 @@ use libc::{c_int, socklen_t};
 use super::os;
 use crate::sys::check;
 
-/// How a TCP listener is created. Set on the listener, `nodelay`, `linger` and `congestion` are
-/// inherited by the connections it accepts, so that none of them costs a system call of its own.
+/// How a TCP listener is created. Set on the listener, `nodelay`, `linger`, `congestion` and
+/// `notsent_lowat` are inherited by the connections it accepts, so that none of them costs a system
+/// call of its own.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,7 +45,19 @@ pub struct ListenOptions {
     pub linger: Option<Duration>,
     /// The congestion control algorithm, by the system's name for it.
     pub congestion: Option<String>,
+    /// `TCP_NOTSENT_LOWAT`, where the system has it ([`HAS_NOTSENT_LOWAT`]): a connection is
+    /// writable only while fewer bytes than this wait in the kernel to be sent for the first time.
+    /// Linux also lets a send put no more than this there, and reports room when less than half is
+    /// left. `None`: the system's default (Linux: the sysctl net.ipv4.tcp_notsent_lowat).
+    ///
+    /// It bounds what a client that does not read makes the kernel hold; without it, that is the
+    /// whole send buffer: 4 MiB on Linux. Bytes in flight do not count, so a fast client is sent as
+    /// much as its window allows (`SO_SNDBUF` would bound that, too).
+    pub notsent_lowat: Option<u32>,
 }
+
+/// Whether this system has `TCP_NOTSENT_LOWAT`: Linux and macOS do, FreeBSD and NetBSD do not.
+pub const HAS_NOTSENT_LOWAT: bool = os::NOTSENT_LOWAT.is_some();
 
 /// 4,096 connections may wait (Linux's own bound since 5.4), `nodelay` and `v6only` are on: a
 /// server gathers its small writes itself, and `[::]` beside `0.0.0.0` should not collide.
@@ -59,6 +72,7 @@ impl Default for ListenOptions {
             nodelay: true,
             linger: None,
             congestion: None,
+            notsent_lowat: None,
         }
     }
 }
@@ -94,6 +108,10 @@ pub(super) fn after_listen(socket: BorrowedFd<'_>, options: &ListenOptions) -> i
         let what = format!("TCP_CONGESTION ({algorithm})");
         named(&what, os::set_congestion(socket, algorithm))?;
     }
+    // Also the default: a listener that is taken over may have another value.
+    if HAS_NOTSENT_LOWAT || options.notsent_lowat.is_some() {
+        named("TCP_NOTSENT_LOWAT", set_notsent_lowat(socket, options.notsent_lowat))?;
+    }
     if let Some(queue) = options.fastopen {
         named("TCP_FASTOPEN", os::set_fastopen(socket, queue))?;
     }
@@ -117,6 +135,13 @@ pub(super) fn unsupported() -> io::Error {
 
 pub(super) fn set_nodelay(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_flag(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, on)
+}
+
+/// Zero is the system's default.
+fn set_notsent_lowat(socket: BorrowedFd<'_>, bytes: Option<u32>) -> io::Result<()> {
+    let name = os::NOTSENT_LOWAT.ok_or_else(unsupported)?;
+    let bytes = bytes.map_or(0, |bytes| c_int::try_from(bytes).unwrap_or(c_int::MAX));
+    set(socket, libc::IPPROTO_TCP, name, &bytes)
 }
 
 pub(super) fn set_linger(socket: BorrowedFd<'_>, time: Option<Duration>) -> io::Result<()> {

@@ -43,13 +43,19 @@ impl Queue {
         )
     }
 
-    /// `EPOLL_CTL_MOD` replaces everything, and reports again what is ready at this moment.
+    /// `EPOLL_CTL_MOD` replaces everything, and reports again what is ready at this moment. It
+    /// neither makes a watch exclusive nor changes one that is (`EINVAL`): that takes two calls,
+    /// between which nothing is lost, since adding looks at what is ready.
     pub fn modify(&self, fd: RawFd, token: Token, want: Interest, when: Trigger) -> io::Result<()> {
-        self.control(
-            libc::EPOLL_CTL_MOD,
-            fd,
-            &mut epoll_event { events: mask(want, when), u64: token.to_u64() },
-        )
+        let mut event = epoll_event { events: mask(want, when), u64: token.to_u64() };
+        if when != Trigger::LevelExclusive {
+            match self.control(libc::EPOLL_CTL_MOD, fd, &mut event) {
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+                result => return result,
+            }
+        }
+        self.delete(fd)?;
+        self.control(libc::EPOLL_CTL_ADD, fd, &mut event)
     }
 
     pub fn delete(&self, fd: RawFd) -> io::Result<()> {
@@ -87,7 +93,8 @@ impl AsFd for Queue {
     }
 }
 
-/// `EPOLLRDHUP` goes with reading: without it a half-closed connection looks merely readable.
+/// `EPOLLRDHUP` goes with reading: without it a half-closed connection looks merely readable. With
+/// writing alone it would be a level that no write ends.
 fn mask(want: Interest, when: Trigger) -> u32 {
     let mut mask = 0;
     if want.is_readable() {
@@ -99,7 +106,8 @@ fn mask(want: Interest, when: Trigger) -> u32 {
     match when {
         Trigger::Level => {}
         Trigger::Edge => mask |= libc::EPOLLET,
-        // The kernel refuses EPOLLRDHUP beside it; a listener has no peer that could finish.
+        // The kernel refuses EPOLLRDHUP beside it; a listener has no peer that could finish. Any
+        // interest but reading was refused above.
         Trigger::LevelExclusive => mask = libc::EPOLLIN | libc::EPOLLEXCLUSIVE,
     }
     mask as u32

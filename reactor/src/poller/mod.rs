@@ -24,6 +24,20 @@
 //! - A forked child shares its parent's list (epoll) or has none (kqueue): it makes its own, and
 //!   forgets (`mem::forget`) the inherited one, whose number may be another descriptor's by then.
 //!
+//! # What is reported, on every system
+//!
+//! | what happens | `READABLE` | `WRITABLE` |
+//! |---|---|---|
+//! | bytes arrive, a connection waits | `READABLE` | nothing |
+//! | the peer finishes sending | `READABLE`, `READ_CLOSED` | nothing: it may still receive |
+//! | there is room to write | nothing | `WRITABLE` |
+//! | we have finished sending | nothing | `WRITABLE`: a write returns the error |
+//! | the connection is reset | `is_readable`, most often with `ERROR` | `is_writable`, the same |
+//!
+//! `BOTH` is the sum of the two. A source that waits for room alone does not learn of the peer's
+//! end: with [`Trigger::Level`] it would be reported by every wait, for as long as a client that
+//! has half closed its connection is slow to take the answer.
+//!
 //! # What every backend must provide
 //!
 //! `epoll.rs` and `kqueue.rs` have these, in this order; the choice between them is made below and
@@ -92,6 +106,18 @@ impl Poller {
     ///
     /// A descriptor is added once. A second time is an error with epoll (`AlreadyExists`) and a
     /// change with kqueue; call [`modify`](Poller::modify) for that.
+    ///
+    /// # Errors
+    ///
+    /// - `InvalidInput`: [`Trigger::LevelExclusive`] for anything but reading. A poller that would
+    ///   watch itself, or another one exclusively (epoll: `EINVAL`).
+    /// - `PermissionDenied`: a regular file or a directory (epoll: `EPERM`). It is always ready, so
+    ///   there is nothing to wait for. kqueue takes it, and reports a file with more to read.
+    /// - `AlreadyExists`: it was added before (epoll: `EEXIST`).
+    /// - `OutOfMemory`, `StorageFull`: no memory in the kernel, or the limit of watches for each
+    ///   user (epoll: `ENOMEM`, `ENOSPC`).
+    /// - Others: pollers that watch each other in a circle or too deep (epoll: `ELOOP`); a source
+    ///   that has no such filter, a pipe whose other end is gone (kqueue: `EINVAL`, `EPIPE`).
     pub fn add(
         &self,
         fd: impl AsFd,
@@ -99,10 +125,17 @@ impl Poller {
         interest: Interest,
         trigger: Trigger,
     ) -> io::Result<()> {
+        possible(interest, trigger)?;
         self.queue.add(fd.as_fd().as_raw_fd(), token, interest, trigger)
     }
 
-    /// Replaces token, interest and trigger of a watched `fd`; what is ready is reported again.
+    /// Replaces token, interest and trigger of a watched `fd`, from any to any; what is ready is
+    /// reported again.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it was not watched; otherwise as for [`add`](Poller::add), and then it may be
+    /// watched no longer.
     pub fn modify(
         &self,
         fd: impl AsFd,
@@ -110,6 +143,7 @@ impl Poller {
         interest: Interest,
         trigger: Trigger,
     ) -> io::Result<()> {
+        possible(interest, trigger)?;
         self.queue.modify(fd.as_fd().as_raw_fd(), token, interest, trigger)
     }
 
@@ -134,6 +168,16 @@ impl Poller {
     pub(crate) fn queue(&self) -> &backend::Queue {
         &self.queue
     }
+}
+
+/// What one backend cannot do is refused by both.
+#[inline]
+fn possible(interest: Interest, trigger: Trigger) -> io::Result<()> {
+    if trigger == Trigger::LevelExclusive && interest != Interest::READABLE {
+        let text = "Trigger::LevelExclusive is for Interest::READABLE alone";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(())
 }
 
 /// A poller is readable while one of its sources is ready: it can be watched by another.

@@ -14,7 +14,8 @@ pub(super) const RDHUP: u16 = 0x2000;
 
 /// The directions a source is watched for; never none.
 ///
-/// The end of the stream and errors are reported whatever the interest.
+/// A connection that breaks is reported whatever the interest, the end of what the peer sends only
+/// with `READABLE`: see the table in [`poller`](crate::poller).
 #[derive(Copy, Clone, PartialEq, Eq)]
 pub struct Interest(u16);
 
@@ -68,7 +69,8 @@ pub enum Trigger {
     /// A caller that stops before the source would block must remember that it is still ready.
     Edge,
     /// As [`Level`](Trigger::Level), for a source that several pollers watch, as forked workers
-    /// watch one listener: usually only one of them is woken (`EPOLLEXCLUSIVE`). For reading only.
+    /// watch one listener: usually only one of them is woken (`EPOLLEXCLUSIVE`). For reading only:
+    /// with any other interest it is refused.
     ///
     /// Where this does not exist (kqueue), all of them are woken.
     LevelExclusive,

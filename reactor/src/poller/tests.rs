@@ -231,3 +231,114 @@ fn a_listener_that_two_pollers_watch_is_reported_until_one_accepts() {
     }
     drop(client);
 }
+
+/// The table in `mod.rs`: the same cases run against the model of kqueue.
+#[test]
+fn the_peers_end_is_reported_to_those_that_read_and_not_to_those_that_write() {
+    for trigger in [Trigger::Level, Trigger::Edge] {
+        let ended = Readiness::READABLE | Readiness::READ_CLOSED;
+        for (interest, expected) in [
+            (Interest::READABLE, ended),
+            (Interest::WRITABLE, Readiness::NONE),
+            (Interest::BOTH, ended),
+        ] {
+            let (poller, mut events, mut here, there) = setup();
+            while here.write(&[0; 4096]).is_ok() {} // a client that is slow to take its answer
+            let token = Token::new(1, 0);
+            poller.add(&here, token, interest, trigger).unwrap();
+            assert!(readiness(&poller, &mut events, token).is_none());
+            there.shutdown(Shutdown::Write).unwrap();
+            let found = readiness(&poller, &mut events, token);
+            assert_eq!(found, expected, "{interest:?} {trigger:?}");
+        }
+    }
+}
+
+#[test]
+fn a_broken_connection_is_reported_whatever_the_interest() {
+    for interest in [Interest::READABLE, Interest::WRITABLE, Interest::BOTH] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        while server.write(&[0; 65_536]).is_ok() {}
+        let (poller, mut events, ..) = setup();
+        let token = Token::new(1, 0);
+        poller.add(&server, token, interest, Trigger::Edge).unwrap();
+        poller.wait(&mut events, NOW).unwrap();
+        drop_with_reset(client);
+        let mut found = Readiness::NONE;
+        while !(found.is_error() || found.is_read_closed() || found.is_hangup()) {
+            assert!(poller.wait(&mut events, SOON).unwrap() > 0, "{interest:?}: {found:?}");
+            found = events.iter().fold(found, |all, event| all | event.readiness);
+        }
+        assert!(found.is_readable() || !interest.is_readable(), "{interest:?}: {found:?}");
+        assert!(found.is_writable() || !interest.is_writable(), "{interest:?}: {found:?}");
+    }
+}
+
+#[test]
+fn our_own_end_is_room_to_write_and_no_more() {
+    let (poller, mut events, here, _there) = setup();
+    let token = Token::new(1, 0);
+    poller.add(&here, token, Interest::BOTH, Trigger::Edge).unwrap();
+    here.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(readiness(&poller, &mut events, token), Readiness::WRITABLE);
+}
+
+#[test]
+fn an_exclusive_watch_is_for_reading_only() {
+    let (poller, mut events, here, mut there) = setup();
+    let token = Token::new(1, 0);
+    for interest in [Interest::WRITABLE, Interest::BOTH] {
+        let error = poller.add(&here, token, interest, Trigger::LevelExclusive).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("READABLE"), "{error}");
+    }
+    poller.add(&here, token, Interest::READABLE, Trigger::Edge).unwrap();
+    let error = poller.modify(&here, token, Interest::BOTH, Trigger::LevelExclusive).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    there.write_all(b"a").unwrap();
+    assert!(readiness(&poller, &mut events, token).is_readable(), "watched as before");
+}
+
+#[test]
+fn modify_changes_any_trigger_into_any_other() {
+    let all = [Trigger::Level, Trigger::Edge, Trigger::LevelExclusive];
+    for (old, new) in all.into_iter().flat_map(|old| all.map(|new| (old, new))) {
+        let (poller, mut events, here, mut there) = setup();
+        there.write_all(b"a").unwrap();
+        let (first, second) = (Token::new(1, 0), Token::new(2, 0));
+        poller.add(&here, first, Interest::READABLE, old).unwrap();
+        poller.modify(&here, second, Interest::READABLE, new).unwrap();
+        for round in 0..2 {
+            let found = readiness(&poller, &mut events, second);
+            assert_eq!(found.is_readable(), round == 0 || new != Trigger::Edge, "{old:?} {new:?}");
+            assert!(readiness(&poller, &mut events, first).is_none());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_watched_is_not_modified_into_a_watch() {
+    let (poller, mut events, here, mut there) = setup();
+    there.write_all(b"a").unwrap();
+    for trigger in [Trigger::Level, Trigger::Edge, Trigger::LevelExclusive] {
+        let error = poller.modify(&here, Token::new(1, 0), Interest::READABLE, trigger);
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(poller.wait(&mut events, NOW).unwrap(), 0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_regular_file_and_a_second_time_are_refused() {
+    let (poller, _, here, _there) = setup();
+    let file = tempfile::tempfile().unwrap();
+    let token = Token::new(1, 0);
+    let add = |fd: BorrowedFd<'_>| poller.add(fd, token, Interest::READABLE, Trigger::Level);
+    assert_eq!(add(file.as_fd()).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    add(here.as_fd()).unwrap();
+    assert_eq!(add(here.as_fd()).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(add(poller.as_fd()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+}

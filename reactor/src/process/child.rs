@@ -5,12 +5,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::ptr;
 
 use libc::pid_t;
 
+use super::orphans;
 use crate::poller::backend::ExitWatch;
 use crate::signal::Signal;
 use crate::sys::check;
@@ -32,7 +32,10 @@ impl Child {
     /// the child is killed: its exit would never be noticed.
     pub(super) fn adopt(pid: pid_t) -> io::Result<Child> {
         match ExitWatch::new(pid) {
-            Ok(exit) => Ok(Child { pid, exit, ended: None }),
+            Ok(exit) => {
+                orphans::make_known(pid);
+                Ok(Child { pid, exit, ended: None })
+            }
             Err(error) => {
                 // SAFETY: our own child, not waited for, so the PID is its own; the status is not
                 // asked for.
@@ -55,7 +58,7 @@ impl Child {
     /// # Errors
     /// `NotFound` when it was waited for: the PID may belong to another process.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        if self.ended.is_some() {
+        if self.ended.is_some() || orphans::status(self.pid).is_some() {
             return Err(io::ErrorKind::NotFound.into());
         }
         // SAFETY: takes no pointer. The PID is our child's until it is waited for.
@@ -81,15 +84,25 @@ impl Child {
         if self.ended.is_some() {
             return Ok(self.ended);
         }
-        let mut status = 0;
-        let waited = crate::sys::retry(|| {
-            // SAFETY: `status` is written during the call.
-            unsafe { libc::waitpid(self.pid, &raw mut status, options) as isize }
-        })?;
-        if waited != 0 {
-            self.ended = Some(ExitStatus::from_raw(status));
+        self.ended = match orphans::wait(self.pid, options) {
+            // It was waited for along with orphans.
+            Err(error) => Some(orphans::status(self.pid).ok_or(error)?),
+            Ok(status) => status,
+        };
+        if self.ended.is_some() {
+            orphans::forget(self.pid);
         }
         Ok(self.ended)
+    }
+}
+
+/// From now on it is an orphan to its process, unless its status was taken.
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Once it was waited for, its PID may be another's.
+        if self.ended.is_none() {
+            orphans::forget(self.pid);
+        }
     }
 }
 
@@ -102,6 +115,8 @@ impl AsFd for Child {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
     use crate::poller::{Events, Interest, Poller, Trigger};
     use crate::process::fork_unchecked;

@@ -11,17 +11,18 @@
 //! have ended meanwhile, and `waitid(2)` tells which they are.
 //!
 //! Children that were started elsewhere in the process (a [`Program`](super::Program)) keep their
-//! status: it is not taken away from the code that waits for them.
+//! status: it is not taken away from the code that waits for them. In process 1 all others are
+//! [orphans](super::reap_orphans), which are waited for and not returned.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::mem;
-use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
 use libc::pid_t;
 
 use super::fork::{self, Fork};
+use super::orphans::{self, inherits_orphans, wait};
 use crate::signal::Signal;
 
 /// The children of this process that were forked here, each with what its parent knows of it.
@@ -98,14 +99,19 @@ impl<T> Children<T> {
         if let Some(ended) = self.ended.pop_front() {
             return Ok(Some(ended));
         }
-        if self.list.is_empty() {
+        if self.list.is_empty() && !inherits_orphans() {
             return Ok(None);
         }
-        match some_ended()? {
-            None => Ok(None),
-            Some(pid) if self.list.contains_key(&pid) => self.take(pid),
-            Some(_) => self.look_at_each(),
+        while let Some(pid) = some_ended(0)? {
+            if self.list.contains_key(&pid) {
+                return self.take(pid);
+            }
+            if !inherits_orphans() || orphans::is_known(pid) {
+                return self.look_at_each();
+            }
+            wait(pid, libc::WNOHANG)?;
         }
+        Ok(None)
     }
 
     /// A child from elsewhere has ended, and hides those behind it until it has been waited for,
@@ -151,31 +157,29 @@ impl<T> Children<T> {
 }
 
 /// A child of this process that has ended and was not waited for, whichever code has started it.
-fn some_ended() -> io::Result<Option<pid_t>> {
+/// `also`: further options.
+pub(super) fn some_ended(also: libc::c_int) -> io::Result<Option<pid_t>> {
     // SAFETY: all zeros is a valid siginfo_t (plain numbers).
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    crate::sys::retry(|| {
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | also;
+    let result = crate::sys::retry(|| {
         // SAFETY: `info` is written during the call.
         unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, options) as isize }
-    })?;
+    });
+    match result {
+        // There are no children at all.
+        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
+        result => result?,
+    };
     // SAFETY: either zero still, or filled in for a child, and then it has this field.
     let pid = unsafe { info.si_pid() };
     Ok((pid != 0).then_some(pid))
 }
 
-/// A child's status, taken; `None`: it runs still.
-fn wait(pid: pid_t, options: libc::c_int) -> io::Result<Option<ExitStatus>> {
-    let mut status = 0;
-    let waited = crate::sys::retry(|| {
-        // SAFETY: `status` is written during the call.
-        unsafe { libc::waitpid(pid, &raw mut status, options) as isize }
-    })?;
-    Ok((waited != 0).then(|| ExitStatus::from_raw(status)))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
 
     /// A child that runs `body`, which takes no lock: the tests have threads, so it is not forked

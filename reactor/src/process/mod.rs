@@ -13,10 +13,12 @@
 //! | [`fork()`] | a copy of this process, for as long as it has one thread |
 //! | [`Child`] | a child as a source of events: `pidfd_open(2)`, or `EVFILT_PROC` in a kqueue of its own |
 //! | [`Children`] | many children, whose ends one signal reports |
+//! | [`inherits_orphans`], [`reap_orphans`] | what process 1 of a container owes the others |
 //! | [`exit_at_once`] | the end of a child |
 //! | [`signal_when_parent_ends`] | a child that learns of its parent's end |
 //! | [`send_signal`] | a signal to any process, by its number |
 //! | [`connection_signals`] | signals that end the connection of a child that waits for it |
+//! | [`clean_start()`] | signals and modes that a process inherits, set right |
 //! | [`Channel`] | a pair of sockets for messages of one byte, each with a descriptor if need be |
 //! | [`Program`] | this program, executed again with some of its descriptors inherited |
 //! | [`cores`], [`pin`] | the available cores, and how to stay on one |
@@ -39,6 +41,7 @@ mod affinity;
 mod channel;
 mod child;
 mod children;
+mod clean_start;
 pub mod connection_signals;
 mod cpu_time;
 mod descriptor_limit;
@@ -52,6 +55,7 @@ mod landlock;
 #[path = "no_landlock.rs"]
 mod landlock;
 mod monotonic;
+mod orphans;
 mod parent_end;
 mod priority;
 mod process_limit;
@@ -63,6 +67,7 @@ pub use affinity::{cores, pin};
 pub use channel::{Channel, Message, Received};
 pub use child::Child;
 pub use children::{Children, Ended};
+pub use clean_start::clean_start;
 pub use cpu_time::thread_cpu_time;
 pub use descriptor_limit::DescriptorLimit;
 pub use exit::exit_at_once;
@@ -71,6 +76,7 @@ pub use identity::{User, become_user, group_by_name, identity, user_by_name, use
 pub use inherited::{disown_fd, inherited_fd};
 pub use landlock::{Access, Landlock, no_new_privileges};
 pub use monotonic::monotonic_us;
+pub use orphans::{inherits_orphans, reap_orphans};
 pub use parent_end::signal_when_parent_ends;
 pub use priority::Priority;
 pub use process_limit::process_limit;

@@ -151,7 +151,8 @@ impl<T> Ring<T> {
 
     /// Passes at most `max` consecutive items to `f`, one by one. Returns how many.
     ///
-    /// They were taken all at once: if `f` panics, the rest of them is dropped.
+    /// They were taken all at once: if `f` panics, the rest of them goes to the end of the queue
+    /// again. What finds it full, as other threads have pushed meanwhile, is dropped.
     pub fn pop_batch(&self, max: usize, f: impl FnMut(T)) -> usize {
         let Some((first, count)) = self.win(&self.head, occupied, max) else {
             return 0;
@@ -292,10 +293,12 @@ impl<T> Iterator for Won<'_, T> {
     }
 }
 
-/// Their slots must be vacated whatever happens: the ring would be stuck at them.
+/// Their slots must be vacated whatever happens: the ring would be stuck at them. There are any
+/// left only if the callee has panicked.
 impl<T> Drop for Won<'_, T> {
     fn drop(&mut self) {
-        self.for_each(drop);
+        let ring = self.ring;
+        self.for_each(|item| drop(ring.push(item)));
     }
 }
 

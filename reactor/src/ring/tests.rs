@@ -207,10 +207,20 @@ fn a_panic_in_a_batch_leaves_the_ring_consistent() {
     let fail = |_| panic!("not this one");
     assert!(catch_unwind(AssertUnwindSafe(|| consumer.pop_batch(3, fail))).is_err());
     assert!(catch_unwind(AssertUnwindSafe(|| ring.pop_batch(3, fail))).is_err());
-    assert_eq!((consumer.len(), ring.len()), (3, 1), "the first is gone, and with it its batch");
-    assert_eq!(Rc::strong_count(&item), 1 + 3 + 1);
+    assert_eq!((consumer.len(), ring.len()), (3, 3), "the first is gone, and no other");
+    assert_eq!(Rc::strong_count(&item), 1 + 3 + 3);
     assert_eq!(producer.push_all(&mut (0..4).map(|_| item.clone())), 1);
-    assert_eq!(ring.push_all(&mut vec![item.clone(); 4].into()), 3);
+    assert_eq!(ring.push_all(&mut vec![item.clone(); 4].into()), 1);
+}
+
+#[test]
+fn what_a_panic_leaves_of_a_batch_is_at_the_end_of_the_queue() {
+    let ring = mpmc::Ring::new(8);
+    ring.push_all(&mut (0..6).collect());
+    let fail = |item| assert_ne!(item, 1, "as it was asked to");
+    assert!(catch_unwind(AssertUnwindSafe(|| ring.pop_batch(4, fail))).is_err());
+    let rest: Vec<_> = std::iter::from_fn(|| ring.pop()).collect();
+    assert_eq!(rest, [4, 5, 2, 3]);
 }
 
 #[test]

@@ -13,6 +13,9 @@ use super::core::{Core, push};
 use super::green::{Green, request};
 use super::park::After;
 use crate::fiber::{Fiber, Resumed};
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
@@ -86,7 +89,11 @@ fn run_one(
         let after = match resumed {
             Resumed::Suspended(request::YIELD) => After::Yields,
             Resumed::Suspended(_) => After::Parks,
-            Resumed::Finished | Resumed::Panicked(_) => After::Ends,
+            Resumed::Finished => After::Ends,
+            Resumed::Panicked(payload) => {
+                discard(payload);
+                After::Ends
+            }
         };
         has_ended = after == After::Ends;
         if has_ended {
@@ -106,6 +113,15 @@ fn run_one(
         let_go(shared, kept.as_deref_mut(), &green);
     }
     kept
+}
+
+/// What a panic carries is the thread's own, and its drop may panic as well: that must not end the
+/// carrier, with a thread in the middle of its run and a core that would have none.
+#[cold]
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(another);
+    }
 }
 
 /// Resumes a fiber while the core is lent to whichever carrier takes it over.

@@ -210,6 +210,11 @@ impl Scheduler {
     /// # Errors
     ///
     /// `entry`, when all stacks are in use.
+    ///
+    /// # Panics
+    ///
+    /// If `entry`, with all it has captured, takes more than a quarter of a stack. Nothing has been
+    /// counted by then.
     pub fn spawn<F>(&self, entry: F) -> Result<(), F>
     where
         F: FnOnce(&Running<'_>) + Send + 'static,
@@ -219,8 +224,9 @@ impl Scheduler {
         let least = cores.iter().enumerate().min_by_key(|(_, core)| core.homed.load(Relaxed));
         let home = least.map_or(0, |(index, _)| index);
         let outside = &cores[home];
+        let green = Green::new(&self.shared, home, stack, entry); // may panic
         outside.homed.fetch_add(1, Relaxed);
-        self::core::push(&outside.inbox, Green::new(&self.shared, home, stack, entry));
+        self::core::push(&outside.inbox, green);
         self.shared.ring(outside);
         Ok(())
     }

@@ -233,6 +233,41 @@ fn a_panic_ends_its_thread_and_its_stack_is_used_again() {
     receiver.recv_timeout(PATIENCE).unwrap();
 }
 
+/// What a panic carries: dropping it is one more.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new("dropped"));
+    }
+}
+
+#[test]
+fn a_panic_whose_payload_panics_does_not_end_the_carrier() {
+    let scheduler = scheduler(1, 4);
+    for _ in 0..3 {
+        spawn(&scheduler, |_| std::panic::resume_unwind(Box::new(Bomb)));
+    }
+    let (sender, receiver) = mpsc::channel();
+    spawn(&scheduler, move |_| sender.send("runs").unwrap());
+    assert_eq!(receiver.recv_timeout(PATIENCE), Ok("runs"));
+    until("all are over", || scheduler.stats().threads == 0);
+}
+
+#[test]
+fn an_entry_that_is_too_large_for_a_stack_leaves_no_trace() {
+    let scheduler = scheduler(1, 1);
+    for _ in 0..2 * super::STACKS_SPARE {
+        let large = [0_u8; STACK_BYTES / 2];
+        let entry = move |_: &Running<'_>| assert_eq!(std::hint::black_box(large)[0], 0);
+        let spawn = || scheduler.spawn(entry).is_ok();
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(spawn)).is_err());
+    }
+    assert_eq!(scheduler.stats().threads, 0);
+    spawn(&scheduler, |_| {});
+    until("it is over", || scheduler.stats().threads == 0);
+}
+
 #[test]
 fn there_are_no_more_threads_than_stacks() {
     let scheduler = scheduler(1, 4);

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use reactor::process::connection_signals::{self, CUT_OFF, END};
 use reactor::process::{self, Children, Fork, signal_when_parent_ends};
+use reactor::signal::unblock_all;
 use reactor::{EventLoop, Handler as _};
 
 use super::child::{Forked, rest};
@@ -142,8 +143,10 @@ impl<A: App> Parent<A> {
                 shared.registry.leave_all();
                 shared.contexts.count_in(&metrics, slot)
             });
+            // The server's own wait in the parent; here they have handlers.
+            let unblocked = unblock_all();
             let has_parent = signal_when_parent_ends(END, parent);
-            if let (Some(Ok(())), Ok(())) = (own, has_parent) {
+            if let (Some(Ok(())), Ok(()), Ok(())) = (own, unblocked, has_parent) {
                 let io = Forked::new(accepted.connection(), &shared.contexts);
                 accepted.serve(&shared, io);
             }
@@ -242,5 +245,9 @@ impl<A: App> Carrier<A> for Forks {
 
     fn children_ended(&mut self) {
         self.some_ended = true;
+    }
+
+    fn has_children(&self) -> bool {
+        true
     }
 }

@@ -64,6 +64,11 @@ pub trait Carrier<A: App> {
 
     /// Child processes have ended (`SIGCHLD`).
     fn children_ended(&mut self) {}
+
+    /// Whether it has [`Children`](reactor::process::Children), which see to orphans.
+    fn has_children(&self) -> bool {
+        false
+    }
 }
 
 /// A connection that is to be served.
@@ -433,6 +438,10 @@ impl<A: App, C: Carrier<A>> Stop for SingleProcess<MainLoop<A, C>> {
 impl<A: App, C: Carrier<A>> Upgradable for MainLoop<A, C> {
     fn listeners(&self) -> impl Iterator<Item = &Listening> {
         self.acceptors.listeners()
+    }
+
+    fn has_children(&self) -> bool {
+        self.carrier.has_children()
     }
 
     fn hand_over(&mut self, ev: &mut EventLoop) {

@@ -114,7 +114,7 @@ fn open_one(
     match addr {
         ListenAddr::Tcp(addr) => bind_queues(&mut listeners, *addr, options, queues)?,
         ListenAddr::Unix(path) if !found => {
-            listeners.push(Listener::bind_unix(path, options.backlog)?);
+            listeners.push(Listener::bind_unix_as(path, options.backlog, options.unix_mode)?);
         }
         ListenAddr::Unix(_) | ListenAddr::Fd(_) => {}
     }
@@ -203,6 +203,7 @@ fn listen_options(options: &Options) -> ListenOptions {
         linger: options.tcp.linger,
         fastopen: options.tcp.fastopen,
         congestion: options.tcp.congestion.clone(),
+        notsent_lowat: options.tcp.notsent_lowat,
         ..ListenOptions::default()
     }
 }

@@ -17,11 +17,12 @@
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use reactor::process::monotonic_us;
+use reactor::process::{inherits_orphans, monotonic_us};
 use reactor::{EventLoop, Token};
 
 use crate::operation::inherited::Predecessor;
 use crate::operation::listen::Listening;
+use crate::operation::orphans;
 use crate::report::report;
 
 mod manager;
@@ -41,7 +42,16 @@ pub struct Service {
     manager: Option<Manager>,
     watchdog: Option<Watchdog>,
     state: State,
+    /// Why no other process can take this one's place, if so.
+    tie: Option<&'static str>,
 }
+
+/// When process 1 ends, the kernel kills all others of its PID namespace.
+const IS_FIRST: &str = "this is process 1, with which its container ends; \
+                        start another container instead";
+/// Supervisors that know the service by a process that they have started: runit, supervisord,
+/// systemd without Type=notify.
+const NOT_WANTED: &str = "--no-upgrade; restart the service instead";
 
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 enum State {
@@ -70,7 +80,19 @@ impl Service {
         let urls = first.map(|listening| listening.url.clone()).collect();
         let predecessor = Some(predecessor);
         let (watchdog, state) = (None, State::Serving);
-        Service { urls, predecessor, pid_file, manager, watchdog, state }
+        let tie = inherits_orphans().then_some(IS_FIRST);
+        Service { urls, predecessor, pid_file, manager, watchdog, state, tie }
+    }
+
+    /// Without upgrades, if they are not wanted.
+    pub fn with_upgrades(mut self, wanted: bool) -> Self {
+        self.tie = self.tie.or((!wanted).then_some(NOT_WANTED));
+        self
+    }
+
+    /// Why no other process can take this one's place, if so.
+    pub fn is_tied_to_process(&self) -> Option<&'static str> {
+        self.tie
     }
 
     /// In a forked child: closes its copies of the descriptors. See [`EventLoop::abandon`].
@@ -106,6 +128,7 @@ impl Service {
         self.tell(|service| format!("READY=1\nSTATUS=listening on {}", service.urls.join(", ")));
         self.beat(ev);
         predecessor.dismiss();
+        orphans::reap();
     }
 
     /// Whether [`Service::announce`] has been called.

@@ -24,11 +24,12 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
 use reactor::process::{Child, Program};
-use reactor::{EventLoop, Interest, Signal, Token, Trigger};
+use reactor::{Errno, EventLoop, Interest, Signal, Token, Trigger};
 
+use super::SIGNALS;
 use super::inherited::PID_FILE;
 use super::listen::Listening;
-use super::service::VARIABLES_OF_ONE;
+use super::service::{Service, VARIABLES_OF_ONE};
 use crate::options::passed::VARIABLE;
 use crate::report::report;
 
@@ -56,12 +57,17 @@ struct Attempt {
 }
 
 impl Upgrade {
-    /// To be created early: it records where the program is.
+    /// To be created early: it records where the program is. There are no upgrades of a service
+    /// that its surroundings know by this process.
     ///
     /// # Errors
     /// The loop has no source left.
-    pub fn new(ev: &mut EventLoop) -> io::Result<Self> {
-        let program = Program::this().map(|program| program.without(&VARIABLES_OF_ONE));
+    pub fn new(ev: &mut EventLoop, service: &Service) -> io::Result<Self> {
+        let prepared = |program: Program| program.without(&VARIABLES_OF_ONE).blocking(&SIGNALS);
+        let program = match service.is_tied_to_process() {
+            Some(why) => Err(io::Error::other(why)),
+            None => Program::this().map(prepared),
+        };
         let token = ev.reserve()?;
         Ok(Upgrade { program, token, attempt: None })
     }
@@ -121,9 +127,9 @@ impl Upgrade {
             let _ = write!(text, "\n{} {PID_FILE}", file.as_raw_fd());
             kept.push(file);
         }
-        let child = program.start(&[(VARIABLE, OsStr::new(&text))], &kept).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", program.path().display()))
-        })?;
+        let child = program
+            .start(&[(VARIABLE, OsStr::new(&text))], &kept)
+            .map_err(|error| cannot_start(program, &error))?;
         ev.watch(self.token, &reader, Interest::READABLE, Trigger::Level)?;
         ev.set_deadline(self.token, ev.now_ms() + PATIENCE.as_millis() as u64);
         report!("upgrade: started the new program as process {}", child.id());
@@ -174,4 +180,13 @@ impl Upgrade {
     fn report_failure(&self, why: &str) {
         report!("upgrade failed: {why}; this process continues to serve");
     }
+}
+
+fn cannot_start(program: &Program, error: &io::Error) -> io::Error {
+    let hint = match Errno::of(error) {
+        Some(Errno::ENOEXEC) => "; is the file damaged, or for another kind of machine?",
+        Some(Errno::EAGAIN) => "; more processes are needed (ulimit -u, TasksMax=)",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("{}: {error}{hint}", program.path().display()))
 }

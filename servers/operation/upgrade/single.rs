@@ -6,6 +6,7 @@ use reactor::{EventLoop, Handler, Readiness, Signal, Token};
 
 use super::Upgrade;
 use crate::operation::listen::Listening;
+use crate::operation::orphans;
 use crate::operation::sandbox::Sandbox;
 use crate::operation::service::Service;
 
@@ -13,6 +14,11 @@ use crate::operation::service::Service;
 pub trait Upgradable: Handler {
     /// The listeners to pass on.
     fn listeners(&self) -> impl Iterator<Item = &Listening>;
+
+    /// Whether it has [`Children`](reactor::process::Children), which see to orphans.
+    fn has_children(&self) -> bool {
+        false
+    }
 
     /// Stops accepting, and stops the loop after the requests in flight.
     fn hand_over(&mut self, ev: &mut EventLoop);
@@ -32,7 +38,7 @@ impl<D: Upgradable> SingleProcess<D> {
     /// The loop has no source left.
     pub fn new(ev: &mut EventLoop, mut service: Service, driver: D) -> io::Result<Self> {
         service.join(ev)?;
-        let upgrade = Upgrade::new(ev)?;
+        let upgrade = Upgrade::new(ev, &service)?;
         Ok(SingleProcess { driver, service, upgrade })
     }
 
@@ -118,6 +124,7 @@ impl<D: Upgradable> Handler for SingleProcess<D> {
             Signal::USR2 => {
                 return self.upgrade.begin(ev, self.driver.listeners(), self.service.pid_file());
             }
+            Signal::CHLD if !self.driver.has_children() => return orphans::reap(),
             Signal::HUP => self.service.reloading(),
             Signal::TERM | Signal::INT | Signal::QUIT => self.service.stopping(),
             _ => {}

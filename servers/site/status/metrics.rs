@@ -11,9 +11,17 @@ use super::stages;
 use super::workers;
 use crate::metrics::{CounterSlot, Description, Kind};
 use crate::model::ModelInfo;
+use crate::report;
 
 /// The format's media type.
 pub(super) const TYPE: (&str, &str) = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+
+/// Counted where messages are written, for all processes at once.
+const REPORTS_DROPPED: Description = Description {
+    name: "report_lines_dropped",
+    kind: Kind::Counter,
+    help: "Messages to the operator that standard error did not take.",
+};
 
 /// Every number, with its meaning.
 pub(super) fn metrics(info: &ModelInfo, numbers: &Numbers) -> String {
@@ -47,6 +55,7 @@ pub(super) fn metrics(info: &ModelInfo, numbers: &Numbers) -> String {
     for (counter, value) in CounterSlot::DESCRIPTIONS.iter().zip(numbers.values) {
         sample(&mut text, counter, value);
     }
+    sample(&mut text, &REPORTS_DROPPED, report::lines_dropped());
     workers::metrics(&mut text, &numbers.workers);
     stages::metrics(&mut text, &numbers.stages);
     text
@@ -163,7 +172,7 @@ mod tests {
         let samples = read(&metrics(&INFO, &numbers()));
         let of_workers = samples.keys().filter(|name| name.contains("worker=")).count();
         assert_eq!(of_workers, 2 * (1 + 2 * (BOUNDS_US.len() + 3)));
-        assert_eq!(samples.len() - of_workers, CounterSlot::DESCRIPTIONS.len() + 3);
+        assert_eq!(samples.len() - of_workers, CounterSlot::DESCRIPTIONS.len() + 4);
         for (name, (kind, _)) in &samples {
             assert!(name.starts_with("stampede_"), "{name}");
             assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");

@@ -81,6 +81,26 @@ fn an_overflow_is_reported_and_ends_the_process() {
     assert!(text.lines().any(|printed| printed == line), "{text}");
 }
 
+/// In whichever order the reports of a thread end, those that are left work.
+#[test]
+fn the_last_of_several_reports_takes_the_stack_back() {
+    let output = in_child("the_last_of_several_reports_takes_the_stack_back", || {
+        let first = report_overflows("mn", "-").expect("a stack");
+        let _second = report_overflows("mn", "-").expect("a stack");
+        drop(first);
+        fiber(&pool(1), |_| assert_ne!(overflow(0), 1)).resume(0);
+    });
+    let text = stderr(&output);
+    assert!(text.contains("mn: fiber 0 overflowed its stack of 64 KiB; -\n"), "{text}");
+    let before = current_alternate_stack();
+    let first = report_overflows("test", "-").expect("a stack");
+    let second = report_overflows("test", "-").expect("a stack");
+    drop(first);
+    assert_ne!(current_alternate_stack(), before);
+    drop(second);
+    assert_eq!(current_alternate_stack(), before);
+}
+
 #[test]
 fn guards_by_protection_are_reported_too() {
     let output = in_child("guards_by_protection_are_reported_too", || {
@@ -170,22 +190,23 @@ fn a_destructor_that_suspends_in_a_panic_ends_the_process() {
     assert!(text.contains("the first") && text.contains("cannot suspend"), "{text}");
 }
 
+fn current_alternate_stack() -> (usize, libc::c_int) {
+    let mut stack = MaybeUninit::<libc::stack_t>::uninit();
+    // SAFETY: the call fills it.
+    let stack = unsafe {
+        assert_eq!(libc::sigaltstack(std::ptr::null(), stack.as_mut_ptr()), 0);
+        stack.assume_init()
+    };
+    (stack.ss_sp.addr(), stack.ss_flags)
+}
+
 #[test]
 fn the_alternate_stack_before_is_restored() {
-    fn current() -> (usize, libc::c_int) {
-        let mut stack = MaybeUninit::<libc::stack_t>::uninit();
-        // SAFETY: the call fills it.
-        let stack = unsafe {
-            assert_eq!(libc::sigaltstack(std::ptr::null(), stack.as_mut_ptr()), 0);
-            stack.assume_init()
-        };
-        (stack.ss_sp.addr(), stack.ss_flags)
-    }
-    let before = current();
+    let before = current_alternate_stack();
     let outer = report_overflows("test", "-").expect("a stack");
     let inner = report_overflows("test", "-").expect("a stack");
-    assert_ne!(current(), before);
+    assert_ne!(current_alternate_stack(), before);
     drop(inner);
     drop(outer);
-    assert_eq!(current(), before);
+    assert_eq!(current_alternate_stack(), before);
 }

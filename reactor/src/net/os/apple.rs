@@ -19,6 +19,7 @@ use crate::sys::{check, retry};
 pub const SEND_FLAGS: c_int = 0; // the socket has SO_NOSIGPIPE
 pub const MORE: c_int = 0;
 pub const LINGER: c_int = libc::SO_LINGER_SEC; // SO_LINGER counts in ticks here
+pub const NOTSENT_LOWAT: Option<c_int> = Some(0x201); // netinet/tcp.h; not in libc. Sends are not bounded, only when they are due
 pub const CONNECTION_ERRORS: &[c_int] = &[libc::ECONNABORTED];
 
 pub fn socket(family: c_int) -> io::Result<OwnedFd> {

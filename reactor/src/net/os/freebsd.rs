@@ -16,6 +16,7 @@ use crate::sys::retry;
 pub const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
 pub const MORE: c_int = 0;
 pub const LINGER: c_int = libc::SO_LINGER;
+pub const NOTSENT_LOWAT: Option<c_int> = None;
 pub const CONNECTION_ERRORS: &[c_int] = &[libc::ECONNABORTED];
 
 /// SO_REUSEPORT exists too, but gives all connections to one of the listeners.

@@ -13,6 +13,7 @@ use crate::sys::retry;
 pub const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
 pub const MORE: c_int = libc::MSG_MORE;
 pub const LINGER: c_int = libc::SO_LINGER;
+pub const NOTSENT_LOWAT: Option<c_int> = Some(libc::TCP_NOTSENT_LOWAT);
 /// Those the manual page lists from ENETDOWN on, "to be treated like EAGAIN"; and EPERM, a
 /// firewall's refusal.
 pub const CONNECTION_ERRORS: &[c_int] = &[

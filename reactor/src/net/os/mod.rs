@@ -7,6 +7,7 @@
 //! | `SEND_FLAGS` | for every send: no `SIGPIPE`, where that is a flag |
 //! | `MORE` | for a send that others will follow at once; 0 where there is no such flag |
 //! | `LINGER` | the option whose lingering time is in seconds |
+//! | `NOTSENT_LOWAT` | the option that bounds unsent bytes; `None` where there is none |
 //! | `CONNECTION_ERRORS` | what accept may answer about one connection, not about the listener |
 //! | `socket` | a stream socket: non-blocking, closed on exec, no `SIGPIPE` |
 //! | `accept` | a connection: the same |

@@ -193,7 +193,51 @@ fn a_broken_connection_is_an_error_in_both_directions() {
 }
 
 #[test]
-fn our_own_shutdown_does_not_look_like_the_peers() {
+fn the_peers_end_is_reported_to_those_that_read_and_not_to_those_that_write() {
+    for trigger in [Trigger::Level, Trigger::Edge] {
+        let ended = Readiness::READABLE | Readiness::READ_CLOSED;
+        for (interest, expected) in [
+            (Interest::READABLE, vec![(TOKEN, ended)]),
+            (Interest::WRITABLE, vec![]),
+            (Interest::BOTH, vec![(TOKEN, ended)]),
+        ] {
+            let (queue, mut batch) = setup();
+            queue.kernel.fill(5);
+            queue.add(FD, TOKEN, interest, trigger).unwrap();
+            assert_eq!(wait(&queue, &mut batch), []);
+            queue.kernel.finish(5);
+            assert_eq!(wait(&queue, &mut batch), expected, "{interest:?} {trigger:?}");
+        }
+    }
+}
+
+#[test]
+fn a_broken_connection_is_reported_whatever_the_interest() {
+    for interest in [Interest::READABLE, Interest::WRITABLE, Interest::BOTH] {
+        let (queue, mut batch) = setup();
+        queue.kernel.fill(5);
+        queue.add(FD, TOKEN, interest, Trigger::Edge).unwrap();
+        queue.kernel.fail(5, libc::ECONNRESET);
+        let events = wait(&queue, &mut batch);
+        assert!(!events.is_empty() && events.iter().all(|(_, found)| found.is_error()));
+    }
+}
+
+#[test]
+fn modify_changes_any_trigger_into_any_other() {
+    let all = [Trigger::Level, Trigger::Edge, Trigger::LevelExclusive];
+    for (old, new) in all.into_iter().flat_map(|old| all.map(|new| (old, new))) {
+        let (queue, mut batch) = setup();
+        queue.kernel.receive(5, 1);
+        queue.add(FD, Token::new(1, 0), Interest::READABLE, old).unwrap();
+        queue.modify(FD, TOKEN, Interest::READABLE, new).unwrap();
+        assert_eq!(wait(&queue, &mut batch), [(TOKEN, Readiness::READABLE)]);
+        assert_eq!(wait(&queue, &mut batch).len(), usize::from(new != Trigger::Edge));
+    }
+}
+
+#[test]
+fn our_own_end_is_room_to_write_and_no_more() {
     let (queue, mut batch) = setup();
     queue.add(FD, TOKEN, Interest::BOTH, Trigger::Edge).unwrap();
     wait(&queue, &mut batch);
