@@ -43,6 +43,8 @@ How long
   -w, --warm-up TIME                   before that, without being measured [1s]
   -T, --timeout TIME                   how long an answer may take [10s]
   -t, --threads N                      threads that ask [1]
+  -S, --source IP                      the first of 8 addresses to connect from, for more than
+                                       20,000 connections to one address
 Output
   -j, --json                           one line of JSON instead of text
   -q, --quiet                          no line of progress
@@ -251,6 +253,7 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Options>, S
             "d" | "duration" => plan.duration = text::duration(&text()?)?,
             "w" | "warm-up" => plan.warm_up = text::duration(&text()?)?,
             "T" | "timeout" => plan.timeout = text::duration(&text()?)?,
+            "S" | "source" => plan.source = Some(source(&text()?)?),
             "t" | "threads" => plan.threads = text::number_in(&text()?, 1, 256)?,
             "j" | "json" => json = true,
             "q" | "quiet" => quiet = true,
@@ -281,6 +284,10 @@ fn route(text: &str) -> Result<(u32, String, String), String> {
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
     rate.ok_or_else(|| format!("{text:?}: expected requests a second"))
+}
+
+fn source(text: &str) -> Result<std::net::Ipv4Addr, String> {
+    text.parse().map_err(|_| format!("{text:?}: expected an IPv4 address, such as 127.0.1.1"))
 }
 
 fn slow(text: &str) -> Result<(Slow, u32), String> {

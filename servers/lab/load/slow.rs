@@ -77,6 +77,14 @@ impl SlowClient {
         SlowClient { stream, slow, is_open: false }
     }
 
+    /// Whether the connection has come about.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub(super) fn connected(&self) -> io::Result<bool> {
+        self.stream.connected()
+    }
+
     /// What it does once it is connected. `large`: the request of a slow reader.
     pub(super) fn begin(&self, large: &[u8]) -> io::Result<()> {
         let bytes = match self.slow {
