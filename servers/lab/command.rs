@@ -6,7 +6,7 @@ use reactor::Signal;
 
 use super::experiments;
 use super::mortal::{self, Mortal};
-use super::{load, run, server, text};
+use super::{load, run, server, text, top};
 use crate::site::Site;
 
 const HELP: &str = "\
@@ -16,6 +16,7 @@ Usage: lab COMMAND [OPTION]...
 
   load URL        a load for any HTTP/1.1 server
   run [ID]...     experiments on what is said about the models
+  top URL         a running server's numbers, live
   serve MODEL     run a model: what its own binary does, with its options
 
   lab COMMAND --help tells more
@@ -28,13 +29,14 @@ pub fn main() -> ExitCode {
     let result = match command.as_ref().and_then(|text| text.to_str()) {
         Some("load") => load::command::main(arguments),
         Some("run") => run::main(arguments),
+        Some("top") => top::main(arguments),
         Some("serve") => return serve(),
         Some("pong") => experiments::pong(),
         None | Some("--help" | "-h" | "help") => {
             text::print(HELP);
             Ok(())
         }
-        Some(other) => Err(format!("unknown command {other:?}; expected load, run or serve")),
+        Some(other) => Err(format!("unknown command {other:?}; expected load, run, top or serve")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

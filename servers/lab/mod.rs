@@ -3,6 +3,7 @@
 //! ```text
 //! lab load URL     a load for any HTTP/1.1 server
 //! lab run ID …     experiments: claims of the literature, measured
+//! lab top URL      a running server's numbers, live
 //! lab serve MODEL  one of the models, as its own binary runs it
 //! ```
 
@@ -21,3 +22,4 @@ pub mod run;
 pub mod server;
 pub mod stats;
 pub mod text;
+pub mod top;

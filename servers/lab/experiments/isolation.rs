@@ -74,6 +74,16 @@ fn run(bench: &mut Bench<'_>) -> Result<Findings, Problem> {
     )))
 }
 
+/// How many of 100 clients a crash under this model hurts.
+///
+/// # Errors
+/// The server does not start.
+pub(super) fn hurt(model: &str) -> Result<usize, Problem> {
+    let options = MODELS.iter().find(|(name, _)| *name == model).map_or(&[][..], |(_, own)| own);
+    let mut server = Server::start_mortal(model, options)?;
+    crash(&mut server, model).map(|(count, _)| count)
+}
+
 /// How many are hurt, and whether a new client is served afterwards.
 fn crash(server: &mut Server, model: &str) -> Result<(usize, bool), Problem> {
     let (route, abort) = (server.route("/plaintext")?, server.route(mortal::ABORT)?);

@@ -17,11 +17,13 @@ mod sendfile;
 mod slowloris;
 mod sockets;
 mod stall;
+mod summary;
 mod switch_cost;
 mod symped_ceiling;
 mod thread_ceiling;
 mod two_per_core;
 
+pub use summary::summary;
 pub use switch_cost::pong;
 
 use super::experiment::Experiment;
