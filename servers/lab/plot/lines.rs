@@ -12,7 +12,8 @@ type Line = (String, Vec<(f64, f64)>);
 
 /// The area that the points lie in.
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = WIDTH - 16.0;
+const RIGHT: f64 = WIDTH - 8.0;
+const INSET: f64 = 9.0;
 const TOP: f64 = 32.0;
 const BOTTOM: f64 = 262.0;
 const HEIGHT: f64 = 306.0;
@@ -27,7 +28,7 @@ pub fn draw(plot: &Plot, lines: &[Line]) -> (Drawn, String) {
     let looks = looks(lines.iter().map(|(name, _)| name.as_str()));
     let place = |point: (f64, f64)| -> Option<(f64, f64)> {
         let (x, y) = (x.place(point.0)?, y.place(point.1)?);
-        Some((LEFT + x * (RIGHT - LEFT), BOTTOM - y * (BOTTOM - TOP)))
+        Some((across(x), BOTTOM - y * (BOTTOM - TOP)))
     };
     let mut body = axes(plot, &x, &y);
     for ((name, points), look) in lines.iter().zip(&looks) {
@@ -47,6 +48,11 @@ pub fn draw(plot: &Plot, lines: &[Line]) -> (Drawn, String) {
     (Drawn { height: HEIGHT, body, about: about(plot, lines) }, legend)
 }
 
+/// Where a place on the axis is; the first and the last marker keep clear of the frame.
+fn across(place: f64) -> f64 {
+    LEFT + INSET + place * (RIGHT - LEFT - 2.0 * INSET)
+}
+
 fn axes(plot: &Plot, x: &Scale, y: &Scale) -> String {
     let mut body = text("soft", 0.0, TEXT, &fitted(&axis_label(&plot.y), WIDTH));
     for (place, name) in y.named() {
@@ -56,7 +62,7 @@ fn axes(plot: &Plot, x: &Scale, y: &Scale) -> String {
     }
     let mut free_from = f64::MIN;
     for (place, name) in x.named() {
-        let at = LEFT + place * (RIGHT - LEFT);
+        let at = across(place);
         let _ = write!(body, "<path class=\"grid\" d=\"M{at:.1} {BOTTOM}v5\"/>");
         let half = name.chars().count() as f64 * super::CHARACTER / 2.0;
         // A name that would touch the one before it is left out.

@@ -47,14 +47,12 @@ impl Scale {
         Scale { logarithmic: false, low: ticks[0], high: ticks[count], ticks }
     }
 
-    /// Ends at powers of ten, or, along lines, at the data with a little room.
+    /// Ends at powers of ten, or, along lines, at the data if that leaves enough to name.
     fn logarithmic(low: f64, high: f64, tight: bool) -> Scale {
-        let (first, last) = (low.log10().floor(), high.log10().ceil());
-        let last = last.max(first + 1.0);
-        let (low, high) = match tight && high > low {
-            true => (low, high),
-            false => (10f64.powf(first), 10f64.powf(last)),
-        };
+        let first = low.log10().floor();
+        let last = high.log10().ceil().max(first + 1.0);
+        let whole = (10f64.powf(first), 10f64.powf(last));
+        let (low, high) = if tight { (low, high) } else { whole };
         let factors: &[f64] = match (high / low).log10() {
             decades if decades <= 1.3 => &[1.0, 2.0, 5.0],
             decades if decades <= 2.1 && !tight => &[1.0, 3.0],
@@ -64,7 +62,11 @@ impl Scale {
         let powers = (first as i32..=last as i32).step_by(every.max(1));
         let ticks = powers.flat_map(|power| factors.iter().map(move |f| f * 10f64.powi(power)));
         let within = |tick: &f64| *tick >= low * 0.999 && *tick <= high * 1.001;
-        Scale { logarithmic: true, low, high, ticks: ticks.filter(within).collect() }
+        let ticks: Vec<f64> = ticks.filter(within).collect();
+        if tight && ticks.len() < 2 {
+            return Scale::logarithmic(whole.0, whole.1, false);
+        }
+        Scale { logarithmic: true, low, high, ticks }
     }
 
     /// Where a value lies: 0 at the low end, 1 at the high end. `None`: this axis has no place for

@@ -75,7 +75,7 @@ fn about(entry: &Entry) -> String {
     };
     format!(
         "<dl class=\"about\">\n<dt>Source</dt><dd>{}</dd>\n<dt>Method</dt><dd>{}</dd>\n\
-         <dt>Data</dt><dd>{took}</dd>\n</dl>\n",
+         <dt>Run</dt><dd>{took}</dd>\n</dl>\n",
         escape(&entry.source),
         escape(&entry.method),
     )

@@ -16,7 +16,7 @@ use crate::site::pages::text::{escape, grouped, size};
 
 const STYLE: &str = include_str!("style.css");
 /// Of [`STYLE`], in base64; a test computes it.
-const STYLE_DIGEST: &str = "sha256-oVTxZ1P5J6Kgz+LbOcIJ+jGzSvLasgoS24+KLfFEGtI=";
+const STYLE_DIGEST: &str = "sha256-vLB8AGTbUuZxQPY67abgNAZjygwC92X+MvGQqhgafus=";
 const TITLE: &str = "What is said about the models, measured";
 /// The page's icon: three bars.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E\
@@ -151,19 +151,17 @@ fn said(entries: &[Entry]) -> String {
          <h2 id=\"said\">What the texts say, and what this machine showed</h2>\n\
          <div class=\"scroll\" role=\"region\" aria-labelledby=\"said\" tabindex=\"0\">\n\
          <table class=\"said\">\n<thead><tr><th scope=\"col\">Figure</th>\
-         <th scope=\"col\">The texts</th><th scope=\"col\">This machine</th>\
-         <th scope=\"col\">Experiment</th></tr></thead>\n<tbody>\n",
+         <th scope=\"col\">The texts</th><th scope=\"col\">This machine</th></tr></thead>\n<tbody>\n",
     );
     for (entry, said) in all() {
         let _ = writeln!(
             html,
-            "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"here\">{}</td>\
-             <td><a href=\"#{}\">{}</a></td></tr>",
+            "<tr><th scope=\"row\"><a href=\"#{}\">{}</a></th><td>{}</td>\
+             <td class=\"here\">{}</td></tr>",
+            anchor(&entry.id),
             escape(&said.what),
             escape(&said.says),
-            escape(&said.here),
-            anchor(&entry.id),
-            escape(&entry.id)
+            escape(&said.here)
         );
     }
     html + "</tbody>\n</table>\n</div>\n</section>\n"

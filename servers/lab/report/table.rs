@@ -11,10 +11,11 @@ pub fn table(table: &Table) -> String {
     let title = escape(&table.title);
     let mut html = format!(
         "<div class=\"scroll\" role=\"region\" aria-label=\"{title}\" tabindex=\"0\">\n\
-         <table class=\"figures\">\n<caption>{title}</caption>\n<thead><tr>"
+         <table class=\"figures\">\n<caption><span>{title}</span></caption>\n<thead><tr>"
     );
-    for column in &table.columns {
-        let _ = write!(html, "<th scope=\"col\">{}</th>", escape(column));
+    let class = |column: usize| if has_words(table, column) { " class=\"words\"" } else { "" };
+    for (index, column) in table.columns.iter().enumerate() {
+        let _ = write!(html, "<th scope=\"col\"{}>{}</th>", class(index), escape(column));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     for row in &table.rows {
@@ -22,18 +23,22 @@ pub fn table(table: &Table) -> String {
         let mut cells = row.iter().map(String::as_str).chain(std::iter::repeat(""));
         let name = escape(cells.next().unwrap_or_default());
         let _ = write!(html, "<tr><th scope=\"row\">{name}</th>");
-        for cell in cells.take(columns.saturating_sub(1)) {
-            let class = if is_figure(cell) { "" } else { " class=\"words\"" };
-            let _ = write!(html, "<td{class}>{}</td>", escape(cell));
+        for (index, cell) in (1..columns).zip(cells) {
+            let _ = write!(html, "<td{}>{}</td>", class(index), escape(cell));
         }
         html.push_str("</tr>\n");
     }
     html + "</tbody>\n</table>\n</div>\n"
 }
 
-/// Whether a cell is so short that it must not be broken into lines.
-fn is_figure(cell: &str) -> bool {
-    cell.chars().count() <= 14
+/// Whether a column is to be read as text: to the left, and broken into lines. Figures are short
+/// and begin with a digit, a sign, or a dash where there is none.
+fn has_words(table: &Table, column: usize) -> bool {
+    let is_figure = |cell: &String| {
+        let begins = |c: char| c.is_ascii_digit() || "-+–~<>".contains(c);
+        cell.is_empty() || cell.starts_with(begins) && cell.chars().count() <= 16
+    };
+    column > 0 && table.rows.iter().filter_map(|row| row.get(column)).any(|cell| !is_figure(cell))
 }
 
 #[cfg(test)]
@@ -45,8 +50,20 @@ mod tests {
         let mut example = Table::new("<T>", &["model", "a", "b"]);
         example.row(["<sped>".to_owned(), "1".to_owned()]);
         let html = table(&example);
-        assert!(html.contains("<caption>&lt;T&gt;</caption>"));
+        assert!(html.contains("<caption><span>&lt;T&gt;</span></caption>"));
         assert!(html.contains("<th scope=\"row\">&lt;sped&gt;</th><td>1</td><td></td></tr>"));
         assert_eq!(html.matches("scope=\"col\"").count(), 3);
+    }
+
+    #[test]
+    fn a_column_with_words_is_text_from_its_head_down() {
+        let mut example = Table::new("T", &["model", "clients", "rate"]);
+        example.row(["sped", "all wait", "1"].map(str::to_owned));
+        example.row(["mt", "–", "–"].map(str::to_owned));
+        let html = table(&example);
+        assert!(
+            html.contains("<th scope=\"col\" class=\"words\">clients</th><th scope=\"col\">rate")
+        );
+        assert!(html.contains("<td class=\"words\">–</td><td>–</td>"));
     }
 }
