@@ -16,7 +16,7 @@ use crate::site::pages::text::{escape, grouped, size};
 
 const STYLE: &str = include_str!("style.css");
 /// Of [`STYLE`], in base64; a test computes it.
-const STYLE_DIGEST: &str = "sha256-vLB8AGTbUuZxQPY67abgNAZjygwC92X+MvGQqhgafus=";
+const STYLE_DIGEST: &str = "sha256-trjIPalaVcIIQbdwNW5LSZGOiJdpYZL0exWuvOKxLvQ=";
 const TITLE: &str = "What is said about the models, measured";
 /// The page's icon: three bars.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E\
@@ -64,10 +64,10 @@ fn header(data: &Data) -> String {
         let count = data.entries.len();
         let experiments =
             if count == 1 { "1 experiment".into() } else { format!("{count} experiments") };
-        let _ = write!(
+        let _ = writeln!(
             html,
             "<p class=\"partial\"><strong>A part of a run.</strong> It was interrupted: \
-             {experiments} had finished, and these are shown.</p>\n"
+             {experiments} had finished, and these are shown.</p>"
         );
     }
     let facts = [
@@ -181,7 +181,7 @@ fn footer(data: &Data) -> String {
     let seconds: f64 = data.entries.iter().map(|entry| entry.seconds).sum();
     format!(
         "<footer>\n<p>All {} measurements are in <a href=\"{DATA}\">{DATA}</a>, one JSON object a \
-         line. The experiments took {:.0} min {:.0} s. <a href=\"#verdicts\">Back to the verdicts\
+         line. The experiments took {:.0} min {:.0} s. <a class=\"back\" href=\"#verdicts\">Back to the verdicts\
          </a></p>\n</footer>\n",
         grouped(count as u64),
         (seconds / 60.0).floor(),

@@ -53,37 +53,42 @@ fn plain(text: &str) -> String {
 }
 
 fn columns(text: &mut String, table: &Table) {
-    let cell = |row: &[String], column: usize| plain(row.get(column).map_or("", String::as_str));
     let rows: Vec<&[String]> =
         std::iter::once(&table.columns).chain(&table.rows).map(Vec::as_slice).collect();
     let count = rows.iter().map(|row| row.len()).max().unwrap_or_default();
     let width = |column: usize| {
         let longest = rows.iter().map(|row| cell(row, column).chars().count()).max();
+        // Two of the widest, the name and a figure, fit beside each other.
         longest.unwrap_or_default().min((COLUMNS - 2 * GAP) / 2)
     };
     let widths: Vec<usize> = (0..count).map(width).collect();
-    let mut next = 1;
+    let Some((name_width, mut left)) = widths.split_first() else { return };
+    let mut first = 1;
     loop {
-        let mut taken = GAP + widths.first().copied().unwrap_or_default();
-        let first = next;
-        while next < count && taken + GAP + widths[next] <= COLUMNS {
-            taken += GAP + widths[next];
-            next += 1;
-        }
+        let mut taken = GAP + name_width;
+        let fits = |width: &&usize| {
+            taken += GAP + **width;
+            taken <= COLUMNS
+        };
+        let here = left.iter().take_while(fits).count();
         for row in &rows {
-            let name = cut(cell(row, 0), widths.first().copied().unwrap_or_default());
-            let mut line = format!("{:GAP$}{name:1$}", "", widths.first().copied().unwrap_or(0));
-            for column in first..next {
-                let figure = cut(cell(row, column), widths[column]);
-                let _ = write!(line, "{:GAP$}{figure:>1$}", "", widths[column]);
+            let name = cut(cell(row, 0), *name_width);
+            let mut line = format!("{:GAP$}{name:name_width$}", "");
+            for (column, width) in (first..).zip(&left[..here]) {
+                let _ = write!(line, "{:GAP$}{:>width$}", "", cut(cell(row, column), *width));
             }
             let _ = writeln!(text, "{}", line.trim_end());
         }
-        if next >= count {
+        (left, first) = (&left[here..], first + here);
+        if left.is_empty() {
             return;
         }
         text.push('\n');
     }
+}
+
+fn cell(row: &[String], column: usize) -> String {
+    plain(row.get(column).map_or("", String::as_str))
 }
 
 /// At most `width` characters of a text.
