@@ -27,7 +27,8 @@ const CHARACTER: f64 = 7.7;
 
 /// Patterns that all pictures share: stripes and dots of the paper's colour over a bar's own.
 pub const DEFINITIONS: &str = "\
-<svg class=\"definitions\" width=\"0\" height=\"0\" aria-hidden=\"true\" focusable=\"false\"><defs>\n\
+<svg class=\"definitions\" width=\"0\" height=\"0\" aria-hidden=\"true\" \
+focusable=\"false\"><defs>\n\
 <pattern id=\"over1\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" \
 patternTransform=\"rotate(45)\"><path class=\"over\" d=\"M0 3H6\"/></pattern>\n\
 <pattern id=\"over2\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\">\

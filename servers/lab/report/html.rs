@@ -19,9 +19,11 @@ const STYLE: &str = include_str!("style.css");
 const STYLE_DIGEST: &str = "sha256-trjIPalaVcIIQbdwNW5LSZGOiJdpYZL0exWuvOKxLvQ=";
 const TITLE: &str = "What is said about the models, measured";
 /// The page's icon: three bars.
-const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E\
+const ICON: &str = "data:image/svg+xml,\
+%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E\
 %3Crect width='16' height='16' rx='4' fill='%23c2410c'/%3E\
-%3Cpath d='M4 12V8M8 12V4M12 12V6' stroke='white' stroke-width='2' stroke-linecap='round'/%3E%3C/svg%3E";
+%3Cpath d='M4 12V8M8 12V4M12 12V6' stroke='white' stroke-width='2' stroke-linecap='round'/%3E\
+%3C/svg%3E";
 
 /// The document.
 pub fn page(data: &Data) -> String {
@@ -151,7 +153,8 @@ fn said(entries: &[Entry]) -> String {
          <h2 id=\"said\">What the texts say, and what this machine showed</h2>\n\
          <div class=\"scroll\" role=\"region\" aria-labelledby=\"said\" tabindex=\"0\">\n\
          <table class=\"said\">\n<thead><tr><th scope=\"col\">Figure</th>\
-         <th scope=\"col\">The texts</th><th scope=\"col\">This machine</th></tr></thead>\n<tbody>\n",
+         <th scope=\"col\">The texts</th><th scope=\"col\">This machine</th></tr></thead>\n\
+         <tbody>\n",
     );
     for (entry, said) in all() {
         let _ = writeln!(
@@ -181,7 +184,8 @@ fn footer(data: &Data) -> String {
     let seconds: f64 = data.entries.iter().map(|entry| entry.seconds).sum();
     format!(
         "<footer>\n<p>All {} measurements are in <a href=\"{DATA}\">{DATA}</a>, one JSON object a \
-         line. The experiments took {:.0} min {:.0} s. <a class=\"back\" href=\"#verdicts\">Back to the verdicts\
+         line. The experiments took {:.0} min {:.0} s. \
+         <a class=\"back\" href=\"#verdicts\">Back to the verdicts\
          </a></p>\n</footer>\n",
         grouped(count as u64),
         (seconds / 60.0).floor(),
