@@ -105,7 +105,7 @@ const SERVED: &[Entry] = &[
     Entry {
         flag: "dotfiles",
         value: "",
-        help: "serve files whose name begins with a dot",
+        help: "serve files whose name begins with a dot; /.well-known/ is served without it",
         setter: Setter::Switch(|options| &mut options.content.dotfiles),
     },
     Entry {

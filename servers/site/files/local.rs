@@ -76,12 +76,13 @@ impl Local {
         path: &[u8],
         found: &Found,
         now_ms: u64,
+        now_s: u64,
     ) -> Option<ResourceRef> {
         let held = match self.contents.find(path) {
             Some(slot) => ResourceRef::Contents(slot),
             None => ResourceRef::Open(self.open.find(path)?),
         };
-        if !self.resource(&held)?.is_same_as(found) {
+        if !self.resource(&held)?.is_same_as(found, now_s) {
             return None;
         }
         match held {

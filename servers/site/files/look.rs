@@ -53,6 +53,8 @@ pub fn look(opener: &Opener, path: &[u8], disk: Disk) -> Result<Place, OpenError
 pub struct Found {
     /// The media type by its name.
     pub media: &'static str,
+    /// The coding that the file itself is in.
+    pub coding: Coding,
     /// The file as it is.
     pub original: Opened,
     /// Its siblings, by coding.
@@ -72,21 +74,23 @@ impl Found {
         precompressed: bool,
         disk: Disk,
     ) -> Result<Self, OpenError> {
-        let media = media::of_name(name);
+        let (media, coding) = (media::of_name(name), media::coding_of_name(name));
+        // What is compressed by itself is not compressed twice.
+        let precompressed = precompressed && coding == Coding::Identity;
         let len = name.len();
         let mut siblings = Vec::new();
-        for coding in Coding::COMPRESSED.into_iter().filter(|_| precompressed) {
+        for sibling_coding in Coding::COMPRESSED.into_iter().filter(|_| precompressed) {
             name.truncate(len);
-            name.extend_from_slice(coding.suffix().as_bytes());
+            name.extend_from_slice(sibling_coding.suffix().as_bytes());
             match look(opener, name, disk) {
                 // An older one was made from different contents.
                 Ok(Place::File(sibling)) if sibling.stamp.is_as_new_as(&original.stamp) => {
-                    siblings.push((coding, sibling));
+                    siblings.push((sibling_coding, sibling));
                 }
                 Err(OpenError::Cold) => return Err(OpenError::Cold),
                 _ => {}
             }
         }
-        Ok(Found { media, original, siblings })
+        Ok(Found { media, coding, original, siblings })
     }
 }

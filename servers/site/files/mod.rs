@@ -143,6 +143,15 @@ impl Files {
         now
     }
 
+    /// The second of an answer's Date.
+    #[inline]
+    fn now_s(&self, clock: &Clock) -> u64 {
+        let now_s = clock.second();
+        #[cfg(test)]
+        let now_s = now_s + self.ahead.as_secs();
+        now_s
+    }
+
     /// Loop `index`'s part.
     pub fn local(&self, index: usize) -> Local {
         Local::new(self.contents_bounds, self.open_bounds, self.ttl_ms, index)
@@ -164,7 +173,7 @@ impl Files {
         let path = request.path();
         if !path.contains(&b'%')
             && let Some(held) = local.fresh(path, request.clock().now_ms())
-            && answer_current(local.variant(&held, request), request, response)
+            && self.answer_current(local.variant(&held, request), request, response)
         {
             self.count(local, |counters| counters.file_cache_hits.add(1));
             return Action::Done;
@@ -202,7 +211,7 @@ impl Files {
     ) -> Action {
         let clock = request.clock();
         if let Some(held) = self.fresh(local, path, clock)
-            && answer_current(local.variant(&held, request), request, response)
+            && self.answer_current(local.variant(&held, request), request, response)
         {
             self.count(local, |counters| counters.file_cache_hits.add(1));
             return Action::Done;
@@ -284,7 +293,7 @@ impl Files {
         let clock = request.clock();
         let now_ms = clock.now_ms();
         if let Some(held) = self.fresh(local, NOT_FOUND_PAGE, clock)
-            && local.variant(&held, request).is_some_and(Variant::is_current)
+            && local.variant(&held, request).is_some_and(|page| page.is_current(self.now_s(clock)))
         {
             return Ok(held);
         }
@@ -312,7 +321,7 @@ impl Files {
         };
         local.name = name;
         let found = found.inspect_err(|_| local.forget(path))?;
-        if let Some(held) = local.confirm(path, &found, clock.now_ms()) {
+        if let Some(held) = local.confirm(path, &found, clock.now_ms(), self.now_s(clock)) {
             return Ok(held);
         }
         match Resource::load(found, self.now(clock), self.disk) {
@@ -329,27 +338,28 @@ impl Files {
         }
     }
 
+    /// Answers with a variant; `false` if it is no longer current.
+    #[inline]
+    fn answer_current(
+        &self,
+        variant: Option<&Variant>,
+        request: &Request<'_>,
+        response: &mut Response<'_>,
+    ) -> bool {
+        match variant {
+            Some(variant) if variant.is_current(self.now_s(request.clock())) => {
+                answer::answer(variant, request, response);
+                true
+            }
+            _ => false,
+        }
+    }
+
     #[inline]
     fn count(&self, local: &Local, count: impl FnOnce(&CounterSlot)) {
         if let Some(counters) = self.metrics.slot(local.counters) {
             count(counters);
         }
-    }
-}
-
-/// Answers with a variant; `false` if its file has changed meanwhile.
-#[inline]
-fn answer_current(
-    variant: Option<&Variant>,
-    request: &Request<'_>,
-    response: &mut Response<'_>,
-) -> bool {
-    match variant {
-        Some(variant) if variant.is_current() => {
-            answer::answer(variant, request, response);
-            true
-        }
-        _ => false,
     }
 }
 

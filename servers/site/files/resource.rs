@@ -40,7 +40,7 @@ impl Resource {
         let vary = !found.siblings.is_empty();
         let media = found.media;
         let variant = |coding, opened| Variant::load(coding, opened, media, vary, now, disk);
-        let original = variant(Coding::Identity, found.original)?;
+        let original = variant(found.coding, found.original)?;
         let siblings = found.siblings.into_iter().map(|(coding, opened)| variant(coding, opened));
         Ok(Resource { original, siblings: siblings.collect::<Result<_, _>>()? })
     }
@@ -54,9 +54,11 @@ impl Resource {
         }
     }
 
-    /// Whether what was found is certainly what this was made from: never for a young file.
-    pub fn is_same_as(&self, found: &Found) -> bool {
-        self.original.is_made_from(&found.original)
+    /// Whether what was found is certainly what this was made from: never for a young file, nor
+    /// after the clock was set back to before one of its dates.
+    pub fn is_same_as(&self, found: &Found, now_s: u64) -> bool {
+        self.variants().all(|variant| variant.modified_s <= now_s)
+            && self.original.is_made_from(&found.original)
             && self.original.media == found.media
             && self.siblings.len() == found.siblings.len()
             && self.siblings.iter().zip(&found.siblings).all(|(variant, (coding, opened))| {
@@ -64,7 +66,7 @@ impl Resource {
             })
     }
 
-    /// The uncompressed file.
+    /// The file itself, uncompressed unless its name says otherwise.
     #[inline]
     pub fn original(&self) -> &Variant {
         &self.original
@@ -194,8 +196,14 @@ impl Variant {
     }
 
     /// Whether its bytes still match its tag. An open file may have been written to since it was
-    /// last checked, within the time to live; fstat(2) is cheap compared with sending it.
-    pub fn is_current(&self) -> bool {
+    /// last checked, within the time to live; fstat(2) is cheap compared with sending it. And whether
+    /// its Last-Modified is not later than `now_s`, the answer's Date (RFC 9110, section 8.8.2.1):
+    /// the clock may have been set back.
+    pub fn is_current(&self, now_s: u64) -> bool {
+        self.modified_s <= now_s && self.has_its_bytes()
+    }
+
+    fn has_its_bytes(&self) -> bool {
         match &self.content {
             Content::Prepared(_) => true,
             Content::File(file) => {
