@@ -179,12 +179,14 @@ impl<A: App> Driver<A> {
             if !connection.is_slow_head(ev.now_ms(), SLOW_HEAD_MS) {
                 continue;
             }
-            connection.input = None;
+            let input = connection.input.take();
+            let seen = input.as_deref().unwrap_or_default();
             connection.stage = Stage::Serving;
             let engine = &mut self.engine;
             engine.cx.counters.connections_refused.add(1);
             engine.enter(&self.peers, token);
-            let next = connection.session.unavailable(&mut engine.cx, &mut engine.out);
+            let next = connection.session.unavailable(&mut engine.cx, seen, &mut engine.out);
+            drop(input);
             let step = engine.follow(connection, next);
             self.run(ev, token, step);
             refused += 1;

@@ -122,7 +122,7 @@ impl<A: App> Engine<A> {
             return Step::Close;
         }
         connection.input = None;
-        let next = connection.session.unavailable(&mut self.cx, &mut self.out);
+        let next = connection.session.unavailable(&mut self.cx, &[], &mut self.out);
         self.follow(connection, next)
     }
 

@@ -71,9 +71,10 @@ impl<A: App> System<A> {
         if cx.clock.now_ms() < session.request_deadline_ms(&cx) {
             return None;
         }
+        let line = event.job.request_bytes().to_vec();
         let (input, out) = event.job.buffers();
         input.clear();
-        let next = session.expired(&mut cx, out);
+        let next = session.expired(&mut cx, &line, out);
         Some(event.follow(next))
     }
 

@@ -178,9 +178,9 @@ impl<A: App> Reader<A> {
         let mut cx = self.system.borrow(&connection);
         cx.counters.connections_refused.add(1);
         let (input, out) = job.buffers();
-        input.clear();
         connection.expects_proxy_header = false;
-        let next = connection.session.unavailable(&mut cx, out);
+        let next = connection.session.unavailable(&mut cx, input, out);
+        input.clear();
         drop(cx);
         connection.job = Some(job);
         let step = self.follow(&mut connection, next);
