@@ -42,7 +42,6 @@ use reactor::EventLoop;
 use reactor::net::Stream;
 
 use super::{Server, sped};
-use crate::access_log::AccessLog;
 use crate::app::{App, Disk};
 use crate::drivers::event::Driver;
 use crate::metrics::Metrics;
@@ -103,8 +102,8 @@ pub fn queues(options: &Options) -> usize {
 /// # Errors
 /// In the master, what the system refuses at startup; in a worker, the same as SPED's.
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
-    // Each worker has its own; report once, here, that there can be none.
-    drop(AccessLog::open(&options.log)?);
+    // Report once, here, what each worker would report.
+    operation::trial::run(options)?;
     let Server { listeners, metrics, service } = server;
     let sandbox = Sandbox::prepare(options, Who::Workers)?;
     supervisor::run(options, options.workers.accept, listeners, metrics, service, |setup| {
