@@ -29,7 +29,8 @@
 //! connection nothing; `pass` costs each a descriptor passed through the master, which becomes a
 //! bottleneck for short connections; `shared` leaves most of the work to one worker unless there is
 //! enough for all. Where the kernel does not balance (anything but Linux and FreeBSD), `shared` is
-//! the default. Unix sockets and inherited ones are always shared.
+//! the default. Unix sockets and inherited ones are always shared. `pass` is refused on macOS, which
+//! can lose a descriptor that the master closes before the worker has it.
 //!
 //! The processes themselves are the `supervisor` module's business: starting and replacing workers,
 //! stopping, passing connections, and the messages between master and workers.
