@@ -29,14 +29,14 @@ const SUCCESS: &str = "fine";
 /// What they would fail with; the text names the thing, the cause and the fix.
 pub fn run(options: &Options) -> io::Result<()> {
     log_file::make(options);
+    let try_all = || drop_privileges(options).and_then(|()| open_log(options));
     if privileges::Identity::of(options).is_none() {
-        return open_log(options);
+        return try_all();
     }
     let (mut outcome, writer) = io::pipe()?;
     match fork()? {
         Fork::Child => {
-            let tried = drop_privileges(options).and_then(|()| open_log(options));
-            let text = tried.map_or_else(|error| error.to_string(), |()| SUCCESS.to_owned());
+            let text = try_all().map_or_else(|error| error.to_string(), |()| SUCCESS.to_owned());
             let _ = (&writer).write_all(text.as_bytes());
             exit_at_once(0)
         }

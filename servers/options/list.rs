@@ -149,7 +149,7 @@ const LISTENS: &[Entry] = &[
     Entry {
         flag: "unix-mode",
         value: "MODE",
-        help: "permissions of Unix sockets, in octal: who may connect (to write is needed)",
+        help: "permissions of Unix sockets, in octal; connecting needs write permission",
         setter: Setter::Other {
             get: |options| format!("{:04o}", options.unix_mode),
             set: |options, text| {
