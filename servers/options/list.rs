@@ -147,7 +147,7 @@ const LISTENS: &[Entry] = &[
     Entry {
         flag: "unix-mode",
         value: "MODE",
-        help: "permissions of Unix sockets, in octal: who may connect (to write is needed)",
+        help: "permissions of Unix sockets, in octal; connecting needs write permission",
         setter: Setter::Other {
             get: |options| format!("{:04o}", options.unix_mode),
             set: |options, text| {
@@ -321,7 +321,8 @@ const FORMATS: [(&str, LogFormat); 4] = [
 
 fn set_log_file(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     options.log.target = match text.to_str() {
-        Some("stdout" | "-") => LogTarget::Stdout,
+        // By this name it could not be opened again by another user (--user).
+        Some("stdout" | "-" | "/dev/stdout") => LogTarget::Stdout,
         Some("") => return Err(Fault::new("missing file name", "expected a path, or stdout")),
         _ => LogTarget::File(PathBuf::from(text)),
     };

@@ -99,7 +99,7 @@ pub struct Options {
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddr {
-    /// A TCP address. `[::]` accepts IPv4 too, unless another address in the list does.
+    /// A TCP address. `[::]` accepts IPv4 too, unless `0.0.0.0` is in the list with its port.
     Tcp(SocketAddr),
     /// A Unix socket, created at this path.
     Unix(PathBuf),

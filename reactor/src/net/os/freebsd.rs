@@ -24,6 +24,11 @@ pub fn set_reuse_port(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_flag(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT_LB, true)
 }
 
+/// Which group a listener belongs to is settled when it is bound.
+pub fn share_port(_socket: BorrowedFd<'_>) -> io::Result<()> {
+    Err(unsupported())
+}
+
 /// `accf_data(9)`. It has no time limit, and its module may have to be loaded.
 pub fn set_defer_accept(socket: BorrowedFd<'_>, _longest: Duration) -> io::Result<()> {
     // SAFETY: all zeros is a valid accept_filter_arg (characters).
