@@ -174,9 +174,9 @@ impl EventLoop {
         })
     }
 
-    /// Ends it in a forked child: closes its descriptors, which would be shared with the parent, and
-    /// restores the signal mask. Its memory is left alone: most of it is the parent's still, and
-    /// freeing it would copy it first.
+    /// Ends it in a forked child, as dropping it does: closes the descriptors that it shares with
+    /// the parent, and restores the signal mask. Its memory is left alone: most of it is the
+    /// parent's still, and freeing it would copy it first.
     pub fn abandon(self) {
         let EventLoop { sources, events, poller, waker, doorbell, signals, .. } = self;
         drop((signals, doorbell, waker, poller));

@@ -426,6 +426,42 @@ fn a_wake_from_another_thread_ends_the_wait() {
     assert_eq!((ev.stats().wakeups, ev.stats().events, ev.stats().stale_events), (2, 0, 0));
 }
 
+/// What the child has is a copy (epoll) or no loop at all (kqueue), and dropping it is safe.
+#[test]
+fn a_loop_that_a_forked_child_drops_goes_on_in_the_parent() {
+    for abandons in [false, true] {
+        let mut ev = new_loop(2);
+        let (token, _ours, mut theirs) = watched_pair(&mut ev, Trigger::Level);
+        ev.handle_signals(&[Signal::USR1]).expect("blocked");
+        let doorbell = ev.doorbell().expect("a doorbell");
+        // SAFETY: the child takes no lock but the allocator's, which the C library takes care of,
+        // and exits without running anything of the parent's.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            drop(doorbell);
+            if abandons {
+                ev.abandon()
+            } else {
+                drop(ev)
+            }
+            // SAFETY: as above.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = -1;
+        // SAFETY: our own child; `status` is written during the call.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        assert_eq!(status, 0);
+        theirs.write_all(b"x").expect("written");
+        ev.waker().expect("a waker").wake().expect("woken");
+        // SAFETY: takes no pointer. For this thread alone, which has blocked it.
+        unsafe { libc::pthread_kill(libc::pthread_self(), Signal::USR1.number()) };
+        let mut handler = observer();
+        ev.turn(&mut handler, NOW).expect("turn");
+        let ready = Call::Ready(token, Readiness::READABLE);
+        assert_eq!(handler.take(), [ready, Call::Woken, Call::Signal(Signal::USR1)]);
+    }
+}
+
 #[test]
 fn a_signal_is_a_call() {
     let mut ev = new_loop(0);
