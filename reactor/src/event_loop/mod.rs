@@ -48,7 +48,7 @@ use source::Sources;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The token of the loop's waker. No source has it: slots are counted from 0 and stay below.
 const WAKER: Token = Token::new(u32::MAX, 0);
@@ -60,9 +60,10 @@ const SOURCES_LIMIT: u32 = u32::MAX - 1;
 /// What a loop is made for.
 #[derive(Copy, Clone, Debug)]
 pub struct Config {
-    /// How many sources there can be at a time. Costs address space, and memory as they are used.
+    /// How many sources there can be at a time, at most 4,294,967,294. Costs address space, and
+    /// memory as they are used.
     pub sources_max: u32,
-    /// How many events one wait fetches. The rest come with the next turn, so this bounds how long
+    /// How many events one wait fetches, 1 to 65,536. The rest come with the next turn, so this bounds how long
     /// timers and the ready list wait; and 12 bytes each stay in the cache.
     pub events_per_turn: u32,
 }
@@ -157,10 +158,14 @@ pub struct EventLoop {
 
 impl EventLoop {
     /// A loop without sources.
+    ///
+    /// # Errors
+    ///
+    /// The poller's, and `OutOfMemory` where there is not as much as `sources_max` would take.
     pub fn new(config: Config) -> io::Result<Self> {
         let sources_max = config.sources_max.min(SOURCES_LIMIT);
         Ok(EventLoop {
-            sources: Sources::new(sources_max),
+            sources: Sources::new(sources_max)?,
             clock: Clock::new(),
             stats: LoopStats::default(),
             events: Events::with_capacity(config.events_per_turn as usize),
@@ -276,6 +281,10 @@ impl EventLoop {
 
     /// The handler's `timeout` is called once [`EventLoop::now_ms`] has reached `deadline_ms`. A
     /// source has one deadline; this replaces it.
+    ///
+    /// None is too far away: what is beyond the machine's life does not come. `u64::MAX` is none at
+    /// all, as [cleared](EventLoop::clear_deadline): so a sum that may not fit is to saturate
+    /// (`saturating_add`), since one that wraps around is in the past, and due at once.
     ///
     /// Moving it later costs a compare and a store. Moving it earlier than its timer is armed for
     /// costs a change of the timing wheel: a few nanoseconds more, but no system call either.

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
+use std::time::Duration;
 
 mod panics;
 
@@ -344,6 +345,36 @@ fn a_deadline_is_reckoned_from_when_the_wait_begins() {
     wait_for_call(&mut ev, &mut handler);
     assert_eq!(handler.take(), [Call::Timeout(token)]);
     assert!(ev.now_ms() >= 100);
+}
+
+/// And so do waits of any length: it is the nearest that ends them.
+#[test]
+fn a_deadline_at_the_end_of_time_does_not_come() {
+    let mut ev = new_loop(4);
+    let [none, last, far, near] = [(); 4].map(|()| ev.reserve().expect("four"));
+    let after = |ev: &EventLoop, time: Duration| {
+        ev.now_ms().saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    };
+    ev.set_deadline(none, after(&ev, Duration::MAX));
+    assert_eq!(ev.deadline(none), None);
+    ev.set_deadline(last, u64::MAX - 1);
+    ev.set_deadline(far, after(&ev, Duration::from_secs(u64::MAX / 2_000)));
+    assert!(ev.time_to_wait(Some(Duration::MAX)) > Some(Duration::from_secs(1 << 20)));
+    ev.set_deadline(near, after(&ev, Duration::from_millis(5)));
+    let mut handler = observer();
+    let begin = Instant::now();
+    while ev.stats().timeouts == 0 {
+        ev.turn(&mut handler, Some(Duration::MAX)).expect("turn");
+        assert!(begin.elapsed() < Duration::from_secs(20));
+    }
+    ev.turn(&mut handler, NOW).expect("turn");
+    assert_eq!(handler.take(), [Call::Timeout(near)]);
+    // From there it still moves earlier.
+    for token in [none, last, far] {
+        ev.set_deadline(token, after(&ev, Duration::from_millis(1)));
+        wait_for_call(&mut ev, &mut handler);
+        assert_eq!(handler.take(), [Call::Timeout(token)]);
+    }
 }
 
 #[test]

@@ -203,16 +203,20 @@ pub struct Event {
     pub readiness: Readiness,
 }
 
+/// More than that at a time would only delay what is not in the poller: timers, deferred sources.
+/// (epoll_wait(2) itself refuses more than 178,956,970, in every wait.)
+const EVENTS_MAX: usize = 64 * 1024;
+
 /// Room for the events of one wait.
 pub struct Events {
     batch: backend::Batch,
 }
 
 impl Events {
-    /// Room for `capacity` events (at least one). Ready sources beyond that come with the next
-    /// wait; the kernel takes turns, so that none is starved.
+    /// Room for `capacity` events, at least one and at most 65,536. Ready sources beyond that come
+    /// with the next wait; the kernel takes turns, so that none is starved.
     pub fn with_capacity(capacity: usize) -> Events {
-        Events { batch: backend::Batch::with_capacity(capacity.max(1)) }
+        Events { batch: backend::Batch::with_capacity(capacity.clamp(1, EVENTS_MAX)) }
     }
 
     /// How many events the last wait found.
