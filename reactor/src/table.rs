@@ -54,7 +54,7 @@ impl<T> Table<T> {
     /// `OutOfMemory`.
     pub fn try_with_capacity(capacity: usize) -> io::Result<Self> {
         let generations = room_for(capacity)?;
-        // A slab has no such constructor: so first as much is had, and given back to be had again.
+        // A slab has no fallible constructor, and ends the process: so ask for as much first.
         drop(room_for::<Entry<T>>(capacity)?);
         Ok(Table { slots: Slab::with_capacity(capacity), generations })
     }

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// a debug build too.
 pub const STACK_BYTES_MIN: usize = 16 * 1024;
 
-/// The most that a pool may have. Each guard takes a system call, so these take some 20 s.
+/// The most that a pool may have. Each guard costs a system call: that many take some 20 s.
 pub const STACKS_MAX: usize = 1 << 22;
 
 /// Stacks of one size, for fibers on any thread. Clones share them.

@@ -86,7 +86,7 @@ impl Model {
         self.state().system = system;
     }
 
-    /// Whether one who watches the kqueue itself finds it readable.
+    /// Whether a poller that watches the kqueue itself finds it readable.
     pub fn is_readable(&self) -> bool {
         self.state().notes.iter().any(|note| note.is_active)
     }
