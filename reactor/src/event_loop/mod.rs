@@ -34,6 +34,7 @@
 //!
 //! Per source the loop itself keeps 44 bytes. Nothing is allocated after [`EventLoop::new`].
 
+mod clock;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ use crate::signal::{Signal, Signals};
 use crate::sleep::Doorbell;
 use crate::token::Token;
 use crate::waker::Waker;
+use clock::Clock;
 use source::Sources;
 use std::fmt;
 use std::io;
@@ -315,13 +317,13 @@ impl EventLoop {
     /// The time at which the last wait ended.
     #[inline]
     pub fn now(&self) -> Instant {
-        self.clock.now
+        self.clock.now()
     }
 
     /// The same in milliseconds since the loop was created: the clock of deadlines.
     #[inline]
     pub fn now_ms(&self) -> u64 {
-        self.clock.now_ms
+        self.clock.now_ms()
     }
 
     /// When the next deadline comes, or a little before: for one who waits for the loop's poller and
@@ -329,7 +331,7 @@ impl EventLoop {
     /// was [read](EventLoop::refresh_clock) just before.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         if self.has_calls_left() {
-            return Some(self.clock.now_ms);
+            return Some(self.clock.now_ms());
         }
         self.sources.next_timer()
     }
@@ -408,27 +410,5 @@ impl EventLoop {
 impl fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-/// Two readings of one clock: `CLOCK_MONOTONIC`, 25 ns through the vDSO. (The coarse clock is read
-/// in 5, but lags by up to 4 ms, and every deadline would.)
-struct Clock {
-    start: Instant,
-    now: Instant,
-    now_ms: u64,
-}
-
-impl Clock {
-    fn new() -> Self {
-        let start = Instant::now();
-        Clock { start, now: start, now_ms: 0 }
-    }
-
-    #[inline]
-    fn read(&mut self) {
-        self.now = Instant::now();
-        let running = self.now.duration_since(self.start);
-        self.now_ms = running.as_secs() * 1000 + u64::from(running.subsec_millis());
     }
 }
