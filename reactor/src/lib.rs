@@ -99,7 +99,8 @@
 //! # }
 //! ```
 //!
-//! `examples/echo.rs` is a whole server with back-pressure for a thousand clients.
+//! `examples/echo.rs` is a whole server with back-pressure for a thousand clients,
+//! `examples/proxy.rs` a TCP proxy, `examples/udp_echo.rs` a server of datagrams.
 //!
 //! Not guaranteed, anywhere: that a readiness is still true when it is acted upon. All sources are
 //! non-blocking.
