@@ -163,6 +163,14 @@ impl Session {
         u64::from((now_ms as u32).wrapping_sub(self.started_ms))
     }
 
+    /// Whether requests wait behind a response of which the client has taken nothing for `slow_ms`.
+    pub fn is_stalled(&self, now_ms: u64, slow_ms: u64) -> bool {
+        let rest_ms = |moved_ms| u64::from((now_ms as u32).wrapping_sub(moved_ms));
+        let stalls = |exchange: &Exchange| rest_ms(exchange.moved_ms) >= slow_ms;
+        let pipelined = self.phase == Phase::Send && self.pending && !self.last;
+        pipelined && self.exchange.as_deref().is_some_and(stalls)
+    }
+
     /// The kernel has all of the output; it took the last `bytes` in this step.
     #[inline(always)]
     pub fn sent<A: App>(&mut self, cx: &mut Context<A>, bytes: u64) -> Next {

@@ -35,7 +35,12 @@ impl Clock {
     }
 
     pub(super) fn now(&self) -> Instant {
-        self.start + Duration::from_nanos(self.passed_ns)
+        self.start + self.passed()
+    }
+
+    /// Since the start, to the nanosecond.
+    pub(super) fn passed(&self) -> Duration {
+        Duration::from_nanos(self.passed_ns)
     }
 
     #[inline]
