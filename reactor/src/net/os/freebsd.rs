@@ -10,7 +10,7 @@ use libc::{c_int, off_t};
 
 pub use super::accept4::{accept, socket};
 pub use super::transfer::{recv, send};
-use crate::net::options::{set, set_flag};
+use crate::net::options::{set, set_flag, unsupported};
 use crate::sys::retry;
 
 pub const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
