@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
-use crate::app::App;
+use crate::app::{App, file_errors};
 use crate::metrics::Metrics;
 use crate::model::ModelInfos;
 use crate::models::{self, Server};
@@ -72,6 +72,7 @@ fn start<A: App>(
     let service = service(&options, &listeners, inherited)?;
     let metrics = (model.metrics)(&options)
         .map_err(|error| format!("no memory for the counters: {error}"))?;
+    file_errors::prepare();
     let app = make(&options, metrics.clone(), models::infos::<A>(model.info))
         .map_err(|error| error.to_string())?;
     let server = Server { listeners, metrics, service };

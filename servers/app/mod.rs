@@ -17,6 +17,7 @@
 //! or run on the same thread; that a response is sent at all (its client may be gone).
 
 pub mod clock;
+pub mod file_errors;
 pub mod response;
 
 use std::fs::File;

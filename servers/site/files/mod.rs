@@ -256,7 +256,11 @@ impl Files {
                 return self.not_found(local, request, response);
             }
             Miss::Error(OpenError::Cold) => return self.leave(local),
-            Miss::Error(error) => answer_error(error, response),
+            Miss::Error(error) => {
+                let failed = u64::from(error == OpenError::Failed);
+                self.count(local, |counters| counters.file_read_errors.add(failed));
+                answer_error(error, response);
+            }
         }
         Action::Done
     }
