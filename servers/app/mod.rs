@@ -121,6 +121,10 @@ pub trait App: Send + Sync + 'static {
         response: &mut Response<'_>,
     ) -> Action;
 
+    /// The operator has asked for that (HUP), or this is a new worker process: what is kept of the
+    /// world outside is to be looked at again. May block for a moment.
+    fn reload(&self) {}
+
     /// The work that `handle` asked for. May block and may compute; may run on any thread.
     fn work(&self, _request: &Request<'_>, response: &mut Response<'_>) {
         response.error(Status::INTERNAL_SERVER_ERROR);
