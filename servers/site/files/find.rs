@@ -5,7 +5,7 @@
 //! /a/b/  ──► the first of a/b/index.html, …        (none of them: Miss::Listing)
 //! ```
 
-use super::look::{Found, Opened, Place, look};
+use super::look::{Found, Opened, Place, Site, look};
 use super::open::{OpenError, Opener};
 use super::{Files, Miss, path};
 use crate::app::Disk;
@@ -52,6 +52,7 @@ impl Files {
         file: Opened,
         disk: Disk,
     ) -> Result<Found, Miss> {
-        Found::new(opener, name, file, self.precompressed, disk).map_err(Miss::Error)
+        let site = Site { precompressed: self.precompressed, caching: &self.caching };
+        Found::new(opener, name, file, site, disk).map_err(Miss::Error)
     }
 }

@@ -68,7 +68,7 @@ use self::work::HandoffCache;
 use crate::app::clock::Clock;
 use crate::app::{Action, Disk, Request, Response, reads, refuse_method};
 use crate::metrics::{CounterSlot, Metrics};
-use crate::options::Options;
+use crate::options::{Caching, Options};
 
 /// The page for 404 answers, if the root has one.
 const NOT_FOUND_PAGE: &[u8] = b"/404.html";
@@ -83,6 +83,7 @@ pub struct Files {
     autoindex: bool,
     dotfiles: bool,
     precompressed: bool,
+    caching: Caching,
     contents_bounds: Bounds,
     open_bounds: Bounds,
     ttl_ms: u64,
@@ -127,6 +128,7 @@ impl Files {
             autoindex: options.content.autoindex,
             dotfiles: options.content.dotfiles,
             precompressed: options.content.precompressed,
+            caching: options.content.caching.clone(),
             contents_bounds: Bounds { bytes: options.content.cache_bytes - heads, files: 0 },
             open_bounds: Bounds { bytes: heads, files: options.content.cache_files },
             ttl_ms,
@@ -353,7 +355,7 @@ impl Files {
         if let Some(held) = local.confirm(path, &found, clock.now_ms(), self.now_s(clock)) {
             return Ok(held);
         }
-        match Resource::load(found, self.now(clock), self.disk) {
+        match Resource::load(found, self.now(clock), self.caching.etag, self.disk) {
             Ok(resource) => {
                 if self.disk == Disk::Avoid {
                     resource.stop_readahead();

@@ -78,7 +78,8 @@ impl Files {
     /// Loads what is at `path`, waiting for the disk.
     fn load_apart(&self, path: &[u8], clock: &Clock) -> Result<Resource, Miss> {
         let found = self.find(path, &mut Vec::new(), Disk::Wait)?;
-        let resource = Resource::load(found, self.now(clock), Disk::Wait).map_err(Miss::Error)?;
+        let (now, etag) = (self.now(clock), self.caching.etag);
+        let resource = Resource::load(found, now, etag, Disk::Wait).map_err(Miss::Error)?;
         if self.disk == Disk::Avoid {
             resource.stop_readahead();
         }
