@@ -120,7 +120,10 @@ fn work<A: App>(
 ) -> io::Result<()> {
     setup.pin(options);
     // Threads inherit the sandbox, and that signals are not for them.
-    operation::confine_worker(options, sandbox)?;
+    // The root may be another directory than when the master started.
+    app.reload();
+    let sandbox = sandbox.map(|sandbox| sandbox.renewed(options)).transpose()?;
+    operation::confine_worker(options, sandbox.as_ref())?;
     let mut ev = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
     ev.handle_signals(&operation::SIGNALS)?;
     let lifetime = setup.lifetime(options);

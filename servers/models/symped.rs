@@ -120,7 +120,10 @@ fn work<A: App>(
     sandbox: Option<&Sandbox>,
 ) -> io::Result<()> {
     setup.pin(options);
-    operation::confine_worker(options, sandbox)?;
+    // The root may be another directory than when the master started.
+    app.reload();
+    let sandbox = sandbox.map(|sandbox| sandbox.renewed(options)).transpose()?;
+    operation::confine_worker(options, sandbox.as_ref())?;
     let mut event_loop = sped::event_loop(options)?;
     let lifetime = setup.lifetime(options);
     let WorkerSetup { metrics, slot, listeners, channel, .. } = setup;

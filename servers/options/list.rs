@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 
+use super::caching::{CACHE_CONTROL, ETAG};
 use super::children::CONNECTION_CHILDREN;
 use super::error::Fault;
 use super::fibers::FIBERS;
@@ -126,6 +127,8 @@ const SERVED: &[Entry] = &[
         help: "how long a cached file is served without checking for changes",
         setter: time!(DAY, content.cache_ttl),
     },
+    CACHE_CONTROL,
+    ETAG,
 ];
 
 const LISTENS: &[Entry] = &[

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use reactor::process::Priority;
 
+mod caching;
 mod children;
 mod content;
 pub mod descriptors;
@@ -41,6 +42,7 @@ mod trusted;
 mod value;
 mod workers;
 
+pub use caching::{CacheControl, Caching, EtagMode};
 pub use children::Children;
 pub use content::Content;
 pub use error::OptionsError;

@@ -31,7 +31,7 @@ use reactor::Errno;
 use reactor::fs::{OpenFlags, Resolve, openat2};
 
 use super::walk::{self, FLAGS};
-use crate::app::Disk;
+use crate::app::{Disk, file_errors};
 
 /// What the kernel must refuse.
 const BENEATH: Resolve = Resolve::BENEATH.and(Resolve::NO_MAGICLINKS);
@@ -68,9 +68,23 @@ impl OpenError {
             Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EAGAIN | Errno::EINTR) => {
                 OpenError::Busy
             }
-            Some(Errno::EIO | Errno::ESTALE | Errno::EOVERFLOW) => OpenError::Failed,
-            // ENOENT, ENOTDIR, ELOOP, EXDEV (left the root), ENAMETOOLONG, ENXIO (a socket) …
-            _ => OpenError::NotFound,
+            Some(
+                Errno::ENOENT
+                | Errno::ENOTDIR
+                | Errno::ELOOP
+                | Errno::EXDEV // it left the root
+                | Errno::ENAMETOOLONG
+                | Errno::EINVAL
+                | Errno::EILSEQ
+                | Errno::ENXIO // a FIFO, a socket
+                | Errno::ENODEV,
+            )
+            | None => OpenError::NotFound,
+            // EIO, ESTALE, EUCLEAN; ENOTCONN where the server of a FUSE file system is gone …
+            Some(_) => {
+                file_errors::open_failed(error);
+                OpenError::Failed
+            }
         }
     }
 }

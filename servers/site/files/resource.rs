@@ -21,6 +21,7 @@ use super::open::OpenError;
 use super::stamp::Stamp;
 use crate::app::response::Head;
 use crate::app::{Disk, Prepared, Response, SharedFile};
+use crate::options::EtagMode;
 
 /// Files up to this size are kept as contents: reading one costs a copy, sending it one `send`.
 pub const CONTENTS_BYTES_MAX: u64 = 64 * 1024;
@@ -36,10 +37,15 @@ impl Resource {
     ///
     /// # Errors
     /// Reading's, see `pread(2)`; [`OpenError::Cold`] if it would have to wait for a disk.
-    pub fn load(found: Found, now: SystemTime, disk: Disk) -> Result<Resource, OpenError> {
-        let vary = !found.siblings.is_empty();
-        let media = found.media;
-        let variant = |coding, opened| Variant::load(coding, opened, media, vary, now, disk);
+    pub fn load(
+        found: Found,
+        now: SystemTime,
+        etag: EtagMode,
+        disk: Disk,
+    ) -> Result<Resource, OpenError> {
+        let (vary, media) = (!found.siblings.is_empty(), found.media);
+        let about = About { media, vary, cache_control: found.cache_control, etag, now };
+        let variant = |coding, opened| Variant::load(coding, opened, &about, disk);
         let original = variant(found.coding, found.original)?;
         let siblings = found.siblings.into_iter().map(|(coding, opened)| variant(coding, opened));
         Ok(Resource { original, siblings: siblings.collect::<Result<_, _>>()? })
@@ -112,34 +118,40 @@ pub struct Variant {
     media: &'static str,
     /// Whether the file has other variants.
     vary: bool,
+    cache_control: Option<Arc<str>>,
     stamp: Stamp,
     /// Whether the stamp certainly identifies these bytes.
     strong: bool,
+    /// Empty if there is none.
     etag: String,
     modified_s: u64,
     modified: String,
     content: Content,
 }
 
+/// What all variants of a file have in common.
+struct About {
+    media: &'static str,
+    vary: bool,
+    cache_control: Option<Arc<str>>,
+    etag: EtagMode,
+    now: SystemTime,
+}
+
 impl Variant {
-    fn load(
-        coding: Coding,
-        opened: Opened,
-        media: &'static str,
-        vary: bool,
-        now: SystemTime,
-        disk: Disk,
-    ) -> Result<Self, OpenError> {
+    fn load(coding: Coding, opened: Opened, about: &About, disk: Disk) -> Result<Self, OpenError> {
+        let now = about.now;
         let Read { contents, file, stamp, settled } = read(opened, disk)?;
         let strong = settled && !stamp.is_young(now);
         let modified_s = stamp.modified_s(now);
         let mut variant = Variant {
             coding,
-            media,
-            vary,
+            media: about.media,
+            vary: about.vary,
+            cache_control: about.cache_control.clone(),
             stamp,
             strong,
-            etag: stamp.etag(coding, !strong),
+            etag: stamp.etag(coding, about.etag, !strong, now),
             modified_s,
             modified: conditional::date_text(modified_s),
             content: Content::File(Arc::new(file)),
@@ -158,7 +170,7 @@ impl Variant {
 
     /// The fields of a 200.
     fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.description().into_iter().chain(self.promises().map(Some)).flatten()
+        self.description().into_iter().chain(self.promises()).flatten()
     }
 
     /// The fields that describe these bytes; the type comes first.
@@ -175,8 +187,21 @@ impl Variant {
     }
 
     /// The fields for later requests for these bytes.
-    fn promises(&self) -> [(&str, &str); 3] {
-        [("Last-Modified", &self.modified), ("ETag", &self.etag), ("Accept-Ranges", "bytes")]
+    fn promises(&self) -> [Option<(&str, &str)>; 4] {
+        [
+            Some(("Last-Modified", &self.modified)),
+            self.etag(),
+            Some(("Accept-Ranges", "bytes")),
+            self.cache_control(),
+        ]
+    }
+
+    fn etag(&self) -> Option<(&str, &str)> {
+        (!self.etag.is_empty()).then_some(("ETag", &self.etag))
+    }
+
+    fn cache_control(&self) -> Option<(&str, &str)> {
+        self.cache_control.as_deref().map(|value| ("Cache-Control", value))
     }
 
     fn vary(&self) -> Option<(&'static str, &'static str)> {
@@ -259,9 +284,12 @@ impl Variant {
         add(response.start(status), self.description().into_iter().flatten())
     }
 
-    /// Starts a 304, with those of the 200's fields that RFC 9110, section 15.4.5 requires.
+    /// Starts a 304, with those of the 200's fields that RFC 9110, section 15.4.5 requires; without
+    /// an entity tag the date is the only validator.
     pub fn start_not_modified<'r, 'a>(&self, response: &'r mut Response<'a>) -> Head<'r, 'a> {
-        add(response.start(Status::NOT_MODIFIED).field("ETag", &self.etag), self.vary().into_iter())
+        let validator = self.etag().unwrap_or(("Last-Modified", &self.modified));
+        let fields = [Some(validator), self.vary(), self.cache_control()];
+        add(response.start(Status::NOT_MODIFIED), fields.into_iter().flatten())
     }
 }
 
