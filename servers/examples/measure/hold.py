@@ -7,7 +7,7 @@
 
 The server's memory is its PSS (smaps_rollup), summed over master and workers; the kernel's is taken
 from its socket and slab statistics. Both ends are on this machine, so a connection is two kernel
-sockets. A million need 24 GiB; when less than 2 GiB are left it gives up. It must run as root, to
+sockets. A million need 12 GiB; when less than 2 GiB are left it gives up. It must run as root, to
 raise the limits for that many connections (`sysctls`).
 
 The busy connections (wrk, where it is installed) run for some seconds before the others are opened,
@@ -152,8 +152,7 @@ class Memory:
             name: meminfo(name) * 1024 for name in ("Slab", "PageTables", "KernelStack", "Percpu")
         }
         self.available = meminfo("MemAvailable") * 1024
-        sockets = re.search(r"^TCP: .* mem (\d+)", open("/proc/net/sockstat").read(), re.M)
-        self.buffers = int(sockets[1]) * os.sysconf("SC_PAGESIZE")
+        self.buffers = bench.tcp_bytes()
 
 
 def pss(pid, name):
