@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use reactor::process::clean_start;
 
-use crate::app::App;
+use crate::app::{App, file_errors};
 use crate::metrics::Metrics;
 use crate::model::ModelInfos;
 use crate::models::{self, Server};
@@ -77,6 +77,7 @@ fn start<A: App>(
     let service = service(&options, &listeners, inherited)?;
     let metrics = (model.metrics)(&options)
         .map_err(|error| format!("no memory for the counters: {error}"))?;
+    file_errors::prepare();
     let app = make(&options, metrics.clone(), models::infos::<A>(model.info))
         .map_err(|error| error.to_string())?;
     let server = Server { listeners, metrics, service };

@@ -315,6 +315,25 @@ fn a_stuck_worker_is_reported_on_standard_error() {
     assert_eq!(server.metric("work_timeouts_total"), 1);
 }
 
+/// The request is with the worker then, its line is not.
+#[test]
+fn a_request_that_is_given_up_is_logged_with_its_line() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("log");
+    let log = ["--access-log", "common", "--log-file", file.to_str().expect("UTF-8")];
+    for (limit, status) in [("--work-timeout", 503), ("--request-timeout", 408)] {
+        let mut server = process(&[&["--workers", "1", limit, "100ms"], &log[..]].concat());
+        let mut client = server.connect();
+        client.send(&[get("/work?us=400000"), get("/plaintext")].concat());
+        assert_eq!(client.response().status, status);
+        drop(client);
+        assert!(server.stop().success());
+        let text = std::fs::read_to_string(&file).expect("the log");
+        let expected = format!("\"GET /work?us=400000 HTTP/1.1\" {status} ");
+        assert!(text.contains(&expected), "{text}");
+    }
+}
+
 #[test]
 fn every_priority_and_pinning_serve() {
     for priority in ["normal", "nice:19", "batch", "idle", "slice:500us"] {

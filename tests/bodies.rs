@@ -218,6 +218,47 @@ fn a_chunk_size_that_overflows_is_413() {
     }
 }
 
+/// A body that nothing needs is decoded like any other before the answer, as far as it is there.
+#[test]
+fn a_broken_body_is_refused_before_the_answer_whatever_the_resource() {
+    let server = Server::demo();
+    let targets =
+        ["/plaintext", "/json", "/missing", "/echo", "/bytes?n=70000", "/sleep?ms=1", "/work?us=1"];
+    let mut refused = 0;
+    for target in targets {
+        for method in ["GET", "HEAD", "POST", "DELETE"] {
+            for (body, status) in [("ZZZ\r\n", 400), ("1\r\nab", 400), ("FFFFFFFF\r\n", 413)] {
+                let head = request(method, target, &["Transfer-Encoding: chunked"]);
+                let mut client = server.connect();
+                client.send(&[&head, body.as_bytes()].concat());
+                let answer = match method {
+                    "HEAD" => client.response_to_head(),
+                    _ => client.response(),
+                };
+                assert_eq!(answer.status, status, "{method} {target} {body:?}");
+                assert!(answer.closes(), "{method} {target} {body:?}: {answer:?}");
+                client.expect_close();
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(server.metric("requests_malformed_total"), refused);
+}
+
+#[test]
+fn leading_zeros_of_a_chunk_size_are_skipped() {
+    let server = Server::demo();
+    let head = request("POST", "/echo", &["Transfer-Encoding: chunked"]);
+    let mut client = server.connect();
+    for zeros in [15, 16, 100, 1000] {
+        let size = "0".repeat(zeros);
+        let whole = [&head[..], size.as_bytes(), b"5\r\nhello\r\n0\r\n\r\n"].concat();
+        assert_echo(&client.exchange(&whole), &whole, b"hello");
+    }
+    client.send(&[&head[..], "0".repeat(2000).as_bytes()].concat());
+    assert_eq!(client.response().status, 400);
+}
+
 /// The response is already sent when the body turns out broken: closing is all that is left.
 #[test]
 fn broken_chunks_after_a_response_end_the_connection_without_another() {

@@ -149,6 +149,61 @@ fn refusals_and_timeouts_have_lines_too() {
     }
 }
 
+/// What an operator looks for: which request was it? A line is shown as it came, as far as it came.
+#[test]
+fn a_refused_request_is_logged_with_its_first_line() {
+    let long = format!("GET /{}", "x".repeat(20_000));
+    let shown = format!("GET /{}...", "x".repeat(256 - "GET /".len()));
+    let chunked = |target, body: &str| {
+        [&request("POST", target, &["Transfer-Encoding: chunked"]), body.as_bytes()].concat()
+    };
+    let cases: [(Vec<u8>, &str, u16); 9] = [
+        (b"nonsense\r\n\r\n".to_vec(), "nonsense", 400),
+        (b"\x16\x03\x01\x02\0\x01\0\x01".to_vec(), r"\x16\x03\x01\x02\x00\x01\x00\x01", 400),
+        (b"GET /a\tb HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), r"GET /a\x09b HTTP/1.1", 400),
+        (long.into_bytes(), &shown, 414),
+        (
+            request("GET", "/long", &[&format!("X: {}", "y".repeat(20_000))]),
+            "GET /long HTTP/1.1",
+            431,
+        ),
+        (b"GET /partly HTTP/1.1\r\nHo".to_vec(), "GET /partly HTTP/1.1", 408),
+        (b"GET /par".to_vec(), "GET /par", 408),
+        (chunked("/echo", "5\r\nhel"), "POST /echo HTTP/1.1", 408),
+        (chunked("/echo", "z\r\n"), "POST /echo HTTP/1.1", 400),
+    ];
+    for format in ["common", "json"] {
+        let times = ["--head-timeout", "200ms", "--body-timeout", "200ms"];
+        let logged = Logged::start(format, &times);
+        for (bytes, _, status) in &cases {
+            assert_eq!(logged.server.exchange(bytes).status, *status);
+        }
+        let lines = logged.finish();
+        assert_eq!(lines.len(), cases.len());
+        for (_, line, status) in &cases {
+            let expected = match format {
+                "common" => format!("] \"{line}\" {status} "),
+                _ if line.starts_with("POST") => format!("\"status\":{status},"),
+                _ => format!(",\"line\":\"{}\",\"status\":{status},", line.replace(r"\x", r"\u00")),
+            };
+            assert!(lines.iter().any(|line| line.contains(&expected)), "{expected} in {lines:#?}");
+        }
+    }
+}
+
+#[test]
+fn what_browsers_leave_raw_is_served_and_logged_escaped() {
+    let logged = Logged::start("common", &[]);
+    let answer = logged.server.get("/plaintext?a|b^c\\d`e{f}");
+    assert_eq!((answer.status, answer.text()), (200, "Hello, World!"));
+    assert_eq!(logged.server.get("/a|b^c").status, 404);
+    let mut lines = logged.finish();
+    lines.sort_by_key(|line| line.contains("404"));
+    let query = r"/plaintext?a\x7cb\x5ec\x5cd\x60e\x7bf\x7d";
+    assert_eq!(after_time(&lines[0]), format!("\"GET {query} HTTP/1.1\" 200 13"));
+    assert!(after_time(&lines[1]).starts_with(r#""GET /a\x7cb\x5ec HTTP/1.1" 404 "#));
+}
+
 /// The line waits until the last byte is sent, and has the byte count.
 #[test]
 fn a_streamed_response_is_logged_with_what_was_sent() {

@@ -190,3 +190,27 @@ fn a_cached_file_is_answered_from_memory_until_its_time_is_over() {
     assert_eq!(site.server.metric("file_cache_misses_total"), misses);
     assert!(site.server.metric("file_cache_hits_total") >= 100);
 }
+
+#[test]
+fn caches_are_told_what_the_operator_chose() {
+    let rules = ["--cache-control", "no-cache", "--cache-control", ".css=public, max-age=60"];
+    let site = Site::start(&[&rules[..], &["--etag", "mtime"]].concat());
+    for (target, value) in [("/", "no-cache"), ("/style.css", "public, max-age=60")] {
+        let whole = site.ask(target, &[]);
+        assert_eq!(whole.field("Cache-Control"), Some(value), "{target}");
+        let tag = site.strong_tag(target);
+        assert_eq!(tag.matches('-').count(), 1, "{tag}");
+        for (condition, status) in
+            [("Range: bytes=0-0", 206), (&*format!("If-None-Match: {tag}"), 304)]
+        {
+            let answer = site.ask(target, &[condition]);
+            assert_eq!((answer.status, answer.field("Cache-Control")), (status, Some(value)));
+        }
+    }
+    assert_eq!(site.ask("/nothing", &[]).field("Cache-Control"), None);
+    let site = Site::start(&["--etag", "off"]);
+    let whole = site.ask("/page.html", &[]);
+    assert_eq!((whole.field("ETag"), whole.field("Cache-Control")), (None, None));
+    let date = whole.field("Last-Modified").expect("a date");
+    assert_eq!(site.ask("/page.html", &[&format!("If-Modified-Since: {date}")]).status, 304);
+}

@@ -4,10 +4,14 @@
 mod common;
 
 use std::fs;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
 
 use common::site::{SECRET, Site};
-use common::{Client, request, until};
+use common::{Client, os, request, until};
 
 #[test]
 fn nothing_outside_the_root_is_ever_served() {
@@ -117,6 +121,63 @@ fn special_files_are_not_served_and_do_not_block() {
     let site = Site::start(&[]);
     assert!([403, 404].contains(&site.ask("/fifo", &[]).status));
     assert_eq!(site.ask("/page.html", &[]).status, 200);
+}
+
+/// A thread that has opened a FIFO for writing and waits for a reader: what its first write returns.
+fn waiting_writer(fifo: PathBuf) -> JoinHandle<io::Result<()>> {
+    let (begun, begins) = mpsc::channel();
+    let writer = thread::spawn(move || {
+        let thread = fs::read_link("/proc/thread-self");
+        begun.send(thread.map(|link| Path::new("/proc").join(link))).expect("the test waits");
+        fs::OpenOptions::new().write(true).open(fifo)?.write_all(b"x")
+    });
+    if let Ok(thread) = begins.recv().expect("it has begun") {
+        let state = || fs::read_to_string(thread.join("stat")).expect("the thread's state");
+        until("a writer that waits", || state().contains(") S "));
+    }
+    writer
+}
+
+#[test]
+fn what_is_special_is_not_opened_so_that_who_waits_at_its_other_end_waits_on() {
+    let site = Site::start(&["--autoindex"]);
+    let root = site.root();
+    for name in ["empty/index.html", "page.html.gz", "404.html"] {
+        os::make_fifo(&root.join(name));
+    }
+    symlink("fifo", root.join("fifo-link")).expect("a link");
+    let fifos = ["fifo", "empty/index.html", "page.html.gz", "404.html"];
+    let writers = fifos.map(|name| waiting_writer(root.join(name)));
+    for target in ["/fifo", "/fifo-link", "/empty/", "/empty/index.html", "/page.html.gz"] {
+        let status = site.ask(target, &["Accept-Encoding: gzip"]).status;
+        assert!(
+            matches!(status, 404) || (target, status) == ("/empty/", 200),
+            "{target}: {status}"
+        );
+    }
+    assert_eq!(site.ask("/page.html", &["Accept-Encoding: gzip"]).field("Content-Encoding"), None);
+    assert_eq!(site.ask("/404.html", &[]).text(), "404 Not Found\n");
+    assert!(!site.ask("/inner/deep/", &[]).text().contains("fifo"));
+    for (name, writer) in fifos.into_iter().zip(writers) {
+        assert!(!writer.is_finished(), "{name} was opened");
+        let mut reader = fs::OpenOptions::new();
+        let mut reader = reader.read(true).open(root.join(name)).expect("the writer's other end");
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("what the writer has written");
+        writer.join().expect("no panic").expect("a reader");
+        assert_eq!(text, "x", "{name}");
+    }
+}
+
+#[test]
+fn well_known_files_are_served_without_the_other_dot_files() {
+    let site = Site::start(&[]);
+    fs::create_dir_all(site.root().join(".well-known/acme-challenge")).expect("a directory");
+    fs::write(site.root().join(".well-known/acme-challenge/token"), "proof").expect("a file");
+    fs::write(site.root().join(".well-known/.hidden"), SECRET).expect("a file");
+    assert_eq!(site.ask("/.well-known/acme-challenge/token", &[]).text(), "proof");
+    assert_eq!(site.ask("/.well-known/.hidden", &[]).status, 404);
+    assert_eq!(site.ask("/.git/config", &[]).status, 404);
 }
 
 #[test]

@@ -70,6 +70,37 @@ fn slow_readers_of_a_large_file_cost_no_memory() {
     }
 }
 
+/// The requests behind an answer that is not read take a buffer, until buffers are scarce.
+#[test]
+fn slow_readers_that_pipeline_do_not_use_up_the_buffers() {
+    if !serves_many("several clients are connected at once") {
+        return;
+    }
+    const READERS: usize = 60;
+    let root = root_with_large_files();
+    let server = Server::root(root.path(), &["--buffers", "32"]);
+    let long = common::request("GET", "/plaintext", &[&format!("X-Long: {}", "x".repeat(700))]);
+    let begin = |target: &str| {
+        let mut client = slow_reader(&server, target);
+        client.send(&long);
+        client.read_head().expect("an answer");
+        client
+    };
+    let readers: Vec<Client> = (0..READERS).map(|_| begin("/large")).collect();
+    let mut last = reader(&server, "/medium", 65_536);
+    last.send(&long);
+    let mut good = server.connect();
+    for _ in 0..20 {
+        assert_eq!(good.get("/plaintext").status, 200);
+    }
+    // One that does read gets its answer whole, and then the next or FIN, never a reset.
+    assert_eq!(last.response().body.len(), MEDIUM);
+    last.half_close();
+    let rest = last.read_to_end().expect("FIN, no reset");
+    assert!(rest.is_empty() || rest.ends_with(b"Hello, World!"), "{rest:?}");
+    drop(readers);
+}
+
 /// With copying instead of sendfile each unsent response holds a buffer, and no more than that.
 #[test]
 fn slow_readers_of_made_bytes_cost_one_buffer_each() {

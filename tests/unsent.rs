@@ -46,9 +46,9 @@ fn a_client_that_does_not_read_makes_the_kernel_keep_little_in_every_model() {
     let large = File::create(root.path().join("large")).expect("a file");
     large.set_len(FILE).expect("its length");
     for (arguments, lowat) in [
-        (&[][..], 128 << 10),
-        (&["--notsent-lowat=32K"], 32 << 10),
-        (&["--notsent-lowat=32K", "--no-sendfile"], 32 << 10),
+        (&[][..], 32 << 10),
+        (&["--notsent-lowat=128K"], 128 << 10),
+        (&["--notsent-lowat=16K", "--no-sendfile"], 16 << 10),
     ] {
         thread::scope(|scope| {
             for (model, command) in models() {

@@ -88,8 +88,8 @@ impl Phase {
     }
 }
 
-/// The state of one connection.
-#[derive(Debug)]
+/// The state of one connection. A clone can read ahead.
+#[derive(Clone, Debug)]
 pub struct Connection {
     phase: Phase,
     requests: u32,

@@ -74,6 +74,7 @@
 //! | trailer fields | well formed, limited (431); dropped unless [asked for](trailers) | 7.1.2 |
 //! | an expectation other than 100-continue | 417; in HTTP/1.0 every expectation is ignored | |
 //! | bytes after the last request of a connection | ignored | 9.6 |
+//! | bytes after a [change of protocol](Connection::change_protocol) | not touched | 9110, 7.8 |
 
 // Only the scanner has any, for vector instructions.
 #![deny(unsafe_code)]

@@ -75,6 +75,13 @@ impl<'a> Request<'a> {
         self.head.version
     }
 
+    /// The version as received, like `HTTP/1.1`.
+    pub fn version_text(&self) -> &'a [u8] {
+        // One space is before it, and it has eight bytes.
+        let start = self.head.target.end() + 1;
+        self.bytes.get(start..start + b"HTTP/1.1".len()).unwrap_or(&[])
+    }
+
     /// The form of the target.
     #[inline]
     pub fn form(&self) -> Form {

@@ -42,7 +42,7 @@ impl Echo {
 impl Handler for Echo {
     fn ready(&mut self, ev: &mut EventLoop, token: Token, _: Readiness) {
         for _ in 0..BUDGET {
-            // Any other error of the socket was about an earlier datagram, and is taken now.
+            // Any other error of the socket was about an earlier datagram, and is taken with this.
             if self.echo().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
                 return; // until the next edge
             }

@@ -34,8 +34,12 @@ errnos! {
     EAGAIN
     /// The descriptor is not open.
     EBADF
+    /// A name has bytes that the file system does not take.
+    EILSEQ
     /// Interrupted by a signal.
     EINTR
+    /// The call does not do this, or not with these files.
+    EINVAL
     /// An input/output error, of the disk for instance.
     EIO
     /// Too many symlinks, or one where none is allowed.
@@ -46,16 +50,24 @@ errnos! {
     ENAMETOOLONG
     /// The system is out of open files.
     ENFILE
+    /// No buffer space for the network.
+    ENOBUFS
+    /// There is no such device.
+    ENODEV
     /// There is no such file.
     ENOENT
     /// The file is no program, or not one for this machine.
     ENOEXEC
     /// No memory.
     ENOMEM
+    /// The kernel has no such call.
+    ENOSYS
     /// A component of the path is not a directory.
     ENOTDIR
     /// A socket in the file system, a FIFO without a reader, a device without a driver.
     ENXIO
+    /// The operation is not supported by this file or file system.
+    EOPNOTSUPP
     /// The file is too large for this interface.
     EOVERFLOW
     /// The operation is not permitted, whatever the mode.

@@ -10,6 +10,7 @@
 //! - Threads started later inherit the mask; threads that ran before do not, and a signal sent to
 //!   the process is delivered to any thread that does not block it. So create `Signals` before any
 //!   thread.
+//! - Signals that were pending before are read like those that come later.
 //! - Children inherit the mask too, through `fork(2)` and `execve(2)`. A forked worker creates its
 //!   own `Signals` (an inherited one still reports the parent's signals to its poller); before
 //!   executing another program the mask is restored in the child.
@@ -238,6 +239,21 @@ mod tests {
         raise(Signal::USR2);
         assert_eq!(signals.next().unwrap(), Some(Signal::USR2));
         assert_eq!(signals.next().unwrap(), None);
+    }
+
+    #[test]
+    fn a_signal_that_was_pending_before_is_read() {
+        let set = set_of(&[Signal::USR1]).unwrap();
+        change_mask(libc::SIG_BLOCK, &set).unwrap();
+        raise(Signal::USR1);
+        let mut signals = Signals::new(&[Signal::USR1]).unwrap();
+        let poller = Poller::new().unwrap();
+        signals.register(&poller, Token::new(1, 1)).unwrap();
+        assert_eq!(poller.wait(&mut Events::with_capacity(4), Some(Duration::ZERO)).unwrap(), 1);
+        assert_eq!(signals.next().unwrap(), Some(Signal::USR1));
+        assert_eq!(signals.next().unwrap(), None);
+        drop(signals);
+        change_mask(libc::SIG_UNBLOCK, &set).unwrap();
     }
 
     #[test]

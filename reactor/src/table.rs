@@ -12,8 +12,17 @@
 //! Not guaranteed: a generation has 32 bits. A token that is kept while its slot is reused exactly
 //! 2^32 times is valid again. Event batches live for microseconds, so no event can.
 
+use crate::sys::room_for;
 use crate::token::Token;
 use slab::Slab;
+use std::io;
+
+/// The same as what `slab` keeps for each slot.
+#[allow(dead_code)]
+enum Entry<T> {
+    Vacant(usize),
+    Occupied(T),
+}
 
 /// A slab whose keys die with their value.
 ///
@@ -30,8 +39,24 @@ pub struct Table<T> {
 
 impl<T> Table<T> {
     /// A table that holds `capacity` values without allocating again.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for that many: see [`Table::try_with_capacity`].
     pub fn with_capacity(capacity: usize) -> Self {
-        Table { slots: Slab::with_capacity(capacity), generations: Vec::with_capacity(capacity) }
+        Table::try_with_capacity(capacity).expect("a table of this capacity fits no memory")
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`.
+    pub fn try_with_capacity(capacity: usize) -> io::Result<Self> {
+        let generations = room_for(capacity)?;
+        // A slab has no fallible constructor, and ends the process: so ask for as much first.
+        drop(room_for::<Entry<T>>(capacity)?);
+        Ok(Table { slots: Slab::with_capacity(capacity), generations })
     }
 
     /// Stores `value` in a free slot.

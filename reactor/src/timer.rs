@@ -26,6 +26,8 @@
 //! [`Wheel::pop_expired`] at or after the deadline yields it. Among timers that are due together,
 //! earlier deadlines come first; the order of equal deadlines is not specified.
 
+use crate::sys::room_for;
+use std::io;
 use std::num::NonZeroU32;
 
 const BITS_PER_LEVEL: u32 = 6;
@@ -92,17 +94,30 @@ pub struct Wheel<T> {
 
 impl<T: Copy> Wheel<T> {
     /// An empty wheel whose present is `now_ms`; up to `capacity` timers it never allocates.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for that many: see [`Wheel::try_new`].
     pub fn new(now_ms: u64, capacity: usize) -> Self {
-        Wheel {
+        Wheel::try_new(now_ms, capacity).expect("that many timers fit no memory")
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`.
+    pub fn try_new(now_ms: u64, capacity: usize) -> io::Result<Self> {
+        Ok(Wheel {
             elapsed_ms: now_ms,
             levels: 0,
             slots: [0; LEVELS],
             heads: [NONE; DUE as usize + 1],
             due_tail: NONE,
-            entries: Vec::with_capacity(capacity),
+            entries: room_for(capacity)?,
             free: NONE,
             len: 0,
-        }
+        })
     }
 
     /// How many timers there are, expired ones that were not popped yet included.

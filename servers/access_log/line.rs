@@ -6,16 +6,22 @@
 //! json      {"time":…,"peer":…,"method":…,"target":…,…,"status":…,"body_bytes":…,"duration_us":…}
 //! ```
 //!
+//! Of a request that was refused before its head was whole and valid, the first line is shown as it
+//! came, up to [`LINE_BYTES_MAX`] bytes and then `...`; `-` only if nothing came. JSON has it as
+//! `"line"`, and no `"method"` then.
+//!
 //! A client cannot forge a line, a field or a terminal's escape sequence: a line consists of
 //! printable ASCII. The common formats write every other byte, the quote and the backslash as
-//! `\xHH`; JSON has its own escapes, and invalid UTF-8 becomes U+FFFD there.
+//! `\xHH`; JSON has its own escapes, and invalid UTF-8 becomes U+FFFD there. In a target, what no URI
+//! contains but browsers send (``^ | \ ` { }``) is escaped as well, so that no shell or template meets
+//! it.
 
 use std::io::Write as _;
 
-use http::{FieldName, Version};
+use http::FieldName;
 
-use super::Record;
 use super::stamp::Stamp;
+use super::{LINE_BYTES_MAX, Record};
 use crate::options::LogFormat;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -61,11 +67,17 @@ fn common(out: &mut Vec<u8>, record: &Record<'_>, stamp: Stamp<'_>) {
         Some(request) => {
             escape_common(out, request.method_text());
             out.push(b' ');
-            escape_common(out, request.target());
+            escape_common_but(out, request.target(), is_plain_in_target);
             out.push(b' ');
-            out.extend_from_slice(protocol(request.version()));
+            escape_common(out, request.version_text());
         }
-        None => out.push(b'-'),
+        None => match first_line(record.line) {
+            ([], _) => out.push(b'-'),
+            (line, mark) => {
+                escape_common(out, line);
+                out.extend_from_slice(mark);
+            }
+        },
     }
     out.extend_from_slice(b"\" ");
     number(out, record.status.into());
@@ -86,15 +98,34 @@ fn json(out: &mut Vec<u8>, record: &Record<'_>, stamp: Stamp<'_>) {
     }
     if let Some(request) = record.request {
         string(out, "method", Some(request.method_text()));
-        string(out, "target", Some(request.target()));
-        string(out, "protocol", Some(protocol(request.version())));
+        out.extend_from_slice(b",\"target\":\"");
+        escape_json_but(out, request.target(), is_plain_in_target);
+        out.push(b'"');
+        string(out, "protocol", Some(request.version_text()));
         string(out, "host", request.field(FieldName::Host));
         string(out, "referer", request.field(FieldName::Referer));
         string(out, "user_agent", request.field(FieldName::UserAgent));
+    } else if let (line @ [_, ..], mark) = first_line(record.line) {
+        string(out, "line", Some(line));
+        out.pop();
+        out.extend_from_slice(mark);
+        out.push(b'"');
     }
     out.extend_from_slice(b",\"status\":");
     number(out, record.status.into());
     out.extend_from_slice(b",\"body_bytes\":");
+}
+
+/// The first line that is not empty, without its end; `...` if it goes on beyond what is shown.
+fn first_line(bytes: &[u8]) -> (&[u8], &'static [u8]) {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let start = bytes.iter().position(|byte| !is_end(byte)).unwrap_or(bytes.len());
+    let line = &bytes[start..];
+    let line = &line[..line.iter().position(is_end).unwrap_or(line.len())];
+    match line.split_at_checked(LINE_BYTES_MAX) {
+        Some((shown, [_, ..])) => (shown, b"..."),
+        _ => (line, b""),
+    }
 }
 
 /// A member of the object; nothing without a value.
@@ -115,13 +146,6 @@ fn peer(out: &mut Vec<u8>, record: &Record<'_>) {
     }
 }
 
-fn protocol(version: Version) -> &'static [u8] {
-    match version {
-        Version::Http10 => b"HTTP/1.0",
-        Version::Http11 => b"HTTP/1.1",
-    }
-}
-
 fn number(out: &mut Vec<u8>, n: u64) {
     http::response::decimal(out, n);
 }
@@ -131,16 +155,20 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// Copies the plain bytes at the beginning of `text`; returns the rest.
-fn plain_run<'a>(out: &mut Vec<u8>, text: &'a [u8]) -> &'a [u8] {
-    let run = text.iter().position(|&byte| !is_plain(byte)).unwrap_or(text.len());
-    out.extend_from_slice(&text[..run]);
-    &text[run..]
+/// The same in a target.
+fn is_plain_in_target(byte: u8) -> bool {
+    is_plain(byte) && !matches!(byte, b'^' | b'|' | b'`' | b'{' | b'}')
 }
 
-fn escape_common(out: &mut Vec<u8>, mut text: &[u8]) {
+fn escape_common(out: &mut Vec<u8>, text: &[u8]) {
+    escape_common_but(out, text, is_plain);
+}
+
+fn escape_common_but(out: &mut Vec<u8>, mut text: &[u8], is_plain: impl Fn(u8) -> bool) {
     loop {
-        text = plain_run(out, text);
+        let run = text.iter().position(|&byte| !is_plain(byte)).unwrap_or(text.len());
+        out.extend_from_slice(&text[..run]);
+        text = &text[run..];
         let Some((&byte, rest)) = text.split_first() else {
             return;
         };
@@ -155,18 +183,22 @@ fn escape_common(out: &mut Vec<u8>, mut text: &[u8]) {
 }
 
 fn escape_json(out: &mut Vec<u8>, text: &[u8]) {
+    escape_json_but(out, text, is_plain);
+}
+
+fn escape_json_but(out: &mut Vec<u8>, text: &[u8], is_plain: impl Fn(u8) -> bool) {
     for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
-            escape_char(out, c);
+            escape_char(out, c, &is_plain);
         }
         if !chunk.invalid().is_empty() {
-            escape_char(out, char::REPLACEMENT_CHARACTER);
+            escape_char(out, char::REPLACEMENT_CHARACTER, &is_plain);
         }
     }
 }
 
 /// A character in ASCII-only JSON (RFC 8259, section 7): beyond 16 bits, it takes two escapes.
-fn escape_char(out: &mut Vec<u8>, c: char) {
+fn escape_char(out: &mut Vec<u8>, c: char, is_plain: &impl Fn(u8) -> bool) {
     match u8::try_from(c) {
         Ok(byte) if is_plain(byte) => out.push(byte),
         Ok(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', byte]),

@@ -44,6 +44,10 @@ const RETRY_MS: u64 = 20;
 /// How long a stopping server waits for a slow reader.
 const LAST_FLUSH: Duration = Duration::from_millis(500);
 
+/// Bytes of a first line that are shown if there is no request: most of a usual one, and hardly more
+/// than a person reads. In the log, each may take four.
+pub const LINE_BYTES_MAX: usize = 256;
+
 const _: () = assert!(BATCH_BYTES < PENDING_BYTES_MAX);
 const _: () = assert!(RETRY_MS < BATCH_MS);
 
@@ -51,8 +55,10 @@ const _: () = assert!(RETRY_MS < BATCH_MS);
 pub struct Record<'a> {
     /// The client; `None` for a Unix socket.
     pub peer: Option<IpAddr>,
-    /// The request; `None` if its head was invalid.
+    /// The request; `None` if its head was invalid or incomplete.
     pub request: Option<http::Request<'a>>,
+    /// Without a request: what came instead. Its first line is shown, up to [`LINE_BYTES_MAX`].
+    pub line: &'a [u8],
     /// The response's status.
     pub status: u16,
     /// Bytes of the response's body that were sent.

@@ -61,7 +61,10 @@ impl Output {
         let Some(path) = &self.path else {
             return Ok(false);
         };
-        self.file = open_file(path)?;
+        let kept = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{error}; lines still go to the old file"))
+        };
+        self.file = open_file(path).map_err(kept)?;
         Ok(true)
     }
 
@@ -118,6 +121,15 @@ impl Output {
     }
 }
 
+/// Whose permission is missing, and what would help.
+fn not_permitted(path: &Path) -> String {
+    let (user, _) = reactor::process::identity();
+    match path.exists() {
+        true => format!("; let user {user} write it (chown, chmod)"),
+        false => format!("; make it for user {user}, or let that user write to its folder"),
+    }
+}
+
 /// Opens a log file for appending, creating it if missing.
 fn open_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
@@ -129,9 +141,10 @@ fn open_file(path: &Path) -> io::Result<File> {
     let named = |error: io::Error| {
         let hint = match (Errno::of(&error), std::fs::metadata(path)) {
             (Some(Errno::ENXIO), Ok(found)) if found.file_type().is_fifo() => {
-                "; a named pipe needs a reader first"
+                "; a named pipe needs a reader first".to_owned()
             }
-            _ => "",
+            _ if error.kind() == io::ErrorKind::PermissionDenied => not_permitted(path),
+            _ => String::new(),
         };
         let text = format!("cannot open the log file {}: {error}{hint}", path.display());
         io::Error::new(error.kind(), text)

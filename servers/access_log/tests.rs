@@ -30,6 +30,7 @@ fn record<'a>(request: Option<http::Request<'a>>) -> Record<'a> {
     Record {
         peer: Some(Ipv4Addr::new(192, 0, 2, 7).into()),
         request,
+        line: b"",
         status: 200,
         body_bytes: 13,
         duration_us: 42,

@@ -20,6 +20,8 @@ pub struct Clock {
     next_second_ms: u64,
     wall: SystemTime,
     wall_at_ms: u64,
+    /// The second that `date_tail` shows.
+    second: u64,
     date_tail: [u8; DATE_TAIL],
 }
 
@@ -31,6 +33,7 @@ impl Clock {
             next_second_ms: 0,
             wall: UNIX_EPOCH,
             wall_at_ms: now_ms,
+            second: 0,
             date_tail: *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n",
         };
         clock.read_wall();
@@ -51,6 +54,7 @@ impl Clock {
         self.wall = SystemTime::now();
         self.wall_at_ms = self.now_ms;
         let since_epoch = self.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.second = since_epoch.as_secs();
         // Without a `String` between. Its 29 bytes always fit.
         let _ = write!(&mut self.date_tail[6..35], "{}", HttpDate::from(self.wall));
         self.next_second_ms = self.now_ms + u64::from(1000 - since_epoch.subsec_millis());
@@ -65,6 +69,12 @@ impl Clock {
     /// The wall clock, as exact as the turn is.
     pub fn system_time(&self) -> SystemTime {
         self.wall + Duration::from_millis(self.now_ms - self.wall_at_ms)
+    }
+
+    /// The second of the `Date` field, since 1970.
+    #[inline]
+    pub fn second(&self) -> u64 {
+        self.second
     }
 
     /// `Sun, 06 Nov 1994 08:49:37 GMT`

@@ -17,6 +17,7 @@
 //! or run on the same thread; that a response is sent at all (its client may be gone).
 
 pub mod clock;
+pub mod file_errors;
 pub mod response;
 
 use std::fs::File;
@@ -119,6 +120,10 @@ pub trait App: Send + Sync + 'static {
         request: &Request<'_>,
         response: &mut Response<'_>,
     ) -> Action;
+
+    /// The operator has asked for that (HUP), or this is a new worker process: what is kept of the
+    /// world outside is to be looked at again. May block for a moment.
+    fn reload(&self) {}
 
     /// The work that `handle` asked for. May block and may compute; may run on any thread.
     fn work(&self, _request: &Request<'_>, response: &mut Response<'_>) {

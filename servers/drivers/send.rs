@@ -4,15 +4,16 @@
 //! When a socket takes less than it was offered, the kernel has already set `SOCK_NOSPACE`, so the
 //! edge will come: a second `send` to see `EAGAIN` is not needed.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd as _;
 
 use bytes::{Buf, Bytes};
 use reactor::Buffer;
 use reactor::net::Stream;
 
-use crate::app::Disk;
 use crate::app::response::{Piece, Pieces, refill};
+use crate::app::{Disk, file_errors};
 use crate::work::page_cache;
 
 /// Bytes that one connection may send in a turn while others wait.
@@ -34,6 +35,8 @@ pub enum Progress {
     Cold,
     /// The response cannot be completed: the file shrank or the generator failed.
     Broken,
+    /// The same because the file cannot be read: an error of the disk, which has been reported.
+    Unreadable,
 }
 
 /// How files are sent.
@@ -43,6 +46,15 @@ pub struct FileSending {
     pub sendfile: bool,
     /// Whether to wait for what is not in memory.
     pub disk: Disk,
+}
+
+impl FileSending {
+    /// Whether this file is sent by sendfile(2): also whether its file system is known not to do
+    /// it.
+    #[inline]
+    pub fn takes_sendfile(self, file: &File) -> bool {
+        self.sendfile && file_errors::takes_sendfile(file)
+    }
 }
 
 /// Sends `out`, then `pieces`; returns how far it got and how many bytes went out.
@@ -95,24 +107,38 @@ fn send_some(
             pieces.pop_front();
             Ok(Progress::Done)
         }
-        Some(Piece::File { file, offset, reach, .. }) if files.sendfile => {
+        Some(Piece::File { file, offset, reach, .. }) if files.takes_sendfile(file) => {
             if !out.is_empty() {
                 return send_buffer(stream, out, true, total);
             }
             let count = (reach.until() - *offset).min(SENDFILE_BYTES_MAX as u64) as usize;
-            send_file(stream, file.as_fd(), offset, count, total)
+            send_file(stream, file, offset, count, total)
         }
         Some(piece) => {
             if out.is_empty() {
                 match refill(out, piece) {
                     Ok(true) => {}
                     Ok(false) => pieces.pop_front(),
-                    Err(_) => return Ok(Progress::Broken),
+                    Err(error) => return Ok(unreadable(piece, &error)),
                 }
             }
             if out.is_empty() { Ok(Progress::Done) } else { send_buffer(stream, out, false, total) }
         }
     }
+}
+
+/// The piece could not be read or made. A generator that reads no files fails by itself, and a file
+/// that ended early has been truncated by another program; everything else is the disk's doing.
+#[cold]
+pub fn unreadable(piece: &Piece, error: &io::Error) -> Progress {
+    let file = match piece {
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => return Progress::Broken,
+        Piece::File { file, .. } => Some(&**file),
+        Piece::Generate { waits: true, .. } => None,
+        Piece::Generate { .. } | Piece::Bytes(_) => return Progress::Broken,
+    };
+    file_errors::read_failed(file, error);
+    Progress::Unreadable
 }
 
 /// Bytes that a `send` took: none if the socket is full.
@@ -165,12 +191,12 @@ fn send_bytes(
 
 fn send_file(
     stream: &Stream,
-    file: BorrowedFd<'_>,
+    file: &File,
     offset: &mut u64,
     count: usize,
     total: &mut u64,
 ) -> io::Result<Progress> {
-    match stream.sendfile(file, offset, count) {
+    match stream.sendfile(file.as_fd(), offset, count) {
         // The range is not empty, so the file was truncated.
         Ok(0) => Ok(Progress::Broken),
         Ok(sent) => {
@@ -179,6 +205,15 @@ fn send_file(
             Ok(Progress::Done)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Progress::Full),
-        Err(error) => Err(error),
+        Err(error) if file_errors::is_of_connection(&error) => Err(error),
+        Err(error) if file_errors::is_refusal(&error) => {
+            file_errors::sendfile_refused(file, &error);
+            // Next turn it is read and sent: for that the connection may need a buffer first.
+            Ok(Progress::Budget)
+        }
+        Err(error) => {
+            file_errors::read_failed(Some(file), &error);
+            Ok(Progress::Unreadable)
+        }
     }
 }

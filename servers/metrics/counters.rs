@@ -184,6 +184,8 @@ counters! {
     Counter file_fills,
     /// Bytes of them.
     Counter file_fill_bytes,
+    /// Files that could not be read or opened because of an error of the disk or file system.
+    Counter file_read_errors,
     /// Access log lines dropped because their reader was too slow.
     Counter log_lines_dropped,
 }

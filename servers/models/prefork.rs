@@ -49,7 +49,6 @@ use reactor::EventLoop;
 use reactor::event_loop::Config;
 
 use super::Server;
-use crate::access_log::AccessLog;
 use crate::app::{App, Disk};
 use crate::drivers::accept::{Acceptors, Admissions};
 use crate::drivers::blocking::Shared;
@@ -103,8 +102,8 @@ pub fn metrics(options: &Options) -> io::Result<Metrics> {
 /// # Errors
 /// In the master, what the system refuses at startup; in a worker, the same as `mt`'s.
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
-    // Each process has its own; report once, here, that there can be none.
-    drop(AccessLog::open(&options.log)?);
+    // Report once, here, what each worker would report.
+    operation::trial::run(options)?;
     let Server { listeners, metrics, service } = server;
     let sandbox = Sandbox::prepare(options, Who::Workers)?;
     supervisor::run(options, Accept::Shared, listeners, metrics, service, |setup| {
@@ -121,7 +120,10 @@ fn work<A: App>(
 ) -> io::Result<()> {
     setup.pin(options);
     // Threads inherit the sandbox, and that signals are not for them.
-    operation::confine_worker(options, sandbox)?;
+    // The root may be another directory than when the master started.
+    app.reload();
+    let sandbox = sandbox.map(|sandbox| sandbox.renewed(options)).transpose()?;
+    operation::confine_worker(options, sandbox.as_ref())?;
     let mut ev = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
     ev.handle_signals(&operation::SIGNALS)?;
     let lifetime = setup.lifetime(options);

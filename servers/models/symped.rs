@@ -29,7 +29,8 @@
 //! connection nothing; `pass` costs each a descriptor passed through the master, which becomes a
 //! bottleneck for short connections; `shared` leaves most of the work to one worker unless there is
 //! enough for all. Where the kernel does not balance (anything but Linux and FreeBSD), `shared` is
-//! the default. Unix sockets and inherited ones are always shared.
+//! the default. Unix sockets and inherited ones are always shared. `pass` is refused on macOS, which
+//! can lose a descriptor that the master closes before the worker has it.
 //!
 //! The processes themselves are the `supervisor` module's business: starting and replacing workers,
 //! stopping, passing connections, and the messages between master and workers.
@@ -42,7 +43,6 @@ use reactor::EventLoop;
 use reactor::net::Stream;
 
 use super::{Server, sped};
-use crate::access_log::AccessLog;
 use crate::app::{App, Disk};
 use crate::drivers::event::Driver;
 use crate::metrics::Metrics;
@@ -103,8 +103,8 @@ pub fn queues(options: &Options) -> usize {
 /// # Errors
 /// In the master, what the system refuses at startup; in a worker, the same as SPED's.
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
-    // Each worker has its own; report once, here, that there can be none.
-    drop(AccessLog::open(&options.log)?);
+    // Report once, here, what each worker would report.
+    operation::trial::run(options)?;
     let Server { listeners, metrics, service } = server;
     let sandbox = Sandbox::prepare(options, Who::Workers)?;
     supervisor::run(options, options.workers.accept, listeners, metrics, service, |setup| {
@@ -120,7 +120,10 @@ fn work<A: App>(
     sandbox: Option<&Sandbox>,
 ) -> io::Result<()> {
     setup.pin(options);
-    operation::confine_worker(options, sandbox)?;
+    // The root may be another directory than when the master started.
+    app.reload();
+    let sandbox = sandbox.map(|sandbox| sandbox.renewed(options)).transpose()?;
+    operation::confine_worker(options, sandbox.as_ref())?;
     let mut event_loop = sped::event_loop(options)?;
     let lifetime = setup.lifetime(options);
     let WorkerSetup { metrics, slot, listeners, channel, .. } = setup;

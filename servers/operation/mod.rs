@@ -4,6 +4,8 @@
 //! | folder or file | what |
 //! |---|---|
 //! | `listen` | listening sockets, from the options |
+//! | `log_file` | the log file, made for the user that writes it |
+//! | `trial` | what workers need, tried as the user that they will be |
 //! | `orphans` | what process 1 of a container owes the others |
 //! | `proxy_protocol` | the client's address, as reported by a proxy in front |
 //! | `privileges` | switching to another user |
@@ -14,11 +16,13 @@
 
 pub mod inherited;
 pub mod listen;
+pub mod log_file;
 pub mod orphans;
 pub mod privileges;
 pub mod proxy_protocol;
 pub mod sandbox;
 pub mod service;
+pub mod trial;
 pub mod upgrade;
 
 use std::io;
@@ -58,7 +62,9 @@ pub enum Ending {
 /// The system refuses.
 pub fn confine(options: &Options) -> io::Result<Option<Sandbox>> {
     let sandbox = Sandbox::prepare(options, Who::Process)?;
-    confine_worker(options, sandbox.as_ref())?;
+    log_file::make(options);
+    trial::drop_privileges(options)?;
+    enter(sandbox.as_ref())?;
     Ok(sandbox)
 }
 
@@ -67,6 +73,12 @@ pub fn confine(options: &Options) -> io::Result<Option<Sandbox>> {
 /// # Errors
 /// The system refuses.
 pub fn confine_worker(options: &Options, sandbox: Option<&Sandbox>) -> io::Result<()> {
+    // It may have been rotated since the last worker has opened it.
+    log_file::make(options);
     privileges::drop(options)?;
+    enter(sandbox)
+}
+
+fn enter(sandbox: Option<&Sandbox>) -> io::Result<()> {
     sandbox.map_or(Ok(()), Sandbox::enter)
 }

@@ -12,54 +12,57 @@
 //! The process joins all of the user's groups, as at login, so that files readable through a group
 //! can be served. With `--group` it joins only that one.
 //!
-//! The log file is opened afterwards, so that reopening it (HUP) works just as well. A missing log
-//! file is created before, and given to the user; an existing one is left as it is, for its name
-//! may be a link planted by another user.
+//! What the server opens later (the log, files beneath the root), it opens as that user: see
+//! `log_file` and `trial`.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, fchown};
 
 use reactor::process::{become_user, identity};
 
-use crate::options::{LogFormat, LogTarget, Options};
+use crate::options::Options;
+
+/// The user that serves, and its groups, the primary one first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// Its UID.
+    pub user: u32,
+    /// Their GIDs.
+    pub groups: Vec<u32>,
+}
+
+impl Identity {
+    /// As configured; `None`: the server stays what it is.
+    pub fn of(options: &Options) -> Option<Identity> {
+        let operation = &options.operation;
+        let (own_user, own_group) = identity();
+        let groups = match (&operation.group, &operation.user) {
+            (Some(group), _) => vec![group.number],
+            (None, Some(user)) => user.groups.clone(),
+            (None, None) => return None,
+        };
+        let user = operation.user.as_ref().map_or(own_user, |user| user.number);
+        let groups = if groups.is_empty() { vec![own_group] } else { groups };
+        Some(Identity { user, groups })
+    }
+
+    /// The primary group.
+    pub fn group(&self) -> Option<u32> {
+        self.groups.first().copied()
+    }
+}
 
 /// Permanently switches to the configured user and group, if any.
 ///
 /// # Errors
 /// Permission denied; the text names the fix.
 pub fn drop(options: &Options) -> io::Result<()> {
-    let operation = &options.operation;
-    if operation.user.is_none() && operation.group.is_none() {
-        return Ok(());
-    }
-    let (own_user, own_group) = identity();
-    let user = operation.user.as_ref().map_or(own_user, |user| user.number);
-    let groups = match (&operation.group, &operation.user) {
-        (Some(group), _) => vec![group.number],
-        (None, Some(user)) => user.groups.clone(),
-        (None, None) => vec![own_group],
-    };
-    let group = groups.first().copied().unwrap_or(own_group);
-    make_log(options, user, group);
+    let Some(Identity { user, groups }) = Identity::of(options) else { return Ok(()) };
     become_user(user, &groups).map_err(|error| {
+        let group = groups.first().copied().unwrap_or_default();
         let text = format!(
             "cannot switch to user {user}, group {group}: {error}; \
              start as root, or omit --user and --group"
         );
         io::Error::new(error.kind(), text)
     })
-}
-
-/// Creates the log file. If that fails, opening it reports why.
-fn make_log(options: &Options, user: u32, group: u32) {
-    let (LogTarget::File(path), true) = (&options.log.target, options.log.format != LogFormat::Off)
-    else {
-        return;
-    };
-    // O_EXCL: follows no link.
-    let made = OpenOptions::new().append(true).create_new(true).mode(0o640).open(path);
-    if let Ok(file) = made {
-        let _ = fchown(&file, Some(user), Some(group));
-    }
 }

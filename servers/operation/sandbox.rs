@@ -23,8 +23,8 @@
 //! lack is reported in one line, and the rest is enforced.
 //!
 //! Rules apply to directories, not to their names: a directory moved into the place of another is
-//! not allowed. Since the site keeps its root open, and the workers share one set of rules, all of
-//! them serve the same.
+//! not allowed. A server goes on with the root that it had then, and says so; a new worker process
+//! has rules of its own, and the root that the name stands for when it starts.
 //!
 //! *Not* guaranteed: protection of other files in these directories against removal or appending:
 //! give log, sockets and pid file directories of their own.
@@ -76,18 +76,24 @@ impl Sandbox {
         if let Some(what) = rules.missing() {
             report!("--sandbox: this kernel cannot deny {what}; the rest is enforced");
         }
-        for (path, access) in needs(options, who) {
-            match rules.allow(&path, access) {
-                // The code that needs it reports it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(failed(&path.display().to_string(), &error)),
-                Ok(()) => {}
-            }
-        }
+        allow(&rules, options, who)?;
         if who == Who::Process {
             report!("--sandbox: upgrades (SIGUSR2) are disabled: {NO_PROGRAMS}");
         }
         Ok(Some(Sandbox { rules: Some(rules) }))
+    }
+
+    /// The same for a new worker, with the directories that the names stand for now.
+    ///
+    /// # Errors
+    /// As for [`Sandbox::prepare`].
+    pub fn renewed(&self, options: &Options) -> io::Result<Sandbox> {
+        if self.rules.is_none() {
+            return Ok(Sandbox { rules: None });
+        }
+        let rules = Landlock::new().map_err(|error| failed("Landlock", &error))?;
+        allow(&rules, options, Who::Workers)?;
+        Ok(Sandbox { rules: Some(rules) })
     }
 
     /// Enters the sandbox permanently. To be called while there is one thread.
@@ -106,6 +112,18 @@ impl Sandbox {
     pub fn forbids_programs(&self) -> Option<&'static str> {
         self.rules.as_ref().map(|_| NO_PROGRAMS)
     }
+}
+
+fn allow(rules: &Landlock, options: &Options, who: Who) -> io::Result<()> {
+    for (path, access) in needs(options, who) {
+        match rules.allow(&path, access) {
+            // The code that needs it reports it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&path.display().to_string(), &error)),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
 }
 
 const NO_PROGRAMS: &str = "no program can be started inside the sandbox";

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::MIB;
+use super::{Caching, MIB};
 
 /// What is served.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Content {
     pub precompressed: bool,
     /// How long a cached file is served without checking for changes; zero: always check.
     pub cache_ttl: Duration,
+    /// What caches between the server and its users are told.
+    pub caching: Caching,
     /// Bytes of small files kept in memory, per loop.
     pub cache_bytes: usize,
     /// Files kept open, per loop.
@@ -41,6 +43,7 @@ impl Default for Content {
             dotfiles: false,
             precompressed: true,
             cache_ttl: Duration::from_secs(1),
+            caching: Caching::default(),
             cache_bytes: 64 * MIB,
             cache_files: 256,
         }

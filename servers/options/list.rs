@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 
+use super::caching::{CACHE_CONTROL, ETAG};
 use super::children::CONNECTION_CHILDREN;
 use super::error::Fault;
 use super::fibers::FIBERS;
@@ -105,7 +106,7 @@ const SERVED: &[Entry] = &[
     Entry {
         flag: "dotfiles",
         value: "",
-        help: "serve files whose name begins with a dot",
+        help: "serve files whose name begins with a dot; /.well-known/ is served without it",
         setter: Setter::Switch(|options| &mut options.content.dotfiles),
     },
     Entry {
@@ -126,6 +127,8 @@ const SERVED: &[Entry] = &[
         help: "how long a cached file is served without checking for changes",
         setter: time!(DAY, content.cache_ttl),
     },
+    CACHE_CONTROL,
+    ETAG,
 ];
 
 const LISTENS: &[Entry] = &[
@@ -147,7 +150,7 @@ const LISTENS: &[Entry] = &[
     Entry {
         flag: "unix-mode",
         value: "MODE",
-        help: "permissions of Unix sockets, in octal: who may connect (to write is needed)",
+        help: "permissions of Unix sockets, in octal; connecting needs write permission",
         setter: Setter::Other {
             get: |options| format!("{:04o}", options.unix_mode),
             set: |options, text| {
@@ -321,7 +324,8 @@ const FORMATS: [(&str, LogFormat); 4] = [
 
 fn set_log_file(options: &mut Options, text: &OsStr) -> Result<(), Fault> {
     options.log.target = match text.to_str() {
-        Some("stdout" | "-") => LogTarget::Stdout,
+        // By this name it could not be opened again by another user (--user).
+        Some("stdout" | "-" | "/dev/stdout") => LogTarget::Stdout,
         Some("") => return Err(Fault::new("missing file name", "expected a path, or stdout")),
         _ => LogTarget::File(PathBuf::from(text)),
     };

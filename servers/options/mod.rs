@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use reactor::process::Priority;
 
+mod caching;
 mod children;
 mod content;
 pub mod descriptors;
@@ -41,6 +42,7 @@ mod trusted;
 mod value;
 mod workers;
 
+pub use caching::{CacheControl, Caching, EtagMode};
 pub use children::Children;
 pub use content::Content;
 pub use error::OptionsError;
@@ -99,7 +101,7 @@ pub struct Options {
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddr {
-    /// A TCP address. `[::]` accepts IPv4 too, unless another address in the list does.
+    /// A TCP address. `[::]` accepts IPv4 too, unless `0.0.0.0` is in the list with its port.
     Tcp(SocketAddr),
     /// A Unix socket, created at this path.
     Unix(PathBuf),

@@ -66,7 +66,7 @@ pub(super) const OPERATION: &[Entry] = &[
         flag: "user",
         value: "NAME",
         help: "drop privileges to this user (name or number) and its supplementary groups before \
-               serving (a SYMPED master keeps its own)",
+               serving (a master of worker processes keeps its own)",
         setter: Setter::Other {
             get: |options| show(options.operation.user.as_ref(), "current user"),
             set: set_user,

@@ -189,7 +189,7 @@ fn find(model: Model<'_>, flag: &str) -> Option<(&'static Entry, bool)> {
 fn apply(given: &[Given]) -> Result<Options, OptionsError> {
     let mut options = Options::default();
     for Given { entry, setting, values, .. } in given {
-        if let Setter::List { clear, .. } = entry.setter {
+        if let Setter::List { clear, .. } | Setter::Rules { clear, .. } = entry.setter {
             clear(&mut options);
         }
         for value in values {

@@ -71,6 +71,12 @@ pub(super) enum Setter {
         clear: fn(&mut Options),
         add: fn(&mut Options, &OsStr) -> Result<(), Fault>,
     },
+    /// The same for values with commas in them: in the environment separated by semicolons.
+    Rules {
+        get: fn(&Options) -> String,
+        clear: fn(&mut Options),
+        add: fn(&mut Options, &OsStr) -> Result<(), Fault>,
+    },
 }
 
 /// A field that holds a number of any integer type.
@@ -147,7 +153,9 @@ impl Entry {
             Setter::Size(number) => value::show_size((number.get)(options)),
             Setter::Count(number) => (number.get)(options).to_string(),
             Setter::Time { get, .. } => value::show_time(get(options)),
-            Setter::Other { get, .. } | Setter::List { get, .. } => get(options),
+            Setter::Other { get, .. } | Setter::List { get, .. } | Setter::Rules { get, .. } => {
+                get(options)
+            }
         }
     }
 
@@ -169,7 +177,9 @@ impl Entry {
                 }
                 set(options, time);
             }
-            Setter::Other { set, .. } | Setter::List { add: set, .. } => set(options, text)?,
+            Setter::Other { set, .. }
+            | Setter::List { add: set, .. }
+            | Setter::Rules { add: set, .. } => set(options, text)?,
         }
         Ok(())
     }
@@ -193,12 +203,15 @@ pub(super) fn utf8(text: &OsStr) -> Result<&str, Fault> {
     text.to_str().ok_or_else(|| Fault::without_hint("not valid UTF-8"))
 }
 
-/// The values of a variable: commas separate the elements of a list.
+/// The values of a variable: commas separate the elements of a list, semicolons those of rules.
 pub(super) fn split_variable(entry: &Entry, text: OsString) -> Vec<OsString> {
-    match (&entry.setter, text.to_str()) {
-        (Setter::List { .. }, Some(list)) => {
-            list.split(',').map(|one| OsString::from(one.trim())).collect()
-        }
-        _ => vec![text],
+    let separator = match entry.setter {
+        Setter::List { .. } => ',',
+        Setter::Rules { .. } => ';',
+        _ => return vec![text],
+    };
+    match text.to_str() {
+        Some(list) => list.split(separator).map(|one| OsString::from(one.trim())).collect(),
+        None => vec![text],
     }
 }

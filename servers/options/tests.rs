@@ -89,10 +89,13 @@ fn sample(flag: &str) -> &'static str {
         "offload" => "all",
         "worker-priority" => "slice:500us",
         "overload" => "reject",
-        "accept" => "pass",
+        "accept" if reactor::process::Channel::KEEPS_CLOSED => "pass",
+        "accept" => "reuseport",
         "stack-size" => "128K",
         "trusted" => "10.0.0.0/8",
         "unix-mode" => "0660",
+        "cache-control" => ".css,.js=public, max-age=60",
+        "etag" => "mtime",
         _ if flag.ends_with("timeout") || flag == "cache-ttl" => "7s",
         "defer-accept" | "linger" => "7s",
         _ => "77",
@@ -236,6 +239,10 @@ fn errors_name_the_flag_the_value_the_cause_and_the_fix() {
         (&["--trusted", "lb"], "--trusted lb: invalid value; expected an address"),
         (&["--unix-mode", "rw"], "--unix-mode rw: invalid value; expected permissions in octal"),
         (&["--trusted", "10.1.1.1/8"], "the address has host bits set; write them"),
+        (&["--cache-control", ".css="], "invalid value; expected directives such as max-age=3600"),
+        (&["--cache-control", "a\nb"], "invalid value; expected directives"),
+        (&["--cache-control", ".a,b=x"], "invalid value; expected extensions with their dots"),
+        (&["--etag", "weak"], "--etag weak: invalid value; expected strict, mtime or off"),
         (&["--no-root"], "--no-root: no such option;"),
     ] {
         let text = refused(args);
@@ -326,4 +333,20 @@ proptest! {
             prop_assert!(error.to_string().contains(": "));
         }
     }
+}
+
+#[test]
+fn rules_for_caches_are_repeatable_and_semicolons_separate_them_in_the_environment() {
+    let given = ["no-cache", ".css,.JS=public, max-age=60", ".tar.gz=immutable"];
+    let arguments = given.map(|rule| format!("--cache-control={rule}"));
+    let by_arguments = run(&arguments.each_ref().map(|argument| &argument[..]));
+    let by_variable = run_with(&[], &[("STAMPEDE_CACHE_CONTROL", &given.join("; "))]);
+    for caching in [by_arguments.content.caching, by_variable.content.caching] {
+        let of = |name: &str| caching.cache_control(name.as_bytes()).map(|value| &**value);
+        assert_eq!(of("a/b.css"), Some("public, max-age=60"));
+        assert_eq!(of("B.js"), Some("public, max-age=60"));
+        assert_eq!(of("x.tar.gz"), Some("immutable"));
+        assert_eq!(of("x.gz"), Some("no-cache"));
+    }
+    assert_eq!(run(&[]).content.caching.cache_control(b"x"), None);
 }

@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 
+use reactor::process::Channel;
+
 use super::error::Fault;
 use super::table::{DAY, Entry, Setter, number, time, utf8};
 use super::value::{self, name_of, value_of};
@@ -94,11 +96,12 @@ pub(super) const PROCESSES: &[Entry] = &[
         flag: "accept",
         value: "HOW",
         help: "reuseport: one listener per worker, balanced by the kernel; shared: one listener \
-               for all; pass: the master accepts and passes to the least loaded worker",
+               for all; pass (not on macOS): the master accepts and passes to the least loaded \
+               worker",
         setter: Setter::Other {
             get: |options| name_of(&ACCEPTS, options.workers.accept).to_owned(),
             set: |options, text| {
-                options.workers.accept = value_of(&ACCEPTS, text)?;
+                options.workers.accept = accept(text, Channel::KEEPS_CLOSED)?;
                 Ok(())
             },
         },
@@ -124,6 +127,18 @@ pub(super) const MAX_REQUESTS: Entry = Entry {
 const ACCEPTS: [(&str, Accept); 3] =
     [("reuseport", Accept::ReusePort), ("shared", Accept::Shared), ("pass", Accept::Pass)];
 
+/// The master closes a connection as soon as it has passed it: it cannot keep thousands of them
+/// open until their workers have them, and its copy would hold back the end of each.
+fn accept(text: &OsStr, channel_keeps_closed: bool) -> Result<Accept, Fault> {
+    match value_of(&ACCEPTS, text)? {
+        Accept::Pass if !channel_keeps_closed => Err(Fault::new(
+            "this system can lose connections on their way to a worker",
+            "use --accept shared",
+        )),
+        accept => Ok(accept),
+    }
+}
+
 const OFFLOADS: [(&str, Offload); 2] = [("blocking", Offload::Blocking), ("all", Offload::All)];
 
 const OVERLOADS: [(&str, Overload); 2] = [("wait", Overload::Wait), ("reject", Overload::Reject)];
@@ -141,4 +156,19 @@ pub(super) fn set_worker_count(options: &mut Options, text: &OsStr) -> Result<()
         },
     };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_passed_only_where_none_is_lost() {
+        for (name, accept_as) in ACCEPTS {
+            assert_eq!(accept(OsStr::new(name), true), Ok(accept_as));
+            assert_eq!(accept(OsStr::new(name), false).is_err(), accept_as == Accept::Pass);
+        }
+        let fault = accept(OsStr::new("pass"), false).unwrap_err();
+        assert_eq!(fault.hint, "use --accept shared");
+    }
 }

@@ -11,6 +11,7 @@ use bytes::BufMut as _;
 use http::{Event, Framing, Status};
 
 use super::exchange::Body;
+use super::log::Subject;
 use super::saved::parse_again;
 use super::{Context, Phase, Session};
 use crate::app::response::{Output, Response};
@@ -48,7 +49,7 @@ impl Session {
         }
         let request = Request::new(cx.head.request(head_bytes), &[], &cx.clock);
         match cx.app.body(&mut cx.local, &request) {
-            BodyPlan::Discard => self.discard(cx, head_bytes, out),
+            BodyPlan::Discard => self.discard(cx, head_bytes, rest, out),
             BodyPlan::Collect(limit) => self.collect(cx, head_bytes, rest, limit, out),
             BodyPlan::Stream(sink) => {
                 self.await_body(cx, head_bytes, Body::Sink(sink), out);
@@ -68,13 +69,19 @@ impl Session {
         self.answer(cx, head_bytes, body, out)
     }
 
-    /// The answer does not need the body: it goes out first.
+    /// The answer does not need the body: it goes out first. But what has come of the body is
+    /// decoded before: a request whose body is malformed is refused, not answered.
     fn discard<A: App>(
         &mut self,
         cx: &mut Context<A>,
         head_bytes: &[u8],
+        rest: &[u8],
         out: &mut Output,
     ) -> Begun {
+        if let Err(error) = self.check_body(cx, rest) {
+            self.refuse_malformed(cx, head_bytes, error.status(), out);
+            return Begun::Used(rest.len());
+        }
         if self.http.expects_continue() {
             // The final status replaces 100, and the client may or may not send the body: the
             // connection cannot be used again (RFC 9110, section 10.1.1).
@@ -96,6 +103,19 @@ impl Session {
         Begun::answered(work, 0)
     }
 
+    /// Decodes what has come of the body, which stays to be read.
+    fn check_body<A: App>(&self, cx: &mut Context<A>, rest: &[u8]) -> Result<(), http::Error> {
+        let (mut ahead, mut at) = (self.http.clone(), 0);
+        while at < rest.len() {
+            let step = ahead.next(&rest[at..], &mut cx.head, &cx.limits)?;
+            at += step.consumed;
+            if matches!(step.event, Event::End | Event::NeedMore) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn collect<A: App>(
         &mut self,
         cx: &mut Context<A>,
@@ -106,7 +126,7 @@ impl Session {
     ) -> Begun {
         if let Framing::Length(length) = cx.head.framing() {
             if length > limit {
-                self.refuse(cx, Status::CONTENT_TOO_LARGE, Some(head_bytes), out);
+                self.refuse(cx, Status::CONTENT_TOO_LARGE, Subject::Head(head_bytes), out);
                 return Begun::Used(rest.len());
             }
             let length = length as usize;
@@ -141,7 +161,8 @@ impl Session {
         out: &mut Output,
     ) {
         if !cx.memory.take(head_bytes.len()) {
-            return self.refuse(cx, Status::SERVICE_UNAVAILABLE, Some(head_bytes), out);
+            let subject = Subject::Head(head_bytes);
+            return self.refuse(cx, Status::SERVICE_UNAVAILABLE, subject, out);
         }
         self.phase = Phase::Body;
         if self.http.expects_continue() {
@@ -177,7 +198,7 @@ impl Session {
             }
         };
         if let Some(status) = refusal {
-            self.refuse(cx, status, None, out);
+            self.refuse(cx, status, Subject::Part(&[]), out);
         }
     }
 
@@ -212,7 +233,8 @@ impl Session {
         out: &mut Output,
     ) {
         if !parse_again(cx, saved) {
-            return self.refuse(cx, Status::INTERNAL_SERVER_ERROR, None, out);
+            let seen = Subject::Part(saved.head());
+            return self.refuse(cx, Status::INTERNAL_SERVER_ERROR, seen, out);
         }
         self.close_if_last(cx);
         let frame = self.frame(&cx.head);
@@ -220,7 +242,7 @@ impl Session {
         let mut response = Response::new(out, &cx.clock, frame);
         sink.finish(&request, &mut response);
         let finished = response.outcome();
-        self.finished(cx, finished, Some(saved.head()), out);
+        self.finished(cx, finished, Subject::Head(saved.head()), out);
     }
 
     /// Drops the body being read, and the saved request; `true` when the body's request has been

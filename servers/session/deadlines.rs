@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use http::Status;
 
+use super::log::Subject;
 use super::{Context, Next, Phase, Session};
 use crate::app::App;
 use crate::app::response::Output;
@@ -126,8 +127,9 @@ impl Session {
         self.http.eof().is_err()
     }
 
-    /// The deadline has passed.
-    pub fn expired<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
+    /// The deadline has passed. `seen`: what there is of the request that the session is at, from its
+    /// first byte, if that is with the driver; the log shows its first line.
+    pub fn expired<A: App>(&mut self, cx: &mut Context<A>, seen: &[u8], out: &mut Output) -> Next {
         let now_ms = cx.now_ms();
         let in_request = match self.phase {
             Phase::Idle | Phase::Linger => false,
@@ -136,7 +138,7 @@ impl Session {
         };
         if in_request && now_ms >= self.request_deadline_ms(cx) {
             cx.counters.timeouts_request.add(1);
-            return self.give_up(cx, out);
+            return self.give_up(cx, seen, out);
         }
         match self.phase {
             Phase::Idle => {
@@ -146,7 +148,7 @@ impl Session {
             Phase::Head => {
                 cx.counters.timeouts_head.add(1);
                 // A client that has not sent a byte gets no answer.
-                if self.has_begun() { self.give_up(cx, out) } else { Next::Close }
+                if self.has_begun() { self.give_up(cx, seen, out) } else { Next::Close }
             }
             Phase::Body => self.body_expired(cx, out),
             Phase::Send if now_ms < self.deadline_in_phase(cx) => Next::Write,
@@ -174,7 +176,7 @@ impl Session {
         let slow = window_over && u64::from(exchange.window_bytes) < window_bytes;
         if stalled || slow {
             cx.counters.timeouts_body.add(1);
-            return self.give_up(cx, out);
+            return self.give_up(cx, &[], out);
         }
         if window_over {
             exchange.window_ms = now_ms as u32;
@@ -184,11 +186,11 @@ impl Session {
     }
 
     /// 408 if the request has not been answered yet; otherwise the connection ends.
-    fn give_up<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
+    fn give_up<A: App>(&mut self, cx: &mut Context<A>, seen: &[u8], out: &mut Output) -> Next {
         if self.phase == Phase::Send {
             return Next::Reset;
         }
-        self.refuse(cx, Status::REQUEST_TIMEOUT, None, out);
+        self.refuse(cx, Status::REQUEST_TIMEOUT, Subject::Part(seen), out);
         self.next(out)
     }
 }

@@ -48,6 +48,7 @@ pub use context::{BodyMemory, Context, HEAD_ROOM};
 pub use deadlines::{LINGER_MS, NEVER};
 pub use exchange::Unsent;
 use exchange::{Body, Exchange};
+use log::Subject;
 
 /// What a session is doing.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -162,6 +163,14 @@ impl Session {
         u64::from((now_ms as u32).wrapping_sub(self.started_ms))
     }
 
+    /// Whether requests wait behind a response of which the client has taken nothing for `slow_ms`.
+    pub fn is_stalled(&self, now_ms: u64, slow_ms: u64) -> bool {
+        let rest_ms = |moved_ms| u64::from((now_ms as u32).wrapping_sub(moved_ms));
+        let stalls = |exchange: &Exchange| rest_ms(exchange.moved_ms) >= slow_ms;
+        let pipelined = self.phase == Phase::Send && self.pending && !self.last;
+        pipelined && self.exchange.as_deref().is_some_and(stalls)
+    }
+
     /// The kernel has all of the output; it took the last `bytes` in this step.
     #[inline(always)]
     pub fn sent<A: App>(&mut self, cx: &mut Context<A>, bytes: u64) -> Next {
@@ -227,12 +236,13 @@ impl Session {
         self.exchange(cx).moved_ms = now_ms as u32;
     }
 
-    /// The client has finished sending, and everything before that has been fed.
-    pub fn eof<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
+    /// The client has finished sending, and everything before that has been fed; `input` was not
+    /// consumed.
+    pub fn eof<A: App>(&mut self, cx: &mut Context<A>, input: &[u8], out: &mut Output) -> Next {
         debug_assert!(self.reads() && !self.pending, "end of input in {:?}", self.phase);
         self.last = true;
         if let Err(error) = self.http.eof() {
-            self.refuse(cx, error.status(), None, out);
+            self.refuse(cx, error.status(), Subject::Part(input), out);
         }
         self.next(out)
     }
@@ -250,12 +260,19 @@ impl Session {
         debug_assert!(self.saved_call().is_none(), "a connection has one request in flight");
         debug_assert!(!self.has_unsent(), "earlier responses have not been sent");
         self.phase = Phase::Idle;
+        if let Outcome::Nothing = outcome {
+            // Its line was remembered when it was handed over.
+            let seen = Subject::Part(head_bytes);
+            self.refuse(cx, http::Status::INTERNAL_SERVER_ERROR, seen, out);
+            return self.next(out);
+        }
+        self.take_saved_bytes(cx);
         match outcome {
-            Outcome::Answered(finished) => self.finished(cx, finished, Some(head_bytes), out),
             Outcome::Waits(time) => self.begin_wait(cx, time, head_bytes, body, out),
-            Outcome::Nothing => {
-                self.refuse(cx, http::Status::INTERNAL_SERVER_ERROR, None, out);
+            Outcome::Answered(finished) => {
+                self.finished(cx, finished, Subject::Head(head_bytes), out);
             }
+            Outcome::Nothing => {}
         }
         self.next(out)
     }

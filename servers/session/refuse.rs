@@ -2,6 +2,8 @@
 
 use http::{Method, Status, Version};
 
+use super::log::Subject;
+use super::saved::parse_again;
 use super::{Context, Next, Phase, Session};
 use crate::app::App;
 use crate::app::response::{Frame, Output, Piece, Response};
@@ -9,12 +11,34 @@ use crate::app::response::{Frame, Output, Piece, Response};
 impl Session {
     /// Answers with a status and ends the session. If the response is already on its way and its
     /// request's body turns out malformed, only ends it.
+    ///
+    /// A request whose body was being read, or that was waiting, is refused as itself, whatever the
+    /// `subject`: its head is still here.
     #[cold]
     pub(super) fn refuse<A: App>(
         &mut self,
         cx: &mut Context<A>,
         status: Status,
-        head_bytes: Option<&[u8]>,
+        subject: Subject<'_>,
+        out: &mut Output,
+    ) {
+        let saved = match subject {
+            Subject::Part(_) => self.take_saved_bytes(cx),
+            Subject::Head(_) => Default::default(),
+        };
+        let subject = match saved.is_empty() {
+            true => subject,
+            false if parse_again(cx, &saved) => Subject::Head(saved.head()),
+            false => Subject::Part(saved.head()),
+        };
+        self.refuse_subject(cx, status, subject, out);
+    }
+
+    fn refuse_subject<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        status: Status,
+        subject: Subject<'_>,
         out: &mut Output,
     ) {
         debug_assert!(out.pieces.is_empty(), "would cut an earlier response short");
@@ -26,7 +50,10 @@ impl Session {
             return;
         }
         let frame = Frame {
-            method: head_bytes.map_or(Method::Get, |_| cx.head.method()),
+            method: match subject {
+                Subject::Head(_) => cx.head.method(),
+                Subject::Part(_) => Method::Get,
+            },
             version: Version::Http11,
             connection_line: self.http.connection_line(),
         };
@@ -38,11 +65,11 @@ impl Session {
             response.error(status);
         }
         let finished = response.outcome();
-        self.finished(cx, finished, head_bytes, out);
+        self.finished(cx, finished, subject, out);
     }
 
     /// A head that is refused for its contents is still complete: it is logged, and HEAD gets no
-    /// content. Of an unparsable head, or a malformed body, there is only the status.
+    /// content. Of an unparsable head, with which `input` begins, the first line is logged.
     #[cold]
     pub(super) fn refuse_malformed<A: App>(
         &mut self,
@@ -54,14 +81,25 @@ impl Session {
         cx.counters.requests_malformed.add(1);
         let reads_head = matches!(self.phase, Phase::Idle | Phase::Head);
         let whole = reads_head && cx.head.is_complete();
-        let head_bytes = input.get(..cx.head.len()).filter(|_| whole);
-        self.refuse(cx, status, head_bytes, out);
+        let subject = match input.get(..cx.head.len()) {
+            Some(head_bytes) if whole => Subject::Head(head_bytes),
+            _ if reads_head => Subject::Part(input),
+            // Of a body, whose request is with the session.
+            _ => Subject::Part(&[]),
+        };
+        self.refuse(cx, status, subject, out);
     }
 
-    /// Answers 503 and ends the session: out of memory, buffers or workers.
+    /// Answers 503 and ends the session: out of memory, buffers or workers. `seen`: what there is of
+    /// the request, from its first byte; nothing if it has been handed over.
     #[cold]
-    pub fn unavailable<A: App>(&mut self, cx: &mut Context<A>, out: &mut Output) -> Next {
-        self.refuse(cx, Status::SERVICE_UNAVAILABLE, None, out);
+    pub fn unavailable<A: App>(
+        &mut self,
+        cx: &mut Context<A>,
+        seen: &[u8],
+        out: &mut Output,
+    ) -> Next {
+        self.refuse(cx, Status::SERVICE_UNAVAILABLE, Subject::Part(seen), out);
         self.next(out)
     }
 

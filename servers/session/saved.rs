@@ -6,9 +6,10 @@
 
 use std::mem;
 
-use http::Status;
+use http::{Event, Status};
 
 use super::exchange::SavedCall;
+use super::log::Subject;
 use super::{Context, Next, Phase, Session};
 use crate::app::App;
 use crate::app::response::{Output, Response};
@@ -26,7 +27,7 @@ impl Session {
     ) -> bool {
         let Place::Input { head_len, .. } = work.place else { return true };
         let (head, body) = input[..work.input_len()].split_at(head_len as usize);
-        let saved = self.save_request(cx, work, SavedRequest::new(head, body));
+        let saved = self.save_request(cx, work, SavedRequest::new(head, body)).is_ok();
         if self.phase != Phase::Send {
             // Even if it was not saved: what was sent before it may have begun the next phase.
             self.phase = Phase::Work;
@@ -53,9 +54,9 @@ impl Session {
                 let mut response = Response::new(out, &cx.clock, frame);
                 response.unavailable();
                 let finished = response.outcome();
-                self.finished(cx, finished, Some(saved.head()), out);
+                self.finished(cx, finished, Subject::Head(saved.head()), out);
             }
-            None => self.refuse(cx, Status::SERVICE_UNAVAILABLE, None, out),
+            None => self.refuse(cx, Status::SERVICE_UNAVAILABLE, Subject::Part(&[]), out),
         }
         self.next(out)
     }
@@ -75,25 +76,36 @@ impl Session {
         out: &mut Output,
     ) {
         if !parse_again(cx, &saved) {
-            return self.refuse(cx, Status::INTERNAL_SERVER_ERROR, None, out);
+            let seen = Subject::Part(saved.head());
+            return self.refuse(cx, Status::INTERNAL_SERVER_ERROR, seen, out);
         }
         self.close_if_last(cx);
         let (head, body) = (saved.head(), saved.body());
         if let Some(work) = self.call(cx, call, head, body, Place::Saved, out)
-            && !self.save_request(cx, work, saved)
+            && let Err(saved) = self.save_request(cx, work, saved)
         {
-            self.refuse(cx, Status::SERVICE_UNAVAILABLE, None, out);
+            let subject = Subject::Head(saved.head());
+            self.refuse(cx, Status::SERVICE_UNAVAILABLE, subject, out);
         }
     }
 
+    /// Takes out the bytes that the session keeps of its request; empty if there are none.
+    pub(super) fn take_saved_bytes<A: App>(&mut self, cx: &mut Context<A>) -> SavedRequest {
+        let Some(exchange) = &mut self.exchange else { return SavedRequest::default() };
+        let saved = mem::take(&mut exchange.saved);
+        cx.memory.give_back(saved.len());
+        saved
+    }
+
+    /// Gives the request back when there is no memory for it.
     fn save_request<A: App>(
         &mut self,
         cx: &mut Context<A>,
         work: PendingRequest,
         saved: SavedRequest,
-    ) -> bool {
+    ) -> Result<(), SavedRequest> {
         if !cx.memory.take(saved.len()) {
-            return false;
+            return Err(saved);
         }
         let exchange = self.exchange(cx);
         debug_assert!(exchange.call.is_none(), "a connection has one request in flight");
@@ -102,12 +114,13 @@ impl Session {
         if self.phase != Phase::Send {
             self.phase = Phase::Work;
         }
-        true
+        Ok(())
     }
 }
 
 /// Parses a saved head into the context again. The same bytes were a valid head before; if they are
 /// not one now, that must not stop the server.
 pub(super) fn parse_again<A: App>(cx: &mut Context<A>, saved: &SavedRequest) -> bool {
-    http::Connection::new().next(saved.head(), &mut cx.head, &cx.limits).is_ok()
+    let parsed = http::Connection::new().next(saved.head(), &mut cx.head, &cx.limits);
+    parsed.is_ok_and(|step| step.event == Event::Head)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::{Event, Framing, Status};
 
 use super::body::Begun;
+use super::log::Subject;
 use super::{Context, NEVER, Next, Phase, Session};
 use crate::app::response::{Finished, Frame, Output, Response};
 use crate::app::{Action, App, Request};
@@ -167,7 +168,7 @@ impl Session {
         match action {
             Action::Done => {
                 let finished = response.outcome();
-                self.finished(cx, finished, Some(head_bytes), out);
+                self.finished(cx, finished, Subject::Head(head_bytes), out);
                 None
             }
             Action::Work => {
@@ -197,7 +198,7 @@ impl Session {
         &mut self,
         cx: &mut Context<A>,
         finished: Finished,
-        head_bytes: Option<&[u8]>,
+        subject: Subject<'_>,
         out: &Output,
     ) {
         if finished.close {
@@ -208,7 +209,7 @@ impl Session {
         }
         cx.counters.response(finished.status.code());
         if cx.log.is_on() {
-            self.log_response(cx, finished, head_bytes, out);
+            self.log_response(cx, finished, subject, out);
         }
     }
 
@@ -223,7 +224,8 @@ impl Session {
         out: &mut Output,
     ) {
         if !cx.memory.take(head_bytes.len() + body.len()) {
-            return self.refuse(cx, Status::SERVICE_UNAVAILABLE, Some(head_bytes), out);
+            let subject = Subject::Head(head_bytes);
+            return self.refuse(cx, Status::SERVICE_UNAVAILABLE, subject, out);
         }
         let wait_ms = u64::try_from(time.as_millis()).unwrap_or(NEVER);
         let until_ms = cx.now_ms().saturating_add(wait_ms);

@@ -191,6 +191,12 @@ impl App for Site {
         }
     }
 
+    fn reload(&self) {
+        if let Some(files) = &self.files {
+            files.reload();
+        }
+    }
+
     fn work(&self, request: &Request<'_>, response: &mut Response<'_>) {
         match self.place(request.path()) {
             Place::Route(handler) => handler.work(request, response),

@@ -23,6 +23,7 @@ use super::worker::WorkerSetup;
 use super::workers::{Phase, Worker, WorkerSlot, Workers};
 use crate::metrics::Metrics;
 use crate::operation::listen::Listening;
+use crate::operation::log_file::LogFile;
 use crate::operation::orphans;
 use crate::operation::service::Service;
 use crate::operation::upgrade::Upgrade;
@@ -61,6 +62,7 @@ impl Master {
             listeners,
             passing,
             service,
+            log_file: LogFile::of(options),
             failed: false,
         })
     }
@@ -187,9 +189,13 @@ impl Master {
             return;
         }
         let delay_ms = self.replace_dead(ev, post, self.lived_ms(ev, worker));
+        let stays = "exited right after starting; its predecessor continues to serve";
         let when = match delay_ms {
-            None => "exited right after starting; its predecessor continues to serve".to_owned(),
+            None => stays.to_owned(),
             Some(0) => "exited; restarting at once".to_owned(),
+            Some(ms) if self.workers.serving(post).is_some() => {
+                format!("{stays}; trying again in {ms} ms")
+            }
             Some(ms) => format!("exited right after starting; restarting in {ms} ms"),
         };
         report!("worker {post} (process {pid}, {status}) {when}");
@@ -286,7 +292,7 @@ impl Handler for Master {
             Signal::QUIT => self.quit(ev),
             Signal::CHLD => orphans::reap(),
             Signal::HUP => self.renew_all(ev),
-            Signal::USR1 => self.workers.tell_all(ControlMessage::Reopen),
+            Signal::USR1 => self.reopen_logs(),
             Signal::USR2 => {
                 self.upgrade.begin(ev, self.listeners.iter(), self.service.pid_file());
             }

@@ -35,6 +35,7 @@ use reactor::{EventLoop, Token};
 use crate::metrics::Metrics;
 use crate::operation::SIGNALS;
 use crate::operation::listen::Listening;
+use crate::operation::log_file::LogFile;
 use crate::operation::service::Service;
 use crate::operation::upgrade::Upgrade;
 use crate::options::{Accept, Options};
@@ -101,6 +102,8 @@ struct Master {
     passing: Option<Passing>,
     /// Announced when every worker slot is serving for the first time.
     service: Service,
+    /// The log file, if it has to be made for the workers.
+    log_file: Option<LogFile>,
     /// A worker could not start before the server was ever ready.
     failed: bool,
 }

@@ -12,6 +12,7 @@ use reactor::{EventLoop, Signal};
 use super::Master;
 use super::control::ControlMessage;
 use crate::metrics::State;
+use crate::operation::log_file::LogFile;
 use crate::report::report;
 
 /// Time beyond the drain timeout before workers are killed. They normally exit by themselves, but a
@@ -70,13 +71,19 @@ impl Master {
     /// HUP.
     pub(super) fn renew_all(&mut self, ev: &mut EventLoop) {
         self.service.reloading();
-        self.workers.tell_all(ControlMessage::Reopen);
+        self.reopen_logs();
         if self.rolling_restart.is_under_way() {
             self.rolling_restart.again = true;
             return;
         }
         self.rolling_restart.begin(self.workers.posts.len());
         self.continue_restart(ev);
+    }
+
+    /// HUP and USR1: the workers reopen the log, which may have to be made for them.
+    pub(super) fn reopen_logs(&self) {
+        self.log_file.iter().for_each(LogFile::make);
+        self.workers.tell_all(ControlMessage::Reopen);
     }
 
     /// Continues the round once the last renewal is complete.

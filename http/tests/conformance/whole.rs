@@ -5,6 +5,7 @@ use stampede_http::{
     Connection, ErrorKind, Event, FieldName, Head, Limits, Method, Status, response,
 };
 
+use super::common::feed;
 use super::{assert_cuts_agree, expand, outcome, trace};
 
 /// The rows that the tests below cover: their comments name them.
@@ -107,6 +108,58 @@ fn numbers_near_2_63_and_2_64_do_not_wrap() {
     ] {
         let trace = assert_cuts_agree(&expand(&format!("<P>{line}")), &limits);
         assert_eq!(outcome(&trace), expected, "{line:?}");
+    }
+}
+
+/// The largest and the smallest limits that can be set do what they say, to the byte.
+#[test]
+fn limits_at_their_extremes() {
+    let widest = Limits::new(65_535, 65_535, 65_534, u64::MAX).unwrap();
+    let widest = widest.with_trailer(u16::MAX).with_chunk_extensions(u16::MAX);
+    let head = |len: usize| {
+        let fixed = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n";
+        fixed.replace("X: ", &format!("X: {}", "y".repeat(len - fixed.len())))
+    };
+    let section = |len: usize| format!("0\r\nX: {}\r\n\r\n", "y".repeat(len - "X: \r\n\r\n".len()));
+    let chunked = "<P>Transfer-Encoding: chunked\r\n\r\n";
+    for (input, expected) in [
+        (head(65_535), "1 open"),
+        (head(65_536), "0 431"),
+        (format!("<G>{}\r\n", "A:\r\n".repeat(16_000)), "1 open"),
+        (format!("{chunked}{}", section(65_535)), "1 open"),
+        (format!("{chunked}{}", section(65_536)), "0 431"),
+        (format!("{chunked}{}0\r\n\r\n", "0".repeat(15 + 65_535)), "1 open"),
+        (format!("{chunked}{}0\r\n\r\n", "0".repeat(15 + 65_536)), "0 400"),
+    ] {
+        let input = expand(&input);
+        for cuts in [&[][..], &[input.len() / 2, input.len() - 1]] {
+            let outcome = outcome(&feed(&input, cuts, &widest));
+            assert_eq!(outcome, expected, "{} bytes", input.len());
+        }
+    }
+    let narrowest = Limits::new(64, 1, 1, 0).unwrap().with_trailer(0).with_chunk_extensions(0);
+    for (input, expected) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "1 open"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", "0 431"),
+        ("GET /a HTTP/1.1\r\nHost: a\r\n\r\n", "0 414"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", "0 431"),
+    ] {
+        assert_eq!(outcome(&assert_cuts_agree(input.as_bytes(), &narrowest)), expected, "{input}");
+    }
+}
+
+#[test]
+fn the_version_is_shown_as_it_came() {
+    for version in ["HTTP/1.0", "HTTP/1.1", "HTTP/1.7", "HTTP/3.0"] {
+        for target in ["/", "/a?b{", "http://a/b"] {
+            let input = format!("\r\nGET {target} {version}\r\nHost: a\r\n\r\n");
+            let limits = Limits::default();
+            let mut head = Head::new(&limits);
+            let step = Connection::new().next(input.as_bytes(), &mut head, &limits);
+            assert_eq!(step.is_ok(), version != "HTTP/3.0");
+            let request = head.request(input.as_bytes());
+            assert_eq!(request.version_text(), version.as_bytes());
+        }
     }
 }
 

@@ -54,11 +54,15 @@ pub struct OtherCore(usize);
 impl OtherCore {
     /// Runs `other` there while `this` runs here.
     pub fn beside<R>(self, other: impl FnOnce() + Send, this: impl FnOnce() -> R) -> R {
+        let there = std::sync::Barrier::new(2);
         std::thread::scope(|scope| {
-            scope.spawn(move || {
+            scope.spawn(|| {
                 stampede_reactor::process::pin(self.0).expect("a core of ours");
+                there.wait();
                 other();
             });
+            // It starts on this core, which it would have to share with a thread that spins.
+            there.wait();
             this()
         })
     }

@@ -34,6 +34,7 @@
 //!
 //! Per source the loop itself keeps 44 bytes. Nothing is allocated after [`EventLoop::new`].
 
+mod clock;
 mod delegate;
 mod relative;
 mod reservation;
@@ -47,6 +48,7 @@ use crate::signal::{Signal, Signals};
 use crate::sleep::Doorbell;
 use crate::token::Token;
 use crate::waker::Waker;
+use clock::Clock;
 use source::Sources;
 use std::fmt;
 use std::io;
@@ -65,9 +67,10 @@ const SOURCES_LIMIT: u32 = u32::MAX - 1;
 /// What a loop is made for.
 #[derive(Copy, Clone, Debug)]
 pub struct Config {
-    /// How many sources there can be at a time. Costs address space, and memory as they are used.
+    /// How many sources there can be at a time, at most 4,294,967,294. Costs address space, and
+    /// memory as they are used.
     pub sources_max: u32,
-    /// How many events one wait fetches. The rest come with the next turn, so this bounds how long
+    /// How many events one wait fetches, 1 to 65,536. The rest come with the next turn, so this bounds how long
     /// timers and the ready list wait; and 12 bytes each stay in the cache.
     pub events_per_turn: u32,
 }
@@ -162,10 +165,14 @@ pub struct EventLoop {
 
 impl EventLoop {
     /// A loop without sources.
+    ///
+    /// # Errors
+    ///
+    /// The poller's, and `OutOfMemory` where there is not as much as `sources_max` would take.
     pub fn new(config: Config) -> io::Result<Self> {
         let sources_max = config.sources_max.min(SOURCES_LIMIT);
         Ok(EventLoop {
-            sources: Sources::new(sources_max),
+            sources: Sources::new(sources_max)?,
             clock: Clock::new(),
             stats: LoopStats::default(),
             events: Events::with_capacity(config.events_per_turn as usize),
@@ -179,9 +186,9 @@ impl EventLoop {
         })
     }
 
-    /// Ends it in a forked child: closes its descriptors, which would be shared with the parent, and
-    /// restores the signal mask. Its memory is left alone: most of it is the parent's still, and
-    /// freeing it would copy it first.
+    /// Ends it in a forked child, as dropping it does: closes the descriptors that it shares with
+    /// the parent, and restores the signal mask. Its memory is left alone: most of it is the
+    /// parent's still, and freeing it would copy it first.
     pub fn abandon(self) {
         let EventLoop { sources, events, poller, waker, doorbell, signals, .. } = self;
         drop((signals, doorbell, waker, poller));
@@ -282,6 +289,10 @@ impl EventLoop {
     /// The handler's `timeout` is called once [`EventLoop::now_ms`] has reached `deadline_ms`. A
     /// source has one deadline; this replaces it.
     ///
+    /// None is too far away: what is beyond the machine's life does not come. `u64::MAX` is none at
+    /// all, as [cleared](EventLoop::clear_deadline): so a sum that may not fit is to saturate
+    /// (`saturating_add`), since one that wraps around is in the past, and due at once.
+    ///
     /// Moving it later costs a compare and a store. Moving it earlier than its timer is armed for
     /// costs a change of the timing wheel: a few nanoseconds more, but no system call either.
     #[inline]
@@ -311,13 +322,13 @@ impl EventLoop {
     /// The time at which the last wait ended.
     #[inline]
     pub fn now(&self) -> Instant {
-        self.clock.now
+        self.clock.now()
     }
 
     /// The same in milliseconds since the loop was created: the clock of deadlines.
     #[inline]
     pub fn now_ms(&self) -> u64 {
-        self.clock.now_ms
+        self.clock.now_ms()
     }
 
     /// When the next deadline comes, or a little before: for one who waits for the loop's poller and
@@ -325,7 +336,7 @@ impl EventLoop {
     /// was [read](EventLoop::refresh_clock) just before.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         if self.has_calls_left() {
-            return Some(self.clock.now_ms);
+            return Some(self.clock.now_ms());
         }
         self.sources.next_timer()
     }
@@ -404,27 +415,5 @@ impl EventLoop {
 impl fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-/// Two readings of one clock: `CLOCK_MONOTONIC`, 25 ns through the vDSO. (The coarse clock is read
-/// in 5, but lags by up to 4 ms, and every deadline would.)
-struct Clock {
-    start: Instant,
-    now: Instant,
-    now_ms: u64,
-}
-
-impl Clock {
-    fn new() -> Self {
-        let start = Instant::now();
-        Clock { start, now: start, now_ms: 0 }
-    }
-
-    #[inline]
-    fn read(&mut self) {
-        self.now = Instant::now();
-        let running = self.now.duration_since(self.start);
-        self.now_ms = running.as_secs() * 1000 + u64::from(running.subsec_millis());
     }
 }

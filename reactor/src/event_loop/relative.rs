@@ -22,8 +22,7 @@ impl EventLoop {
     /// The time on the loop's clock at which this much has passed since [`EventLoop::now`].
     fn deadline_after(&self, duration: Duration) -> u64 {
         // From the exact reading: `now_ms` is rounded down, and would make a deadline early.
-        let running = self.clock.now.duration_since(self.clock.start);
-        let ms = running.saturating_add(duration).as_nanos().div_ceil(1_000_000);
+        let ms = self.clock.passed().saturating_add(duration).as_nanos().div_ceil(1_000_000);
         u64::try_from(ms).unwrap_or(u64::MAX)
     }
 }

@@ -14,9 +14,11 @@
 //! on, and so is never on one twice; an entry whose source has since left it is skipped.
 
 use crate::poller::Readiness;
+use crate::sys::room_for;
 use crate::table::Table;
 use crate::timer::{TimerKey, Wheel};
 use crate::token::Token;
+use std::io;
 
 /// A deadline that never comes: the state of a source that has none.
 const NEVER: u64 = u64::MAX;
@@ -77,15 +79,15 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn new(sources_max: u32) -> Self {
+    pub(super) fn new(sources_max: u32) -> io::Result<Self> {
         let count = sources_max as usize;
-        Sources {
-            table: Table::with_capacity(count),
+        Ok(Sources {
+            table: Table::try_with_capacity(count)?,
             sources_max: count,
-            wheel: Wheel::new(0, count),
-            ready: [Vec::with_capacity(count), Vec::with_capacity(count)],
+            wheel: Wheel::try_new(0, count)?,
+            ready: [room_for(count)?, room_for(count)?],
             filling: Side::Even,
-        }
+        })
     }
 
     pub(super) fn reserve(&mut self) -> Option<Token> {

@@ -347,6 +347,36 @@ fn a_deadline_is_reckoned_from_when_the_wait_begins() {
     assert!(ev.now_ms() >= 100);
 }
 
+/// And so do waits of any length: it is the nearest that ends them.
+#[test]
+fn a_deadline_at_the_end_of_time_does_not_come() {
+    let mut ev = new_loop(4);
+    let [none, last, far, near] = [(); 4].map(|()| ev.reserve().expect("four"));
+    let after = |ev: &EventLoop, time: Duration| {
+        ev.now_ms().saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    };
+    ev.set_deadline(none, after(&ev, Duration::MAX));
+    assert_eq!(ev.deadline(none), None);
+    ev.set_deadline(last, u64::MAX - 1);
+    ev.set_deadline(far, after(&ev, Duration::from_secs(u64::MAX / 2_000)));
+    assert!(ev.time_to_wait(Some(Duration::MAX)) > Some(Duration::from_secs(1 << 20)));
+    ev.set_deadline(near, after(&ev, Duration::from_millis(5)));
+    let mut handler = observer();
+    let begin = Instant::now();
+    while ev.stats().timeouts == 0 {
+        ev.turn(&mut handler, Some(Duration::MAX)).expect("turn");
+        assert!(begin.elapsed() < Duration::from_secs(20));
+    }
+    ev.turn(&mut handler, NOW).expect("turn");
+    assert_eq!(handler.take(), [Call::Timeout(near)]);
+    // From there it still moves earlier.
+    for token in [none, last, far] {
+        ev.set_deadline(token, after(&ev, Duration::from_millis(1)));
+        wait_for_call(&mut ev, &mut handler);
+        assert_eq!(handler.take(), [Call::Timeout(token)]);
+    }
+}
+
 #[test]
 fn a_deadline_that_moved_later_fires_at_the_later_time_only() {
     let mut ev = new_loop(1);
@@ -425,6 +455,42 @@ fn a_wake_from_another_thread_ends_the_wait() {
         assert_eq!(handler.take(), [Call::Woken]);
     }
     assert_eq!((ev.stats().wakeups, ev.stats().events, ev.stats().stale_events), (2, 0, 0));
+}
+
+/// What the child has is a copy (epoll) or no loop at all (kqueue), and dropping it is safe.
+#[test]
+fn a_loop_that_a_forked_child_drops_goes_on_in_the_parent() {
+    for abandons in [false, true] {
+        let mut ev = new_loop(2);
+        let (token, _ours, mut theirs) = watched_pair(&mut ev, Trigger::Level);
+        ev.handle_signals(&[Signal::USR1]).expect("blocked");
+        let doorbell = ev.doorbell().expect("a doorbell");
+        // SAFETY: the child takes no lock but the allocator's, which the C library takes care of,
+        // and exits without running anything of the parent's.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            drop(doorbell);
+            if abandons {
+                ev.abandon()
+            } else {
+                drop(ev)
+            }
+            // SAFETY: as above.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = -1;
+        // SAFETY: our own child; `status` is written during the call.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        assert_eq!(status, 0);
+        theirs.write_all(b"x").expect("written");
+        ev.waker().expect("a waker").wake().expect("woken");
+        // SAFETY: takes no pointer. For this thread alone, which has blocked it.
+        unsafe { libc::pthread_kill(libc::pthread_self(), Signal::USR1.number()) };
+        let mut handler = observer();
+        ev.turn(&mut handler, NOW).expect("turn");
+        let ready = Call::Ready(token, Readiness::READABLE);
+        assert_eq!(handler.take(), [ready, Call::Woken, Call::Signal(Signal::USR1)]);
+    }
 }
 
 #[test]

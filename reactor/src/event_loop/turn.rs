@@ -70,7 +70,7 @@ impl EventLoop {
             // The last reading is as old as the handlers took, and the wait would be longer by
             // that.
             self.clock.read();
-            Duration::from_millis(deadline_ms.saturating_sub(self.clock.now_ms))
+            Duration::from_millis(deadline_ms.saturating_sub(self.clock.now_ms()))
         });
         match (until_timer, max_wait) {
             (Some(timer), Some(max)) => Some(timer.min(max)),
@@ -117,7 +117,7 @@ impl EventLoop {
     fn dispatch_timeouts(&mut self, handler: &mut impl Handler) {
         // One reading for the whole round, even if a handler refreshes the clock: so the round
         // ends.
-        let now_ms = self.clock.now_ms;
+        let now_ms = self.clock.now_ms();
         while let Some(token) = self.sources.pop_expired(now_ms) {
             self.stats.timeouts += 1;
             handler.timeout(self, token);

@@ -106,7 +106,7 @@ mod switch;
 mod tests;
 
 pub use overflow::{OverflowReports, report_overflows};
-pub use stack::{STACK_BYTES_MIN, Stack, StackPool};
+pub use stack::{STACK_BYTES_MIN, STACKS_MAX, Stack, StackPool};
 
 use std::any::Any;
 use std::cell::Cell;

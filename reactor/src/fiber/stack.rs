@@ -20,6 +20,7 @@ use super::{Suspender, switch};
 use crate::mapping::Mapping;
 #[cfg(test)]
 use crate::sys::check;
+use crate::sys::room_for;
 use std::fmt;
 use std::io;
 use std::ptr::NonNull;
@@ -28,6 +29,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The least that a stack may have: a panic's message and its unwinding fit, with a backtrace in
 /// a debug build too.
 pub const STACK_BYTES_MIN: usize = 16 * 1024;
+
+/// The most that a pool may have. Each guard costs a system call: that many take some 20 s.
+pub const STACKS_MAX: usize = 1 << 22;
 
 /// Stacks of one size, for fibers on any thread. Clones share them.
 #[derive(Clone)]
@@ -49,8 +53,8 @@ impl StackPool {
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: less than [`STACK_BYTES_MIN`], no stack at all, or more than there are
-    /// addresses. `Unsupported`: no switch is written for this processor. Else the system's:
+    /// `InvalidInput`: less than [`STACK_BYTES_MIN`], no stack at all, more than [`STACKS_MAX`], or
+    /// more than there are addresses. `Unsupported`: no switch is written for this processor. Else the system's:
     /// before Linux 6.13, `OutOfMemory` may mean too many mappings (`vm.max_map_count`).
     pub fn new(stack_bytes: usize, count: usize) -> io::Result<Self> {
         StackPool::with_guards(stack_bytes, count, Guards::new(page_bytes()))
@@ -64,11 +68,11 @@ impl StackPool {
         if !switch::SUPPORTED {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let numbers = u32::try_from(count).map_err(|_| io::ErrorKind::InvalidInput)?;
         let region = Region::new(stack_bytes, count, guards)?;
-        let free = Mutex::new((0..numbers).rev().collect());
+        let mut free = room_for(count)?;
+        free.extend((0..count as u32).rev()); // count <= STACKS_MAX
         let _registration = Registration::new(region.layout);
-        Ok(StackPool { inner: Arc::new(Inner { _registration, region, free }) })
+        Ok(StackPool { inner: Arc::new(Inner { _registration, region, free: Mutex::new(free) }) })
     }
 
     /// A stack; `None` while all are out.
@@ -166,7 +170,7 @@ struct Region {
 
 impl Region {
     fn new(stack_bytes: usize, count: usize, mut guards: Guards) -> io::Result<Region> {
-        if stack_bytes < STACK_BYTES_MIN || count == 0 {
+        if stack_bytes < STACK_BYTES_MIN || count == 0 || count > STACKS_MAX {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let guard_bytes = guards.bytes();

@@ -22,6 +22,10 @@ impl OpenFlags {
     /// A directory to open others beneath: it needs to be searchable, not readable, where the
     /// system has `O_PATH`. Elsewhere it is opened for reading.
     pub const SEARCH: OpenFlags = OpenFlags(SEARCH_BITS);
+    /// Only to be looked at by `fstat(2)`: the file is not opened, so nothing happens at the other
+    /// end of a FIFO and no device's driver is called. Where the system has no `O_PATH` the file is
+    /// opened: there, ask [`type_at`](super::type_at) first.
+    pub const LOOK: OpenFlags = OpenFlags(LOOK_BITS);
 
     /// Both sets of flags, in a constant.
     #[must_use]
@@ -47,6 +51,11 @@ impl BitOr for OpenFlags {
 const SEARCH_BITS: c_int = libc::O_PATH | libc::O_DIRECTORY;
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
 const SEARCH_BITS: c_int = libc::O_DIRECTORY | libc::O_NONBLOCK | libc::O_NOCTTY;
+
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+const LOOK_BITS: c_int = libc::O_PATH;
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+const LOOK_BITS: c_int = libc::O_NONBLOCK | libc::O_NOCTTY;
 
 /// What a path may lead through: `resolve` of `openat2(2)`, joined by `|`.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]

@@ -15,6 +15,7 @@
 //! | [`openat`], [`openat2`] | an existing file for reading, closed on exec |
 //! | [`OpenFlags`], [`Resolve`] | how it is opened; what the path may lead through |
 //! | [`readlinkat`], [`may_be_link`] | a symlink that was not followed |
+//! | [`type_at`] | what a name stands for, without opening it |
 //! | [`Directory`] | the names in an open directory |
 //! | [`wait_writable`], [`PIPE_BUF`] | whether a descriptor takes bytes now, and how many at once |
 //! | [`write_now`] | a write that does not wait, whatever it writes to |
@@ -29,5 +30,5 @@ mod writable;
 
 pub use directory::{Directory, Entry, FileType};
 pub use flags::{OpenFlags, Resolve};
-pub use open::{may_be_link, openat, openat2, readlinkat};
+pub use open::{may_be_link, openat, openat2, readlinkat, type_at};
 pub use writable::{PIPE_BUF, wait_writable, write_now};

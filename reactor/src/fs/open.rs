@@ -1,10 +1,12 @@
-//! Opening relative to a directory: `openat(2)`, `openat2(2)`, `readlinkat(2)`.
+//! Opening relative to a directory: `openat(2)`, `openat2(2)`, `readlinkat(2)`; and `fstatat(2)`, to
+//! know beforehand what would be opened.
 
 use std::ffi::CStr;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use super::{OpenFlags, Resolve};
+use super::{FileType, OpenFlags, Resolve};
 use crate::Errno;
 use crate::sys::{check, retry};
 
@@ -96,6 +98,26 @@ pub fn readlinkat(directory: impl AsFd, path: &CStr, len_max: usize) -> io::Resu
     Ok(text)
 }
 
+/// The type of what `name` stands for in `directory`, without opening it or following a symlink
+/// (`fstatat(2)`).
+///
+/// # Errors
+/// Those of `stat(2)`.
+pub fn type_at(directory: impl AsFd, name: &CStr) -> io::Result<FileType> {
+    let mut found = MaybeUninit::<libc::stat>::uninit();
+    let (directory, to) = (directory.as_fd().as_raw_fd(), found.as_mut_ptr());
+    // SAFETY: the name ends in NUL, and `to` has room for a `struct stat`.
+    check(unsafe { libc::fstatat(directory, name.as_ptr(), to, libc::AT_SYMLINK_NOFOLLOW) })?;
+    // SAFETY: fstatat has succeeded, so it has filled it.
+    let mode = unsafe { found.assume_init() }.st_mode;
+    Ok(match mode & libc::S_IFMT {
+        libc::S_IFREG => FileType::File,
+        libc::S_IFDIR => FileType::Directory,
+        libc::S_IFLNK => FileType::Link,
+        _ => FileType::Special,
+    })
+}
+
 /// Whether an open with [`OpenFlags::NOFOLLOW`] may have failed because of a symlink: `ELOOP` by
 /// POSIX, `EMLINK` on FreeBSD, `EFTYPE` on NetBSD, `ENOTDIR` where a directory was asked for.
 pub fn may_be_link(error: &io::Error) -> bool {
@@ -166,6 +188,26 @@ mod tests {
         for path in [c"out", c"../file", c"/etc/passwd", c"sub/../../file"] {
             assert_eq!(Errno::of(&open(path).unwrap_err()), Some(Errno::EXDEV), "{path:?}");
         }
+    }
+
+    #[test]
+    fn what_a_name_stands_for_is_known_without_opening_it() {
+        let (world, directory) = world();
+        let socket = world.path().join("in/socket");
+        let _listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+        for (name, expected) in [
+            (c"file", FileType::File),
+            (c"sub", FileType::Directory),
+            (c"link", FileType::Link),
+            (c"socket", FileType::Special),
+        ] {
+            assert_eq!(type_at(&directory, name).unwrap(), expected, "{name:?}");
+        }
+        assert!(type_at(&directory, c"none").is_err());
+        // A socket can be looked at, and not be opened.
+        let looked = openat(&directory, c"socket", OpenFlags::LOOK);
+        assert_eq!(looked.is_ok(), cfg!(any(target_os = "linux", target_os = "freebsd")));
+        assert!(openat(&directory, c"socket", OpenFlags::NONBLOCK).is_err());
     }
 
     #[test]

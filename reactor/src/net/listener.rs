@@ -120,6 +120,25 @@ impl Listener {
         options::after_listen(self.as_fd(), options)
     }
 
+    /// Lets others that are bound with [`ListenOptions::reuse_port`] share its port from now on. One
+    /// that was bound without it had the port for itself at that moment, which one that is bound
+    /// with it cannot know.
+    ///
+    /// # Errors
+    /// `Unsupported` but on Linux.
+    pub fn share_port(&self) -> io::Result<()> {
+        os::share_port(self.as_fd())
+    }
+
+    /// Whether it takes no IPv4 connections (`IPV6_V6ONLY`).
+    ///
+    /// # Errors
+    /// It is no IPv6 listener.
+    pub fn is_v6only(&self) -> io::Result<bool> {
+        let on = options::get_number(self.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)?;
+        Ok(on != 0)
+    }
+
     /// Another descriptor of the same socket, with the same queue.
     pub fn try_clone(&self) -> io::Result<Listener> {
         Ok(Listener { fd: self.fd.try_clone()? })

@@ -127,12 +127,12 @@ fn timeout_ms(timeout: Option<Duration>) -> c_int {
 /// Events as the kernel wrote them, translated when they are read.
 pub struct Batch {
     list: Box<[epoll_event]>,
-    filled: usize, // <= list.len() <= c_int::MAX: the events of the last wait
+    filled: usize, // <= list.len(): the events of the last wait
 }
 
 impl Batch {
+    /// Of at most `EVENTS_MAX`, which is below epoll_wait's own limit.
     pub fn with_capacity(capacity: usize) -> Batch {
-        let capacity = capacity.min(c_int::MAX as usize); // epoll_wait's own limit
         let list = vec![epoll_event { events: 0, u64: 0 }; capacity].into_boxed_slice();
         Batch { list, filled: 0 }
     }

@@ -9,13 +9,17 @@
 //!   taken out on the way.
 //! - Edges are `EV_CLEAR`: the filter is no longer ready once it was reported.
 //! - Filters belong to the descriptor: closing it drops them, duplicates or not.
-//! - A forked child has no kqueue, and the number may be another descriptor's: see `mod.rs`.
+//! - A forked child has no kqueue, and the number may be another descriptor's, even its own
+//!   kqueue's: so what was made before the fork neither closes nor changes anything when it is
+//!   dropped there ([`ProcessFd`]).
 //!
 //! The two calls are behind [`Kernel`], so that all of this file runs on every system: with
 //! `kqueue/system.rs` on those that have kqueue, and in tests with `kqueue/model.rs`.
 
 #[cfg(test)]
 mod model;
+mod process_fd;
+mod signals;
 #[cfg(not(target_os = "linux"))]
 pub mod system;
 #[cfg(test)]
@@ -23,9 +27,7 @@ mod tests;
 
 use std::fmt;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +36,8 @@ use libc::c_int;
 use super::readiness::{ERR, IN, OUT, RDHUP};
 use super::{Event, Interest, Readiness, Trigger};
 use crate::token::Token;
+
+pub use signals::SignalQueue;
 
 /// The two system calls.
 pub trait Kernel: Sized {
@@ -49,6 +53,9 @@ pub trait Kernel: Sized {
         events: &mut [Self::Raw],
         timeout: Option<Duration>,
     ) -> io::Result<usize>;
+
+    /// It was made by the process that asks, and not by one that has forked this one.
+    fn is_ours(&self) -> bool;
 }
 
 /// A change or an event.
@@ -245,7 +252,8 @@ fn translate(event: Kevent) -> Event {
         Filter::Read | Filter::Signal | Filter::Process | Filter::User => IN,
         Filter::Write => OUT,
     };
-    if event.flags & flag::ERROR != 0 || (ended && event.fflags != 0) {
+    let of_file = matches!(event.filter, Filter::Read | Filter::Write);
+    if event.flags & flag::ERROR != 0 || (of_file && ended && event.fflags != 0) {
         bits |= ERR;
     }
     Event { token: Token::from_u64(event.udata), readiness: Readiness::from_bits(bits.into()) }
@@ -280,51 +288,17 @@ impl<K: Kernel> Wake<K> {
 
 impl<K: Kernel> Drop for Wake<K> {
     fn drop(&mut self) {
-        let _ = self.change(flag::DELETE, 0); // fails if it was never added: nothing to delete
-    }
-}
-
-/// Blocked signals as a readable descriptor (`EVFILT_SIGNAL`), in a kqueue of their own so that it
-/// can be watched like any descriptor.
-pub struct SignalQueue<K> {
-    queue: Queue<K>,
-}
-
-impl<K: Kernel> SignalQueue<K> {
-    /// `signals` are blocked already; `set` is the same as a set.
-    pub fn new(signals: &[c_int], _set: &libc::sigset_t) -> io::Result<Self> {
-        let queue = Queue::<K>::new()?;
-        for &signal in signals {
-            let (ident, filter) = (signal as usize, Filter::Signal);
-            let change = Kevent { ident, filter, flags: flag::ADD | flag::CLEAR, ..NOTHING };
-            queue.kernel.kevent(&[change.into()], &mut [], NOW)?;
+        // In a forked child the number may be that of a kqueue of its own, which has a filter like
+        // this one.
+        if self.kernel.is_ours() {
+            let _ = self.change(flag::DELETE, 0); // fails if it was never added: nothing to delete
         }
-        Ok(SignalQueue { queue })
-    }
-
-    /// The number of the next signal; `None` when none is pending.
-    ///
-    /// The event's `data` says how often it came since the last time; as with signalfd, it is one.
-    pub fn next(&mut self) -> io::Result<Option<c_int>> {
-        let mut events = [NOTHING.into()];
-        if self.queue.kernel.kevent(&[], &mut events, NOW)? == 0 {
-            return Ok(None);
-        }
-        let [event] = events.map(K::Raw::into);
-        let signal = event.ident as c_int;
-        take_pending(signal)?;
-        Ok(Some(signal))
-    }
-}
-
-impl<K: AsFd> AsFd for SignalQueue<K> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.queue.as_fd()
     }
 }
 
 /// A child's exit as a readable descriptor (`EVFILT_PROC`), in a kqueue of its own so that it can
-/// be watched like any descriptor. The event is never taken out: it stays.
+/// be watched like any descriptor. The event comes once (`EV_ONESHOT`), but it is never taken out:
+/// so it stays.
 pub struct ExitWatch<K> {
     queue: Queue<K>,
 }
@@ -359,27 +333,4 @@ impl<K> fmt::Debug for ExitWatch<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExitWatch").finish_non_exhaustive()
     }
-}
-
-/// Consumes a blocked signal that is still pending: the filter only reports it, and it would be
-/// delivered when the mask is restored. (One that is ignored by default is never pending.)
-fn take_pending(signal: c_int) -> io::Result<()> {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: both calls only write the set; sigpending fails for no valid pointer.
-    let waits = unsafe {
-        libc::sigpending(set.as_mut_ptr());
-        libc::sigismember(set.as_ptr(), signal) == 1
-    };
-    if !waits {
-        return Ok(());
-    }
-    let mut taken = 0;
-    // SAFETY: the set is initialised by the first call, `taken` is written. It does not wait: the
-    // signal is there, blocked, and this thread is the one that reads signals.
-    let error = unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), signal);
-        libc::sigwait(set.as_ptr(), ptr::from_mut(&mut taken))
-    };
-    if error != 0 { Err(io::Error::from_raw_os_error(error)) } else { Ok(()) }
 }

@@ -22,7 +22,8 @@
 //! - A closed descriptor leaves the list by itself only if it is not open elsewhere (a duplicate, a
 //!   forked child): [`delete`](Poller::delete) it first where that may be.
 //! - A forked child shares its parent's list (epoll) or has none (kqueue): it makes its own, and
-//!   forgets (`mem::forget`) the inherited one, whose number may be another descriptor's by then.
+//!   does nothing with the other but drop it. That closes its copy of the descriptor, if it has
+//!   one, and changes nothing of what the parent watches.
 //!
 //! # What is reported, on every system
 //!
@@ -147,7 +148,7 @@ impl Poller {
         self.queue.modify(fd.as_fd().as_raw_fd(), token, interest, trigger)
     }
 
-    /// Stops watching `fd`; `NotFound` if it was not watched.
+    /// Stops watching `fd`; `NotFound` if it was not watched. To be called before `fd` is closed.
     pub fn delete(&self, fd: impl AsFd) -> io::Result<()> {
         self.queue.delete(fd.as_fd().as_raw_fd())
     }
@@ -202,16 +203,20 @@ pub struct Event {
     pub readiness: Readiness,
 }
 
+/// More than that at a time would only delay what is not in the poller: timers, deferred sources.
+/// (epoll_wait(2) itself refuses more than 178,956,970, in every wait.)
+const EVENTS_MAX: usize = 64 * 1024;
+
 /// Room for the events of one wait.
 pub struct Events {
     batch: backend::Batch,
 }
 
 impl Events {
-    /// Room for `capacity` events (at least one). Ready sources beyond that come with the next
-    /// wait; the kernel takes turns, so that none is starved.
+    /// Room for `capacity` events, at least one and at most 65,536. Ready sources beyond that come
+    /// with the next wait; the kernel takes turns, so that none is starved.
     pub fn with_capacity(capacity: usize) -> Events {
-        Events { batch: backend::Batch::with_capacity(capacity.max(1)) }
+        Events { batch: backend::Batch::with_capacity(capacity.clamp(1, EVENTS_MAX)) }
     }
 
     /// How many events the last wait found.

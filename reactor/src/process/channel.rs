@@ -5,6 +5,9 @@
 //! receiver gets its own descriptor for the same open file; the sender's stays open until it is
 //! closed. In transit the kernel holds it: an unreceived message can still be read from any copy of
 //! the receiving end, even after the intended receiver has exited.
+//!
+//! Not on macOS: a descriptor that the sender has closed before it is received can be lost there,
+//! and arrive closed (nodejs/node, issue 7512). See [`Channel::KEEPS_CLOSED`].
 
 use std::io;
 use std::mem;
@@ -63,6 +66,10 @@ pub enum Received {
 }
 
 impl Channel {
+    /// Whether a sender may close a descriptor before it has been received. Where not, it keeps it
+    /// open until the receiver has told that it has it.
+    pub const KEEPS_CLOSED: bool = cfg!(not(target_vendor = "apple"));
+
     /// Two connected ends.
     pub fn pair() -> io::Result<(Channel, Channel)> {
         let (one, other) = UnixStream::pair()?;

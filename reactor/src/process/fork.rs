@@ -2,9 +2,9 @@
 //!
 //! Both copies return from [`fork`] and continue in the same stack frame, with everything that was
 //! there: memory (copied when written to), descriptors (shared), the signal mask. So before
-//! anything else the child drops what belongs to its parent: an event loop (an epoll list would be
-//! shared, see [`poller`](crate::poller)), channels of other children, listeners that are not for
-//! it.
+//! anything else the child drops what belongs to its parent: an event loop (it does nothing else
+//! with it, see [`poller`](crate::poller); [`EventLoop::abandon`](crate::EventLoop::abandon) spares
+//! the copying of its memory), channels of other children, listeners that are not for it.
 //!
 //! A fork copies the calling thread only. A lock that another thread held at that moment stays
 //! locked in the child forever, the allocator's included; hence: fork before any thread is started.

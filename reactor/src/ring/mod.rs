@@ -28,8 +28,8 @@
 //!
 //! # The same in both
 //!
-//! A ring holds the capacity requested, rounded up to a power of two, and at least 1. Nothing is
-//! allocated after construction. A full ring returns the item: what to do then is up to the caller.
+//! A ring holds the capacity requested, rounded up to a power of two, and at least 1. What fits no
+//! memory is an error (`try_`) or a panic. Nothing is allocated after construction. A full ring returns the item: what to do then is up to the caller.
 //! Nothing here waits or wakes: that is [`sleep`](crate::sleep)'s job. A ring that is dropped drops
 //! the items it holds.
 
@@ -41,6 +41,8 @@ mod models;
 #[cfg(all(not(loom), test))]
 mod tests;
 
+use crate::sys::room_for;
+use std::io;
 use std::ops::Deref;
 
 /// A value on cache lines that it shares with nothing, so that a thread that writes it does not
@@ -86,11 +88,11 @@ fn prefetch<T>(place: &T) {
     let _ = place;
 }
 
-/// How many slots a ring of `capacity` has.
-///
-/// # Panics
-///
-/// When that is more than any memory holds.
-fn slot_count(capacity: usize) -> usize {
-    capacity.max(1).checked_next_power_of_two().expect("a ring of this capacity fits no memory")
+/// Room for the slots of a ring of `capacity`, and how many they are.
+fn slots<S>(capacity: usize) -> io::Result<(Vec<S>, usize)> {
+    let count = capacity.max(1).checked_next_power_of_two().ok_or(io::ErrorKind::OutOfMemory)?;
+    Ok((room_for(count)?, count))
 }
+
+/// What the constructors without an error say instead.
+const NO_MEMORY: &str = "a ring of this capacity fits no memory";

@@ -25,11 +25,12 @@
 //! sleeper ([`sleep`](crate::sleep)). The alternative is to wait for it; but it may be a thread of
 //! low priority that the caller keeps off its core.
 
-use super::{CachePadded, slot_count};
+use super::{CachePadded, NO_MEMORY};
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::mem::MaybeUninit;
 
 /// A queue for any number of threads, by reference.
@@ -92,24 +93,43 @@ enum Look {
 
 impl<T> Ring<T> {
     /// A ring that holds `capacity` items, rounded up to a power of two and at least 1.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for that many: see [`Ring::try_new`].
     pub fn new(capacity: usize) -> Self {
-        Ring::new_at(capacity, 0)
+        Ring::try_new(capacity).expect(NO_MEMORY)
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`.
+    pub fn try_new(capacity: usize) -> io::Result<Self> {
+        Ring::try_new_at(capacity, 0)
     }
 
     /// A ring whose first position is `start`: the tests begin right before the wrap-around.
+    #[cfg(test)]
     pub(super) fn new_at(capacity: usize, start: usize) -> Self {
-        let count = slot_count(capacity);
+        Ring::try_new_at(capacity, start).expect(NO_MEMORY)
+    }
+
+    fn try_new_at(capacity: usize, start: usize) -> io::Result<Self> {
+        let (mut slots, count) = super::slots(capacity)?;
         let slot = |index: usize| {
             // The first position from start on whose low bits are the index.
             let position = start.wrapping_add(index.wrapping_sub(start) & (count - 1));
             let item = UnsafeCell::new(MaybeUninit::uninit());
             Slot { stamp: AtomicUsize::new(vacant(position)), item }
         };
-        Ring {
-            slots: (0..count).map(slot).collect(),
+        slots.extend((0..count).map(slot));
+        Ok(Ring {
+            slots: slots.into_boxed_slice(),
             tail: CachePadded(AtomicUsize::new(start)),
             head: CachePadded(AtomicUsize::new(start)),
-        }
+        })
     }
 
     /// Puts `item` at the end of the queue.

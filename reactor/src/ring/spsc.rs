@@ -28,10 +28,11 @@
 //! Either side may be dropped first. The other finds out by `is_closed`; a consumer that then finds
 //! the ring empty has received everything.
 
-use super::{CachePadded, prefetch, slot_count};
+use super::{CachePadded, NO_MEMORY, prefetch};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Arc, UnsafeCell};
 use std::fmt;
+use std::io;
 use std::mem::MaybeUninit;
 
 type Slot<T> = UnsafeCell<MaybeUninit<T>>;
@@ -55,21 +56,40 @@ type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 /// }
 /// assert_eq!(consuming.join().unwrap(), 6);
 /// ```
+///
+/// # Panics
+///
+/// If there is no memory for that many: see [`try_ring`].
 pub fn ring<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
-    ring_at(capacity, 0)
+    try_ring(capacity).expect(NO_MEMORY)
+}
+
+/// The same.
+///
+/// # Errors
+///
+/// `OutOfMemory`.
+pub fn try_ring<T>(capacity: usize) -> io::Result<(Producer<T>, Consumer<T>)> {
+    try_ring_at(capacity, 0)
 }
 
 /// A ring whose first position is `start`: the tests begin right before the wrap-around.
+#[cfg(test)]
 pub(super) fn ring_at<T>(capacity: usize, start: usize) -> (Producer<T>, Consumer<T>) {
-    let slots = (0..slot_count(capacity)).map(|_| UnsafeCell::new(MaybeUninit::uninit()));
+    try_ring_at(capacity, start).expect(NO_MEMORY)
+}
+
+fn try_ring_at<T>(capacity: usize, start: usize) -> io::Result<(Producer<T>, Consumer<T>)> {
+    let (mut slots, count) = super::slots(capacity)?;
+    slots.extend((0..count).map(|_| UnsafeCell::new(MaybeUninit::uninit())));
     let shared = Arc::new(Shared {
-        slots: slots.collect(),
+        slots: slots.into_boxed_slice(),
         closed: AtomicBool::new(false),
         tail: CachePadded(AtomicUsize::new(start)),
         head: CachePadded(AtomicUsize::new(start)),
     });
     let producer = Producer { shared: Arc::clone(&shared), tail: start, head_seen: start };
-    (producer, Consumer { shared, head: start, tail_seen: start })
+    Ok((producer, Consumer { shared, head: start, tail_seen: start }))
 }
 
 /// What both sides reach.

@@ -77,8 +77,8 @@ impl Core {
         let began = ev.now() - Duration::from_millis(ev.now_ms());
         let behind_ms = began.saturating_duration_since(epoch).as_millis() as u64;
         let outside = Outside {
-            queue: Ring::new(fibers_max),
-            inbox: Ring::new(2 * fibers_max),
+            queue: Ring::try_new(fibers_max)?,
+            inbox: Ring::try_new(fibers_max.saturating_mul(2))?,
             bell: ev.doorbell()?,
             lent: Lent::empty(),
             runs: AtomicU64::new(0),

@@ -101,6 +101,10 @@ pub const NEVER: u64 = u64::MAX;
 /// stack is back, and each carrier may have one of those.
 const STACKS_SPARE: usize = 8;
 
+/// Each costs a poller, a thread, and rings with room for all green threads; and one with nothing
+/// to run looks at all others.
+const CORES_MAX: usize = 1024;
+
 /// What a scheduler is made for.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -167,13 +171,18 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// The system's: a poller, the stacks' mapping (see [`StackPool::new`]), a thread.
+    /// `InvalidInput`: more than 1,024 cores, or what [`StackPool::new`] refuses. Else the system's:
+    /// a poller, memory, a thread.
     pub fn new(
         config: Config,
         on_failure: impl Fn(io::Error) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let cores = config.cores.max(1);
-        let stacks = StackPool::new(config.stack_bytes, config.fibers_max + STACKS_SPARE)?;
+        if cores > CORES_MAX {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let stacks = config.fibers_max.saturating_add(STACKS_SPARE);
+        let stacks = StackPool::new(config.stack_bytes, stacks)?;
         let opened = (0..cores).map(|_| Core::open(stacks.count(), config.epoch));
         let opened = opened.collect::<io::Result<Vec<_>>>()?;
         let (mut outsides, mut loops) = (Vec::new(), Vec::new());

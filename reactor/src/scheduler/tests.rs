@@ -233,6 +233,26 @@ fn a_panic_ends_its_thread_and_its_stack_is_used_again() {
     receiver.recv_timeout(PATIENCE).unwrap();
 }
 
+#[test]
+fn a_deadline_at_the_end_of_time_does_not_end_a_wait() {
+    let scheduler = scheduler(1, 4);
+    let (sender, receiver) = mpsc::channel();
+    for deadline_ms in [NEVER, NEVER - 1, NEVER / 2] {
+        let sender = sender.clone();
+        let (stream, there) = pair();
+        spawn(&scheduler, move |running| {
+            sender.send(there).unwrap();
+            assert!(running.wait(stream.as_fd(), Awaited::Readable, deadline_ms).unwrap());
+        });
+    }
+    drop(sender);
+    let others: Vec<_> = receiver.iter().take(3).collect();
+    std::thread::sleep(Duration::from_millis(20)); // a deadline in the past would have come
+    assert_eq!(scheduler.stats().threads, 3);
+    drop(others);
+    until("all are over", || scheduler.stats().threads == 0);
+}
+
 /// What a panic carries: dropping it is one more.
 struct Bomb;
 

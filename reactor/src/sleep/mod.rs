@@ -59,6 +59,18 @@ struct Sleeper {
     asleep: AtomicBool,
 }
 
+/// The end of a sleep.
+struct Awake<'s>(&'s Sleeper);
+
+impl Drop for Awake<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Read and written in one, so that it comes after a waker's change, if there was one, and
+        // the next sleep's `true` after both. Relaxed: nothing else depends on it.
+        self.0.asleep.swap(false, Ordering::Relaxed);
+    }
+}
+
 impl Sleeper {
     fn new() -> Self {
         Sleeper { asleep: AtomicBool::new(false) }
@@ -70,11 +82,8 @@ impl Sleeper {
         // Release: a waker that reads it sees what the sleeper did before (its thread's handle).
         self.asleep.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
-        let result = if has_work() { wait(false) } else { wait(true) };
-        // Read and written in one, so that it comes after a waker's change, if there was one, and
-        // the next sleep's `true` after both. Relaxed: nothing else depends on it.
-        self.asleep.swap(false, Ordering::Relaxed);
-        result
+        let _awake_again = Awake(self); // when `has_work` panics, too
+        if has_work() { wait(false) } else { wait(true) }
     }
 
     /// The sleeper was not woken since it went to sleep.

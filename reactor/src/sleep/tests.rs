@@ -35,3 +35,13 @@ fn every_item_is_popped_by_a_worker_that_sleeps_as_often_as_it_can() {
         assert_eq!(worker.join().expect("no panic"), ITEMS);
     }
 }
+
+#[test]
+fn a_panic_of_the_last_look_is_the_end_of_the_sleep() {
+    let (parker, unparker) = parker();
+    let mut parker = parker.with_spins(0);
+    let look = || -> bool { std::panic::resume_unwind(Box::new("as it was asked to")) };
+    let sleep = std::panic::AssertUnwindSafe(|| parker.sleep_unless(look));
+    assert!(std::panic::catch_unwind(sleep).is_err());
+    assert!(!unparker.is_asleep() && !unparker.wake());
+}

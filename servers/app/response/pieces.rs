@@ -4,6 +4,8 @@
 //! A response has a few of them at most, in a row, and they are sent one after the other as the
 //! socket has room. There is no list on the heap: [`PIECES_MAX`] places, of which most are empty.
 
+use std::fs::File;
+
 use bytes::Bytes;
 
 use crate::app::{Generator, SharedFile};
@@ -104,10 +106,10 @@ impl Pieces {
     }
 
     /// Whether one of them has to be brought into a buffer before it can be sent.
-    pub fn fills_buffer(&self, use_sendfile: bool) -> bool {
+    pub fn fills_buffer(&self, takes_sendfile: impl Fn(&File) -> bool) -> bool {
         self.list.iter().flatten().any(|piece| match piece {
             Piece::Bytes(_) => false,
-            Piece::File { .. } => !use_sendfile,
+            Piece::File { file, .. } => !takes_sendfile(file),
             Piece::Generate { .. } => true,
         })
     }

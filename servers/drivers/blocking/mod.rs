@@ -264,7 +264,7 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
                 None => return self.expired(),
                 Some(0) => {
                     self.at_end = true;
-                    return Ok(self.step(|session, cx, _, out| session.eof(cx, out)));
+                    return Ok(self.step(|session, cx, input, out| session.eof(cx, input, out)));
                 }
                 Some(count) => received = count as u64,
             }
@@ -319,7 +319,7 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
     /// The deadline has passed.
     #[cold]
     fn expired(&mut self) -> Result<Next, End> {
-        let next = self.step(|session, cx, _, out| session.expired(cx, out));
+        let next = self.step(|session, cx, input, out| session.expired(cx, input, out));
         if self.session.is_last() {
             // 408: what the request was waiting for is of no more interest.
             self.input.clear();

@@ -66,7 +66,7 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
     fn unfinished(&mut self, progress: Progress, sent: u64) -> Result<Next, End> {
         self.note_sent(sent);
         let in_time = match progress {
-            Progress::Broken => return Err(self.broken()),
+            Progress::Broken | Progress::Unreadable => return Err(self.broken(progress)),
             Progress::Full => {
                 self.note_unacknowledged();
                 self.io.wait_writable(self.deadline_ms)?
@@ -105,12 +105,13 @@ impl<A: App, T: Transport> Driver<'_, A, T> {
     }
 
     /// The response cannot be completed. The client is to see that something is missing.
-    fn broken(&mut self) -> End {
+    fn broken(&mut self, progress: Progress) -> End {
         let pieces = mem::take(&mut self.out.pieces);
         let next = self.step(|session, cx, _, _| {
             if let Some(unsent) = session.unsent() {
                 unsent.pieces = pieces;
             }
+            cx.counters.file_read_errors.add(u64::from(progress == Progress::Unreadable));
             session.aborted(cx)
         });
         if next == Next::Reset { End::Reset } else { End::Closed }

@@ -10,10 +10,12 @@
 //!
 //! Waiting helps only if buffers come back. A head that is too long for a small buffer, and is not
 //! complete after [`SLOW_HEAD_MS`], keeps a large one until the head timeout; a thousand such
-//! clients would easily stop a server. So when other connections wait, slow heads get 503.
+//! clients would easily stop a server. So when other connections wait, slow heads get 503. And
+//! requests that wait behind a response which the client does not read are dropped: the response is
+//! its connection's last, and the client repeats them on another (RFC 9112, section 9.3.2).
 //!
-//! What is *not* done: taking a buffer away from a response. A client that pipelines and then reads
-//! slowly keeps its buffer as long as it makes progress (`--write-timeout`).
+//! What is *not* done: taking a buffer away from a response. A client that reads made bytes slowly
+//! keeps its buffer as long as it makes progress (`--write-timeout`).
 
 use std::collections::VecDeque;
 use std::io;
@@ -29,7 +31,8 @@ use crate::session::Phase;
 
 /// Large buffers that one read can leave in use: an unfinished input and an unsent output.
 pub(super) const BUFFERS_A_READ: usize = 2;
-/// A head that takes longer is slow: even a distant client needs only a few round trips for it.
+/// A head that takes longer is slow, and so is a response of which nothing moves: even a
+/// distant client needs only a few round trips.
 const SLOW_HEAD_MS: u64 = 1_000;
 /// Connections scanned for slow heads in one turn.
 const LOOKS_A_TURN: usize = 4_096;
@@ -164,31 +167,25 @@ impl<A: App> Driver<A> {
             available -= BUFFERS_A_READ * usize::from(self.resume(ev, token, Flags::WAITS));
         }
         if !self.engine.buffers.waiting.is_empty() {
-            self.refuse_slow_heads(ev, BUFFERS_A_READ + 1 - available.min(BUFFERS_A_READ));
+            self.take_from_slow_clients(ev, BUFFERS_A_READ + 1 - available.min(BUFFERS_A_READ));
         }
     }
 
-    /// Takes `wanted` buffers back from connections with long heads that are slow to complete;
-    /// schedules another scan when it found fewer.
-    fn refuse_slow_heads(&mut self, ev: &mut EventLoop, wanted: usize) {
-        let mut refused = 0;
+    /// Takes `wanted` buffers back from connections with long heads that are slow to complete, or
+    /// with requests behind a response that is not read; schedules another scan when it found fewer.
+    fn take_from_slow_clients(&mut self, ev: &mut EventLoop, wanted: usize) {
+        let mut taken = 0;
         for _ in 0..self.connections.len().min(LOOKS_A_TURN) {
             self.scan_from = (self.scan_from + 1) % self.connections.len();
             let Some(connection) = &mut self.connections[self.scan_from] else { continue };
             let Some(token) = ev.token_at(self.scan_from as u32) else { continue };
-            if !connection.is_slow_head(ev.now_ms(), SLOW_HEAD_MS) {
+            if connection.is_slow_head(ev.now_ms(), SLOW_HEAD_MS) {
+                self.refuse_slow_head(ev, token);
+            } else if !connection.drop_pipelined(ev.now_ms(), SLOW_HEAD_MS) {
                 continue;
             }
-            connection.input = None;
-            connection.stage = Stage::Serving;
-            let engine = &mut self.engine;
-            engine.cx.counters.connections_refused.add(1);
-            engine.enter(&self.peers, token);
-            let next = connection.session.unavailable(&mut engine.cx, &mut engine.out);
-            let step = engine.follow(connection, next);
-            self.run(ev, token, step);
-            refused += 1;
-            if refused == wanted {
+            taken += 1;
+            if taken == wanted {
                 return ev.defer(self.housekeeping, Readiness::default());
             }
         }
@@ -196,6 +193,21 @@ impl<A: App> Driver<A> {
         if ev.deadline(self.housekeeping).is_none_or(|deadline| at < deadline) {
             ev.set_deadline(self.housekeeping, at);
         }
+    }
+
+    fn refuse_slow_head(&mut self, ev: &mut EventLoop, token: Token) {
+        let slot = token.slot() as usize;
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        let input = connection.input.take();
+        let seen = input.as_deref().unwrap_or_default();
+        connection.stage = Stage::Serving;
+        let engine = &mut self.engine;
+        engine.cx.counters.connections_refused.add(1);
+        engine.enter(&self.peers, token);
+        let next = connection.session.unavailable(&mut engine.cx, seen, &mut engine.out);
+        drop(input);
+        let step = engine.follow(connection, next);
+        self.run(ev, token, step);
     }
 
     /// Resumes one connection, if it is still there. `list`: the flag of the list that it was on.

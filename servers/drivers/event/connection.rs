@@ -157,6 +157,17 @@ impl Connection {
         begun && self.session.age_ms(now_ms) >= slow_ms && self.holds_large_input()
     }
 
+    /// Drops requests in a large buffer that wait behind a response of which the client has taken
+    /// nothing for `slow_ms`. `false`: there are none.
+    pub fn drop_pipelined(&mut self, now_ms: u64, slow_ms: u64) -> bool {
+        let drops = self.holds_large_input() && self.session.is_stalled(now_ms, slow_ms);
+        if drops {
+            self.input = None;
+            self.session.abandon_input();
+        }
+        drops
+    }
+
     /// Whether nothing is in flight: no byte of a request, no response.
     pub fn is_idle(&self) -> bool {
         let waits = self.is(Flags::WAITS | Flags::WAITS_FOR_ONE);

@@ -65,7 +65,10 @@ impl<A: App> Driver<A> {
         if phase == Phase::Send {
             engine.note_unacknowledged(connection);
         }
-        let next = connection.session.expired(&mut engine.cx, &mut engine.out);
+        let input = connection.input.as_deref().unwrap_or_default();
+        // Behind a request that is being answered, the input is another one's.
+        let seen = if phase == Phase::Work { &[] } else { input };
+        let next = connection.session.expired(&mut engine.cx, seen, &mut engine.out);
         if connection.session.is_last() {
             connection.input = None;
         }

@@ -265,6 +265,7 @@ impl<A: App> Handler for Driver<A> {
             Signal::TERM | Signal::INT => self.drain(ev, Ending::Stop),
             Signal::QUIT => self.drain(ev, Ending::Quit),
             Signal::HUP | Signal::USR1 => {
+                self.engine.cx.app.reload();
                 if let Err(error) = self.engine.cx.log.reopen() {
                     report!("the access log could not be reopened: {error}");
                 }

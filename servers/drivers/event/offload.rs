@@ -216,7 +216,8 @@ impl<A: App> Engine<A> {
             (true, false) => self.submit_saved(token, connection),
             (false, true) => Step::Close,
             (false, false) => {
-                let next = connection.session.unavailable(&mut self.cx, &mut self.out);
+                let seen = &self.scratch[at..end];
+                let next = connection.session.unavailable(&mut self.cx, seen, &mut self.out);
                 connection.input = None;
                 self.follow(connection, next)
             }
@@ -291,6 +292,7 @@ impl<A: App> Engine<A> {
         if job.kind != Kind::Fill {
             connection.stage = Stage::Serving;
             connection.session.begin_work();
+            connection.session.remember_line(&mut self.cx, job.head_bytes());
         }
         if let Err(job) = offload.executor.submit(job) {
             // It had room a moment ago, and only this loop submits.

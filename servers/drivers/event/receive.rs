@@ -143,7 +143,8 @@ impl<A: App> Engine<A> {
     #[cold]
     fn input_ended(&mut self, connection: &mut Connection) -> Step {
         connection.unset(Flags::READABLE);
-        let next = connection.session.eof(&mut self.cx, &mut self.out);
+        // Nothing but what was left over from earlier is there.
+        let next = connection.session.eof(&mut self.cx, &self.scratch, &mut self.out);
         self.follow(connection, next)
     }
 }

@@ -10,7 +10,7 @@
 //! reading leaves at least one free ([`Buffers::suffice`](super::buffers::Buffers::suffice)), so
 //! the last one is used by a response, whose client either takes it or times out.
 
-use std::{io, mem};
+use std::mem;
 
 use reactor::{EventLoop, Token};
 
@@ -18,8 +18,7 @@ use super::buffers::BUFFERS_A_READ;
 use super::connection::{Connection, Stage};
 use super::{Driver, Engine, Step};
 use crate::app::App;
-use crate::drivers::send::Progress;
-use crate::report::report;
+use crate::drivers::send::{Progress, unreadable};
 use crate::session::Phase;
 use crate::work::executor::Stuck;
 use crate::work::job::{Job, Kind};
@@ -65,10 +64,9 @@ impl<A: App> Engine<A> {
                 self.send_rest(connection)
             }
             Some(Err(error)) => {
-                if error.kind() != io::ErrorKind::UnexpectedEof {
-                    report!("cannot read a file, its response was cut short: {error}");
-                }
-                self.unfinished(connection, Progress::Broken)
+                let piece = unsent.pieces.front();
+                let progress = piece.map_or(Progress::Broken, |piece| unreadable(piece, &error));
+                self.unfinished(connection, progress)
             }
             None => self.unfinished(connection, Progress::Broken),
         }
@@ -122,7 +120,7 @@ impl<A: App> Engine<A> {
             return Step::Close;
         }
         connection.input = None;
-        let next = connection.session.unavailable(&mut self.cx, &mut self.out);
+        let next = connection.session.unavailable(&mut self.cx, &[], &mut self.out);
         self.follow(connection, next)
     }
 

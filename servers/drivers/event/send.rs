@@ -101,7 +101,7 @@ impl<A: App> Engine<A> {
         };
         // Some pieces have to be read into a buffer first. A connection without one of its own may
         // need one then, for what the socket does not take.
-        let fills = unsent.pieces.fills_buffer(self.files.sendfile);
+        let fills = unsent.pieces.fills_buffer(|file| self.files.takes_sendfile(file));
         if fills && unsent.bytes.is_none() && self.buffers.available() == 0 {
             return Step::NoBuffer;
         }
@@ -135,7 +135,9 @@ impl<A: App> Engine<A> {
             }
             Progress::Budget => Step::Defer,
             Progress::Cold => Step::Fill,
-            Progress::Broken => {
+            Progress::Broken | Progress::Unreadable => {
+                let failed = progress == Progress::Unreadable;
+                self.cx.counters.file_read_errors.add(u64::from(failed));
                 let next = connection.session.aborted(&mut self.cx);
                 // No lingering close: the client is to see that something is missing.
                 if next == Next::Reset {

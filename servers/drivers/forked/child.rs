@@ -92,11 +92,12 @@ impl<'s, A: App> Forked<'s, A> {
         }
     }
 
-    /// The parent reports where that fails; this process goes on with the old file, too.
+    /// And looks at the root again. The parent reports where that fails; this process goes on with the old file, too.
     #[cold]
     fn reopen_log(&mut self) {
         self.reopenings = self.contexts.reopenings();
         let _ = self.contexts.log().reopen();
+        self.contexts.app().reload();
     }
 }
 

@@ -412,6 +412,7 @@ impl<A: App, C: Carrier<A>> Handler for MainLoop<A, C> {
             Signal::TERM | Signal::INT => self.drain(ev, Ending::Stop),
             Signal::QUIT => self.drain(ev, Ending::Quit),
             Signal::HUP | Signal::USR1 => {
+                self.shared.contexts.app().reload();
                 if let Err(error) = self.shared.contexts.reopen_log() {
                     report!("the access log could not be reopened: {error}");
                 }

@@ -109,7 +109,7 @@ impl Connection {
         let (input, out) = job.buffers();
         if !out.is_empty() {
             if !session.save(cx, request, input) {
-                return session.unavailable(cx, out);
+                return session.unavailable(cx, input, out);
             }
             input.advance(request.input_len());
             if !input.is_empty() {

@@ -14,7 +14,7 @@ use super::connection::{Event, To};
 use super::{Name, System};
 use crate::app::App;
 use crate::app::clock::Clock;
-use crate::drivers::send::{Progress, send_all};
+use crate::drivers::send::{Progress, send_all, unreadable};
 use crate::report::report;
 use crate::session::{Context, Next, Phase};
 use crate::work::job::Kind;
@@ -71,9 +71,10 @@ impl<A: App> System<A> {
         if cx.clock.now_ms() < session.request_deadline_ms(&cx) {
             return None;
         }
+        let line = event.job.request_bytes().to_vec();
         let (input, out) = event.job.buffers();
         input.clear();
-        let next = session.expired(&mut cx, out);
+        let next = session.expired(&mut cx, &line, out);
         Some(event.follow(next))
     }
 
@@ -130,7 +131,7 @@ impl<A: App> System<A> {
                 To::Reader
             }
             Progress::Cold => To::Files,
-            Progress::Broken => broken(&mut cx, event),
+            Progress::Broken | Progress::Unreadable => broken(&mut cx, event, progress),
             // Behind the others.
             Progress::Budget | Progress::Done => To::Write,
         }
@@ -160,11 +161,12 @@ impl<A: App> System<A> {
                 event.connection.session.resume_sending(&mut cx);
                 To::Write
             }
-            (Ok(()), Some(Err(error))) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-                report!("cannot read a file, its response was cut short: {error}");
-                broken(&mut cx, event)
+            (Ok(()), Some(Err(error))) => {
+                let piece = event.job.out.pieces.front();
+                let progress = piece.map_or(Progress::Broken, |piece| unreadable(piece, &error));
+                broken(&mut cx, event, progress)
             }
-            _ => broken(&mut cx, event),
+            _ => broken(&mut cx, event, Progress::Broken),
         }
     }
 }
@@ -188,7 +190,8 @@ impl super::Connection {
 
 /// The response cannot be completed. The client is to see that something is missing: no lingering
 /// close.
-fn broken<A: App>(cx: &mut Context<A>, event: &mut Event) -> To {
+fn broken<A: App>(cx: &mut Context<A>, event: &mut Event, progress: Progress) -> To {
+    cx.counters.file_read_errors.add(u64::from(progress == Progress::Unreadable));
     let (_, out) = event.job.buffers();
     let pieces = std::mem::take(&mut out.pieces);
     out.clear();

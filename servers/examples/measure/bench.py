@@ -149,6 +149,12 @@ def pinned(core, command):
     return command if core is None else ["taskset", "-c", str(core), *command]
 
 
+def tcp_bytes():
+    """What all TCP sockets of this machine make the kernel hold: both ends, and other programs'."""
+    pages = re.search(r"^TCP: .* mem (\d+)", open("/proc/net/sockstat").read(), re.M)[1]
+    return int(pages) * os.sysconf("SC_PAGESIZE")
+
+
 class Server:
     """A server process. `{port}` in its command line is replaced by a free port."""
 

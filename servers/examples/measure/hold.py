@@ -2,12 +2,16 @@
 """Keep-alive connections held by SYMPED, and the memory they take.
 
     sysctls ─► symped, a worker for every 18,000 ─► clients, a process for every 19,000
-            ─► all open: memory ─► a request on each ─► all exit, sysctls restored
+            ─► all open: memory ─► busy connections beside them ─► a request on each
+            ─► all exit, sysctls restored
 
 The server's memory is its PSS (smaps_rollup), summed over master and workers; the kernel's is taken
 from its socket and slab statistics. Both ends are on this machine, so a connection is two kernel
-sockets. A million need 24 GiB; when less than 2 GiB are left it gives up. It must run as root, to
-raise the limits for that many connections (`SYSCTLS`).
+sockets. A million need 12 GiB; when less than 2 GiB are left it gives up. It must run as root, to
+raise the limits for that many connections (`sysctls`).
+
+The busy connections (wrk, where it is installed) run for some seconds before the others are opened,
+and again beside them.
 
     cargo build --release --bin symped --example hold
     servers/examples/measure/hold.py [--count 1000000] [--check]
@@ -17,13 +21,14 @@ import argparse
 import math
 import os
 import re
-import select
+import selectors
+import shutil
 import subprocess
 import sys
 import time
 
 import bench
-from bench import Report, Server
+from bench import Report, Server, wrk
 
 # Fewer than a worker's descriptors: the kernel's balance is off by a percent or two.
 WORKER_FILL = 0.9
@@ -32,6 +37,7 @@ CLIENT_SOURCES = 8
 AVAILABLE_MIN_KIB = 2 << 20
 PSS_MAX_BYTES = 256
 IDLE = ["--idle-timeout", "1h"]
+BUSY, BUSY_SECONDS = 64, 5
 
 
 def sysctls(count):
@@ -99,9 +105,12 @@ class Client:
 
     def expect(self, word):
         """Waits until it has done this with all its connections."""
-        while not select.select([self.process.stdout], [], [], 0.5)[0]:
-            if meminfo("MemAvailable") < AVAILABLE_MIN_KIB:
-                sys.exit("less than 2 GiB of memory are left; hold fewer with --count")
+        # Not select(2): with 500 of these processes the descriptors exceed its 1,024.
+        with selectors.PollSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while not selector.select(0.5):
+                if meminfo("MemAvailable") < AVAILABLE_MIN_KIB:
+                    sys.exit("less than 2 GiB of memory are left; hold fewer with --count")
         line = self.process.stdout.readline().split()
         if line != [word, str(self.count)]:
             sys.exit(f"a client's process said {line}, and not that it {word} {self.count}")
@@ -143,8 +152,7 @@ class Memory:
             name: meminfo(name) * 1024 for name in ("Slab", "PageTables", "KernelStack", "Percpu")
         }
         self.available = meminfo("MemAvailable") * 1024
-        sockets = re.search(r"^TCP: .* mem (\d+)", open("/proc/net/sockstat").read(), re.M)
-        self.buffers = int(sockets[1]) * os.sysconf("SC_PAGESIZE")
+        self.buffers = bench.tcp_bytes()
 
 
 def pss(pid, name):
@@ -176,6 +184,25 @@ def wait_for_all(clients, word):
         client.expect(word)
 
 
+def busy(server):
+    """A load that does not pause, for its rate; nothing without wrk."""
+    if not shutil.which("wrk"):
+        return None
+    load = wrk(server, connections=BUSY, seconds=BUSY_SECONDS)
+    time.sleep(0.5)  # its connections are gone
+    return load
+
+
+def compare_busy(report, alone, beside):
+    if not alone:
+        return report.line(f"{BUSY} busy connections beside them", "no wrk here")
+    what = f"{BUSY} busy connections beside them"
+    report.line(f"{what}: rate, relative to before", f"{beside.rate / alone.rate:.2f}")
+    p99 = [load.percentiles_s[99] * 1e3 for load in (alone, beside)]
+    report.line("    p99 before and beside", f"{p99[0]:.2f} ms, {p99[1]:.2f} ms")
+    report.at_most("    errors", int(bool(beside.trouble)), 0, digits=0)
+
+
 def hold(report, count, descriptors):
     workers = max(2, math.ceil(count / (descriptors * WORKER_FILL)))
     processes = math.ceil(count / CLIENT_CONNECTIONS)
@@ -183,6 +210,7 @@ def hold(report, count, descriptors):
     print(f"  {workers} workers, {processes} processes of clients, {descriptors} descriptors each")
     with Server("symped", bench.symped("--demo", "--workers", workers, *IDLE)) as server:
         time.sleep(1)
+        alone = busy(server)
         before = Memory(server, [])
         begin = time.monotonic()
         clients = [Client(server, number, share) for number, share in enumerate(shares)]
@@ -200,6 +228,7 @@ def hold(report, count, descriptors):
             report.at_most("PSS in all, for a connection", after.server / count, PSS_MAX_BYTES, " B")
             table(before, after, count)
             print()
+            compare_busy(report, alone, busy(server))
             begin = time.monotonic()
             for client in clients:
                 client.ask()

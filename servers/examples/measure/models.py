@@ -4,8 +4,9 @@
     cpu        CPU time of a keep-alive /plaintext, beside the floor of each kind, in one run
     wait       5,000 connections, each of whose requests waits 50 ms (/sleep?ms=50)
     light      1,600 requests a second on one core, a tenth of them 5 ms of work: 80 % busy
-    slow       slowhttptest with 2,000 clients: slow heads, slow bodies, slow readers; and whether
-               a good client is served meanwhile
+    slow       slowhttptest with 2,000 clients (slow heads, slow bodies, slow readers of 4 MiB) and
+               with 5,000 slow readers of 64 MiB; whether good clients are served meanwhile, and
+               what each slow client costs the server (PSS) and the kernel (`mem` of sockstat)
     memory     PSS of 10,000 idle connections (as many as the model holds)
     faults     prefork and mp: a kill every 100 ms, then HUP, under a load that verifies
 
@@ -55,7 +56,7 @@ UNBOUNDED = ("seda", "amped --offload all")
 CPU_OPTIONS = {"symped": ["--workers", "1"]}
 WAIT_MS, WAIT_CONNECTIONS, WAIT_BEYOND_MS = 50, 5_000, 100
 WAITING = ["sped", "amped", "symped", "seda", "mn", "mt"]
-SLOW_CLIENTS, SLOW_SECONDS, SLOW_FILE_BYTES = 2_000, 12, 4 << 20
+SLOW_SECONDS, SLOW_FILE_BYTES, LARGE_FILE_BYTES = 12, 4 << 20, 64 << 20
 IDLE_CONNECTIONS = 10_000
 KILL_EVERY_S, KILL_FOR_S, RENEWALS = 0.1, 20, 20
 PATIENT = ["--idle-timeout", "300s", "--head-timeout", "120s"]
@@ -175,21 +176,27 @@ def light(report, arguments):
 
 # --- slow -----------------------------------------------------------------------------------------
 
+# The target, the number of clients, and what they do.
 ATTACKS = {
-    "head": ["-H", "-i", "2"],
-    "body": ["-B", "-i", "2", "-s", "8192"],
-    "read": ["-X", "-w", "64", "-y", "128", "-n", "2", "-z", "8", "-k", "3"],
+    "head": ("/", 2_000, ["-H", "-i", "2"]),
+    "body": ("/echo", 2_000, ["-B", "-i", "2", "-s", "8192"]),
+    "read": ("/file", 2_000, ["-X", "-w", "64", "-y", "128", "-n", "2", "-z", "8", "-k", "3"]),
+    "read 64 MiB": (
+        "/large",
+        5_000,
+        ["-X", "-w", "10", "-y", "20", "-n", "2", "-z", "32", "-k", "3", "-i", "2"],
+    ),
 }
 
 
 class GoodClient(threading.Thread):
-    """A request each 100 ms on a connection of its own; counts answers and the longest wait."""
+    """A request each 20 ms on a connection of its own; counts answers and how long they took."""
 
     def __init__(self, server):
         super().__init__()
         self.server, self.stopping = server, False
-        self.answered = self.failed = 0
-        self.longest = 0.0
+        self.failed = 0
+        self.times_ms = []
 
     def run(self):
         while not self.stopping:
@@ -199,43 +206,63 @@ class GoodClient(threading.Thread):
                 good = answer.startswith(b"HTTP/1.1 200")
             except OSError:
                 good = False
-            self.longest = max(self.longest, time.monotonic() - begin)
-            self.answered += good
+            if good:
+                self.times_ms.append((time.monotonic() - begin) * 1e3)
             self.failed += not good
-            time.sleep(0.1)
+            time.sleep(0.02)
+
+    def figures(self):
+        times = sorted(self.times_ms) or [0]
+        p50, p99 = (times[len(times) * p // 100] for p in (50, 99))
+        return f"{len(self.times_ms)}, {self.failed} not, {p50:.1f}, {p99:.1f}, {times[-1]:.0f} ms"
 
 
 def slow(report, arguments):
     with tempfile.TemporaryDirectory() as folder:
-        with open(os.path.join(folder, "file"), "wb") as file:
-            file.write(b"x" * SLOW_FILE_BYTES)
+        for name, size in (("file", SLOW_FILE_BYTES), ("large", LARGE_FILE_BYTES)):
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(b"x" * size)
         os.chmod(folder, 0o755)
         attack_all(report, arguments, folder)
 
 
 def attack_all(report, arguments, folder):
-    print(f"slow: slowhttptest, {SLOW_CLIENTS:,} clients for {SLOW_SECONDS} s, and one good client")
+    print(f"slow: slowhttptest for {SLOW_SECONDS} s, and good clients meanwhile")
+    print("  good requests: answered, not, p50, p99, longest; then KiB of a slow client: PSS, kernel")
     for name in MODELS:
         if name not in arguments.model:
             continue
-        for attack, options in ATTACKS.items():
-            path = {"read": "/file", "body": "/echo", "head": "/"}[attack]
-            with Server(name, model(name, *MODELS[name], "--root", folder)) as server:
-                good = GoodClient(server)
-                command = ["slowhttptest", *options, "-c", str(SLOW_CLIENTS), "-r", "1000"]
-                command += ["-l", str(SLOW_SECONDS), "-u", server.url(path), "-p", "3", "-v", "1"]
-                null = subprocess.DEVNULL
-                process = subprocess.Popen(command, stdout=null, stderr=null)
-                time.sleep(4)
-                good.start()
-                process.wait()
-                good.stopping = True
-                good.join()
+        for what, attack in ATTACKS.items():
+            options = ["--max-threads", 6_000] if name == "mt" else MODELS[name]
+            with Server(name, model(name, *options, "--root", folder)) as server:
+                good, (pss, kernel) = attacked(server, *attack)
                 ended = server.process.poll()
-            verdict = f"{good.answered} answered, {good.failed} not, longest {good.longest:.2f} s"
+            verdict = f"{good}; {pss:.1f}, {kernel:.1f}"
             verdict += "" if ended is None else " (it died)"
-            report.line(f"{name}, slow {attack}: good requests", verdict)
+            report.line(f"{name}, slow {what}", verdict)
     print(flush=True)
+
+
+def attacked(server, path, clients, options):
+    """How good clients fared, and the most KiB that each slow one took."""
+    before, most = taken_kib(server), (0, 0)
+    command = ["slowhttptest", *options, "-c", str(clients), "-r", "1000"]
+    command += ["-l", str(SLOW_SECONDS), "-u", server.url(path), "-p", "3", "-v", "1"]
+    null = subprocess.DEVNULL
+    good, process = GoodClient(server), subprocess.Popen(command, stdout=null, stderr=null)
+    good.start()
+    while process.poll() is None and server.process.poll() is None:
+        most = tuple(map(max, most, taken_kib(server)))
+        time.sleep(0.5)
+    process.wait()
+    good.stopping = True
+    good.join()
+    return good.figures(), [(most - least) / clients for most, least in zip(most, before)]
+
+
+def taken_kib(server):
+    """Of the server's processes (PSS), and of the kernel for TCP: both ends' buffers."""
+    return server.pss_bytes() / 1024, bench.tcp_bytes() / 1024
 
 
 # --- memory ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::operation::inherited;
+use crate::report::report;
 
 /// A Unix socket's file, removed on drop by the process that created it, if it is still the same
 /// file. A file that was taken over belongs to the predecessor until this process serves: if that
@@ -43,8 +44,16 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let ours = std::process::id() == self.maker;
         let in_charge = !self.taken_over || inherited::is_in_charge();
-        if ours && in_charge && identity(&self.path).is_ok_and(|found| found == self.identity) {
-            let _ = fs::remove_file(&self.path);
+        if ours
+            && in_charge
+            && identity(&self.path).is_ok_and(|found| found == self.identity)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            let path = self.path.display();
+            report!(
+                "left the socket {path} behind: {error}; \
+                 its directory should belong to the server's user"
+            );
         }
     }
 }

@@ -7,6 +7,7 @@
 //! *Not* guaranteed: that a Unix socket's file is removed when the process is killed; the next
 //! server at that path replaces it.
 
+use std::fmt::Display;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{OwnedFd, RawFd};
@@ -19,6 +20,7 @@ use crate::options::{ListenAddr, Options};
 use crate::report::report;
 
 mod file;
+mod overlap;
 
 pub use file::SocketFile;
 
@@ -61,27 +63,19 @@ pub fn open(
     queues: usize,
     inherited: &mut Inherited,
 ) -> io::Result<Vec<Listening>> {
-    refuse_repeats(&options.listen)?;
+    overlap::refuse_repeats(&options.listen)?;
     let adopted: Vec<Vec<Listener>> = options
         .listen
         .iter()
         .map(|addr| adopt(addr, options, inherited.take(addr)))
         .collect::<io::Result<_>>()?;
+    let reaches = overlap::refuse_overlaps(&options.listen, &adopted)?;
     let mut all = Vec::new();
-    for (addr, listeners) in options.listen.iter().zip(adopted) {
-        all.extend(open_one(addr, options, queues, listeners)?);
+    for ((addr, listeners), reach) in options.listen.iter().zip(adopted).zip(reaches) {
+        let v6only = !reach.is_some_and(|reach| reach.takes_all_v4());
+        all.extend(open_one(addr, options, (queues, v6only), listeners)?);
     }
     Ok(all)
-}
-
-/// The same address cannot be bound twice, and the same descriptor must not be owned twice.
-fn refuse_repeats(listen: &[ListenAddr]) -> io::Result<()> {
-    for (i, addr) in listen.iter().enumerate() {
-        if listen[..i].contains(addr) {
-            return Err(refused(addr, "given twice"));
-        }
-    }
-    Ok(())
 }
 
 /// The existing listeners of one address: from a predecessor, or by number.
@@ -106,13 +100,13 @@ fn adopt(
 fn open_one(
     addr: &ListenAddr,
     options: &Options,
-    queues: usize,
+    (queues, v6only): (usize, bool),
     adopted: Vec<Listener>,
 ) -> io::Result<Vec<Listening>> {
     let mut listeners = adopted;
     let found = !listeners.is_empty();
     match addr {
-        ListenAddr::Tcp(addr) => bind_queues(&mut listeners, *addr, options, queues)?,
+        ListenAddr::Tcp(addr) => bind_queues(&mut listeners, *addr, options, (queues, v6only))?,
         ListenAddr::Unix(path) if !found => {
             listeners.push(Listener::bind_unix_as(path, options.backlog, options.unix_mode)?);
         }
@@ -123,39 +117,28 @@ fn open_one(
         ListenAddr::Tcp(_) | ListenAddr::Fd(_) => None,
     };
     let one = |(queue, listener): (usize, Listener)| {
-        let (url, addr) = (url(&listener.local_addr()?), addr.clone());
+        let (url, addr) = (url(&listener)?, addr.clone());
         Ok(Listening { listener, addr, queue, url, file: file.take(), shared: false })
     };
     listeners.into_iter().enumerate().map(one).collect()
 }
 
-/// Binds the listeners missing from `listeners`. Several listeners on one port need `SO_REUSEPORT`
-/// (`socket(7)`), with which two servers of one user could share a port by mistake: so the first
-/// attempt is made without.
+/// Binds the listeners missing from `listeners`.
 fn bind_queues(
     listeners: &mut Vec<Listener>,
     addr: SocketAddr,
     options: &Options,
-    queues: usize,
+    (queues, v6only): (usize, bool),
 ) -> io::Result<()> {
-    if queues == 1 {
-        if listeners.is_empty() {
-            listeners.push(bind_tcp(addr, options, false)?);
-        }
-        return Ok(());
-    }
+    let tcp = ListenOptions { v6only, ..listen_options(options) };
     if listeners.is_empty() {
-        if addr.port() != 0 {
-            drop(bind_tcp(addr, options, false)?);
-        }
-        listeners.push(bind_tcp(addr, options, true)?);
+        listeners.push(match queues {
+            1 => bind_tcp(addr, &tcp)?,
+            _ => bind_first(addr, &tcp)?,
+        });
     }
     let bound = listeners[0].local_addr()?.socket_addr().unwrap_or(addr);
-    let tcp = ListenOptions {
-        v6only: !takes_v4_too(addr, &options.listen),
-        reuse_port: true,
-        ..listen_options(options)
-    };
+    let tcp = ListenOptions { reuse_port: true, ..tcp };
     while listeners.len() < queues {
         match Listener::bind(bound, &tcp) {
             Ok(listener) => listeners.push(listener),
@@ -167,27 +150,30 @@ fn bind_queues(
     Ok(())
 }
 
-/// Binds a TCP address. `[::]` means all addresses of the machine: it accepts IPv4 too unless that
-/// is configured separately, and falls back to `0.0.0.0` on a machine without IPv6.
-fn bind_tcp(addr: SocketAddr, options: &Options, reuse_port: bool) -> io::Result<Listener> {
-    let takes_v4 = takes_v4_too(addr, &options.listen);
-    let tcp = ListenOptions { v6only: !takes_v4, reuse_port, ..listen_options(options) };
-    match Listener::bind(addr, &tcp) {
-        Err(error) if takes_v4 && may_lack_v6(&error) => {
+/// Binds the first of several listeners on one port. They need `SO_REUSEPORT` (`socket(7)`), with
+/// which two servers of one user could share a port by mistake: so the first one is bound without,
+/// which fails if the port is taken, and shares it afterwards.
+fn bind_first(addr: SocketAddr, tcp: &ListenOptions) -> io::Result<Listener> {
+    let alone = bind_tcp(addr, tcp)?;
+    if alone.share_port().is_ok() {
+        return Ok(alone);
+    }
+    // Not Linux: the port is free for a moment, in which another server may begin to share it.
+    let bound = alone.local_addr()?.socket_addr().unwrap_or(addr);
+    drop(alone);
+    bind_tcp(bound, &ListenOptions { reuse_port: true, ..tcp.clone() })
+}
+
+/// Binds a TCP address. `[::]` means all addresses of the machine: without `v6only` it accepts IPv4
+/// too, and falls back to `0.0.0.0` on a machine without IPv6.
+fn bind_tcp(addr: SocketAddr, tcp: &ListenOptions) -> io::Result<Listener> {
+    match Listener::bind(addr, tcp) {
+        Err(error) if !tcp.v6only && addr.is_ipv6() && may_lack_v6(&error) => {
             let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, addr.port()));
-            Listener::bind(v4, &tcp).map_err(|_| error)
+            Listener::bind(v4, tcp).map_err(|_| error)
         }
         result => result,
     }
-}
-
-/// Whether `addr` is `[::]` and no other address of the list is IPv4 on its port.
-fn takes_v4_too(addr: SocketAddr, all: &[ListenAddr]) -> bool {
-    let v4_beside = |other: &ListenAddr| match other {
-        ListenAddr::Tcp(other) => other.is_ipv4() && other.port() == addr.port(),
-        ListenAddr::Unix(_) | ListenAddr::Fd(_) => false,
-    };
-    addr.is_ipv6() && addr.ip().is_unspecified() && !all.iter().any(v4_beside)
 }
 
 /// Whether an error may be due to a machine without IPv6 rather than to the port.
@@ -258,24 +244,23 @@ pub fn close_unused(options: &Options) {
     }
 }
 
-fn refused(addr: &ListenAddr, why: &str) -> io::Error {
+fn refused(addr: &impl Display, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("cannot listen on {addr}: {why}"))
 }
 
-/// The URL for a browser, which cannot connect to `0.0.0.0`.
-fn url(address: &Address) -> String {
+/// The URL for a browser, which cannot connect to `0.0.0.0`; and what is really bound.
+fn url(listener: &Listener) -> io::Result<String> {
+    let address = listener.local_addr()?;
     let Address::Inet(addr) = address else {
-        return address.to_string();
+        return Ok(address.to_string());
     };
-    match addr.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => {
-            format!("http://localhost:{} (all IPv4 addresses)", addr.port())
-        }
-        IpAddr::V6(ip) if ip.is_unspecified() => {
-            format!("http://localhost:{} (all addresses)", addr.port())
-        }
-        _ => format!("http://{addr}"),
-    }
+    let which = match addr.ip() {
+        ip if !ip.is_unspecified() => return Ok(format!("http://{addr}")),
+        IpAddr::V4(_) => "all IPv4 addresses",
+        IpAddr::V6(_) if listener.is_v6only()? => "all IPv6 addresses",
+        IpAddr::V6(_) => "all addresses",
+    };
+    Ok(format!("http://localhost:{} ({which})", addr.port()))
 }
 
 #[cfg(test)]

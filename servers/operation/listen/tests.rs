@@ -49,12 +49,111 @@ fn every_address_includes_ipv4() {
     assert!(open[0].url.starts_with("http://localhost:"), "{}", open[0].url);
 }
 
+/// A port that is free for all addresses, most probably.
+fn free_port() -> u16 {
+    TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port()
+}
+
 #[test]
-fn ipv6_leaves_ipv4_to_an_address_of_its_own() {
-    let all = [tcp("[::]:80"), tcp("0.0.0.0:80"), tcp("0.0.0.0:81"), tcp("[::]:82")];
-    let takes = |text: &str| takes_v4_too(text.parse().unwrap(), &all);
-    assert!(!takes("[::]:80") && !takes("[::]:81") && takes("[::]:82"));
-    assert!(!takes("[::1]:82") && !takes("0.0.0.0:82"));
+fn ipv6_leaves_ipv4_to_an_address_of_its_own_in_any_order() {
+    let port = free_port();
+    let (v4, v6) = (tcp(&format!("0.0.0.0:{port}")), tcp(&format!("[::]:{port}")));
+    for list in [[v4.clone(), v6.clone()], [v6, v4]] {
+        for queues in [1, 3] {
+            let open =
+                super::open(&options(list.to_vec()), queues, &mut Inherited::default()).unwrap();
+            let mut urls: Vec<&str> = open.iter().map(|listening| &listening.url[..]).collect();
+            urls.sort();
+            urls.dedup();
+            let url = |family| format!("http://localhost:{port} (all {family} addresses)");
+            assert_eq!(urls, [url("IPv4"), url("IPv6")]);
+        }
+    }
+    // A port of 0 is another one each time.
+    let open = open(&options(vec![tcp("127.0.0.1:0"), tcp("[::]:0")])).unwrap();
+    assert!(open[1].url.ends_with("(all addresses)"), "{}", open[1].url);
+}
+
+#[test]
+fn addresses_that_overlap_are_refused_with_both_names() {
+    for (first, second) in [
+        ("[::]:81", "127.0.0.1:81"),
+        ("127.0.0.1:81", "[::]:81"),
+        ("[::]:81", "[::1]:81"),
+        ("0.0.0.0:81", "127.0.0.1:81"),
+        ("10.0.0.1:81", "0.0.0.0:81"),
+        ("[fe80::1%3]:81", "[::]:81"),
+    ] {
+        let text = refusal(vec![tcp(first), tcp(second)]);
+        let shown = |addr: &str| match addr.starts_with("[::]") {
+            true => format!("{addr} (all addresses)"),
+            false => addr.to_owned(),
+        };
+        let why = format!("it overlaps {}; omit one of them", shown(first));
+        assert_eq!(text, format!("cannot listen on {}: {why}", shown(second)));
+    }
+    let text = refusal(vec![tcp("[::]:81"), tcp("0.0.0.0:81"), tcp("127.0.0.1:81")]);
+    assert!(text.contains("127.0.0.1:81: it overlaps 0.0.0.0:81"), "{text}");
+    let fine = ["127.0.0.1:81", "127.0.0.2:81", "[::1]:81", "127.0.0.1:82"].map(tcp);
+    let none: [Vec<Listener>; 4] = Default::default();
+    assert!(overlap::refuse_overlaps(&fine, &none).is_ok());
+}
+
+#[test]
+fn two_spellings_of_a_path_are_one_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let path = real.join("socket");
+    for other in [real.join("../real/socket"), link.join("socket"), link.join("./socket")] {
+        let unix = |path: &std::path::Path| ListenAddr::Unix(path.to_owned());
+        let text = refusal(vec![unix(&path), unix(&other)]);
+        assert!(text.contains(&format!(": it overlaps unix:{}; omit", path.display())), "{text}");
+        assert!(!path.exists(), "no socket was made");
+    }
+}
+
+#[test]
+fn an_inherited_socket_and_an_address_that_overlap_are_refused() {
+    let made = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = made.local_addr().unwrap();
+    for other in
+        [addr.to_string(), format!("0.0.0.0:{}", addr.port()), format!("[::]:{}", addr.port())]
+    {
+        let fd = passed(made.try_clone().unwrap());
+        let text = refusal(vec![ListenAddr::Fd(fd), tcp(&other)]);
+        assert!(text.starts_with(&format!("cannot listen on {other}")), "{text}");
+        assert!(
+            text.ends_with(&format!("it overlaps fd:{fd} ({addr}); omit one of them")),
+            "{text}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let unix = passed(UnixListener::bind(&path).unwrap());
+    let text = refusal(vec![ListenAddr::Unix(path.clone()), ListenAddr::Fd(unix)]);
+    assert!(text.contains(&format!("it overlaps unix:{}", path.display())), "{text}");
+}
+
+#[test]
+fn two_descriptors_of_one_socket_are_refused_and_two_sockets_of_one_address_are_not() {
+    let made = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (one, other) = (passed(made.try_clone().unwrap()), passed(made));
+    let text = refusal(vec![ListenAddr::Fd(one), ListenAddr::Fd(other)]);
+    assert!(text.contains(&format!("it overlaps fd:{one}")), "{text}");
+
+    let shared = super::open(&options(vec![tcp("127.0.0.1:0")]), 2, &mut Inherited::default());
+    let fds = shared.unwrap().into_iter().map(|one| ListenAddr::Fd(passed(one.listener)));
+    assert_eq!(open(&options(fds.collect())).unwrap().len(), 2);
+}
+
+#[test]
+fn an_inherited_socket_for_ipv4_leaves_ipv6_to_another() {
+    let made = TcpListener::bind("0.0.0.0:0").unwrap();
+    let v6 = tcp(&format!("[::]:{}", made.local_addr().unwrap().port()));
+    let open = open(&options(vec![v6, ListenAddr::Fd(passed(made))])).unwrap();
+    assert!(open[0].url.ends_with("(all IPv6 addresses)"), "{}", open[0].url);
 }
 
 #[test]
@@ -188,6 +287,43 @@ fn a_port_with_several_queues_is_not_shared_with_another_server() {
     let taken = ListenAddr::Tcp(([127, 0, 0, 1], port(&first[0])).into());
     let second = super::open(&options(vec![taken]), 2, &mut Inherited::default());
     assert_eq!(second.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+}
+
+/// Each would otherwise find the port free, and then share it.
+#[test]
+#[cfg(target_os = "linux")]
+fn of_two_servers_that_start_at_the_same_moment_one_gets_the_port() {
+    for _ in 0..50 {
+        let options = options(vec![tcp(&format!("127.0.0.1:{}", free_port()))]);
+        let barrier = std::sync::Barrier::new(2);
+        let start = || {
+            barrier.wait();
+            super::open(&options, 2, &mut Inherited::default())
+        };
+        let [one, other] = std::thread::scope(|scope| {
+            let threads = [scope.spawn(start), scope.spawn(start)];
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert!(one.is_err() || other.is_err(), "both have it");
+    }
+}
+
+#[test]
+fn all_queues_of_a_port_get_connections() {
+    let options = options(vec![tcp("127.0.0.1:0")]);
+    let open = super::open(&options, 3, &mut Inherited::default()).unwrap();
+    let clients: Vec<TcpStream> =
+        (0..300).map(|_| TcpStream::connect(("127.0.0.1", port(&open[0]))).unwrap()).collect();
+    let count = |listening: &Listening| {
+        let mut count = 0;
+        while let reactor::net::Accept::Stream(..) = listening.listener.accept().unwrap() {
+            count += 1;
+        }
+        count
+    };
+    let counts: Vec<usize> = open.iter().map(count).collect();
+    assert_eq!(counts.iter().sum::<usize>(), clients.len());
+    assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
 }
 
 #[test]

@@ -105,7 +105,8 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
         b"?\r\n",
         b"\r\n",
         b"GET / HT",
-        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcdef",
+        // Not where the body is discarded: it is refused if it is there before the answer.
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcdef",
         b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nabc",
     ]);

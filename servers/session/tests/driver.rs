@@ -62,7 +62,9 @@ impl Pair {
     }
 
     pub(super) fn expire(&mut self) {
-        let next = self.session.expired(&mut self.cx, &mut self.out);
+        let works = self.session.phase() == Phase::Work;
+        let seen = if works { &[] } else { &self.input[..] };
+        let next = self.session.expired(&mut self.cx, seen, &mut self.out);
         if self.session.is_last() {
             self.input.clear();
             self.job = None;
@@ -170,7 +172,7 @@ impl Pair {
             (true, false) => self.at = At::Queued,
             (false, true) => self.close(false),
             (false, false) => {
-                let next = self.session.unavailable(&mut self.cx, &mut self.out);
+                let next = self.session.unavailable(&mut self.cx, bytes, &mut self.out);
                 self.input.clear();
                 self.follow(next);
             }
@@ -209,6 +211,7 @@ impl Pair {
 
     fn submit(&mut self, request: PendingRequest, head: Vec<u8>, body: Vec<u8>) {
         self.session.begin_work();
+        self.session.remember_line(&mut self.cx, &head);
         self.job = Some(Job { call: request.call, close: request.close, head, body });
         self.at = At::Works;
     }

@@ -6,6 +6,7 @@
 //! | `pair`, `driver` | a connection in memory, and who carries the conversation's wishes out |
 //! | `requests`, `bodies`, `ends`, `refusals`, `saved` | what is said, and how it ends |
 //! | `timeouts` | every deadline, to the millisecond |
+//! | `refused_lines` | what the log shows of requests that are refused |
 //! | `streams` | responses that are more than bytes in a buffer, and their log lines |
 //! | `cutting` | the same answers, however input and output are cut |
 
@@ -16,6 +17,7 @@ mod driver;
 mod ends;
 mod pair;
 mod refusals;
+mod refused_lines;
 mod requests;
 mod saved;
 mod streams;
@@ -27,7 +29,8 @@ use pair::{At, Pair, Works};
 
 /// What the fuzzer calls the same.
 use crate as server;
-use crate::options::Options;
+use crate::options::{LogFormat, LogTarget, Options};
+use tempfile::NamedTempFile;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -72,6 +75,24 @@ fn post(target: &str, body: &str) -> Vec<u8> {
 /// The beginning of a POST whose body is to be `len` bytes.
 fn post_head(target: &str, len: usize) -> Vec<u8> {
     format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {len}\r\n\r\n").into_bytes()
+}
+
+/// A connection that is logged into a file.
+fn logged(works: Works, change: impl FnOnce(&mut Options)) -> (Pair, NamedTempFile) {
+    let file = NamedTempFile::new().expect("a file");
+    let pair = pair_with(works, |options| {
+        options.log.format = LogFormat::Common;
+        options.log.target = LogTarget::File(file.path().to_owned());
+        change(options);
+    });
+    (pair, file)
+}
+
+/// The lines so far, from the request on: the rest is the time.
+fn lines(pair: &mut Pair, file: &NamedTempFile) -> Vec<String> {
+    pair.cx.log.flush();
+    let text = std::fs::read_to_string(file.path()).expect("the log");
+    text.lines().map(|line| line.split_once('"').expect("a request").1.to_owned()).collect()
 }
 
 const CLOSED: At = At::Closed { reset: false };

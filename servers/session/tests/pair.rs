@@ -119,7 +119,7 @@ impl Pair {
     pub fn eof(&mut self) {
         match self.at {
             At::Reads => self.step(|pair| {
-                let next = pair.session.eof(&mut pair.cx, &mut pair.out);
+                let next = pair.session.eof(&mut pair.cx, &pair.input, &mut pair.out);
                 pair.follow(next);
             }),
             At::Lingers => self.close(false),
@@ -182,7 +182,7 @@ impl Pair {
             self.job = None;
             self.input.clear();
             self.step(|pair| {
-                let next = pair.session.unavailable(&mut pair.cx, &mut pair.out);
+                let next = pair.session.unavailable(&mut pair.cx, &[], &mut pair.out);
                 pair.follow(next);
             });
         }

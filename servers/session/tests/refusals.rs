@@ -90,9 +90,60 @@ fn a_broken_body_is_refused_unless_its_request_has_been_answered() {
         assert_eq!(refused(input.as_bytes()), (vec![400], At::Lingers));
     }
     let mut pair = pair();
-    pair.send(format!("POST / {broken}").as_bytes());
+    let input = format!("POST / {broken}");
+    let (head, body) = input.split_at(input.len() - "zz\r\n".len());
+    pair.send(head.as_bytes());
+    assert_eq!((pair.statuses(), pair.at), (vec![200], At::Reads));
+    pair.send(body.as_bytes());
     assert_eq!((pair.statuses(), pair.at), (vec![200], At::Lingers));
     assert_eq!(pair.cx.counters.requests_malformed.get(), 1);
+}
+
+/// What a body is to be used for makes no difference to how it is decoded.
+#[test]
+fn a_malformed_body_that_is_there_is_refused_before_any_answer() {
+    let chunked = "HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (body, status) in [
+        ("ZZZ\r\n", 400),
+        ("3\r\nabcX", 400),
+        ("3\nabc\r\n", 400),
+        ("1\r\na\r\n0\r\nbad trailer\r\n\r\n", 400),
+        ("FFFFFFFF\r\n", 413),
+        ("1\r\na\r\n186A0\r\n", 413),
+    ] {
+        for target in ["/", "/echo", "/stream", "/work", "/wait/10", "/close", "/nothing"] {
+            for works in [Works::Inline, Works::Elsewhere, Works::Later] {
+                for offload_all in [false, true] {
+                    let mut pair = pair_with(works, |_| {});
+                    pair.cx.offload_all = offload_all;
+                    pair.send(format!("GET {target} {chunked}{body}").as_bytes());
+                    assert_eq!(pair.statuses(), [status], "{target} {body:?}");
+                    assert!(pair.says("\r\nConnection: close\r\n"));
+                    assert_eq!(pair.at, At::Lingers, "{target}");
+                    assert_eq!(pair.cx.counters.requests.get(), 0, "nothing was called");
+                    assert_eq!(pair.cx.counters.requests_malformed.get(), 1);
+                    pair.end();
+                }
+            }
+        }
+    }
+    // In a pipeline, what is before it is answered.
+    let input = [GET, format!("HEAD / {chunked}ZZZ\r\n").as_bytes()].concat();
+    assert_eq!(refused(&input), (vec![200, 400], At::Lingers));
+}
+
+/// A part of a body that is well formed so far decides nothing.
+#[test]
+fn a_discarded_body_may_end_anywhere_in_what_is_there() {
+    let head = "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = "3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n";
+    for cut in 0..=body.len() {
+        let mut pair = pair();
+        pair.send(format!("{head}{}", &body[..cut]).as_bytes());
+        assert_eq!((pair.statuses(), pair.at), (vec![200], At::Reads), "cut at {cut}");
+        pair.send(&[&body.as_bytes()[cut..], GET].concat());
+        assert_eq!((pair.statuses(), pair.at), (vec![200, 200], At::Reads), "cut at {cut}");
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub struct Local {
     pub(super) counters: usize,
     /// Until then the root is known to have no error page.
     pub(super) no_page_until_ms: u64,
+    /// The root that the caches are of.
+    pub(super) generation: u32,
 }
 
 /// A resource to answer with.
@@ -30,7 +32,12 @@ pub(super) enum ResourceRef {
 
 impl Local {
     /// Empty caches with these bounds, for the loop with counter slot `counters`.
-    pub(super) fn new(contents: Bounds, open: Bounds, ttl_ms: u64, counters: usize) -> Self {
+    pub(super) fn new(
+        (contents, open): (Bounds, Bounds),
+        ttl_ms: u64,
+        counters: usize,
+        generation: u32,
+    ) -> Self {
         Local {
             contents: Cache::new(contents, ttl_ms),
             open: Cache::new(open, ttl_ms),
@@ -38,7 +45,17 @@ impl Local {
             name: Vec::new(),
             counters,
             no_page_until_ms: 0,
+            generation,
         }
+    }
+
+    /// The root is another directory: what is cached of the old one ends.
+    #[cold]
+    pub(super) fn enter_root(&mut self, generation: u32) {
+        self.contents.clear();
+        self.open.clear();
+        self.no_page_until_ms = 0;
+        self.generation = generation;
     }
 
     /// The fresh cache entry for a canonical path.
@@ -76,12 +93,13 @@ impl Local {
         path: &[u8],
         found: &Found,
         now_ms: u64,
+        now_s: u64,
     ) -> Option<ResourceRef> {
         let held = match self.contents.find(path) {
             Some(slot) => ResourceRef::Contents(slot),
             None => ResourceRef::Open(self.open.find(path)?),
         };
-        if !self.resource(&held)?.is_same_as(found) {
+        if !self.resource(&held)?.is_same_as(found, now_s) {
             return None;
         }
         match held {

@@ -7,12 +7,14 @@
 //! ```
 
 use std::fs::File;
+use std::sync::Arc;
 
 use super::encoding::Coding;
 use super::media;
 use super::open::{OpenError, Opener};
 use super::stamp::Stamp;
 use crate::app::Disk;
+use crate::options::Caching;
 
 /// An open file and its stamp.
 pub struct Opened {
@@ -49,10 +51,23 @@ pub fn look(opener: &Opener, path: &[u8], disk: Disk) -> Result<Place, OpenError
     }
 }
 
+/// What the operator has chosen for all files.
+#[derive(Copy, Clone)]
+pub struct Site<'o> {
+    /// Whether to look for siblings.
+    pub precompressed: bool,
+    /// What caches are told.
+    pub caching: &'o Caching,
+}
+
 /// A file and its usable siblings.
 pub struct Found {
     /// The media type by its name.
     pub media: &'static str,
+    /// The coding that the file itself is in.
+    pub coding: Coding,
+    /// Its Cache-Control.
+    pub cache_control: Option<Arc<str>>,
     /// The file as it is.
     pub original: Opened,
     /// Its siblings, by coding.
@@ -69,24 +84,27 @@ impl Found {
         opener: &Opener,
         name: &mut Vec<u8>,
         original: Opened,
-        precompressed: bool,
+        Site { precompressed, caching }: Site<'_>,
         disk: Disk,
     ) -> Result<Self, OpenError> {
-        let media = media::of_name(name);
+        let cache_control = caching.cache_control(name).cloned();
+        let (media, coding) = (media::of_name(name), media::coding_of_name(name));
+        // What is compressed by itself is not compressed twice.
+        let precompressed = precompressed && coding == Coding::Identity;
         let len = name.len();
         let mut siblings = Vec::new();
-        for coding in Coding::COMPRESSED.into_iter().filter(|_| precompressed) {
+        for sibling_coding in Coding::COMPRESSED.into_iter().filter(|_| precompressed) {
             name.truncate(len);
-            name.extend_from_slice(coding.suffix().as_bytes());
+            name.extend_from_slice(sibling_coding.suffix().as_bytes());
             match look(opener, name, disk) {
                 // An older one was made from different contents.
                 Ok(Place::File(sibling)) if sibling.stamp.is_as_new_as(&original.stamp) => {
-                    siblings.push((coding, sibling));
+                    siblings.push((sibling_coding, sibling));
                 }
                 Err(OpenError::Cold) => return Err(OpenError::Cold),
                 _ => {}
             }
         }
-        Ok(Found { media, original, siblings })
+        Ok(Found { media, coding, cache_control, original, siblings })
     }
 }

@@ -4,6 +4,8 @@
 //! Types not in the table are `application/octet-stream`, which browsers save rather than
 //! interpret.
 
+use super::encoding::Coding;
+
 /// The type of unknown files.
 const UNKNOWN: &str = "application/octet-stream";
 
@@ -104,6 +106,16 @@ const TYPES: &[(&str, &str)] = &[
     ("zst", "application/zstd"),
 ];
 
+/// The coding that a file with this name is in by itself: `.svgz` is SVG behind gzip, and its media
+/// type is that of what is inside. (A `.tar.gz` is `application/gzip` and has no coding.)
+pub fn coding_of_name(path: &[u8]) -> Coding {
+    let len = path.len();
+    match len.checked_sub(5).map(|start| &path[start..]) {
+        Some(end) if end.eq_ignore_ascii_case(b".svgz") => Coding::Gzip,
+        _ => Coding::Identity,
+    }
+}
+
 /// The media type of a file with this name (only the last component of its path counts).
 pub fn of_name(path: &[u8]) -> &'static str {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
@@ -139,6 +151,16 @@ mod tests {
         assert_eq!(of_name(b"A.PNG"), "image/png");
         assert_eq!(of_name(b"x.tar.gz"), "application/gzip");
         assert_eq!(of_name(b"app.js"), "text/javascript; charset=utf-8");
+    }
+
+    #[test]
+    fn only_svgz_is_in_a_coding_by_itself() {
+        for name in [&b"a.svgz"[..], b"a/b.SVGZ"] {
+            assert_eq!((coding_of_name(name), of_name(name)), (Coding::Gzip, "image/svg+xml"));
+        }
+        for name in [&b""[..], b"a.svg", b"x.tar.gz", b"x.tgz", b"svgz"] {
+            assert_eq!(coding_of_name(name), Coding::Identity);
+        }
     }
 
     #[test]

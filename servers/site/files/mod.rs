@@ -12,6 +12,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `root` | the directory that the root's path stands for now |
 //! | `path` | from the text of a request to a name beneath the root |
 //! | `open`, `walk` | opening that name so that nothing outside can be reached |
 //! | `stamp` | a file's state when it was opened; entity tags |
@@ -43,6 +44,7 @@ mod open;
 mod path;
 mod range;
 mod resource;
+mod root;
 mod stamp;
 mod walk;
 mod work;
@@ -58,14 +60,15 @@ use http::Status;
 use self::cache::Bounds;
 pub use self::local::Local;
 use self::local::ResourceRef;
-use self::open::{OpenError, Opener};
+use self::open::OpenError;
 use self::path::PathError;
 use self::resource::{Resource, Variant};
+use self::root::Root;
 use self::work::HandoffCache;
 use crate::app::clock::Clock;
 use crate::app::{Action, Disk, Request, Response, reads, refuse_method};
 use crate::metrics::{CounterSlot, Metrics};
-use crate::options::Options;
+use crate::options::{Caching, Options};
 
 /// The page for 404 answers, if the root has one.
 const NOT_FOUND_PAGE: &[u8] = b"/404.html";
@@ -75,11 +78,12 @@ const OPEN_FILES_SHARE: usize = 8;
 
 /// The files beneath a root.
 pub struct Files {
-    opener: Opener,
+    root: Root,
     index: Vec<String>,
     autoindex: bool,
     dotfiles: bool,
     precompressed: bool,
+    caching: Caching,
     contents_bounds: Bounds,
     open_bounds: Bounds,
     ttl_ms: u64,
@@ -112,18 +116,19 @@ impl Files {
         let Some(root) = &options.content.root else {
             return Ok(None);
         };
-        let opener = Opener::new(root).map_err(|error| {
+        let ttl_ms = u64::try_from(options.content.cache_ttl.as_millis()).unwrap_or(u64::MAX);
+        let root = Root::open(root, ttl_ms).map_err(|error| {
             let text = format!("--root {}: {error}; name a directory to serve", root.display());
             io::Error::new(error.kind(), text)
         })?;
         let heads = options.content.cache_bytes / OPEN_FILES_SHARE;
-        let ttl_ms = u64::try_from(options.content.cache_ttl.as_millis()).unwrap_or(u64::MAX);
         Ok(Some(Files {
-            opener,
+            root,
             index: options.content.index.clone(),
             autoindex: options.content.autoindex,
             dotfiles: options.content.dotfiles,
             precompressed: options.content.precompressed,
+            caching: options.content.caching.clone(),
             contents_bounds: Bounds { bytes: options.content.cache_bytes - heads, files: 0 },
             open_bounds: Bounds { bytes: heads, files: options.content.cache_files },
             ttl_ms,
@@ -135,6 +140,21 @@ impl Files {
         }))
     }
 
+    /// Looks the root's path up if it is time to, or at once; returns whether it is another
+    /// directory now.
+    fn look_at_root(&self, at_once: bool) -> bool {
+        let is_new = if at_once { self.root.look_now() } else { self.root.look() };
+        if is_new {
+            self.handoff.clear();
+        }
+        is_new
+    }
+
+    /// Looks the root's path up at once.
+    pub fn reload(&self) {
+        self.look_at_root(true);
+    }
+
     /// The time that files' ages are measured against.
     fn now(&self, clock: &Clock) -> SystemTime {
         let now = clock.system_time();
@@ -143,9 +163,19 @@ impl Files {
         now
     }
 
+    /// The second of an answer's Date.
+    #[inline]
+    fn now_s(&self, clock: &Clock) -> u64 {
+        let now_s = clock.second();
+        #[cfg(test)]
+        let now_s = now_s + self.ahead.as_secs();
+        now_s
+    }
+
     /// Loop `index`'s part.
     pub fn local(&self, index: usize) -> Local {
-        Local::new(self.contents_bounds, self.open_bounds, self.ttl_ms, index)
+        let bounds = (self.contents_bounds, self.open_bounds);
+        Local::new(bounds, self.ttl_ms, index, self.root.generation())
     }
 
     /// Answers; a listing is work.
@@ -160,11 +190,14 @@ impl Files {
             refuse_method(request, response);
             return Action::Done;
         }
+        if local.generation != self.root.generation() {
+            local.enter_root(self.root.generation());
+        }
         // Keys are canonical paths: a path with an escape in it has to be decoded first.
         let path = request.path();
         if !path.contains(&b'%')
             && let Some(held) = local.fresh(path, request.clock().now_ms())
-            && answer_current(local.variant(&held, request), request, response)
+            && self.answer_current(local.variant(&held, request), request, response)
         {
             self.count(local, |counters| counters.file_cache_hits.add(1));
             return Action::Done;
@@ -180,6 +213,9 @@ impl Files {
         request: &Request<'_>,
         response: &mut Response<'_>,
     ) -> Action {
+        if self.look_at_root(false) {
+            local.enter_root(self.root.generation());
+        }
         let path = match local.path.canonical(request.path(), self.dotfiles) {
             Ok(path) => std::mem::take(path),
             Err(PathError::Invalid) => {
@@ -202,7 +238,7 @@ impl Files {
     ) -> Action {
         let clock = request.clock();
         if let Some(held) = self.fresh(local, path, clock)
-            && answer_current(local.variant(&held, request), request, response)
+            && self.answer_current(local.variant(&held, request), request, response)
         {
             self.count(local, |counters| counters.file_cache_hits.add(1));
             return Action::Done;
@@ -247,7 +283,11 @@ impl Files {
                 return self.not_found(local, request, response);
             }
             Miss::Error(OpenError::Cold) => return self.leave(local),
-            Miss::Error(error) => answer_error(error, response),
+            Miss::Error(error) => {
+                let failed = u64::from(error == OpenError::Failed);
+                self.count(local, |counters| counters.file_read_errors.add(failed));
+                answer_error(error, response);
+            }
         }
         Action::Done
     }
@@ -284,7 +324,7 @@ impl Files {
         let clock = request.clock();
         let now_ms = clock.now_ms();
         if let Some(held) = self.fresh(local, NOT_FOUND_PAGE, clock)
-            && local.variant(&held, request).is_some_and(Variant::is_current)
+            && local.variant(&held, request).is_some_and(|page| page.is_current(self.now_s(clock)))
         {
             return Ok(held);
         }
@@ -312,10 +352,10 @@ impl Files {
         };
         local.name = name;
         let found = found.inspect_err(|_| local.forget(path))?;
-        if let Some(held) = local.confirm(path, &found, clock.now_ms()) {
+        if let Some(held) = local.confirm(path, &found, clock.now_ms(), self.now_s(clock)) {
             return Ok(held);
         }
-        match Resource::load(found, self.now(clock), self.disk) {
+        match Resource::load(found, self.now(clock), self.caching.etag, self.disk) {
             Ok(resource) => {
                 if self.disk == Disk::Avoid {
                     resource.stop_readahead();
@@ -329,27 +369,28 @@ impl Files {
         }
     }
 
+    /// Answers with a variant; `false` if it is no longer current.
+    #[inline]
+    fn answer_current(
+        &self,
+        variant: Option<&Variant>,
+        request: &Request<'_>,
+        response: &mut Response<'_>,
+    ) -> bool {
+        match variant {
+            Some(variant) if variant.is_current(self.now_s(request.clock())) => {
+                answer::answer(variant, request, response);
+                true
+            }
+            _ => false,
+        }
+    }
+
     #[inline]
     fn count(&self, local: &Local, count: impl FnOnce(&CounterSlot)) {
         if let Some(counters) = self.metrics.slot(local.counters) {
             count(counters);
         }
-    }
-}
-
-/// Answers with a variant; `false` if its file has changed meanwhile.
-#[inline]
-fn answer_current(
-    variant: Option<&Variant>,
-    request: &Request<'_>,
-    response: &mut Response<'_>,
-) -> bool {
-    match variant {
-        Some(variant) if variant.is_current() => {
-            answer::answer(variant, request, response);
-            true
-        }
-        _ => false,
     }
 }
 

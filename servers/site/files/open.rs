@@ -14,8 +14,10 @@
 //! (`RESOLVE_CACHED`, Linux 5.12): a name that has not been looked up recently, or on a file system
 //! that revalidates every lookup, is [`OpenError::Cold`]. On older kernels, all names are.
 //!
-//! Opening a FIFO, a device or a socket never blocks (`O_NONBLOCK`) and never sets the controlling
-//! terminal (`O_NOCTTY`); it is refused after fstat(2) has shown its type. Symlinks that stay
+//! FIFOs, devices and sockets are not opened: that would let a FIFO's waiting writer go, or rewind a
+//! tape. What a name stands for is looked at first: with `O_PATH` and fstat(2), in the walk with
+//! fstatat(2). Only a name that becomes a FIFO between the two steps is opened, and then never
+//! blocks (`O_NONBLOCK`) nor becomes the controlling terminal (`O_NOCTTY`). Symlinks that stay
 //! beneath the root are followed, wherever they lead: what they expose is their owner's business.
 //! Mount points are crossed. Hard links are files like any other.
 
@@ -26,10 +28,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use reactor::Errno;
-use reactor::fs::{Resolve, openat2};
+use reactor::fs::{OpenFlags, Resolve, openat2};
 
 use super::walk::{self, FLAGS};
-use crate::app::Disk;
+use crate::app::{Disk, file_errors};
 
 /// What the kernel must refuse.
 const BENEATH: Resolve = Resolve::BENEATH.and(Resolve::NO_MAGICLINKS);
@@ -66,9 +68,23 @@ impl OpenError {
             Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EAGAIN | Errno::EINTR) => {
                 OpenError::Busy
             }
-            Some(Errno::EIO | Errno::ESTALE | Errno::EOVERFLOW) => OpenError::Failed,
-            // ENOENT, ENOTDIR, ELOOP, EXDEV (left the root), ENAMETOOLONG, ENXIO (a socket) …
-            _ => OpenError::NotFound,
+            Some(
+                Errno::ENOENT
+                | Errno::ENOTDIR
+                | Errno::ELOOP
+                | Errno::EXDEV // it left the root
+                | Errno::ENAMETOOLONG
+                | Errno::EINVAL
+                | Errno::EILSEQ
+                | Errno::ENXIO // a FIFO, a socket
+                | Errno::ENODEV,
+            )
+            | None => OpenError::NotFound,
+            // EIO, ESTALE, EUCLEAN; ENOTCONN where the server of a FUSE file system is gone …
+            Some(_) => {
+                file_errors::open_failed(error);
+                OpenError::Failed
+            }
         }
     }
 }
@@ -115,7 +131,7 @@ impl Opener {
     /// Opens `path`, relative to the root (empty: the root itself), for reading.
     ///
     /// # Errors
-    /// See [`OpenError`]. What is opened may still be a directory, a FIFO or a device.
+    /// See [`OpenError`]. What is opened may be a directory.
     pub fn open(&self, path: &[u8]) -> Result<File, OpenError> {
         let path = if path.is_empty() { b"." } else { path };
         let opened = match self.method {
@@ -175,8 +191,13 @@ fn with_c_str<T>(path: &[u8], then: impl FnOnce(&CStr) -> io::Result<T>) -> io::
     }
 }
 
-/// openat2(2) with the checks of this module.
+/// openat2(2) with the checks of this module: of a file or a directory.
 fn open_beneath(root: BorrowedFd<'_>, path: &CStr, disk: Disk) -> io::Result<OwnedFd> {
     let resolve = if disk == Disk::Avoid { BENEATH | Resolve::CACHED } else { BENEATH };
+    let looked = File::from(openat2(root, path, OpenFlags::LOOK, resolve)?);
+    let file_type = looked.metadata()?.file_type();
+    if !file_type.is_file() && !file_type.is_dir() {
+        return Err(Errno::ENXIO.into());
+    }
     openat2(root, path, FLAGS, resolve)
 }

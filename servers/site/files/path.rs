@@ -10,6 +10,10 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
+/// The directory of what other programs look for on every site, certificates' challenges among it
+/// (RFC 8615): served although its name is a hidden one.
+const WELL_KNOWN: &[u8] = b".well-known";
+
 /// Why a path names no file.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum PathError {
@@ -55,17 +59,20 @@ fn canonical(decoded: &[u8], dotfiles: bool, out: &mut Vec<u8>) -> Result<(), Pa
         match name {
             b"" | b"." => {}
             b".." => return Err(PathError::Invalid),
+            WELL_KNOWN if out.is_empty() => push(out, name),
             _ if name.starts_with(b".") && !dotfiles => return Err(PathError::Hidden),
-            _ => {
-                out.push(b'/');
-                out.extend_from_slice(name);
-            }
+            _ => push(out, name),
         }
     }
     if out.is_empty() || decoded.ends_with(b"/") || decoded.ends_with(b"/.") {
         out.push(b'/');
     }
     Ok(())
+}
+
+fn push(out: &mut Vec<u8>, name: &[u8]) {
+    out.push(b'/');
+    out.extend_from_slice(name);
 }
 
 /// What the openers take: a canonical path without the slashes at its ends.
@@ -144,6 +151,19 @@ mod tests {
         for raw in [&b"/.git/config"[..], b"/a/.htpasswd", b"/%2egit", b"/...", b"/a/..b/c"] {
             assert_eq!(canonical_of(raw, false), Err(PathError::Hidden), "{}", raw.escape_ascii());
             assert!(canonical_of(raw, true).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_well_known_directory_shows_but_no_hidden_name_below_it_nor_elsewhere() {
+        for path in ["/.well-known/acme-challenge/x", "/.well-known", "/.well-known/"] {
+            assert_eq!(canonical_of(path.as_bytes(), false).as_deref(), Ok(path.as_bytes()));
+        }
+        assert!(canonical_of(b"//%2ewell-known/x", false).is_ok());
+        for raw in
+            [&b"/.well-known/.x"[..], b"/a/.well-known/x", b"/.well-known-x", b"/.Well-Known/x"]
+        {
+            assert_eq!(canonical_of(raw, false), Err(PathError::Hidden), "{}", raw.escape_ascii());
         }
     }
 

@@ -21,6 +21,7 @@ use super::open::OpenError;
 use super::stamp::Stamp;
 use crate::app::response::Head;
 use crate::app::{Disk, Prepared, Response, SharedFile};
+use crate::options::EtagMode;
 
 /// Files up to this size are kept as contents: reading one costs a copy, sending it one `send`.
 pub const CONTENTS_BYTES_MAX: u64 = 64 * 1024;
@@ -36,11 +37,16 @@ impl Resource {
     ///
     /// # Errors
     /// Reading's, see `pread(2)`; [`OpenError::Cold`] if it would have to wait for a disk.
-    pub fn load(found: Found, now: SystemTime, disk: Disk) -> Result<Resource, OpenError> {
-        let vary = !found.siblings.is_empty();
-        let media = found.media;
-        let variant = |coding, opened| Variant::load(coding, opened, media, vary, now, disk);
-        let original = variant(Coding::Identity, found.original)?;
+    pub fn load(
+        found: Found,
+        now: SystemTime,
+        etag: EtagMode,
+        disk: Disk,
+    ) -> Result<Resource, OpenError> {
+        let (vary, media) = (!found.siblings.is_empty(), found.media);
+        let about = About { media, vary, cache_control: found.cache_control, etag, now };
+        let variant = |coding, opened| Variant::load(coding, opened, &about, disk);
+        let original = variant(found.coding, found.original)?;
         let siblings = found.siblings.into_iter().map(|(coding, opened)| variant(coding, opened));
         Ok(Resource { original, siblings: siblings.collect::<Result<_, _>>()? })
     }
@@ -54,9 +60,11 @@ impl Resource {
         }
     }
 
-    /// Whether what was found is certainly what this was made from: never for a young file.
-    pub fn is_same_as(&self, found: &Found) -> bool {
-        self.original.is_made_from(&found.original)
+    /// Whether what was found is certainly what this was made from: never for a young file, nor
+    /// after the clock was set back to before one of its dates.
+    pub fn is_same_as(&self, found: &Found, now_s: u64) -> bool {
+        self.variants().all(|variant| variant.modified_s <= now_s)
+            && self.original.is_made_from(&found.original)
             && self.original.media == found.media
             && self.siblings.len() == found.siblings.len()
             && self.siblings.iter().zip(&found.siblings).all(|(variant, (coding, opened))| {
@@ -64,7 +72,7 @@ impl Resource {
             })
     }
 
-    /// The uncompressed file.
+    /// The file itself, uncompressed unless its name says otherwise.
     #[inline]
     pub fn original(&self) -> &Variant {
         &self.original
@@ -110,34 +118,40 @@ pub struct Variant {
     media: &'static str,
     /// Whether the file has other variants.
     vary: bool,
+    cache_control: Option<Arc<str>>,
     stamp: Stamp,
     /// Whether the stamp certainly identifies these bytes.
     strong: bool,
+    /// Empty if there is none.
     etag: String,
     modified_s: u64,
     modified: String,
     content: Content,
 }
 
+/// What all variants of a file have in common.
+struct About {
+    media: &'static str,
+    vary: bool,
+    cache_control: Option<Arc<str>>,
+    etag: EtagMode,
+    now: SystemTime,
+}
+
 impl Variant {
-    fn load(
-        coding: Coding,
-        opened: Opened,
-        media: &'static str,
-        vary: bool,
-        now: SystemTime,
-        disk: Disk,
-    ) -> Result<Self, OpenError> {
+    fn load(coding: Coding, opened: Opened, about: &About, disk: Disk) -> Result<Self, OpenError> {
+        let now = about.now;
         let Read { contents, file, stamp, settled } = read(opened, disk)?;
         let strong = settled && !stamp.is_young(now);
         let modified_s = stamp.modified_s(now);
         let mut variant = Variant {
             coding,
-            media,
-            vary,
+            media: about.media,
+            vary: about.vary,
+            cache_control: about.cache_control.clone(),
             stamp,
             strong,
-            etag: stamp.etag(coding, !strong),
+            etag: stamp.etag(coding, about.etag, !strong, now),
             modified_s,
             modified: conditional::date_text(modified_s),
             content: Content::File(Arc::new(file)),
@@ -156,7 +170,7 @@ impl Variant {
 
     /// The fields of a 200.
     fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.description().into_iter().chain(self.promises().map(Some)).flatten()
+        self.description().into_iter().chain(self.promises()).flatten()
     }
 
     /// The fields that describe these bytes; the type comes first.
@@ -173,8 +187,21 @@ impl Variant {
     }
 
     /// The fields for later requests for these bytes.
-    fn promises(&self) -> [(&str, &str); 3] {
-        [("Last-Modified", &self.modified), ("ETag", &self.etag), ("Accept-Ranges", "bytes")]
+    fn promises(&self) -> [Option<(&str, &str)>; 4] {
+        [
+            Some(("Last-Modified", &self.modified)),
+            self.etag(),
+            Some(("Accept-Ranges", "bytes")),
+            self.cache_control(),
+        ]
+    }
+
+    fn etag(&self) -> Option<(&str, &str)> {
+        (!self.etag.is_empty()).then_some(("ETag", &self.etag))
+    }
+
+    fn cache_control(&self) -> Option<(&str, &str)> {
+        self.cache_control.as_deref().map(|value| ("Cache-Control", value))
     }
 
     fn vary(&self) -> Option<(&'static str, &'static str)> {
@@ -194,8 +221,14 @@ impl Variant {
     }
 
     /// Whether its bytes still match its tag. An open file may have been written to since it was
-    /// last checked, within the time to live; fstat(2) is cheap compared with sending it.
-    pub fn is_current(&self) -> bool {
+    /// last checked, within the time to live; fstat(2) is cheap compared with sending it. And whether
+    /// its Last-Modified is not later than `now_s`, the answer's Date (RFC 9110, section 8.8.2.1):
+    /// the clock may have been set back.
+    pub fn is_current(&self, now_s: u64) -> bool {
+        self.modified_s <= now_s && self.has_its_bytes()
+    }
+
+    fn has_its_bytes(&self) -> bool {
         match &self.content {
             Content::Prepared(_) => true,
             Content::File(file) => {
@@ -251,9 +284,12 @@ impl Variant {
         add(response.start(status), self.description().into_iter().flatten())
     }
 
-    /// Starts a 304, with those of the 200's fields that RFC 9110, section 15.4.5 requires.
+    /// Starts a 304, with those of the 200's fields that RFC 9110, section 15.4.5 requires; without
+    /// an entity tag the date is the only validator.
     pub fn start_not_modified<'r, 'a>(&self, response: &'r mut Response<'a>) -> Head<'r, 'a> {
-        add(response.start(Status::NOT_MODIFIED).field("ETag", &self.etag), self.vary().into_iter())
+        let validator = self.etag().unwrap_or(("Last-Modified", &self.modified));
+        let fields = [Some(validator), self.vary(), self.cache_control()];
+        add(response.start(Status::NOT_MODIFIED), fields.into_iter().flatten())
     }
 }
 

@@ -15,6 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::encoding::Coding;
+use crate::options::EtagMode;
 
 /// A file younger than this gets no strong tag: the coarsest file system clock in use (FAT's) ticks
 /// every 2 s.
@@ -54,7 +55,11 @@ impl Stamp {
     pub fn is_young(&self, now: SystemTime) -> bool {
         let now_ns = nanoseconds(now);
         let age_ns = now_ns - self.changed_ns;
-        age_ns < YOUNG_NS || (0..YOUNG_NS).contains(&(now_ns - self.modified_ns))
+        age_ns < YOUNG_NS || self.was_just_modified(now)
+    }
+
+    fn was_just_modified(&self, now: SystemTime) -> bool {
+        (0..YOUNG_NS).contains(&(nanoseconds(now) - self.modified_ns))
     }
 
     /// Last-Modified in seconds since 1970: not before that (the formatter would panic), and not in
@@ -70,17 +75,23 @@ impl Stamp {
         self.modified_ns.div_euclid(NS_PER_S) >= original.modified_ns.div_euclid(NS_PER_S)
     }
 
-    /// The entity tag, with its quotes; a different one for each coding (section 8.8.3.3).
-    pub fn etag(&self, coding: Coding, weak: bool) -> String {
+    /// The entity tag, with its quotes; a different one for each coding (section 8.8.3.3). Empty if
+    /// there is to be none. `weak`: the stamp may not identify the bytes.
+    pub fn etag(&self, coding: Coding, mode: EtagMode, weak: bool, now: SystemTime) -> String {
+        let (weak, times) = match mode {
+            EtagMode::Strict => (weak, format!("{:x}-{:x}", self.modified_ns, self.changed_ns)),
+            EtagMode::Mtime => (
+                self.was_just_modified(now),
+                format!("{:x}", self.modified_ns.div_euclid(NS_PER_S)),
+            ),
+            EtagMode::Off => return String::new(),
+        };
         let prefix = if weak { "W/" } else { "" };
         let (dash, coding) = match coding {
             Coding::Identity => ("", ""),
             other => ("-", other.name()),
         };
-        format!(
-            "{prefix}\"{:x}-{:x}-{:x}{dash}{coding}\"",
-            self.size, self.modified_ns, self.changed_ns
-        )
+        format!("{prefix}\"{:x}-{times}{dash}{coding}\"", self.size)
     }
 }
 
@@ -138,10 +149,23 @@ mod tests {
             Stamp { modified_ns: base.modified_ns + 1, ..base },
             Stamp { changed_ns: base.changed_ns + 1, ..base },
         ];
-        let tag = base.etag(Coding::Identity, false);
-        assert!(others.iter().all(|other| other.etag(Coding::Identity, false) != tag));
-        assert_ne!(base.etag(Coding::Gzip, false), tag);
-        assert_ne!(base.etag(Coding::Gzip, false), base.etag(Coding::Brotli, false));
-        assert_eq!(base.etag(Coding::Identity, true), format!("W/{tag}"));
+        let etag = |stamp: &Stamp, coding| stamp.etag(coding, EtagMode::Strict, false, at(200));
+        let tag = etag(&base, Coding::Identity);
+        assert!(others.iter().all(|other| etag(other, Coding::Identity) != tag));
+        assert_ne!(etag(&base, Coding::Gzip), tag);
+        assert_ne!(etag(&base, Coding::Gzip), etag(&base, Coding::Brotli));
+        let weak = base.etag(Coding::Identity, EtagMode::Strict, true, at(200));
+        assert_eq!(weak, format!("W/{tag}"));
+    }
+
+    #[test]
+    fn tags_of_size_and_modification_are_the_same_on_every_node() {
+        let etag = |stamp: &Stamp, now| stamp.etag(Coding::Identity, EtagMode::Mtime, true, now);
+        let (base, elsewhere) = (stamp(100, 100), Stamp { device: 9, inode: 9, ..stamp(100, 199) });
+        assert_eq!(etag(&base, at(200)), etag(&elsewhere, at(200)));
+        assert_eq!(etag(&base, at(200)), "\"3-64\"");
+        assert!(etag(&base, at(101)).starts_with("W/"));
+        assert_ne!(etag(&base, at(200)), etag(&stamp(101, 100), at(200)));
+        assert_eq!(base.etag(Coding::Identity, EtagMode::Off, false, at(200)), "");
     }
 }

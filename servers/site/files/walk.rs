@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use reactor::Errno;
-use reactor::fs::{OpenFlags, may_be_link, openat, readlinkat};
+use reactor::fs::{FileType, OpenFlags, may_be_link, openat, readlinkat, type_at};
 
 /// Flags of every open.
 pub(super) const FLAGS: OpenFlags = OpenFlags::NONBLOCK.and(OpenFlags::NOCTTY);
@@ -72,6 +72,9 @@ impl Walk<'_> {
     fn step(&mut self, name: &[u8]) -> io::Result<Option<OwnedFd>> {
         let name = CString::new(name)?;
         let last = self.pending.is_empty();
+        if last && type_at(self.here(), &name)? == FileType::Special {
+            return Err(Errno::ENXIO.into());
+        }
         let flags = if last { FLAGS | OpenFlags::NOFOLLOW } else { DIRECTORY_FLAGS };
         match openat(self.here(), &name, flags) {
             Ok(file) if last => Ok(Some(file)),

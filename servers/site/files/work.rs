@@ -28,6 +28,7 @@ const HANDOFF_ENTRIES_MAX: usize = 16;
 impl Files {
     /// Answers a request that `handle` left.
     pub fn work(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        self.look_at_root(false);
         let mut buffers = path::PathBuffers::default();
         let Ok(path) = buffers.canonical(request.path(), self.dotfiles) else {
             return self.not_found_apart(request, response);
@@ -47,12 +48,13 @@ impl Files {
     }
 
     fn list(&self, path: &[u8], request: &Request<'_>, response: &mut Response<'_>) {
-        let directory = match self.opener.open(path::relative(path)) {
+        let opener = self.root.opener();
+        let directory = match opener.open(path::relative(path)) {
             Ok(directory) => directory,
             Err(error) => return answer_error(error, response),
         };
         let now = self.now(request.clock());
-        match listing::page(&self.opener, directory, path, self.dotfiles, now) {
+        match listing::page(&opener, directory, path, self.dotfiles, now) {
             Ok(page) => response
                 .start(Status::OK)
                 .field("Content-Type", "text/html; charset=utf-8")
@@ -76,7 +78,8 @@ impl Files {
     /// Loads what is at `path`, waiting for the disk.
     fn load_apart(&self, path: &[u8], clock: &Clock) -> Result<Resource, Miss> {
         let found = self.find(path, &mut Vec::new(), Disk::Wait)?;
-        let resource = Resource::load(found, self.now(clock), Disk::Wait).map_err(Miss::Error)?;
+        let (now, etag) = (self.now(clock), self.caching.etag);
+        let resource = Resource::load(found, now, etag, Disk::Wait).map_err(Miss::Error)?;
         if self.disk == Disk::Avoid {
             resource.stop_readahead();
         }
@@ -125,6 +128,11 @@ impl HandoffCache {
         let Entry { resource, since, .. } = list.remove(at);
         let age = since.elapsed();
         (age < self.ttl).then_some((resource, age))
+    }
+
+    /// Forgets everything: it is of another root.
+    pub fn clear(&self) {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, Vec<Entry>>> {

@@ -127,7 +127,7 @@ fn what_was_put_back_can_still_be_released() {
     assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
     let Some(&Call::Ready(called, _)) = handler.calls.first() else { panic!("nothing called") };
     let left = if called == one { two } else { one };
-    assert_eq!(ev.next_deadline_ms(), Some(ev.now_ms()), "for one who waits elsewhere");
+    assert_eq!(ev.next_deadline_ms(), Some(ev.now_ms()), "for a caller that waits elsewhere");
     ev.release(left);
     assert_eq!(ev.reserve().expect("its slot").slot(), left.slot());
     handler.take();

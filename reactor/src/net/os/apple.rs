@@ -59,6 +59,10 @@ pub fn set_reuse_port(_socket: BorrowedFd<'_>) -> io::Result<()> {
     Err(unsupported())
 }
 
+pub fn share_port(_socket: BorrowedFd<'_>) -> io::Result<()> {
+    Err(unsupported())
+}
+
 pub fn set_defer_accept(_socket: BorrowedFd<'_>, _longest: Duration) -> io::Result<()> {
     Err(unsupported())
 }

@@ -10,7 +10,7 @@ use libc::{c_int, off_t};
 
 pub use super::accept4::{accept, socket};
 pub use super::transfer::{recv, send};
-use crate::net::options::{set, set_flag};
+use crate::net::options::{set, set_flag, unsupported};
 use crate::sys::retry;
 
 pub const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
@@ -22,6 +22,11 @@ pub const CONNECTION_ERRORS: &[c_int] = &[libc::ECONNABORTED];
 /// SO_REUSEPORT exists too, but gives all connections to one of the listeners.
 pub fn set_reuse_port(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_flag(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT_LB, true)
+}
+
+/// Which group a listener belongs to is settled when it is bound.
+pub fn share_port(_socket: BorrowedFd<'_>) -> io::Result<()> {
+    Err(unsupported())
 }
 
 /// `accf_data(9)`. It has no time limit, and its module may have to be loaded.

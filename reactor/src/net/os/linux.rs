@@ -33,6 +33,11 @@ pub fn set_reuse_port(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_flag(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, true)
 }
 
+/// The next listener at this port makes a group of both (`reuseport_add_sock` in the kernel).
+pub fn share_port(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_reuse_port(socket)
+}
+
 /// The kernel turns seconds into a number of SYN-ACK retransmissions; 0 would switch it off.
 pub fn set_defer_accept(socket: BorrowedFd<'_>, longest: Duration) -> io::Result<()> {
     let seconds = seconds_rounded_up(longest).max(1);

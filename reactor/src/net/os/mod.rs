@@ -12,6 +12,7 @@
 //! | `socket` | a stream socket: non-blocking, closed on exec, no `SIGPIPE` |
 //! | `accept` | a connection: the same |
 //! | `set_reuse_port` | several listeners on one port, connections **spread** between them |
+//! | `share_port` | the same for a listener that had its port for itself so far |
 //! | `set_defer_accept` | no connection without data |
 //! | `set_fastopen` | data in the first packet |
 //! | `set_congestion` | the algorithm by name |

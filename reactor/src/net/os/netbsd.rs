@@ -23,6 +23,10 @@ pub fn set_reuse_port(_socket: BorrowedFd<'_>) -> io::Result<()> {
     Err(unsupported())
 }
 
+pub fn share_port(_socket: BorrowedFd<'_>) -> io::Result<()> {
+    Err(unsupported())
+}
+
 /// `accept_filter(9)`; it has no time limit.
 pub fn set_defer_accept(socket: BorrowedFd<'_>, _longest: Duration) -> io::Result<()> {
     // SAFETY: all zeros is a valid accept_filter_arg (characters).

@@ -6,7 +6,8 @@
 //!    notes   filters, in the order in which they became active last
 //! ```
 //!
-//! It follows kqueue(2) of FreeBSD, and its kern_event.c where the page is silent:
+//! It follows kqueue(2) of FreeBSD, and its kern_event.c where the page is silent; where that of XNU
+//! differs, a test says which it wants ([`System`]):
 //!
 //! - A filter is *active* from the moment something happened until it was reported (`EV_CLEAR`), or
 //!   for as long as it is still ready when taken out (level: it goes to the end of the queue).
@@ -16,7 +17,11 @@
 //!   was.
 //! - Changes are made before events are taken out. If one of them failed or wanted a receipt, only
 //!   the receipts are returned. Without room for a receipt a failure is the call's.
-//! - Closing a descriptor drops its filters.
+//! - Closing a descriptor drops its filters. What is said of it then is `EBADF`; on XNU, unless it
+//!   is to be added, `ENOENT`.
+//! - The end of a process comes with `EV_EOF`, and the filter is gone once it was taken out
+//!   (`EV_ONESHOT`); until then the queue is readable. One that has ended already is reported at
+//!   once, or (XNU) is not found: `ESRCH`.
 //! - `data`: bytes to read, room to write, signals since the last report. `EV_EOF` comes with the
 //!   data that is left, and with the socket's error in `fflags`.
 
@@ -27,8 +32,18 @@ use std::time::Duration;
 
 use super::{Filter, Kernel, Kevent, NOTHING, flag};
 
-/// A process that ended before it could be watched.
+/// A process that ended before it could be watched, and was not waited for.
 pub const GONE: usize = 4_711;
+/// The same, for a kqueue as it is on XNU.
+pub const GONE_ON_XNU: usize = 4_712;
+
+/// Whose kqueue it is.
+#[derive(Copy, Clone, Default, PartialEq, Eq, Debug)]
+pub enum System {
+    #[default]
+    FreeBsd,
+    Xnu,
+}
 
 /// A kqueue and the descriptors it can watch.
 #[derive(Default)]
@@ -38,6 +53,7 @@ pub struct Model {
 
 #[derive(Default)]
 struct State {
+    system: System,
     files: BTreeMap<usize, File>,
     notes: Vec<Note>,
     last_timeout: Option<Duration>,
@@ -65,6 +81,16 @@ struct Note {
 }
 
 impl Model {
+    /// From here on it is this system's.
+    pub fn becomes(&self, system: System) {
+        self.state().system = system;
+    }
+
+    /// Whether a poller that watches the kqueue itself finds it readable.
+    pub fn is_readable(&self) -> bool {
+        self.state().notes.iter().any(|note| note.is_active)
+    }
+
     /// Opens `ident`, with room to write and nothing to read.
     pub fn open(&self, ident: usize) {
         self.state().files.insert(ident, File { room: 65_536, ..File::default() });
@@ -192,6 +218,10 @@ impl Kernel for Model {
         }
         Ok(if receipts > 0 { receipts } else { state.take_out(events) })
     }
+
+    fn is_ours(&self) -> bool {
+        true
+    }
 }
 
 impl State {
@@ -202,6 +232,10 @@ impl State {
     /// Makes a change, or returns the error that forbids it.
     fn make(&mut self, change: &Kevent) -> Result<(), i32> {
         let found = self.find(change.filter, change.ident);
+        let of_file = matches!(change.filter, Filter::Read | Filter::Write);
+        if of_file && self.system == System::FreeBsd && !self.files.contains_key(&change.ident) {
+            return Err(libc::EBADF);
+        }
         if change.flags & flag::DELETE != 0 {
             self.notes.remove(found.ok_or(libc::ENOENT)?);
             return Ok(());
@@ -218,6 +252,10 @@ impl State {
                 self.notes[at].count += 1;
                 self.activate(at);
             }
+            Filter::Process if change.ident == GONE => {
+                self.notes[at].count = 1;
+                self.activate(at);
+            }
             Filter::User | Filter::Signal | Filter::Process => {}
         }
         Ok(())
@@ -232,7 +270,7 @@ impl State {
                 return Err(error);
             }
         }
-        if change.filter == Filter::Process && change.ident == GONE {
+        if change.filter == Filter::Process && change.ident == GONE_ON_XNU {
             return Err(libc::ESRCH);
         }
         self.notes.push(Note {
@@ -259,7 +297,8 @@ impl State {
     fn look(&self, note: &Note) -> Option<Kevent> {
         let event = Kevent { ident: note.ident, filter: note.filter, udata: note.udata, ..NOTHING };
         let (data, ended) = match note.filter {
-            Filter::Signal | Filter::Process | Filter::User => (note.count, false),
+            Filter::Signal | Filter::User => (note.count, false),
+            Filter::Process => (0, note.count > 0), // its status: 0
             Filter::Read => {
                 let file = self.files.get(&note.ident)?;
                 (file.unread, file.read_ended)
@@ -269,7 +308,10 @@ impl State {
                 (file.room, file.write_ended)
             }
         };
-        let error = self.files.get(&note.ident).map_or(0, |file| file.error);
+        let error = match note.filter {
+            Filter::Process => flag::NOTE_EXIT,
+            _ => self.files.get(&note.ident).map_or(0, |file| file.error),
+        };
         let (flags, fflags) = if ended { (flag::EOF, error) } else { (0, 0) };
         (data > 0 || ended).then_some(Kevent { data, flags, fflags, ..event })
     }
@@ -291,6 +333,9 @@ impl State {
             let clear = if note.clears { flag::CLEAR } else { 0 };
             events[filled] = Kevent { flags: event.flags | clear, ..event };
             filled += 1;
+            if note.filter == Filter::Process {
+                continue; // EV_ONESHOT
+            }
             if note.clears {
                 (note.is_active, note.count) = (false, 0);
             }

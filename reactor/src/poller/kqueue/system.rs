@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
+use super::process_fd::ProcessFd;
 use super::{Filter, Kernel, Kevent, flag};
 use crate::sys::check;
 
@@ -32,7 +33,7 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(21 * 24 * 3_600);
 
 /// A kqueue.
 pub struct System {
-    fd: OwnedFd,
+    fd: ProcessFd,
 }
 
 impl Kernel for System {
@@ -45,7 +46,7 @@ impl Kernel for System {
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: takes no pointer.
         check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
-        Ok(System { fd })
+        Ok(System { fd: ProcessFd::new(fd) })
     }
 
     #[inline]
@@ -66,7 +67,7 @@ impl Kernel for System {
         // `timeout` read, all during the call.
         let found = check(unsafe {
             libc::kevent(
-                self.fd.as_raw_fd(),
+                self.fd.as_fd().as_raw_fd(),
                 changes.as_ptr().cast(),
                 changes.len() as _,
                 events.as_mut_ptr().cast(),
@@ -75,6 +76,10 @@ impl Kernel for System {
             )
         })?;
         Ok(found as usize)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.fd.is_ours()
     }
 }
 

@@ -1,9 +1,10 @@
 //! The backend against the model: tests of the same behaviour have the names in `../tests.rs`.
 
-use std::ptr;
-
-use super::model::{GONE, Model};
+use super::model::{GONE, GONE_ON_XNU, Model, System};
 use super::*;
+
+mod forked;
+mod signals;
 
 const FD: RawFd = 5;
 const TOKEN: Token = Token::new(5, 0xffff_fff0); // all 64 bits have to come back
@@ -325,66 +326,47 @@ fn a_waker_and_a_descriptor_of_the_same_number_are_distinct() {
     assert_eq!(wait(&queue, &mut batch), [(token, Readiness::READABLE)]);
 }
 
-fn empty_set() -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: sigemptyset initialises the set it is given.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        set.assume_init()
-    }
-}
-
-#[test]
-fn a_signal_is_read_once_however_often_it_came() {
-    let signals = [libc::SIGUSR1, libc::SIGCHLD];
-    let mut signals = SignalQueue::<Model>::new(&signals, &empty_set()).unwrap();
-    assert_eq!(signals.next().unwrap(), None);
-    signals.queue.kernel.raise(libc::SIGCHLD as usize, 3);
-    signals.queue.kernel.raise(libc::SIGUSR1 as usize, 1);
-    signals.queue.kernel.raise(libc::SIGHUP as usize, 1); // not one of ours
-    assert_eq!(signals.next().unwrap(), Some(libc::SIGCHLD));
-    assert_eq!(signals.next().unwrap(), Some(libc::SIGUSR1));
-    assert_eq!(signals.next().unwrap(), None);
-    signals.queue.kernel.raise(libc::SIGUSR1 as usize, 1);
-    assert_eq!(signals.next().unwrap(), Some(libc::SIGUSR1));
-}
-
+/// Of the kqueue that is watched itself, from which nothing is taken.
 #[test]
 fn a_childs_end_is_reported_and_stays() {
     let watch = ExitWatch::<Model>::new(77).unwrap();
+    let kernel = &watch.queue.kernel;
+    kernel.exit(78);
+    assert!(!kernel.is_readable());
+    kernel.exit(77);
+    assert!(kernel.is_readable() && kernel.is_readable());
     let mut batch = Batch::with_capacity(8);
-    assert!(wait(&watch.queue, &mut batch).is_empty());
-    watch.queue.kernel.exit(78);
-    assert!(wait(&watch.queue, &mut batch).is_empty());
-    watch.queue.kernel.exit(77);
-    for _ in 0..2 {
-        assert_eq!(wait(&watch.queue, &mut batch).len(), 1);
-    }
+    let taken = wait(&watch.queue, &mut batch);
+    assert_eq!(taken, [(Token::from_u64(0), Readiness::READABLE)], "an end is no failure");
+    assert!(!kernel.is_readable(), "once taken out, it would be gone");
 }
 
 #[test]
 fn a_child_that_had_ended_before_it_was_watched_is_reported_too() {
-    let watch = ExitWatch::<Model>::new(GONE as libc::pid_t).unwrap();
-    let mut batch = Batch::with_capacity(8);
-    for _ in 0..2 {
-        assert_eq!(wait(&watch.queue, &mut batch).len(), 1);
+    for pid in [GONE, GONE_ON_XNU] {
+        let watch = ExitWatch::<Model>::new(pid as libc::pid_t).unwrap();
+        assert!(watch.queue.kernel.is_readable() && watch.queue.kernel.is_readable());
     }
 }
 
-/// With the real signal, blocked in this thread: it must not be delivered when the mask is
-/// restored.
 #[test]
-fn a_signal_that_was_read_is_not_delivered_later() {
-    let (mut set, mut before) = (empty_set(), empty_set());
-    // SAFETY: the sets are initialised; the signal is blocked before it is raised.
-    unsafe {
-        libc::sigaddset(&mut set, libc::SIGUSR2);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &set, &mut before);
-        libc::raise(libc::SIGUSR2);
+fn what_delete_promises_holds_on_each_system() {
+    for system in [System::FreeBsd, System::Xnu] {
+        let (queue, mut batch) = setup();
+        queue.kernel.becomes(system);
+        assert_eq!(queue.delete(FD).unwrap_err().kind(), io::ErrorKind::NotFound);
+        queue.kernel.receive(5, 1);
+        for interest in [Interest::READABLE, Interest::WRITABLE, Interest::BOTH] {
+            queue.add(FD, TOKEN, interest, Trigger::Level).unwrap();
+            queue.delete(FD).unwrap();
+            assert_eq!((wait(&queue, &mut batch), queue.kernel.filters()), (vec![], 0));
+        }
+        queue.add(FD, TOKEN, Interest::BOTH, Trigger::Level).unwrap();
+        queue.kernel.close(5);
+        let closed = [queue.delete(FD), queue.modify(FD, TOKEN, Interest::BOTH, Trigger::Edge)];
+        for error in closed.map(errno) {
+            assert!([Some(libc::EBADF), Some(libc::ENOENT)].contains(&error), "{error:?}");
+        }
+        assert_eq!((wait(&queue, &mut batch), queue.kernel.filters()), (vec![], 0));
     }
-    let mut signals = SignalQueue::<Model>::new(&[libc::SIGUSR2], &set).unwrap();
-    signals.queue.kernel.raise(libc::SIGUSR2 as usize, 1);
-    assert_eq!(signals.next().unwrap(), Some(libc::SIGUSR2));
-    // SAFETY: `before` is the mask of a moment ago. Unread, SIGUSR2 would end the process here.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
 }

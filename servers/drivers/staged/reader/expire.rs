@@ -27,7 +27,7 @@ impl<A: App> Reader<A> {
     /// One that has nothing to be answered: no job is needed, of which there may be none.
     fn close_expired(&mut self, ev: &mut EventLoop, mut connection: Box<Connection>) {
         let mut cx = self.system.borrow(&connection);
-        let next = connection.session.expired(&mut cx, &mut self.blank);
+        let next = connection.session.expired(&mut cx, &[], &mut self.blank);
         drop(cx);
         debug_assert!(next == Next::Close && self.blank.is_empty(), "there is an answer");
         self.close(ev, connection);
@@ -41,7 +41,7 @@ impl<A: App> Reader<A> {
             connection.note_unacknowledged(&mut cx);
         }
         let (input, out) = job.buffers();
-        let next = connection.session.expired(&mut cx, out);
+        let next = connection.session.expired(&mut cx, input, out);
         drop(cx);
         if connection.session.is_last() && phase != Phase::Send {
             // 408: what the request was waiting for is of no more interest.

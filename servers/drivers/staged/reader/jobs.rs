@@ -153,17 +153,24 @@ impl<A: App> Reader<A> {
             }
         }
         if !self.waiting.is_empty() {
-            self.refuse_slow_head(ev);
+            self.take_from_slow_client(ev);
         }
     }
 
     /// A head that is too long to be kept without a job, and slow to complete, holds a job that
-    /// others wait for: it gets 503. A thousand such clients would easily stop a server.
-    fn refuse_slow_head(&mut self, ev: &mut EventLoop) {
+    /// others wait for: it gets 503. A thousand such clients would easily stop a server. So would
+    /// requests that wait behind a response which the client does not read: they are dropped.
+    fn take_from_slow_client(&mut self, ev: &mut EventLoop) {
         let now_ms = self.system.shared.contexts.now_ms();
         for _ in 0..self.entries.len().min(LOOKS_A_TURN) {
             self.scan_from = (self.scan_from + 1) % self.entries.len();
             let entry = &mut self.entries[self.scan_from];
+            if let Some(connection) = &mut entry.connection
+                && let Some(job) = drop_pipelined(connection, now_ms)
+            {
+                connection.job = self.jobs.keep_rest(connection, job);
+                return ev.defer(self.scan_timer, Readiness::default());
+            }
             let Some(connection) = entry.connection.take_if(|it| is_slow_head(it, now_ms)) else {
                 continue;
             };
@@ -178,14 +185,26 @@ impl<A: App> Reader<A> {
         let mut cx = self.system.borrow(&connection);
         cx.counters.connections_refused.add(1);
         let (input, out) = job.buffers();
-        input.clear();
         connection.expects_proxy_header = false;
-        let next = connection.session.unavailable(&mut cx, out);
+        let next = connection.session.unavailable(&mut cx, input, out);
+        input.clear();
         drop(cx);
         connection.job = Some(job);
         let step = self.follow(&mut connection, next);
         self.run(ev, connection, step);
     }
+}
+
+/// Drops requests that wait behind a response of which the client has taken nothing for a time, and
+/// returns their job.
+fn drop_pipelined(connection: &mut Connection, now_ms: u64) -> Option<Box<Job>> {
+    if !connection.session.is_stalled(now_ms, SLOW_HEAD_MS) {
+        return None;
+    }
+    let mut job = connection.job.take()?;
+    job.buffers().0.clear();
+    connection.session.abandon_input();
+    Some(job)
 }
 
 /// Whether the connection keeps a job for a head that is still incomplete after a time.

@@ -96,8 +96,8 @@ impl<A: App> Reader<A> {
         }
         let Some(mut job) = connection.job.take() else { return Step::Close };
         let mut cx = self.system.borrow(connection);
-        let (_, out) = job.buffers();
-        let next = connection.session.eof(&mut cx, out);
+        let (input, out) = job.buffers();
+        let next = connection.session.eof(&mut cx, input, out);
         drop(cx);
         connection.job = Some(job);
         self.follow(connection, next)

@@ -1,7 +1,7 @@
 //! What is kept, for how long, and how much of it.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Root, Server, Stop, StopOnDrop};
 use crate::app::Disk;
@@ -54,6 +54,26 @@ fn an_open_file_changed_in_place_is_seen_at_once() {
     answer.assert_length();
     assert_eq!(answer.body.len(), 90_000);
     assert_ne!(answer.field("ETag"), Some(&*before));
+}
+
+#[test]
+fn last_modified_is_not_later_than_date_though_the_clock_is_set_back() {
+    let root = Root::new(&[("small", "1"), ("large", &"1".repeat(100_000)), ("404.html", "none")]);
+    let future = SystemTime::now() + Duration::from_secs(1000);
+    for name in ["small", "large", "404.html"] {
+        fs::File::open(root.path().join(name)).unwrap().set_modified(future).unwrap();
+    }
+    let mut server = Server::new(&root);
+    for ahead_s in [5000, 2000, 100, 0] {
+        server.files.ahead = Duration::from_secs(ahead_s);
+        for target in ["/small", "/large"] {
+            let answer = server.get(target);
+            let date = |name| httpdate::parse_http_date(answer.field(name).unwrap()).unwrap();
+            let now = date("Date") + server.files.ahead;
+            assert!(date("Last-Modified") <= now, "{target}: {}", answer.head);
+        }
+        assert_eq!(server.get("/none").text(), "none");
+    }
 }
 
 #[test]

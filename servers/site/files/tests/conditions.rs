@@ -1,6 +1,7 @@
 //! Conditions and ranges, in whole answers.
 
 use super::{Answer, Root, Server};
+use crate::options::{Caching, EtagMode, Options, Parsed};
 
 const CONTENTS: &str = "01234567890123456789012345678901234567890123456789";
 
@@ -160,4 +161,58 @@ fn a_young_file_has_a_weak_tag_until_it_is_looked_at_again() {
     server.files.ahead = std::time::Duration::from_secs(2);
     server.pass_ms(1000);
     assert_eq!(server.get("/f").field("ETag"), Some(&weak[2..]));
+}
+
+#[test]
+fn without_a_tag_the_date_is_the_validator() {
+    let root = Root::new(&[("a", "hello")]);
+    let mut server = Server::with(&root, |options| options.content.caching.etag = EtagMode::Off);
+    let first = server.get("/a");
+    assert_eq!((first.status, first.field("ETag")), (200, None));
+    let date = first.field("Last-Modified").unwrap().to_owned();
+    let again = server.get_with("/a", &[&format!("If-Modified-Since: {date}")]);
+    assert_eq!((again.status, again.field("ETag")), (304, None));
+    assert_eq!(again.field("Last-Modified"), Some(&*date));
+    assert_eq!(server.get_with("/a", &["If-None-Match: \"\""]).status, 200);
+    assert_eq!(server.get_with("/a", &["If-None-Match: *"]).status, 304);
+    assert_eq!(server.get_with("/a", &["If-Match: \"x\""]).status, 412);
+}
+
+#[test]
+fn cache_control_is_on_whole_part_and_not_modified_and_on_no_error() {
+    let root = Root::new(&[
+        ("index.html", "page"),
+        ("a.CSS", "style"),
+        ("large.css", &"x".repeat(100_000)),
+        ("404.html", "none"),
+    ]);
+    let mut server = Server::with(&root, |options| {
+        let arguments = ["--cache-control", "no-cache", "--cache-control", ".css,.js=max-age=60"];
+        options.content.caching = of(&arguments);
+    });
+    let field = |answer: &Answer| answer.field("Cache-Control").map(str::to_owned);
+    for (target, value) in
+        [("/", "no-cache"), ("/a.CSS", "max-age=60"), ("/large.css", "max-age=60")]
+    {
+        let whole = server.get(target);
+        assert_eq!((whole.status, field(&whole).as_deref()), (200, Some(value)), "{target}");
+        let part = server.get_with(target, &["Range: bytes=1-2"]);
+        assert_eq!((part.status, field(&part).as_deref()), (206, Some(value)), "{target}");
+        let parts = server.get_with(target, &["Range: bytes=0-0,3-3"]);
+        assert_eq!((parts.status, field(&parts).as_deref()), (206, Some(value)), "{target}");
+        let not = server.get_with(target, &["If-None-Match: *"]);
+        assert_eq!((not.status, field(&not).as_deref()), (304, Some(value)), "{target}");
+    }
+    assert_eq!(field(&server.get("/nothing.css")), None);
+    assert_eq!(field(&Server::new(&root).get("/")), None);
+}
+
+/// The caching options of a command line.
+fn of(arguments: &[&str]) -> Caching {
+    let info = &crate::models::sped::INFO;
+    let arguments = arguments.iter().map(std::ffi::OsString::from);
+    match Options::from_env_and_args(info, &[], arguments, |_| None) {
+        Ok(Parsed::Run(options)) => options.content.caching,
+        other => panic!("{other:?}"),
+    }
 }

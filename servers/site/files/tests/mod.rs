@@ -78,8 +78,8 @@ impl Server {
     }
 
     /// The same root, opened by `method`.
-    fn by(mut self, root: &Root, method: Method) -> Self {
-        self.files.opener = Opener::with_method(root.path(), method).unwrap();
+    fn by(self, root: &Root, method: Method) -> Self {
+        self.files.root.set_opener(Opener::with_method(root.path(), method).unwrap());
         self
     }
 

@@ -16,8 +16,8 @@ fn no_spelling_of_dots_leaves_the_root() {
     for method in [Method::Kernel, Method::Walk] {
         let mut server = Server::with(&world, |options| options.content.root = Some(root.clone()));
         if method == Method::Walk {
-            server.files.opener =
-                crate::site::files::open::Opener::with_method(&root, method).unwrap();
+            let opener = crate::site::files::open::Opener::with_method(&root, method).unwrap();
+            server.files.root.set_opener(opener);
         }
         for target in [
             "/../secret",

@@ -167,6 +167,24 @@ fn compressed_siblings_are_chosen_by_the_client() {
 }
 
 #[test]
+fn what_is_compressed_by_itself_says_so_and_has_no_siblings() {
+    let root = Root::new(&[("a.svgz", "GZIP"), ("a.svgz.gz", "TWICE"), ("b.svg", "plain")]);
+    let mut server = Server::new(&root);
+    for accepted in ["gzip", "identity", "br"] {
+        let answer = server.get_with("/a.svgz", &[&format!("Accept-Encoding: {accepted}")]);
+        assert_eq!((answer.field("Content-Encoding"), answer.text()), (Some("gzip"), "GZIP"));
+        assert_eq!(answer.field("Content-Type"), Some("image/svg+xml"));
+        assert_eq!(answer.field("Vary"), None);
+    }
+    let part = server.get_with("/a.svgz", &["Range: bytes=1-2"]);
+    assert_eq!(
+        (part.status, part.field("Content-Encoding"), part.text()),
+        (206, Some("gzip"), "ZI")
+    );
+    assert_eq!(server.get("/b.svg").field("Content-Encoding"), None);
+}
+
+#[test]
 fn a_sibling_older_than_its_file_is_not_used() {
     let root = Root::new(&[("a.js", "new"), ("a.js.gz", "OLD")]);
     set_modified(&root, "a.js.gz", OLD);
