@@ -244,6 +244,24 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// What comes now: the line of progress begins with it, where there is a terminal; elsewhere it
+    /// is a line of its own.
+    pub fn begin(&mut self, label: String) {
+        if !io::stderr().is_terminal() {
+            let _ = writeln!(io::stderr(), "{label}");
+        }
+        (self.label, self.shown) = (label, None);
+        self.show(format_args!(""));
+    }
+
+    /// Takes the line of progress away.
+    pub fn clear_line(&mut self) {
+        if io::stderr().is_terminal() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+        self.shown = None;
+    }
+
     fn show_load(&mut self, server: &Server, running: &Running) {
         if self.shown.is_none_or(|shown| shown.elapsed() >= PROGRESS) {
             let rate = super::text::count(running.outcome().rate());

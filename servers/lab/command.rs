@@ -16,6 +16,7 @@ Usage: lab COMMAND [OPTION]...
 
   load URL        a load for any HTTP/1.1 server
   run [ID]...     experiments on what is said about the models
+  report [DIR]    the page of an earlier run, made again from its data
   top URL         a running server's numbers, live
   serve MODEL     run a model: what its own binary does, with its options
 
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
     let result = match command.as_ref().and_then(|text| text.to_str()) {
         Some("load") => load::command::main(arguments),
         Some("run") => run::main(arguments),
+        Some("report") => run::report_again(arguments),
         Some("top") => top::main(arguments),
         Some("serve") => return serve(),
         Some("pong") => experiments::pong(),
@@ -36,7 +38,9 @@ pub fn main() -> ExitCode {
             text::print(HELP);
             Ok(())
         }
-        Some(other) => Err(format!("unknown command {other:?}; expected load, run, top or serve")),
+        Some(other) => {
+            Err(format!("unknown command {other:?}; expected load, run, report, top or serve"))
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,9 @@
 //! `lab run`: experiments, one after the other.
 
 use std::ffi::OsString;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use lexopt::prelude::*;
@@ -9,11 +11,11 @@ use lexopt::prelude::*;
 use super::bench::Bench;
 use super::experiment::{Done, Experiment};
 use super::experiments;
-use super::findings::{Findings, Verdict};
+use super::findings::{Findings, Table, Verdict};
 use super::interrupt::Interrupt;
 use super::machine::Machine;
 use super::problem::Problem;
-use super::text;
+use super::{report, text};
 use crate::options::descriptors;
 
 const HELP: &str = "\
@@ -26,6 +28,7 @@ Usage: lab run [OPTION]... [ID]...
   -m, --models A,B,... only these models
   -a, --also NAME=http://IP:PORT
                        another server beside ours, in the summary; repeatable
+  -o, --output DIR     where the report goes [lab-report]
   -l, --list           the experiments and their claims
 ";
 
@@ -35,6 +38,7 @@ struct Options {
     models: Vec<String>,
     also: Vec<(String, SocketAddr)>,
     list: bool,
+    output: PathBuf,
 }
 
 /// Runs it.
@@ -57,28 +61,95 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Result<(), String> {
     descriptors::raise_limit().map_err(|error| format!("open files: {error}"))?;
     let machine = Machine::this();
     let mut bench = Bench::new(&machine, &interrupt, options.quick, options.models, options.also);
-    let mut done = Vec::new();
-    for (index, experiment) in chosen.iter().enumerate() {
-        bench.label = format!("[{}/{}] {}:", index + 1, chosen.len(), experiment.id);
-        let begin = Instant::now();
-        let findings = match (experiment.run)(&mut bench) {
-            Ok(findings) => findings,
-            Err(Problem::NotTestable(reason)) => {
-                Findings::new(Verdict::NotTestable(reason), String::new())
-            }
-            Err(Problem::Interrupted) => break,
-            Err(Problem::Failed(error)) => return Err(format!("{}: {error}", experiment.id)),
-        };
-        let findings = Findings { raw: std::mem::take(&mut bench.raw), ..findings };
-        let seconds = begin.elapsed().as_secs_f64();
-        text::print(&format!(
-            "\r\x1b[K{:<18} {} ({seconds:.1} s)\n    {}\n",
-            experiment.id, findings.verdict, findings.because
-        ));
-        done.push(Done { experiment, findings, seconds });
+    let mut run = Run { folder: options.output, done: Vec::new(), summary: None };
+    let result = run.all(&mut bench, &chosen, options.ids.is_empty());
+    let partial = result.is_err();
+    let page = run.write(&machine, partial)?;
+    text::print(&format!("{}\n", page.display()));
+    match result {
+        Ok(()) | Err(Problem::Interrupted) => Ok(()),
+        Err(Problem::NotTestable(reason)) => Err(format!("the summary: {reason}")),
+        Err(Problem::Failed(error)) => Err(error.to_string()),
     }
+}
+
+/// What has been found so far, and where its report goes.
+struct Run {
+    folder: PathBuf,
+    done: Vec<Done>,
+    summary: Option<Table>,
+}
+
+impl Run {
+    /// Every experiment, one after the other, and the summary. The report is written after each: a
+    /// run that ends early leaves what it has.
+    fn all(
+        &mut self,
+        bench: &mut Bench<'_>,
+        chosen: &[&'static Experiment],
+        with_summary: bool,
+    ) -> Result<(), Problem> {
+        let steps = chosen.len() + usize::from(with_summary);
+        for (index, experiment) in chosen.iter().enumerate() {
+            bench.begin(format!("[{}/{steps}] {}:", index + 1, experiment.id));
+            let begin = Instant::now();
+            let findings = match (experiment.run)(bench) {
+                Ok(findings) => findings,
+                Err(Problem::NotTestable(reason)) => {
+                    Findings::new(Verdict::NotTestable(reason), String::new())
+                }
+                Err(Problem::Failed(error)) => {
+                    let error = io::Error::new(error.kind(), format!("{}: {error}", experiment.id));
+                    return Err(error.into());
+                }
+                Err(Problem::Interrupted) => return Err(Problem::Interrupted),
+            };
+            let findings = Findings { raw: std::mem::take(&mut bench.raw), ..findings };
+            let seconds = begin.elapsed().as_secs_f64();
+            let done = Done { experiment, findings, seconds };
+            bench.clear_line();
+            text::print(&format!("{}\n", report::terminal(&done)));
+            self.done.push(done);
+            self.write(bench.machine, true).map_err(io::Error::other)?;
+        }
+        if with_summary {
+            bench.begin(format!("[{steps}/{steps}] summary:"));
+            self.summary = Some(experiments::summary(bench)?);
+            bench.clear_line();
+        }
+        Ok(())
+    }
+
+    fn write(&self, machine: &Machine, partial: bool) -> Result<PathBuf, String> {
+        report::write(&self.folder, machine, self.summary.as_ref(), &self.done, partial)
+            .map_err(|error| format!("the report in {}: {error}", self.folder.display()))
+    }
+}
+
+/// `lab report [DIR]`: the page again, from the data of an earlier run.
+///
+/// # Errors
+/// There is no such data.
+pub fn report_again(mut arguments: impl Iterator<Item = OsString>) -> Result<(), String> {
+    let folder = arguments.next().unwrap_or_else(|| "lab-report".into());
+    if folder == "--help" || folder == "-h" {
+        text::print(REPORT_HELP);
+        return Ok(());
+    }
+    let folder = PathBuf::from(folder);
+    let page = report::again(&folder)
+        .map_err(|error| format!("{}: {error}; lab run makes a report", folder.display()))?;
+    text::print(&format!("{}\n", page.display()));
     Ok(())
 }
+
+const REPORT_HELP: &str = "\
+lab report: the page of an earlier run again, from the data that it left
+
+Usage: lab report [DIR]
+
+  DIR     where that run's report went [lab-report]
+";
 
 fn choose(ids: &[String]) -> Result<Vec<&'static Experiment>, String> {
     let all = experiments::ALL;
@@ -103,6 +174,7 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Options>, S
         models: all.clone(),
         also: Vec::new(),
         list: false,
+        output: PathBuf::from("lab-report"),
     };
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
@@ -112,6 +184,9 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Options>, S
             Short('h') | Long("help") => return Ok(None),
             Short('m') | Long("models") => options.models = models(&value(&mut parser)?, &all)?,
             Short('a') | Long("also") => options.also.push(also(&value(&mut parser)?)?),
+            Short('o') | Long("output") => {
+                options.output = parser.value().map_err(|error| error.to_string())?.into();
+            }
             Value(id) => options.ids.push(id.string().map_err(|error| error.to_string())?),
             other => return Err(other.unexpected().to_string()),
         }

@@ -76,7 +76,11 @@ fn run(bench: &mut Bench<'_>) -> Result<Findings, Problem> {
 }
 
 /// The share of a good client's requests that are answered in time, and the p99 of these.
-pub(super) fn beside(bench: &mut Bench<'_>, model: &str, kind: Slow) -> Result<(f64, f64), Problem> {
+pub(super) fn beside(
+    bench: &mut Bench<'_>,
+    model: &str,
+    kind: Slow,
+) -> Result<(f64, f64), Problem> {
     let pool: &[&str] = if model == "prefork" { &["--workers", "64"] } else { &[] };
     let server = bench.start(model, pool)?;
     let slow = Plan {

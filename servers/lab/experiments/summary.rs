@@ -117,9 +117,7 @@ fn memory(bench: &mut Bench<'_>, model: &str, count: u32) -> Result<Option<f64>,
 /// Cores that it uses when there is more work than it can do.
 fn cores(bench: &mut Bench<'_>, model: &str) -> Result<f64, Problem> {
     let server = bench.start(model, options(model))?;
-    let plan = Plan {
-        warm_up: Duration::from_millis(300),
-        ..bench.plan(&server, "/work?us=2000", 1.0)?
-    };
+    let plan =
+        Plan { warm_up: Duration::from_millis(300), ..bench.plan(&server, "/work?us=2000", 1.0)? };
     Ok(bench.load(&server, &plan)?.cores())
 }
