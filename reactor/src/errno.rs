@@ -52,6 +52,8 @@ errnos! {
     ENOEXEC
     /// No memory.
     ENOMEM
+    /// The kernel does not know the call, or pretends so.
+    ENOSYS
     /// A component of the path is not a directory.
     ENOTDIR
     /// A socket in the file system, a FIFO without a reader, a device without a driver.

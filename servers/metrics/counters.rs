@@ -184,7 +184,7 @@ counters! {
     Counter file_fills,
     /// Bytes of them.
     Counter file_fill_bytes,
-    /// Access log lines dropped because their reader was too slow.
+    /// Access log lines dropped because they could not be written in time.
     Counter log_lines_dropped,
 }
 

@@ -122,11 +122,11 @@ fn work<A: App>(
     setup.pin(options);
     // Threads inherit the sandbox, and that signals are not for them.
     operation::confine_worker(options, sandbox)?;
-    let mut ev = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
-    ev.handle_signals(&operation::SIGNALS)?;
+    let mut ev = operation::event_loop(Config::with_sources(SOURCES_MAX), &operation::SIGNALS)?;
     let lifetime = setup.lifetime(options);
     let WorkerSetup { metrics, slot, listeners, channel, .. } = setup;
-    let (app, waker, threads) = (Arc::new(app), ev.waker()?, options.serving_threads());
+    let (app, waker, threads) =
+        (Arc::new(app), operation::waker(&mut ev)?, options.serving_threads());
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
     let first = slot + 1;
     let slots = Slots { main: slot, contexts: first..first + options.serving_contexts() };
