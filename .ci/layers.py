@@ -26,7 +26,7 @@ LAYERS = [
     ["drivers", "supervisor"],
     ["session", "work", "operation"],
     ["site"],
-    ["app", "metrics", "options", "access_log", "model", "report"],
+    ["app", "metrics", "options", "access_log", "model", "failure", "report"],
 ]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SERVERS = ROOT / "servers"

@@ -18,7 +18,7 @@
 //! access_log/  a line for each response
 //! options/     command line and environment
 //! metrics/     counters, in memory that processes share
-//! model, report   a model's description; messages to the operator
+//! model, report, failure   a model's description; messages to the operator
 //!              ────────────────────────────────────────────────
 //! http         bytes → requests, responses → bytes                (sans-IO)
 //! reactor      the operating system: readiness, sockets, buffers, timers
@@ -34,6 +34,7 @@
 pub mod access_log;
 pub mod app;
 pub mod drivers;
+pub mod failure;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod metrics;

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use reactor::process::clean_start;
 
 use crate::app::{App, file_errors};
+use crate::failure::{Named as _, last_words};
 use crate::metrics::Metrics;
 use crate::model::ModelInfos;
 use crate::models::{self, Server};
@@ -70,18 +71,19 @@ fn start<A: App>(
     listen::close_unused(&options);
     descriptors::raise_limit()
         .map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
-    let mut inherited = Inherited::from_env().map_err(|error| error.to_string())?;
+    let mut inherited = Inherited::from_env().map_err(|error| last_words(&error))?;
     let listeners = listen::open(&options, (model.queues)(&options), &mut inherited);
-    let listeners = listeners.map_err(|error| error.to_string())?;
+    let listeners = listeners.map_err(|error| last_words(&error))?;
     // Every address is bound; the model drops privileges before it starts threads or serves.
     let service = service(&options, &listeners, inherited)?;
     let metrics = (model.metrics)(&options)
-        .map_err(|error| format!("no memory for the counters: {error}"))?;
+        .named("no memory for the counters")
+        .map_err(|error| error.to_string())?;
     file_errors::prepare();
     let app = make(&options, metrics.clone(), models::infos::<A>(model.info))
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| last_words(&error))?;
     let server = Server { listeners, metrics, service };
-    (model.run)(app, &options, server).map_err(|error| error.to_string())
+    (model.run)(app, &options, server).map_err(|error| last_words(&error))
 }
 
 fn service(

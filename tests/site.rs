@@ -139,7 +139,7 @@ fn waiting_writer(fifo: PathBuf) -> JoinHandle<io::Result<()>> {
 }
 
 #[test]
-fn what_is_special_is_not_opened_so_that_who_waits_at_its_other_end_waits_on() {
+fn special_files_are_not_opened_so_that_a_waiting_writer_waits_on() {
     let site = Site::start(&["--autoindex"]);
     let root = site.root();
     for name in ["empty/index.html", "page.html.gz", "404.html"] {

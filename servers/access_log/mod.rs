@@ -8,12 +8,14 @@
 //!
 //! A file takes a batch in one `write(2)`. A pipe or a terminal whose reader has stopped would
 //! block the whole server, so it is polled first and given no more than fits (see `output.rs`). The
-//! rest waits, up to a bound.
+//! rest waits, up to a bound. What cannot be written is reported when that begins and when it ends
+//! (see `trouble.rs`).
 //!
 //! *Not* guaranteed: that a line survives a reader that is too slow (see
 //! [`AccessLog::take_dropped`]); that a file's contents are on the disk (nothing is synced); the
 //! order of lines that are completed later ([`AccessLog::hold`]).
 
+use std::fmt;
 use std::io;
 use std::mem;
 use std::net::IpAddr;
@@ -27,10 +29,12 @@ mod shared;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use output::Output;
 pub use shared::Log;
 use stamp::Stamps;
+use trouble::Trouble;
 
 /// A batch this large is written at the turn's end: many lines per system call, few pages of
 /// memory.
@@ -92,6 +96,7 @@ pub struct AccessLog {
     blocked: bool,
     dropped: u64,
     output: Option<Output>,
+    trouble: Trouble,
 }
 
 impl AccessLog {
@@ -112,6 +117,7 @@ impl AccessLog {
             blocked: false,
             dropped: 0,
             output,
+            trouble: Trouble::of_server(),
         })
     }
 
@@ -165,7 +171,21 @@ impl AccessLog {
         self.batch.push(b'\n');
         if self.batch.len() - self.written > PENDING_BYTES_MAX {
             self.batch.truncate(begin);
-            self.dropped += 1;
+            self.lose(1);
+            self.failed(&"its reader is too slow");
+        }
+    }
+
+    /// Lines are dropped.
+    fn lose(&mut self, lines: u64) {
+        self.dropped += lines;
+        self.trouble.lost(lines);
+    }
+
+    #[cold]
+    fn failed(&self, why: &dyn fmt::Display) {
+        if let Some(output) = &self.output {
+            self.trouble.failed(output, why);
         }
     }
 
@@ -193,8 +213,14 @@ impl AccessLog {
         let Some(output) = &mut self.output else {
             return;
         };
-        self.written += output.write(&self.batch[self.written..]);
+        let (written, error) = output.write(&self.batch[self.written..]);
+        self.written += written;
         self.blocked = self.written < self.batch.len();
+        if let Some(error) = error {
+            self.trouble.failed(output, &error);
+        } else if written > 0 {
+            self.trouble.succeeded(output);
+        }
         if !self.blocked {
             self.due_ms = None;
             self.written = 0;
@@ -228,7 +254,7 @@ impl AccessLog {
         }
         let rest = self.batch[self.written..].iter().position(|&byte| byte == b'\n');
         self.written = rest.map_or(self.batch.len(), |at| self.written + at + 1);
-        self.dropped += 1;
+        self.lose(1);
     }
 
     /// How many lines were dropped since the last call.
@@ -242,7 +268,16 @@ impl AccessLog {
     pub fn finish(&mut self) {
         self.flush();
         if let (true, Some(output)) = (self.blocked, &mut self.output) {
-            output.write_patiently(&self.batch[self.written..], LAST_FLUSH);
+            let rest = &self.batch[self.written..];
+            let (written, error) = output.write_patiently(rest, LAST_FLUSH);
+            let lost = rest[written..].iter().filter(|&&byte| byte == b'\n').count();
+            if lost > 0 {
+                self.lose(lost as u64);
+                match error {
+                    Some(error) => self.failed(&error),
+                    None => self.failed(&"its reader is too slow"),
+                }
+            }
         }
         (self.written, self.blocked) = (0, false);
         self.batch.clear();

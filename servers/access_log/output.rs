@@ -6,6 +6,7 @@
 //! `PIPE_BUF` bytes, which a pipe takes whole (pipe(7)); cut at a line's end, they do not mix with
 //! the lines of other processes.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
@@ -68,9 +69,9 @@ impl Output {
         Ok(true)
     }
 
-    /// Writes as much as there is room for; returns how much. The rest (no room, a full disk, no
-    /// reader) may be retried later.
-    pub fn write(&mut self, bytes: &[u8]) -> usize {
+    /// Writes as much as there is room for; returns how much, and what kept it from the rest if
+    /// that is more than a lack of room (a full disk, no reader). It may be retried later.
+    pub fn write(&mut self, bytes: &[u8]) -> (usize, Option<io::Error>) {
         let mut written = 0;
         while written < bytes.len() {
             let portion = self.portion(&bytes[written..]);
@@ -81,27 +82,36 @@ impl Output {
             match result {
                 Ok(0) => break,
                 Ok(n) => written += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => break,
+                    _ => return (written, Some(error)),
+                },
             }
         }
-        written
+        (written, None)
     }
 
     /// The same, waiting for room up to `patience` in total.
-    pub fn write_patiently(&mut self, bytes: &[u8], patience: Duration) {
+    pub fn write_patiently(
+        &mut self,
+        bytes: &[u8],
+        patience: Duration,
+    ) -> (usize, Option<io::Error>) {
         let end = Instant::now() + patience;
-        let mut written = self.write(bytes);
-        while written < bytes.len() {
+        let (mut written, mut error) = self.write(bytes);
+        while written < bytes.len() && error.is_none() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || !self.has_room(left) {
-                return;
+                break;
             }
-            match self.write(&bytes[written..]) {
-                0 => return,
-                n => written += n,
+            let more = self.write(&bytes[written..]);
+            if more.0 == 0 {
+                return (written, more.1);
             }
+            (written, error) = (written + more.0, more.1);
         }
+        (written, error)
     }
 
     /// The part of `bytes` for one write.
@@ -118,6 +128,16 @@ impl Output {
     /// counts as room: the write fails with it.
     fn has_room(&self, patience: Duration) -> bool {
         wait_writable(&self.file, patience).unwrap_or(false)
+    }
+}
+
+/// Its name, for a message.
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "{}", path.display()),
+            None => f.write_str("on standard output"),
+        }
     }
 }
 

@@ -19,11 +19,11 @@ use std::time::Duration;
 use reactor::net::{Accept, Peer, Stream};
 use reactor::{EventLoop, Interest, Token, Trigger};
 
+use super::accept_budget::Budget;
+use crate::failure::Retrying;
 use crate::operation::listen::Listening;
 use crate::options::{Options, Trusted};
 
-/// Connections accepted from one listener in one turn, at most.
-const ACCEPTS_PER_TURN_MAX: u32 = 64;
 /// How long accepting pauses when the system is out of descriptors or memory.
 const PAUSE_MS: u64 = 100;
 
@@ -53,6 +53,8 @@ pub struct Acceptors {
     admissions: Admissions,
     /// Accepted connections are blocking sockets.
     blocking: bool,
+    /// Accepting: connections wait in the queue while it fails.
+    failing: Retrying,
 }
 
 /// A listener and how many connections the next turn should expect of it.
@@ -65,12 +67,20 @@ struct Acceptor {
     adopted: bool,
 }
 
+/// Connections of a turn that may end before they are accepted. Few do; but some sandboxes refuse
+/// `accept(2)` by the same error (`EPERM`), and the queue is never empty then.
+const ABORTED_MAX: u32 = 16;
+
 /// A turn of accepting from one listener.
 pub struct Turn {
     index: usize,
     budget: u32,
     taken: u32,
+    /// Of these, connections that ended before they were accepted.
+    aborted: u32,
     ended: Ended,
+    /// Why the system gave none, if it did not.
+    error: Option<io::Error>,
 }
 
 /// Why a turn ended.
@@ -110,7 +120,13 @@ impl Acceptors {
     /// No listeners yet.
     pub fn new(options: &Options) -> Self {
         let (connections_max, admissions) = (options.limits.connections, Admissions::new(options));
-        Acceptors { list: Vec::new(), connections_max, admissions, blocking: false }
+        Acceptors {
+            list: Vec::new(),
+            connections_max,
+            admissions,
+            blocking: false,
+            failing: Retrying::default(),
+        }
     }
 
     /// The same for blocking connections.
@@ -191,12 +207,12 @@ impl Acceptors {
     pub fn turn(&self, token: Token) -> Option<Turn> {
         let index = self.list.iter().position(|acceptor| acceptor.token == token)?;
         let budget = self.list[index].budget.accepts;
-        Some(Turn { index, budget, taken: 0, ended: Ended::Budget })
+        Some(Turn { index, budget, taken: 0, aborted: 0, ended: Ended::Budget, error: None })
     }
 
     /// A turn that drains the queue.
     pub fn whole_queue(&self, index: usize) -> Turn {
-        Turn { index, budget: u32::MAX, taken: 0, ended: Ended::Budget }
+        Turn { index, budget: u32::MAX, taken: 0, aborted: 0, ended: Ended::Budget, error: None }
     }
 
     /// The next connection of a turn; `None` when the turn is over.
@@ -214,13 +230,19 @@ impl Acceptors {
                     turn.taken += 1;
                     return Some((stream, peer));
                 }
-                Ok(Accept::Aborted) => turn.taken += 1,
+                Ok(Accept::Aborted) if turn.aborted < ABORTED_MAX => {
+                    (turn.taken, turn.aborted) = (turn.taken + 1, turn.aborted + 1);
+                }
+                Ok(Accept::Aborted) => {
+                    (turn.ended, turn.error) = (Ended::Exhausted, Some(none_lasts()));
+                    return None;
+                }
                 Ok(Accept::Empty) => {
                     turn.ended = Ended::Empty;
                     return None;
                 }
-                Ok(Accept::Exhausted(_)) | Err(_) => {
-                    turn.ended = Ended::Exhausted;
+                Ok(Accept::Exhausted(error)) | Err(error) => {
+                    (turn.ended, turn.error) = (Ended::Exhausted, Some(error));
                     return None;
                 }
             }
@@ -232,6 +254,11 @@ impl Acceptors {
     pub fn end_turn(&mut self, ev: &mut EventLoop, turn: Turn) -> bool {
         // A turn may have closed listeners, by what it accepted.
         let Some(acceptor) = self.list.get_mut(turn.index) else { return false };
+        match &turn.error {
+            Some(error) => self.failing.failed(cannot_accept(&acceptor.listening.url), error),
+            None if turn.taken > 0 => self.failing.succeeded(),
+            None => {}
+        }
         match turn.ended {
             Ended::Budget => acceptor.budget.met(),
             Ended::Empty => acceptor.budget.missed(turn.taken),
@@ -317,90 +344,18 @@ impl Acceptor {
     }
 }
 
+/// The error of a listener all of whose connections end before they are accepted.
+pub fn none_lasts() -> io::Error {
+    let text = "all end before they are accepted, or a sandbox (seccomp) forbids accept(2)";
+    io::Error::new(io::ErrorKind::ConnectionAborted, text)
+}
+
+/// For a message.
+pub fn cannot_accept(from: &str) -> String {
+    format!("cannot accept connections ({from})")
+}
+
 /// Of the processes that share a queue, waking one per connection is enough.
 fn trigger(listening: &Listening) -> Trigger {
     if listening.shared { Trigger::LevelExclusive } else { Trigger::Level }
-}
-
-/// How many connections a turn takes from a listener.
-///
-/// Measured, an `accept4(2)` that finds nothing costs 4 µs and one more `epoll_wait(2)` 0.13 µs. So
-/// the budget is the number found last time; it doubles after several turns in a row have used it
-/// up; each time that turns out to be too many, the next attempt comes twice as late.
-struct Budget {
-    accepts: u32,
-    /// Turns in a row that have used it up.
-    used_up: u32,
-    /// How many of them make the budget grow.
-    patience: u32,
-}
-
-/// One `EAGAIN` in this many turns, when connections come singly.
-const PATIENCE_MAX: u32 = 64;
-
-impl Budget {
-    const fn new() -> Self {
-        Budget { accepts: 1, used_up: 0, patience: 1 }
-    }
-
-    /// The turn used it all.
-    fn met(&mut self) {
-        self.used_up += 1;
-        if self.used_up >= self.patience {
-            self.used_up = 0;
-            self.accepts = (self.accepts * 2).min(ACCEPTS_PER_TURN_MAX);
-            self.patience = (self.patience / 2).max(1);
-        }
-    }
-
-    /// Only `taken` connections were there.
-    fn missed(&mut self, taken: u32) {
-        // Growing has halved it: restore that, and double it.
-        self.patience = (self.patience * 4).min(PATIENCE_MAX);
-        self.used_up = 0;
-        self.accepts = taken.max(1);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Turns it takes to accept what arrives, and how many accepts find nothing meanwhile.
-    fn run(budget: &mut Budget, arrivals: impl Iterator<Item = u32>) -> (u32, u32) {
-        let (mut queue, mut turns, mut in_vain) = (0, 0, 0);
-        for arrived in arrivals {
-            queue += arrived;
-            if queue == 0 {
-                continue;
-            }
-            turns += 1;
-            if queue >= budget.accepts {
-                queue -= budget.accepts;
-                budget.met();
-            } else {
-                in_vain += 1;
-                budget.missed(queue);
-                queue = 0;
-            }
-        }
-        assert_eq!(queue, 0);
-        (turns, in_vain)
-    }
-
-    #[test]
-    fn connections_that_come_singly_cost_hardly_an_accept_in_vain() {
-        let (_, in_vain) = run(&mut Budget::new(), std::iter::repeat_n(1, 10_000));
-        assert!(in_vain <= 10_000 / 60, "{in_vain}");
-    }
-
-    #[test]
-    fn a_burst_is_taken_in_few_turns_after_whatever_came_before() {
-        let mut budget = Budget::new();
-        run(&mut budget, std::iter::repeat_n(1, 1_000));
-        let burst = std::iter::once(10_000).chain(std::iter::repeat_n(0, 1_000));
-        let (turns, in_vain) = run(&mut budget, burst);
-        assert!(turns <= 10_000 / 64 + 130, "{turns}");
-        assert!(in_vain <= 1);
-    }
 }

@@ -10,11 +10,12 @@
 //! | [`contexts`] | the contexts that sessions on many threads share |
 //! | [`main_loop`] | accepting and stopping, where connections are served elsewhere |
 //! | [`staged`] | sessions that move from stage to stage |
-//! | [`accept`] | accepting, for all of them |
+//! | [`accept`] | accepting, for all of them; `accept_budget`: how many connections a turn |
 //! | [`serving_threads`] | a fixed number of threads that serve connections |
 //! | [`send`] | sending an output, as far as the socket has room |
 
 pub mod accept;
+mod accept_budget;
 pub mod blocking;
 pub mod contexts;
 pub mod event;

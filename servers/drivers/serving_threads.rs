@@ -32,11 +32,12 @@ use std::time::Duration;
 use reactor::net::{Accept, Listener, Peer, Stream};
 use reactor::{Events, Interest, Poller, Token, Trigger, Waker};
 
-use super::accept::{Admission, Admissions};
+use super::accept::{Admission, Admissions, cannot_accept, none_lasts};
 use super::blocking::{Beginning, Shared};
 use super::main_loop::{Accepted, Carrier};
 use super::transport::Blocking;
 use crate::app::App;
+use crate::failure::{Named as _, Retrying};
 use crate::operation::listen::Listening;
 
 /// How long a thread pauses when the system is out of descriptors or memory.
@@ -60,6 +61,9 @@ struct Pool {
     /// Accepted by the main thread, when the others do not any more.
     rest: Mutex<VecDeque<Accepted>>,
     filled: Condvar,
+    /// Accepting fails; `fails` where that is looked at without the lock.
+    failing: Mutex<Retrying>,
+    fails: AtomicBool,
 }
 
 /// One of the threads.
@@ -89,16 +93,19 @@ impl ServingThreads {
             admissions,
             rest: Mutex::default(),
             filled: Condvar::new(),
+            failing: Mutex::default(),
+            fails: AtomicBool::new(false),
         });
         let mut wakers = Vec::with_capacity(count);
         for number in 0..count {
-            let poller = pool.poller()?;
-            wakers.push(Waker::new(&poller, WAKER)?);
+            let poller = pool.poller().named("cannot make a thread's poller")?;
+            wakers.push(Waker::new(&poller, WAKER).named("cannot make a thread's waker")?);
             let events = Events::with_capacity(1 + listeners.len());
             let (pool, shared) = (Arc::clone(&pool), Arc::clone(shared));
             let thread = ServingThread { pool, shared, poller, events, number };
             let named = thread::Builder::new().name(format!("serving {number}"));
-            named.stack_size(stack_bytes).spawn(move || thread.run())?;
+            let started = named.stack_size(stack_bytes).spawn(move || thread.run());
+            started.named(format_args!("cannot start serving thread {number} of {count}"))?;
         }
         Ok(ServingThreads { pool, wakers })
     }
@@ -133,6 +140,19 @@ impl Pool {
             poller.add(listener, token, Interest::READABLE, Trigger::LevelExclusive)?;
         }
         Ok(poller)
+    }
+
+    #[cold]
+    fn failed(&self, error: &io::Error) {
+        self.fails.store(true, Ordering::Relaxed);
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.failed(cannot_accept("any listener"), error);
+    }
+
+    #[cold]
+    fn succeeded(&self) {
+        self.fails.store(false, Ordering::Relaxed);
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).succeeded();
     }
 
     fn is_open(&self) -> bool {
@@ -173,14 +193,14 @@ impl<A: App> ServingThread<A> {
     /// Waits for a connection.
     fn next(&mut self) -> Accepted {
         while self.pool.is_open() {
-            if self.poller.wait(&mut self.events, None).is_err() {
-                self.pause();
+            if let Err(error) = self.poller.wait(&mut self.events, None) {
+                self.pause(&error);
             }
             for event in self.events.iter().filter(|event| event.token != WAKER) {
                 match self.take(event.token.slot() as usize) {
                     Ok(Some(accepted)) => return accepted,
                     Ok(None) => {}
-                    Err(_) => self.pause(),
+                    Err(error) => self.pause(&error),
                 }
             }
         }
@@ -193,8 +213,14 @@ impl<A: App> ServingThread<A> {
         let Some(listener) = listeners.get(index) else { return Ok(None) };
         match listener.accept_blocking()? {
             // Noted under the lock: from then on the server's end waits for it.
-            Accept::Stream(stream, peer) => Ok(self.admit(stream, peer)),
-            Accept::Empty | Accept::Aborted => Ok(None),
+            Accept::Stream(stream, peer) => {
+                if self.pool.fails.load(Ordering::Relaxed) {
+                    self.pool.succeeded();
+                }
+                Ok(self.admit(stream, peer))
+            }
+            Accept::Empty => Ok(None),
+            Accept::Aborted => Err(none_lasts()),
             Accept::Exhausted(error) => Err(error),
         }
     }
@@ -216,7 +242,8 @@ impl<A: App> ServingThread<A> {
     }
 
     #[cold]
-    fn pause(&self) {
+    fn pause(&self, error: &io::Error) {
+        self.pool.failed(error);
         self.shared.contexts.borrow(self.number).counters.accept_pauses.add(1);
         thread::sleep(PAUSE);
     }

@@ -186,7 +186,7 @@ counters! {
     Counter file_fill_bytes,
     /// Files that could not be read or opened because of an error of the disk or file system.
     Counter file_read_errors,
-    /// Access log lines dropped because their reader was too slow.
+    /// Access log lines dropped because they could not be written in time.
     Counter log_lines_dropped,
 }
 

@@ -24,7 +24,6 @@
 use std::io;
 use std::sync::Arc;
 
-use reactor::EventLoop;
 use reactor::event_loop::Config;
 
 use super::Server;
@@ -75,9 +74,9 @@ pub fn metrics(options: &Options) -> io::Result<Metrics> {
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
     let sandbox = operation::confine(options)?;
     let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
-    let mut ev = EventLoop::new(Config { sources_max, ..Config::default() })?;
     // Before there are threads: they inherit the sandbox and the blocked signals.
-    ev.handle_signals(&operation::SIGNALS)?;
+    let config = Config { sources_max, ..Config::default() };
+    let mut ev = operation::event_loop(config, &operation::SIGNALS)?;
     let app = Arc::new(app);
     let metrics = &server.metrics;
     let workers = Some(Workers::start(&mut ev, &app, options, metrics)?);

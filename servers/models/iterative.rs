@@ -27,7 +27,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor::EventLoop;
 use reactor::event_loop::Config;
 
 use super::Server;
@@ -77,9 +76,8 @@ pub fn metrics(_options: &Options) -> io::Result<Metrics> {
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
     let Server { listeners, metrics, service } = server;
     let sandbox = operation::confine(options)?;
-    let mut ev = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
-    ev.handle_signals(&operation::SIGNALS)?;
-    let (app, waker) = (Arc::new(app), ev.waker()?);
+    let mut ev = operation::event_loop(Config::with_sources(SOURCES_MAX), &operation::SIGNALS)?;
+    let (app, waker) = (Arc::new(app), operation::waker(&mut ev)?);
     let slots = Slots { main: 0, contexts: 0..1 };
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
     let contexts = Contexts::new(&app, options, &metrics, slots, epoch, Some(waker))?;

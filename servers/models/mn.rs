@@ -46,7 +46,6 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor::EventLoop;
 use reactor::event_loop;
 use reactor::scheduler::{self, Running, Scheduler};
 
@@ -57,6 +56,7 @@ use crate::drivers::blocking::Shared;
 use crate::drivers::contexts::{Contexts, Slots};
 use crate::drivers::main_loop::{Accepted, Carrier, MainLoop, Served};
 use crate::drivers::parking::Parking;
+use crate::failure::Named as _;
 use crate::metrics::Metrics;
 use crate::model::ModelInfo;
 use crate::operation::{self, upgrade::SingleProcess};
@@ -105,9 +105,10 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let Server { listeners, metrics, service } = server;
     // Carriers inherit the sandbox, and that signals are not for them.
     let sandbox = operation::confine(options)?;
-    let mut ev = EventLoop::new(event_loop::Config::with_sources(SOURCES_MAX))?;
-    ev.handle_signals(&operation::SIGNALS)?;
-    let (app, waker, fibers) = (Arc::new(app), ev.waker()?, options.fibers_max() as usize);
+    let mut ev =
+        operation::event_loop(event_loop::Config::with_sources(SOURCES_MAX), &operation::SIGNALS)?;
+    let (app, waker, fibers) =
+        (Arc::new(app), operation::waker(&mut ev)?, options.fibers_max() as usize);
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
     let config = scheduler::Config {
         name: INFO.name,
@@ -129,7 +130,8 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
 /// takes two of them (Linux before 6.13).
 fn no_room(fibers: usize, error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::OutOfMemory {
-        return error;
+        let error = Err::<(), _>(error).named("cannot start the carriers of green threads");
+        return error.unwrap_err();
     }
     io::Error::other(format!(
         "--max-fibers {fibers}: {error}; fewer, or a smaller --stack-size, or a larger \

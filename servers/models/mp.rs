@@ -45,7 +45,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor::EventLoop;
 use reactor::event_loop::Config;
 use reactor::process::connection_signals;
 
@@ -97,9 +96,9 @@ pub fn metrics(options: &Options) -> io::Result<Metrics> {
 pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> {
     let Server { listeners, metrics, service } = server;
     let sandbox = operation::confine(options)?;
-    let mut ev = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
     let signals = [&operation::SIGNALS[..], &connection_signals::SENT];
-    ev.handle_signals(&signals.concat())?;
+    let config = Config::with_sources(SOURCES_MAX);
+    let mut ev = operation::event_loop(config, &signals.concat())?;
     connection_signals::install()?;
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
     let places = options.children_max() as usize;

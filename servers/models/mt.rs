@@ -31,9 +31,8 @@
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use reactor::EventLoop;
 use reactor::event_loop::Config;
 
 use super::Server;
@@ -43,11 +42,11 @@ use crate::drivers::blocking::Shared;
 use crate::drivers::contexts::{Contexts, Slots};
 use crate::drivers::main_loop::{Accepted, Carrier, MainLoop, Served};
 use crate::drivers::transport::Blocking;
+use crate::failure::Retrying;
 use crate::metrics::Metrics;
 use crate::model::ModelInfo;
 use crate::operation::{self, upgrade::SingleProcess};
 use crate::options::Options;
-use crate::report::{Failing, report};
 
 /// What MT decides.
 pub static INFO: ModelInfo = ModelInfo {
@@ -86,14 +85,14 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
     let Server { listeners, metrics, service } = server;
     // Threads inherit the sandbox, and that signals are not for them.
     let sandbox = operation::confine(options)?;
-    let mut ev = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
-    ev.handle_signals(&operation::SIGNALS)?;
-    let (app, waker, threads) = (Arc::new(app), ev.waker()?, options.threads_max() as usize);
+    let mut ev = operation::event_loop(Config::with_sources(SOURCES_MAX), &operation::SIGNALS)?;
+    let (app, waker, threads) =
+        (Arc::new(app), operation::waker(&mut ev)?, options.threads_max() as usize);
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
     let slots = Slots { main: 0, contexts: 1..metrics.slots() };
     let contexts = Contexts::new(&app, options, &metrics, slots, epoch, Some(waker))?;
     let shared = Arc::new(Shared::new(contexts, options, (threads, threads))?);
-    let carrier = Threads { stack_bytes: options.threads.stack, starting: Failing::default() };
+    let carrier = Threads { stack_bytes: options.threads.stack, starting: Retrying::default() };
     let parts = (Acceptors::new(options).blocking(), shared, carrier);
     let main = MainLoop::new(&mut ev, options, listeners, &metrics, parts)?;
     SingleProcess::new(&mut ev, service, main)?.inside(sandbox).run(ev)
@@ -102,7 +101,7 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
 /// A thread for each connection.
 struct Threads {
     stack_bytes: usize,
-    starting: Failing,
+    starting: Retrying,
 }
 
 impl<A: App> Carrier<A> for Threads {
@@ -120,9 +119,7 @@ impl<A: App> Carrier<A> for Threads {
                 Ok(())
             }
             Err(error) => {
-                if self.starting.failed(Instant::now()) {
-                    report!("cannot start a thread for a connection: {error}; trying again");
-                }
+                self.starting.failed("cannot start a thread for a connection", &error);
                 Err(accepted)
             }
         }

@@ -124,11 +124,11 @@ fn work<A: App>(
     app.reload();
     let sandbox = sandbox.map(|sandbox| sandbox.renewed(options)).transpose()?;
     operation::confine_worker(options, sandbox.as_ref())?;
-    let mut ev = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
-    ev.handle_signals(&operation::SIGNALS)?;
+    let mut ev = operation::event_loop(Config::with_sources(SOURCES_MAX), &operation::SIGNALS)?;
     let lifetime = setup.lifetime(options);
     let WorkerSetup { metrics, slot, listeners, channel, .. } = setup;
-    let (app, waker, threads) = (Arc::new(app), ev.waker()?, options.serving_threads());
+    let (app, waker, threads) =
+        (Arc::new(app), operation::waker(&mut ev)?, options.serving_threads());
     let epoch = ev.now() - Duration::from_millis(ev.now_ms());
     let first = slot + 1;
     let slots = Slots { main: slot, contexts: first..first + options.serving_contexts() };

@@ -72,7 +72,6 @@ pub fn run<A: App>(app: A, options: &Options, server: Server) -> io::Result<()> 
 /// A loop for as many connections as the options allow, which handles the operator's signals.
 pub(super) fn event_loop(options: &Options) -> io::Result<EventLoop> {
     let sources_max = options.limits.connections + SOURCES_BESIDE_CONNECTIONS;
-    let mut event_loop = EventLoop::new(Config { sources_max, ..Config::default() })?;
-    event_loop.handle_signals(&operation::SIGNALS)?;
-    Ok(event_loop)
+    let config = Config { sources_max, ..Config::default() };
+    operation::event_loop(config, &operation::SIGNALS)
 }

@@ -27,9 +27,11 @@ pub mod upgrade;
 
 use std::io;
 
-use reactor::Signal;
+use reactor::event_loop::Config;
+use reactor::{EventLoop, Signal, Waker};
 
 use self::sandbox::{Sandbox, Who};
+use crate::failure::Named as _;
 use crate::options::Options;
 
 /// The signals that a server handles: stop, finish, reload (USR1 only reopens the logs), upgrade,
@@ -53,6 +55,25 @@ pub enum Ending {
     Quit,
     /// The same; another process now owns the listeners and the connections in their queues.
     HandOver,
+}
+
+/// A loop that reads these signals. Threads that are started later inherit that they are not
+/// delivered.
+///
+/// # Errors
+/// The system refuses: a descriptor, a facility.
+pub fn event_loop(config: Config, signals: &[Signal]) -> io::Result<EventLoop> {
+    let mut event_loop = EventLoop::new(config).named("cannot make an event loop")?;
+    event_loop.handle_signals(signals).named("cannot read signals as events")?;
+    Ok(event_loop)
+}
+
+/// Wakes a loop from other threads.
+///
+/// # Errors
+/// The system refuses a descriptor.
+pub fn waker(event_loop: &mut EventLoop) -> io::Result<Waker> {
+    event_loop.waker().named("cannot make an event loop's waker")
 }
 
 /// The last step before serving, once all is bound and while there is one thread: drops privileges

@@ -9,7 +9,7 @@ use super::error::Fault;
 use super::table::{Entry, Setter, utf8};
 use super::value::{name_of, value_of};
 
-/// What caches are told of files, besides their dates.
+/// Instructions to caches, besides the dates of files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caching {
     /// The values of Cache-Control, as they were given.

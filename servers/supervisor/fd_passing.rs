@@ -18,6 +18,7 @@ use reactor::{EventLoop, Interest, Token, Trigger};
 use super::Master;
 use super::control::ControlMessage;
 use super::workers::{Phase, Worker, Workers};
+use crate::failure::Retrying;
 use crate::operation::listen::Listening;
 use crate::options::Options;
 
@@ -38,13 +39,15 @@ pub struct Passing {
     rest: Token,
     /// Limit per worker.
     connections_max: u64,
+    accepting: Retrying,
 }
 
 impl Passing {
     pub fn new(ev: &mut EventLoop, listeners: usize, options: &Options) -> io::Result<Passing> {
         let tokens = (0..listeners).map(|_| ev.reserve()).collect::<io::Result<_>>()?;
         let (rest, connections_max) = (ev.reserve()?, options.limits.connections.into());
-        Ok(Passing { tokens, watched: false, held: VecDeque::new(), rest, connections_max })
+        let (held, accepting) = (VecDeque::new(), Retrying::default());
+        Ok(Passing { tokens, watched: false, held, rest, connections_max, accepting })
     }
 
     /// Stops accepting.
@@ -54,6 +57,15 @@ impl Passing {
                 let _ = ev.unwatch(token, &listening.listener);
             }
             ev.release(token);
+        }
+    }
+
+    fn report(&mut self, url: &str, error: Option<io::Error>) {
+        match error {
+            None => self.accepting.succeeded(),
+            Some(error) => {
+                self.accepting.failed(format_args!("cannot accept connections ({url})"), &error);
+            }
         }
     }
 
@@ -117,7 +129,9 @@ impl Master {
         let Some(passing) = &mut self.passing else { return };
         let Some(index) = passing.tokens.iter().position(|known| *known == token) else { return };
         let Some(listening) = self.listeners.get(index) else { return };
-        let all = accept_some(listening, &mut passing.held, ACCEPTS_PER_TURN).is_ok();
+        let accepted = accept_some(listening, &mut passing.held, ACCEPTS_PER_TURN);
+        let all = accepted.is_ok();
+        passing.report(&listening.url, accepted.err());
         if !passing.pass_held(&mut self.workers) || !all {
             passing.pause(ev, &self.listeners);
         }
@@ -161,7 +175,7 @@ fn accept_some(listening: &Listening, held: &mut VecDeque<Stream>, count: u32) -
         match listening.listener.accept()? {
             Accept::Stream(stream, _) => held.push_back(stream),
             Accept::Empty => return Ok(false),
-            Accept::Aborted => {}
+            Accept::Aborted => return Err(io::ErrorKind::ConnectionAborted.into()),
             Accept::Exhausted(error) => return Err(error),
         }
     }

@@ -21,6 +21,7 @@ use super::queues::{self, QueueTakeover};
 use super::rolling_restart::{RollingRestart, Stage};
 use super::worker::WorkerSetup;
 use super::workers::{Phase, Worker, WorkerSlot, Workers};
+use crate::failure::{Retrying, explained};
 use crate::metrics::Metrics;
 use crate::operation::listen::Listening;
 use crate::operation::log_file::LogFile;
@@ -63,7 +64,8 @@ impl Master {
             passing,
             service,
             log_file: LogFile::of(options),
-            failed: false,
+            failed: None,
+            forking: Retrying::default(),
         })
     }
 
@@ -72,9 +74,9 @@ impl Master {
     /// # Errors
     /// The server never served.
     pub(super) fn result(&self) -> io::Result<()> {
-        match self.failed {
-            true => Err(io::Error::other("a worker exited before it was ready; giving up")),
-            false => Ok(()),
+        match &self.failed {
+            Some(why) => Err(io::Error::other(format!("{why}; giving up"))),
+            None => Ok(()),
         }
     }
 
@@ -96,13 +98,28 @@ impl Master {
     pub(super) fn fill(&mut self, ev: &mut EventLoop, post: usize) -> Option<WorkerSetup> {
         ev.refresh_clock();
         match self.fork_worker(ev, post) {
-            Ok(setup) => setup,
+            Ok(setup) => {
+                self.forking.succeeded();
+                setup
+            }
             Err(error) => {
-                report!("cannot start worker {post}: {error}");
-                self.replace_dead(ev, post, 0);
+                self.cannot_fork(ev, post, &error);
                 None
             }
         }
+    }
+
+    /// Tries again later, unless this is the start: then the operator, or the server being
+    /// replaced, is to notice.
+    #[cold]
+    fn cannot_fork(&mut self, ev: &mut EventLoop, post: usize, error: &io::Error) {
+        if !self.service.is_announced() {
+            let why = explained(error);
+            self.failed = Some(format!("cannot start worker {post}: {why}"));
+            return self.stop(ev);
+        }
+        self.forking.failed(format_args!("cannot start worker {post}"), error);
+        self.replace_dead(ev, post, 0);
     }
 
     fn fork_worker(&mut self, ev: &mut EventLoop, post: usize) -> io::Result<Option<WorkerSetup>> {
@@ -166,7 +183,7 @@ impl Master {
         // server being replaced notices.
         let was_first = !self.service.is_announced() && worker.phase == Phase::Starting;
         if was_first && self.stage == Stage::Serving && status.code().is_some() {
-            self.failed = true;
+            self.failed = Some("a worker exited before it was ready".to_owned());
             self.stop(ev);
         }
         if self.stage == Stage::Serving {

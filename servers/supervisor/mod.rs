@@ -29,15 +29,16 @@ mod workers;
 
 use std::io;
 
+use reactor::Token;
 use reactor::event_loop::Config;
-use reactor::{EventLoop, Token};
 
+use crate::failure::Retrying;
 use crate::metrics::Metrics;
-use crate::operation::SIGNALS;
 use crate::operation::listen::Listening;
 use crate::operation::log_file::LogFile;
 use crate::operation::service::Service;
 use crate::operation::upgrade::Upgrade;
+use crate::operation::{self, SIGNALS};
 use crate::options::{Accept, Options};
 use fd_passing::Passing;
 use queues::QueueTakeover;
@@ -67,8 +68,7 @@ pub fn run(
     service: Service,
     work: impl FnOnce(WorkerSetup) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut event_loop = EventLoop::new(Config::with_sources(SOURCES_MAX))?;
-    event_loop.handle_signals(&SIGNALS)?;
+    let mut event_loop = operation::event_loop(Config::with_sources(SOURCES_MAX), &SIGNALS)?;
     let mut master = Master::new(&mut event_loop, options, accept, (listeners, metrics, service))?;
     while !master.is_done() {
         while let Some(post) = master.next_vacancy() {
@@ -104,6 +104,8 @@ struct Master {
     service: Service,
     /// The log file, if it has to be made for the workers.
     log_file: Option<LogFile>,
-    /// A worker could not start before the server was ever ready.
-    failed: bool,
+    /// Why a worker could not start before the server was ever ready.
+    failed: Option<String>,
+    /// Forking fails, and is tried again.
+    forking: Retrying,
 }

@@ -4,6 +4,7 @@
 //! cargo bench -p stampede-reactor --bench rings               a table in Markdown, half a minute
 //! cargo bench -p stampede-reactor --bench rings -- --check    fails if ours is slower
 //! cargo bench -p stampede-reactor --bench rings -- trip       the rows with this word
+//! chrt -r 5 cargo bench -p stampede-reactor --bench rings     on a machine that has other work, as root
 //! ```
 //!
 //! Two threads, each pinned to a core of its own. All contenders of a row take turns in many short

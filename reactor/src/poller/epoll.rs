@@ -230,6 +230,13 @@ pub struct ExitWatch {
 }
 
 impl ExitWatch {
+    /// Whether there are any here: older kernels and some sandboxes have no `pidfd_open(2)`.
+    pub fn is_available() -> bool {
+        // This process's, which there is.
+        // SAFETY: takes no pointer, and cannot fail.
+        ExitWatch::new(unsafe { libc::getpid() }).is_ok()
+    }
+
     /// `pid` is a child that was not waited for: so the number is still its own.
     pub fn new(pid: libc::pid_t) -> io::Result<ExitWatch> {
         // SAFETY: takes no pointer. The descriptor is closed on exec by itself.

@@ -1,9 +1,11 @@
 //! A child process as a source of events.
 //!
 //! `SIGCHLD` reports that *some* child has ended, and several of them merge into one. A descriptor
-//! for each child tells which: it becomes readable when the child ends, and stays so.
+//! for each child tells which: it becomes readable when the child ends, and stays so. Where the
+//! system has none (`pidfd_open(2)` is refused by some sandboxes), it is the read end of a pipe
+//! whose other end the child keeps open until it ends.
 
-use std::io;
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitStatus;
 use std::ptr;
@@ -22,19 +24,47 @@ use crate::sys::check;
 #[derive(Debug)]
 pub struct Child {
     pid: pid_t,
-    exit: ExitWatch,
+    exit: Exit,
     /// Its status once it was reaped: from then on its PID may be another process's.
     ended: Option<ExitStatus>,
 }
 
+/// What is readable once the child has ended.
+#[derive(Debug)]
+pub(super) enum Exit {
+    Watch(ExitWatch),
+    /// At its end, of which there may be a moment before the child can be waited for.
+    Pipe(PipeReader),
+}
+
+/// Whether programs can be started, which keep no pipe open.
+pub(super) fn can_watch_programs() -> io::Result<()> {
+    if ExitWatch::is_available() {
+        return Ok(());
+    }
+    let text = "the end of a program cannot be noticed here: pidfd_open(2) is missing or forbidden";
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}
+
+/// The pipe that stands in for what the system lacks, made before a fork.
+pub(super) fn exit_pipe() -> io::Result<Option<(PipeReader, PipeWriter)>> {
+    if ExitWatch::is_available() { Ok(None) } else { io::pipe().map(Some) }
+}
+
 impl Child {
+    /// A child that was just forked, and holds the other end of this pipe.
+    pub(super) fn with_pipe(pid: pid_t, pipe: PipeReader) -> Child {
+        orphans::make_known(pid);
+        Child { pid, exit: Exit::Pipe(pipe), ended: None }
+    }
+
     /// Watches a child that was just forked and has not been waited for. If that is not possible,
     /// the child is killed: its exit would never be noticed.
     pub(super) fn adopt(pid: pid_t) -> io::Result<Child> {
         match ExitWatch::new(pid) {
             Ok(exit) => {
                 orphans::make_known(pid);
-                Ok(Child { pid, exit, ended: None })
+                Ok(Child { pid, exit: Exit::Watch(exit), ended: None })
             }
             Err(error) => {
                 // SAFETY: our own child, not waited for, so the PID is its own; the status is not
@@ -109,7 +139,10 @@ impl Drop for Child {
 /// Readable once it has ended.
 impl AsFd for Child {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.exit.as_fd()
+        match &self.exit {
+            Exit::Watch(watch) => watch.as_fd(),
+            Exit::Pipe(pipe) => pipe.as_fd(),
+        }
     }
 }
 

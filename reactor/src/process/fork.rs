@@ -10,8 +10,10 @@
 //! locked in the child forever, the allocator's included; hence: fork before any thread is started.
 //! [`fork`] makes sure of that; [`fork_unchecked`] leaves it to its caller.
 
-use std::io;
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::IntoRawFd as _;
 
+use super::child::exit_pipe;
 use super::{Child, threads};
 
 /// Which of the two copies this is.
@@ -31,9 +33,21 @@ pub enum Fork<C = Child> {
 /// is unknown: Linux, FreeBSD and macOS report it (on Linux, by /proc or `unshare(2)`). Otherwise
 /// the error of `fork(2)` or `pidfd_open(2)`: too many processes, no memory.
 pub fn fork() -> io::Result<Fork> {
-    match copy()? {
-        0 => Ok(Fork::Child),
-        pid => Child::adopt(pid).map(Fork::Parent),
+    let pipe = exit_pipe()?;
+    let pid = copy()?;
+    with_exit(pid, pipe)
+}
+
+/// What the two copies have, of a child whose end is an event.
+fn with_exit(pid: libc::pid_t, pipe: Option<(PipeReader, PipeWriter)>) -> io::Result<Fork> {
+    match (pid, pipe) {
+        (0, pipe) => {
+            // Its end closes it.
+            pipe.map(|(_, writer)| writer.into_raw_fd());
+            Ok(Fork::Child)
+        }
+        (pid, None) => Child::adopt(pid).map(Fork::Parent),
+        (pid, Some((reader, _))) => Ok(Fork::Parent(Child::with_pipe(pid, reader))),
     }
 }
 
@@ -58,18 +72,50 @@ pub(super) fn copy() -> io::Result<libc::pid_t> {
 /// signal-safety(7)): it neither allocates nor takes a lock, and it does not return from the
 /// calling function, but execs or exits.
 pub unsafe fn fork_unchecked() -> io::Result<Fork> {
+    let pipe = exit_pipe()?;
     // SAFETY: takes no pointer. The child runs on in its own copy of this thread's stack, which is
     // as valid as it was; it keeps away from other threads' locks and half-made changes, as the
     // caller promises.
-    match crate::sys::check(unsafe { libc::fork() })? {
-        0 => Ok(Fork::Child),
-        pid => Child::adopt(pid).map(Fork::Parent),
-    }
+    let pid = crate::sys::check(unsafe { libc::fork() })?;
+    with_exit(pid, pipe)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As where the system has nothing better.
+    #[test]
+    fn the_end_of_a_child_with_a_pipe_is_an_event_and_its_status_is_known() {
+        use crate::poller::{Events, Interest, Poller, Trigger};
+        let (reader, writer) = io::pipe().unwrap();
+        let (hold, go) = io::pipe().unwrap();
+        // SAFETY: the child makes system calls, and exits.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let Ok(Fork::Child) = with_exit(0, Some((reader, writer))) else {
+                std::process::abort()
+            };
+            drop(go);
+            let mut byte = 0u8;
+            // SAFETY: reads a byte into `byte`; then ends this copy.
+            unsafe {
+                libc::read(std::os::fd::AsRawFd::as_raw_fd(&hold), (&raw mut byte).cast(), 1);
+                libc::_exit(5);
+            }
+        }
+        let Fork::Parent(mut child) = with_exit(pid, Some((reader, writer))).unwrap() else {
+            panic!("this is the parent")
+        };
+        let poller = Poller::new().unwrap();
+        let token = crate::token::Token::new(1, 1);
+        poller.add(&child, token, Interest::READABLE, Trigger::Level).unwrap();
+        let mut events = Events::with_capacity(4);
+        assert_eq!(poller.wait(&mut events, Some(std::time::Duration::ZERO)).unwrap(), 0);
+        drop(go);
+        assert_eq!(poller.wait(&mut events, None).unwrap(), 1);
+        assert_eq!(child.wait().unwrap().code(), Some(5));
+    }
 
     #[test]
     fn a_process_with_threads_is_not_forked() {

@@ -16,6 +16,7 @@ use std::ptr;
 use libc::sigset_t;
 
 use super::Child;
+use super::child::can_watch_programs;
 use super::clean_start::IGNORED;
 use crate::signal::{Signal, set_of};
 use crate::sys::check;
@@ -71,7 +72,7 @@ impl Program {
     ///
     /// # Errors
     /// The file does not exist, or is not executable, or is no program ([`Errno::ENOEXEC`]); no
-    /// process can be created.
+    /// process can be created; [`io::ErrorKind::Unsupported`], where its end could not be noticed.
     ///
     /// [`Errno::ENOEXEC`]: crate::Errno::ENOEXEC
     pub fn start(
@@ -79,6 +80,7 @@ impl Program {
         variables: &[(&str, &OsStr)],
         kept: &[BorrowedFd<'_>],
     ) -> io::Result<Child> {
+        can_watch_programs()?;
         let image = Image::new(&self.path, &self.arguments, self.environment(variables))?;
         let kept: Vec<RawFd> = kept.iter().map(AsRawFd::as_raw_fd).collect();
         let mask = set_of(self.blocked)?;

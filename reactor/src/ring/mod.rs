@@ -62,32 +62,6 @@ impl<T> Deref for CachePadded<T> {
     }
 }
 
-/// Prefetches the cache line where `place` begins, and does not wait for it.
-///
-/// A hint: nothing is read or written, as far as the memory model is concerned. So another thread
-/// may be writing `place`.
-#[inline(always)]
-fn prefetch<T>(place: &T) {
-    let place: *const T = place;
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: every x86-64 has the instruction, and it faults at no address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: a hint, too; it faults at no address and changes no register.
-    unsafe {
-        std::arch::asm!(
-            "prfm pldl1keep, [{place}]",
-            place = in(reg) place,
-            options(nostack, readonly, preserves_flags),
-        );
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let _ = place;
-}
-
 /// Room for the slots of a ring of `capacity`, and how many they are.
 fn slots<S>(capacity: usize) -> io::Result<(Vec<S>, usize)> {
     let count = capacity.max(1).checked_next_power_of_two().ok_or(io::ErrorKind::OutOfMemory)?;

@@ -40,6 +40,7 @@ use super::send::FileSending;
 use super::transport::Transport;
 use crate::app::response::Output;
 use crate::app::{App, Disk};
+use crate::failure::Named as _;
 use crate::operation::proxy_protocol;
 use crate::options::Options;
 use crate::session::{Context, Next, Phase, Session};
@@ -128,7 +129,7 @@ impl<A: App> Shared<A> {
         Ok(Shared {
             contexts,
             registry: Registry::new(connections_max, options.limits.connections as usize)?,
-            buffers: SharedPool::new(&[class])?,
+            buffers: SharedPool::new(&[class]).named("no memory for the buffers")?,
             handover,
             files: FileSending { sendfile: options.sendfile, disk: Disk::Wait },
         })

@@ -26,6 +26,7 @@ use reactor::{Buffer, BufferPool, EventLoop, Readiness, Token};
 use super::connection::{Connection, Flags, Stage};
 use super::{Driver, Engine, SMALL_BYTES};
 use crate::app::App;
+use crate::failure::Named as _;
 use crate::options::Options;
 use crate::session::Phase;
 
@@ -65,7 +66,8 @@ impl Buffers {
             // operator grants; the loop's own two; what one read can leave in use; and two for
             // each job, which are never used for anything else.
             Class { size: options.buffers.size, count: for_clients + 2 * jobs },
-        ])?;
+        ])
+        .named("no memory for the buffers")?;
         let (waiting, waiting_for_one) = (VecDeque::new(), VecDeque::new());
         Ok(Buffers { pool, stocked: false, waiting, waiting_for_one })
     }

@@ -10,7 +10,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
 
 use reactor::process::connection_signals::{self, CUT_OFF, END};
 use reactor::process::{self, Children, Fork, signal_when_parent_ends};
@@ -23,9 +22,9 @@ use crate::access_log::Log;
 use crate::app::App;
 use crate::drivers::blocking::{Registry, Shared};
 use crate::drivers::main_loop::{Accepted, Carrier, MainLoop};
+use crate::failure::Retrying;
 use crate::metrics::{Counters, Metrics};
 use crate::operation::upgrade::SingleProcess;
-use crate::report::{Failing, report};
 
 /// How often the parent formats the date for its children. A child that begins in a new second
 /// before that formats its own.
@@ -64,7 +63,7 @@ pub struct Forks {
     metrics: Metrics,
     counters: Counters,
     deaths: Deaths,
-    forking: Failing,
+    forking: Retrying,
 }
 
 impl<A: App> Parent<A> {
@@ -157,6 +156,9 @@ impl<A: App> Parent<A> {
         drop(accepted);
         if let Some(log) = log.filter(Log::is_on) {
             log.finish();
+            if let Some(counters) = metrics.slot(slot) {
+                counters.log_lines_dropped.add(log.take_dropped());
+            }
         }
         process::exit_at_once(0)
     }
@@ -177,7 +179,7 @@ impl Forks {
             counters: Counters::new(&metrics, 0).ok_or_else(none)?,
             metrics,
             deaths: Deaths::default(),
-            forking: Failing::default(),
+            forking: Retrying::default(),
         })
     }
 
@@ -200,9 +202,7 @@ impl Forks {
                 Ok(None)
             }
             Err(error) => {
-                if self.forking.failed(Instant::now()) {
-                    report!("cannot fork for a connection: {error}; trying again");
-                }
+                self.forking.failed("cannot fork for a connection", &error);
                 Err(NotForked)
             }
         }

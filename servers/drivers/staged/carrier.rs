@@ -15,6 +15,7 @@ use super::{Inbox, System, Watch};
 use crate::app::App;
 use crate::drivers::blocking::Shared;
 use crate::drivers::main_loop::{Accepted, Carrier};
+use crate::failure::Named as _;
 use crate::metrics::Metrics;
 use crate::options::Options;
 
@@ -50,8 +51,9 @@ impl<A: App> Readers<A> {
         }
         let priority = options.workers.priority;
         let control = Control::new(Arc::clone(&system), priority, metrics.clone());
-        control.start()?;
-        thread::Builder::new().name("controller".to_owned()).spawn(move || control.run(parker))?;
+        control.start().named("cannot start the stages' threads")?;
+        let thread = thread::Builder::new().name("controller".to_owned());
+        thread.spawn(move || control.run(parker)).named("cannot start the controller's thread")?;
         Ok(Readers { system })
     }
 }
@@ -69,7 +71,7 @@ fn start_loop<A: App>(
     let (made, doorbell) = mpsc::channel();
     let options = options.clone();
     let thread = thread::Builder::new().name(format!("read {index}"));
-    thread.spawn(move || match Equipment::new(&options, limits) {
+    let thread = thread.spawn(move || match Equipment::new(&options, limits) {
         Ok((equipment, doorbell)) => {
             if made.send(Ok(doorbell)).is_ok()
                 && let Ok(system) = system.recv()
@@ -79,9 +81,10 @@ fn start_loop<A: App>(
         }
         // Whether it arrives or not, there is no more to do here.
         Err(error) => drop(made.send(Err(error))),
-    })?;
+    });
+    thread.named("cannot start a reader's thread")?;
     let gone = |_| io::Error::other("a reader has ended before it began");
-    Ok((begin, doorbell.recv().map_err(gone)??))
+    Ok((begin, doorbell.recv().map_err(gone)?.named("cannot make a reader's loop")?))
 }
 
 impl<A: App> Carrier<A> for Readers<A> {

@@ -19,6 +19,7 @@ use super::stage::Snapshot;
 use super::threads::start;
 use super::{ACCEPT, Name, READ, System};
 use crate::app::App;
+use crate::failure::explained;
 use crate::metrics::{Metrics, StageReport};
 use crate::report::report;
 
@@ -112,7 +113,10 @@ impl<A: App> Control<A> {
                     && !self.refused
                 {
                     let name = name.text();
-                    report!("cannot start a thread for the stage {name}; trying again: {error}");
+                    report!(
+                        "cannot start a thread for the stage {name}; trying again: {}",
+                        explained(error)
+                    );
                 }
                 self.refused = added.is_err();
             }

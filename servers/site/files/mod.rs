@@ -140,21 +140,6 @@ impl Files {
         }))
     }
 
-    /// Looks the root's path up if it is time to, or at once; returns whether it is another
-    /// directory now.
-    fn look_at_root(&self, at_once: bool) -> bool {
-        let is_new = if at_once { self.root.look_now() } else { self.root.look() };
-        if is_new {
-            self.handoff.clear();
-        }
-        is_new
-    }
-
-    /// Looks the root's path up at once.
-    pub fn reload(&self) {
-        self.look_at_root(true);
-    }
-
     /// The time that files' ages are measured against.
     fn now(&self, clock: &Clock) -> SystemTime {
         let now = clock.system_time();

@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use reactor::shared::{SharedSlot, SharedTable};
 
+use super::Files;
 use super::open::Opener;
 use crate::report::report;
 
@@ -37,12 +38,12 @@ pub struct Root {
     epoch: Instant,
     /// When the path was last looked up, in milliseconds since `epoch`.
     looked_ms: AtomicU64,
-    said: SharedSlot<Said>,
+    reported: SharedSlot<Reported>,
 }
 
 reactor::shared_struct! {
     /// Shared with the processes that are forked: what one of them has reported, no other repeats.
-    struct Said {
+    struct Reported {
         /// The failure that was reported last, as a number; 0: none.
         trouble: AtomicU64,
     }
@@ -73,7 +74,7 @@ impl Root {
             ttl_ms,
             epoch: Instant::now(),
             looked_ms: AtomicU64::new(0),
-            said: SharedTable::new(1)?.slot(0).ok_or(io::ErrorKind::OutOfMemory)?,
+            reported: SharedTable::new(1)?.slot(0).ok_or(io::ErrorKind::OutOfMemory)?,
         })
     }
 
@@ -125,14 +126,14 @@ impl Root {
     }
 
     fn is_back(&self) {
-        let _ = self.said.trouble.compare_exchange(GONE, 0, Relaxed, Relaxed);
+        let _ = self.reported.trouble.compare_exchange(GONE, 0, Relaxed, Relaxed);
     }
 
     /// Reports a failure, once. The old directory stays.
     #[cold]
     fn fail(&self, found: Option<Identity>, error: &io::Error) -> bool {
         let trouble = found.map_or(GONE, |(device, inode)| inode ^ device.rotate_left(40) | 2);
-        if self.said.trouble.swap(trouble, Relaxed) == trouble {
+        if self.reported.trouble.swap(trouble, Relaxed) == trouble {
             return false;
         }
         let path = self.path.display();
@@ -151,6 +152,23 @@ impl Root {
     #[cfg(test)]
     pub fn set_opener(&self, opener: Opener) {
         self.current.write().unwrap().opener = Arc::new(opener);
+    }
+}
+
+impl Files {
+    /// Looks the root's path up if it is time to, or at once; returns whether it is another
+    /// directory now.
+    pub(super) fn look_at_root(&self, at_once: bool) -> bool {
+        let is_new = if at_once { self.root.look_now() } else { self.root.look() };
+        if is_new {
+            self.handoff.clear();
+        }
+        is_new
+    }
+
+    /// Looks the root's path up at once.
+    pub fn reload(&self) {
+        self.look_at_root(true);
     }
 }
 

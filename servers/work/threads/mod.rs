@@ -55,6 +55,7 @@ use std::time::Duration;
 use reactor::EventLoop;
 
 use crate::app::App;
+use crate::failure::Named as _;
 use crate::metrics::{Counters, Metrics};
 use crate::options::{Options, Workers as WorkersOptions};
 use crate::work::executor::{Executor, OffloadConfig, Stuck};
@@ -132,7 +133,9 @@ impl<A: App> Workers<A> {
             in_flight: 0,
         };
         for index in 0..size.workers {
-            let place = workers.pool.open_place(index, size.ring, metrics)?;
+            let place = workers.pool.open_place(index, size.ring, metrics);
+            let place =
+                place.named(format_args!("cannot start worker {index} of {}", size.workers))?;
             workers.places.push(place);
         }
         Ok(OffloadConfig {

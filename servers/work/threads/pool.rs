@@ -18,6 +18,7 @@ use super::running::Running;
 use super::slots::ThreadSlots;
 use super::worker::{PanicReport, PanicReports, WorkerThread};
 use crate::app::App;
+use crate::failure::{Named as _, explained};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::report::report;
@@ -53,7 +54,7 @@ impl<A: App> ThreadPool<A> {
         let pool = ThreadPool {
             app: Arc::clone(app),
             slots: ThreadSlots::new(1..=2 * size.workers),
-            doorbell: ev.doorbell()?,
+            doorbell: ev.doorbell().named("cannot make an event loop's waker")?,
             epoch: Instant::now(),
             panics: PanicReports { sender, pending: Arc::new(AtomicUsize::new(0)) },
             received,
@@ -79,7 +80,8 @@ impl<A: App> ThreadPool<A> {
     /// is tried again.
     pub fn replace(&self, place: &mut Place) {
         if let Err(error) = self.start(place) {
-            report!("cannot start a thread for worker {}; trying again: {error}", place.index);
+            let (worker, why) = (place.index, explained(&error));
+            report!("cannot start a thread for worker {worker}; trying again: {why}");
         }
     }
 

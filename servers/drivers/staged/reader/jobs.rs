@@ -14,6 +14,7 @@ use super::entry::Flags;
 use super::{Connection, Reader, Step};
 use crate::app::App;
 use crate::app::response::Output;
+use crate::failure::Named as _;
 use crate::options::Options;
 use crate::session::Phase;
 use crate::work::job::Job;
@@ -45,7 +46,8 @@ impl Jobs {
     /// As many as there are to be, made as they are needed; and an output for nothing.
     pub fn new(options: &Options, limits: http::Limits) -> io::Result<(Self, Output)> {
         let count = options.buffers.count;
-        let pool = BufferPool::new(&[Class::new(options.buffers.size, 2 * count + 1)])?;
+        let pool = BufferPool::new(&[Class::new(options.buffers.size, 2 * count + 1)])
+            .named("no memory for the buffers")?;
         let blank = pool.take(0).ok_or_else(|| io::Error::other("no buffer for a reader"))?;
         let jobs = Jobs { pool, limits, stock: Vec::new(), unmade: count, uncounted: 0 };
         Ok((jobs, Output::new(blank)))
