@@ -161,11 +161,8 @@ fn a_file_that_is_no_program_is_not_run_by_a_shell_in_place_of_the_server() {
         command.args(["--listen", "127.0.0.1:0", "--demo"]);
         let (command, path) = common::successor::copied(&command, folder.path());
         let mut server = Server::spawn(command);
-        let (new, trace) = (path.with_extension("new"), folder.path().join("run"));
-        fs::write(&new, format!("echo run >{}\n", trace.display())).expect("a damaged program");
-        fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .expect("permissions");
-        fs::rename(&new, &path).expect("a damaged program in its place");
+        let trace = folder.path().join("run");
+        common::successor::damage(&path, &format!("echo run >{}\n", trace.display()));
         server.signal(libc::SIGUSR2);
         common::until("its failure", || server.stderr().contains("upgrade failed: "));
         let text = server.stderr();

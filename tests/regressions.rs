@@ -153,12 +153,14 @@ fn a_slow_reader_is_not_taken_for_one_that_does_not_read() {
         return;
     }
     const PIECE_BYTES: usize = 20_000;
-    let server = Server::start(&["--demo", "--write-timeout", "1s"]);
+    // A full send buffer, as it was then: a third of it takes some four seconds.
+    let options = ["--demo", "--write-timeout", "2s", "--notsent-lowat", "off"];
+    let server = Server::start(&options);
     let mut client = server.connect();
     client.send(&get("/bytes?n=100000000"));
     client.read_head().expect("an answer");
     let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(3) {
+    while begin.elapsed() < Duration::from_secs(5) {
         client.read_bytes(PIECE_BYTES);
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -1,6 +1,7 @@
 //! Upgrades: a binary that can be replaced while it runs, and the process that takes over.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,6 +27,17 @@ pub fn spoil(path: &Path) {
     std::os::unix::fs::symlink("/bin/false", &new).expect("a link");
     // A file that is being executed cannot be written, but it can be renamed over.
     fs::rename(new, path).expect("another program in its place");
+}
+
+/// Puts a file that is executable, but no program, in a binary's place.
+pub fn damage(path: &Path, text: &str) {
+    let (text_file, new) = (path.with_extension("text"), path.with_extension("new"));
+    fs::write(&text_file, text).expect("a damaged program");
+    fs::set_permissions(&text_file, PermissionsExt::from_mode(0o755)).expect("permissions");
+    // By another process, for the same reason as above.
+    let copied = Command::new("cp").args(["-p".as_ref(), &*text_file, &*new]).status();
+    assert!(copied.expect("cp(1)").success(), "a copy of it");
+    fs::rename(new, path).expect("another file in its place");
 }
 
 /// A process that has taken over from a server, and is not our child; it is killed when dropped.
