@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
@@ -51,7 +52,7 @@ fn a_load_on_a_server_that_is_right_counts_answers_and_no_errors() {
     let options = ["--verify", "--connections", "7", "--pipeline", "3"];
     let counts = Counts::of(server.address(), "/plaintext", &options);
     assert!(counts.get("answered") > 0.0, "{}", counts.0);
-    assert_eq!(counts.get("connections"), 7.0);
+    assert_eq!((counts.get("clients"), counts.get("connections")), (7.0, 7.0));
     for error in ["wrong_status", "wrong_content", "invalid_responses", "truncated", "refused"] {
         assert_eq!(counts.get(error), 0.0, "{error}: {}", counts.0);
     }
@@ -149,9 +150,17 @@ fn an_open_loop_counts_what_a_stall_keeps_waiting_and_a_closed_one_does_not() {
 
 #[test]
 fn an_experiment_runs_to_a_verdict() {
-    let text = String::from_utf8(output(&["run", "--quick", "switch-cost"]).stdout);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    let text = String::from_utf8(output(&["run", "--quick", "-o", path, "switch-cost"]).stdout);
     let text = text.expect("UTF-8");
     assert!(text.contains("switch-cost") && text.contains("hold"), "{text}");
+    let page = || fs::read(folder.path().join("index.html")).expect("the report");
+    let first = page();
+    assert!(String::from_utf8_lossy(&first).contains("switch-cost"));
+    fs::remove_file(folder.path().join("index.html")).expect("without its page");
+    output(&["report", path]);
+    assert_eq!(page(), first, "the page made again from the data");
 }
 
 #[test]
@@ -174,7 +183,9 @@ fn what_cannot_be_is_refused_with_what_could() {
 
 #[test]
 fn ctrl_c_ends_the_servers_too() {
-    let mut command = lab(&["run", "sped-stall"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    let mut command = lab(&["run", "-o", path, "sped-stall"]);
     let mut run = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("lab runs");
     let mut servers = Vec::new();
     until("a server under test", || {
@@ -183,6 +194,8 @@ fn ctrl_c_ends_the_servers_too() {
     });
     os::signal(run.id(), libc::SIGINT);
     until("its end", || run.try_wait().expect("our child").is_some());
+    assert!(run.wait().expect("our child").success(), "what there is is kept");
+    assert!(folder.path().join("index.html").exists(), "a partial report");
     until("the servers' end", || !servers.iter().any(|pid| processes::is_alive(*pid)));
 }
 

@@ -86,6 +86,7 @@ pub(super) fn beside(
     let slow = Plan {
         connections: 0,
         slow: vec![(kind, CLIENTS)],
+        warm_up: Duration::ZERO,
         ..bench.plan(&server, "/bytes?n=10000000", 1.0)?
     };
     let slow = bench.background(&slow)?;

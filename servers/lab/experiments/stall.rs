@@ -13,7 +13,7 @@ pub static SPED_STALL: Experiment = Experiment {
     source: "Pai, Druschel and Zwaenepoel, Flash, USENIX 1999, section 3.3",
     method: METHOD,
     // A light request meets a computation as often as one runs: with probability 0.3 here.
-    run: |bench| run(bench, "sped", |p99_ms| p99_ms > 0.5 * WORK_MS),
+    run: |bench| run(bench, "sped", |more_ms| more_ms > 0.5 * WORK_MS),
 };
 
 pub static AMPED_ISOLATES: Experiment = Experiment {
@@ -21,7 +21,7 @@ pub static AMPED_ISOLATES: Experiment = Experiment {
     claim: "In AMPED the work does not affect network latency.",
     source: "Pai, Druschel and Zwaenepoel, Flash, USENIX 1999, section 3.4",
     method: METHOD,
-    run: |bench| run(bench, "amped", |p99_ms| p99_ms < 0.2 * WORK_MS),
+    run: |bench| run(bench, "amped", |more_ms| more_ms < 0.2 * WORK_MS),
 };
 
 pub static SYMPED_VARIANCE: Experiment = Experiment {
@@ -29,19 +29,21 @@ pub static SYMPED_VARIANCE: Experiment = Experiment {
     claim: "SYMPED still shows latency variance when the work is non-uniform.",
     source: "Pariag and others, Comparing the Performance of Web Server Architectures, EuroSys 2007",
     method: METHOD,
-    run: |bench| run(bench, "symped", |p99_ms| p99_ms > 0.5 * WORK_MS),
+    run: |bench| run(bench, "symped", |more_ms| more_ms > 0.5 * WORK_MS),
 };
 
 const METHOD: &str = "300 light requests (/plaintext) a second, sent when they are due, beside 60 a \
                       second of 5 ms of work each (/work?us=5000), on connections of their own: a \
-                      core is 30 % busy. The p99 of the light ones is compared with the work's 5 ms.";
+                      core is 30 % busy. What that adds to the p99 of the light ones is compared with the work's \
+                      5 ms: half of it is a stall, a fifth is none.";
 
 const WORK_MS: f64 = 5.0;
 const LIGHT_RATE: f64 = 300.0;
 const HEAVY_RATE: f64 = 60.0;
 const MODELS: [&str; 7] = ["sped", "amped", "symped", "mt", "prefork", "seda", "mn"];
 
-/// The claim is about `model`; the others are shown beside it.
+/// The claim is about `model`, whose p99 is so many milliseconds longer beside the work; the others
+/// are shown beside it.
 fn run(
     bench: &mut Bench<'_>,
     model: &'static str,
@@ -78,7 +80,7 @@ fn run(
          {alone:.2} ms. A computation takes {WORK_MS:.0} ms."
     );
     let names = models.iter().map(|name| (*name).to_owned()).collect();
-    Ok(Findings::new(Verdict::from_bool(holds(p99)), because).table(table).plot(Plot {
+    Ok(Findings::new(Verdict::from_bool(holds(p99 - alone)), because).table(table).plot(Plot {
         title: "p99 of light requests".to_owned(),
         x: Axis::linear("model"),
         y: Axis::logarithmic("ms"),

@@ -201,7 +201,7 @@ fn report(plan: &Plan, outcome: &Outcome) -> String {
 fn json(plan: &Plan, outcome: &Outcome) -> String {
     let record = &outcome.record;
     let mut out = format!(
-        "{{\"connections\":{},\"seconds\":{:.6},\"cpu_seconds\":{:.6}",
+        "{{\"clients\":{},\"seconds\":{:.6},\"cpu_seconds\":{:.6}",
         plan.connections,
         outcome.time.as_secs_f64(),
         outcome.cpu.as_secs_f64()
