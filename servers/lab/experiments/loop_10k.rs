@@ -13,8 +13,8 @@ pub static LOOP_10K: Experiment = Experiment {
     claim: "One event loop holds 10,000 connections.",
     source: "Kegel, The C10K problem, 1999",
     method: "sped under the load of 50 busy connections, beside none and beside 10,000 others that \
-             are asked once a second each. The rate of the busy ones and the latency are compared, \
-             after taking off the answers to the others.",
+             are asked once a second each. The rate and the latency of the busy ones alone are \
+             compared; they share the generator's core with the others.",
     run,
 };
 

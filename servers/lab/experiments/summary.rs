@@ -40,9 +40,9 @@ pub fn summary(bench: &mut Bench<'_>) -> Result<Table, Problem> {
             "p50, ms",
             "p99, ms",
             "CPU, us",
-            "10, MiB",
-            "1,000, MiB",
-            "10,000, MiB",
+            "MiB at 10",
+            "at 1,000",
+            "at 10,000",
             "slow clients",
             "hurt by a crash",
             "cores",
@@ -78,7 +78,7 @@ pub fn summary(bench: &mut Bench<'_>) -> Result<Table, Problem> {
                 cells.extend(of_model(bench, model)?);
             }
             // Of a server that was not started here only the outside is seen.
-            None => cells.extend(std::iter::repeat_n("-".to_owned(), 7)),
+            None => cells.extend(std::iter::repeat_n("–".to_owned(), 7)),
         }
         table.row(cells);
     }
@@ -94,7 +94,7 @@ fn of_model(bench: &mut Bench<'_>, model: &'static str) -> Result<Vec<String>, P
             true => None,
             false => memory(bench, model, count)?,
         };
-        cells.push(held.map_or_else(|| "-".to_owned(), |mib| format!("{mib:.1}")));
+        cells.push(held.map_or_else(|| "–".to_owned(), |mib| format!("{mib:.1}")));
     }
     let (share, _) = slowloris::beside(bench, model, Slow::Head)?;
     cells.push(format!("{:.0} %", 100.0 * share));
