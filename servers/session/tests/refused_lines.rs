@@ -1,5 +1,5 @@
 //! The log's line of a request that is refused: its first line as it came, whatever the reason, and
-//! whoever has its bytes then.
+//! wherever its bytes are then.
 
 use super::pair::{At, Works};
 use super::*;
