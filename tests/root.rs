@@ -7,7 +7,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use common::server::{has_master, models};
+#[cfg(target_os = "linux")]
+use common::server::has_master;
+use common::server::models;
 use common::{Server, until};
 
 /// A directory with a page that names it, and one that no other release has.

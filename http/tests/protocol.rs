@@ -60,6 +60,18 @@ fn it_does_not_change_in_a_head_or_after_an_error() {
     assert_eq!(connection.next(FOREIGN, &mut head, &limits).unwrap().consumed, FOREIGN.len());
 }
 
+/// A caller that looks for a pipelined request before it answers.
+#[test]
+fn it_changes_after_a_look_that_found_nothing() {
+    for (looked_at, changes) in [(&b""[..], true), (b"\r", true), (b"\r\n", false)] {
+        let (mut connection, mut head, limits) = server();
+        connection.next(CONNECT, &mut head, &limits).unwrap();
+        let step = connection.next(looked_at, &mut head, &limits).unwrap();
+        assert_eq!((step.event, step.consumed == 0), (Event::NeedMore, changes));
+        assert_eq!(connection.change_protocol(), changes, "{looked_at:?}");
+    }
+}
+
 /// `Connection: close, upgrade` closes behind the other protocol.
 #[test]
 fn it_changes_on_a_connection_that_would_not_persist() {

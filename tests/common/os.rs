@@ -161,13 +161,20 @@ pub fn children(pid: u32) -> std::collections::BTreeSet<u32> {
 }
 
 /// A pipe without room. Its writer is blocking, as those are that servers inherit.
-#[cfg(target_os = "linux")]
 pub fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
-    let (reader, mut writer) = io::pipe().expect("a pipe");
-    // SAFETY: takes no pointer; a descriptor of ours.
-    let size = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_GETPIPE_SZ) };
-    let filler = vec![b'x'; usize::try_from(size).expect("the pipe's size")];
-    io::Write::write_all(&mut writer, &filler).expect("filling it");
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let mode = |flags: libc::c_int| {
+        // SAFETY: takes no pointer; a descriptor of ours, which has no other flags to keep.
+        let set = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, flags) };
+        assert_eq!(set, 0, "fcntl: {}", io::Error::last_os_error());
+    };
+    mode(libc::O_NONBLOCK);
+    // Byte by byte in the end: there may be room that is too little for a part of some size.
+    for size in [libc::PIPE_BUF, 1] {
+        let filler = vec![b'x'; size];
+        while io::Write::write(&mut &writer, &filler).is_ok() {}
+    }
+    mode(0);
     (reader, writer)
 }
 

@@ -59,11 +59,19 @@ impl Connection {
     /// `Upgrade`, or a 2xx to CONNECT (RFC 9110, sections 7.8 and 9.3.6). From now on the input is
     /// not HTTP: [`next`](Self::next) consumes none of it, and no other request follows.
     ///
+    /// Write the head of that response first: afterwards [`connection_line`](Self::connection_line)
+    /// says that the connection closes.
+    ///
     /// `false`, and nothing has changed: no request has been read, or one is still being read. The
     /// protocol changes behind a whole request, its body included.
     pub fn change_protocol(&mut self) -> bool {
-        let is_behind_one = self.requests > 0
-            && matches!(self.phase, Phase::Fresh | Phase::Trailers(_) | Phase::Ended);
+        let nothing_follows = match self.phase {
+            Phase::Fresh | Phase::Trailers(_) | Phase::Ended => true,
+            // It was called for more, and there was none, nor an empty line.
+            Phase::Head { read, .. } => read == 0 && self.empty_lines == 0,
+            _ => false,
+        };
+        let is_behind_one = self.requests > 0 && nothing_follows;
         if is_behind_one {
             self.phase = Phase::Tunnel;
             self.persists = false;

@@ -110,7 +110,8 @@ pub(super) fn after_listen(socket: BorrowedFd<'_>, options: &ListenOptions) -> i
     }
     // Also the default: a listener that is taken over may have another value.
     if HAS_NOTSENT_LOWAT || options.notsent_lowat.is_some() {
-        named("TCP_NOTSENT_LOWAT", set_notsent_lowat(socket, options.notsent_lowat))?;
+        let set = set_notsent_lowat(socket, options.notsent_lowat);
+        named("TCP_NOTSENT_LOWAT", unless_unknown(options.notsent_lowat.is_none(), set))?;
     }
     if let Some(queue) = options.fastopen {
         named("TCP_FASTOPEN", os::set_fastopen(socket, queue))?;
@@ -135,6 +136,14 @@ pub(super) fn unsupported() -> io::Error {
 
 pub(super) fn set_nodelay(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_flag(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, on)
+}
+
+/// A kernel that does not know an option (an old one, an emulated one) has its default already.
+fn unless_unknown(is_default: bool, result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if is_default && error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
+        result => result,
+    }
 }
 
 /// Zero is the system's default.
@@ -218,6 +227,15 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
         let text = format!("SO_SPLENDID: not supported on {}", std::env::consts::OS);
         assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn the_default_of_an_unknown_option_is_no_error() {
+        let unknown = || Err(io::Error::from_raw_os_error(libc::ENOPROTOOPT));
+        assert!(unless_unknown(true, unknown()).is_ok());
+        assert!(unless_unknown(false, unknown()).is_err(), "it was asked for");
+        let other = Err(io::Error::from_raw_os_error(libc::EBADF));
+        assert!(unless_unknown(true, other).is_err());
     }
 
     #[test]

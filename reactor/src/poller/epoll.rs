@@ -231,10 +231,18 @@ pub struct ExitWatch {
 
 impl ExitWatch {
     /// Whether there are any here: older kernels and some sandboxes have no `pidfd_open(2)`.
-    pub fn is_available() -> bool {
+    ///
+    /// An error is one of the moment: no descriptor or no memory is left.
+    pub fn is_available() -> io::Result<bool> {
         // This process's, which there is.
         // SAFETY: takes no pointer, and cannot fail.
-        ExitWatch::new(unsafe { libc::getpid() }).is_ok()
+        match ExitWatch::new(unsafe { libc::getpid() }) {
+            Ok(_) => Ok(true),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(error),
+                _ => Ok(false),
+            },
+        }
     }
 
     /// `pid` is a child that was not waited for: so the number is still its own.

@@ -306,8 +306,8 @@ pub struct ExitWatch<K> {
 impl<K: Kernel> ExitWatch<K> {
     /// Whether there are any here: always.
     #[cfg_attr(target_os = "linux", allow(dead_code, reason = "only the tests are built there"))]
-    pub fn is_available() -> bool {
-        true
+    pub fn is_available() -> io::Result<bool> {
+        Ok(true)
     }
 
     /// `pid` is a child that was not waited for: so the number is still its own.

@@ -39,7 +39,7 @@ pub(super) enum Exit {
 
 /// Whether programs can be started, which keep no pipe open.
 pub(super) fn can_watch_programs() -> io::Result<()> {
-    if ExitWatch::is_available() {
+    if ExitWatch::is_available()? {
         return Ok(());
     }
     let text = "the end of a program cannot be noticed here: pidfd_open(2) is missing or forbidden";
@@ -48,7 +48,7 @@ pub(super) fn can_watch_programs() -> io::Result<()> {
 
 /// The pipe that stands in for what the system lacks, made before a fork.
 pub(super) fn exit_pipe() -> io::Result<Option<(PipeReader, PipeWriter)>> {
-    if ExitWatch::is_available() { Ok(None) } else { io::pipe().map(Some) }
+    if ExitWatch::is_available()? { Ok(None) } else { io::pipe().map(Some) }
 }
 
 impl Child {
@@ -206,6 +206,18 @@ mod tests {
         assert_eq!(child.try_wait().unwrap().unwrap().code(), Some(7));
         assert_eq!(child.wait().unwrap().code(), Some(7));
         assert_eq!(child.signal(Signal::TERM).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_lack_of_descriptors_is_reported_as_such() {
+        let mut child = child(|| {
+            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: `none` is read during the call; the limit is this copy's.
+            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const none) };
+            can_watch_programs().err().and_then(|error| error.raw_os_error()).unwrap_or(0)
+        });
+        assert_eq!(child.wait().unwrap().code(), Some(libc::EMFILE));
     }
 
     #[test]

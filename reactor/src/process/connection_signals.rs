@@ -218,6 +218,8 @@ fn errno() -> *mut c_int {
         return libc::__errno_location();
         #[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
         return libc::__error();
+        #[cfg(target_os = "netbsd")]
+        return libc::__errno();
     }
 }
 
