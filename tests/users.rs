@@ -118,6 +118,29 @@ fn a_rotated_log_is_made_again_or_the_old_one_is_kept_with_a_line() {
     }
 }
 
+/// The processes that write it are one server's.
+#[test]
+fn a_log_that_cannot_be_written_is_one_line_of_all_processes() {
+    if roots_folder().is_none() {
+        return;
+    }
+    for (model, command) in models() {
+        let mut command = as_user(command);
+        command.args(["--access-log", "common", "--log-file", "/dev/full"]);
+        if has_master(model) {
+            command.args(["--workers", "2"]);
+        }
+        let mut server = Server::spawn(command);
+        for _ in 0..20 {
+            assert_eq!(server.get("/plaintext").status, 200, "{model}");
+        }
+        assert!(server.stop().success());
+        let fails = "cannot write the access log";
+        until("a line about it", || server.stderr().contains(fails));
+        assert_eq!(server.stderr().matches(fails).count(), 1, "{model}: {}", server.stderr());
+    }
+}
+
 fn fresh(model: &str) -> Command {
     models().into_iter().find(|(name, _)| *name == model).expect("a model").1
 }
