@@ -226,7 +226,13 @@ fn what_the_user_cannot_open_is_one_line_at_the_start() {
     for (model, command) in models() {
         let mut command = as_user(command);
         command.arg("--root").arg(&inner);
-        assert_eq!(Server::spawn(command).get("/page").text(), "text", "{model}");
+        command.args(["--cache-ttl", "0"]);
+        let server = Server::spawn(command);
+        assert_eq!(server.get("/page").text(), "text", "{model}");
+        // But then it does not learn of another directory there.
+        until("it says so", || server.stderr().contains("cannot be looked up again (Permission"));
+        assert_eq!(server.get("/page").text(), "text", "{model}");
+        assert_eq!(server.stderr().matches("--root").count(), 1, "{model}: {}", server.stderr());
     }
 }
 
