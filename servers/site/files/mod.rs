@@ -250,7 +250,7 @@ impl Files {
         if self.disk == Disk::Wait {
             return None;
         }
-        let (resource, age) = self.handoff.take(path)?;
+        let (resource, age) = self.handoff.take(path, local.generation)?;
         Some(local.keep(path, resource, now_ms.saturating_sub(age.as_millis() as u64)))
     }
 
