@@ -136,8 +136,10 @@ fn so_is_one_of_a_read_without_sendfile() {
     }
     let small = root.path().join("small");
     fs::write(small, "small").expect("a file");
-    let server = start(&server::sped(), root.path(), "pread64:error=EIO", &[]);
-    assert_eq!(server.get("/small").status, 500);
-    assert_eq!(server.metric("file_read_errors_total"), 1);
-    assert_eq!(lines(&server, "Input/output error"), 1);
+    for (name, command) in server::models() {
+        let server = start(&command, root.path(), "pread64,preadv2:error=EIO", &[]);
+        assert_eq!(server.get("/small").status, 500, "{name}");
+        assert_eq!(server.metric("file_read_errors_total"), 1, "{name}");
+        assert_eq!(lines(&server, "Input/output error"), 1, "{name}");
+    }
 }
