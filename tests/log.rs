@@ -337,5 +337,6 @@ fn a_log_file_that_cannot_be_opened_is_reported_and_startup_fails() {
     let output = command.output().expect("running sped");
     assert!(!output.status.success());
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("/nonexistent/folder/log"), "{text}");
+    let why = "No such file or directory (os error 2); make its folder first";
+    assert!(text.contains(&format!("/nonexistent/folder/log: {why}")), "{text}");
 }
