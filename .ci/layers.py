@@ -20,6 +20,7 @@ import re
 import sys
 
 LAYERS = [
+    ["lab"],
     ["start"],
     ["models"],
     ["drivers", "supervisor"],

@@ -35,6 +35,8 @@ pub mod access_log;
 pub mod app;
 pub mod drivers;
 pub mod failure;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod metrics;
 pub mod model;
 pub mod models;

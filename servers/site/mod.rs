@@ -13,7 +13,7 @@
 
 pub mod files;
 pub mod handler;
-mod pages;
+pub(crate) mod pages;
 pub mod routes;
 pub mod status;
 pub mod welcome;

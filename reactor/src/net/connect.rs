@@ -12,10 +12,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use super::address::RawAddress;
+#[cfg(target_os = "linux")]
+use super::options;
 use super::{Stream, os};
 use crate::sys::check;
 
@@ -65,6 +67,30 @@ impl Stream {
         begin(family, &RawAddress::inet(address))
     }
 
+    /// The same from a local address, whose port may be 0. For a client with more connections to one
+    /// address than there are ports (some 28,000 on Linux): each address of its own has as many.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Stream::connect); `AddrNotAvailable` also if `local` is no address of this
+    /// machine.
+    pub fn connect_from(local: SocketAddr, address: SocketAddr) -> io::Result<Stream> {
+        let family = if address.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
+        let socket = os::socket(family)?;
+        #[cfg(target_os = "linux")]
+        {
+            // The port is chosen by connect, which knows the other half of the connection: one port
+            // may serve for several addresses (ip(7)).
+            let option = libc::IP_BIND_ADDRESS_NO_PORT;
+            options::set_flag(socket.as_fd(), libc::SOL_IP, option, true)?;
+        }
+        let local = RawAddress::inet(local);
+        let (from, len) = local.as_ptr();
+        // SAFETY: `from` points at an address of `len` bytes.
+        check(unsafe { libc::bind(socket.as_raw_fd(), from, len) })?;
+        connect(socket, &RawAddress::inet(address))
+    }
+
     /// Begins to connect to the Unix socket at `path`. Usually the connection is established when
     /// this returns; the protocol is that of [`connect`](Stream::connect) all the same.
     ///
@@ -99,7 +125,10 @@ impl Stream {
 }
 
 fn begin(family: libc::c_int, address: &RawAddress) -> io::Result<Stream> {
-    let socket = os::socket(family)?;
+    connect(os::socket(family)?, address)
+}
+
+fn connect(socket: OwnedFd, address: &RawAddress) -> io::Result<Stream> {
     let (to, len) = address.as_ptr();
     // SAFETY: `to` points at an address of `len` bytes.
     match check(unsafe { libc::connect(socket.as_raw_fd(), to, len) }) {

@@ -161,3 +161,15 @@ fn a_peer_that_ended_it_at_once_was_connected() {
     assert!(stream.connected().unwrap());
     assert_eq!(stream.recv(&mut [0; 1]).unwrap(), 0);
 }
+
+/// Only Linux has the whole of 127.0.0.0/8.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_client_connects_from_an_address_of_its_choice() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let local = SocketAddr::from(([127, 0, 0, 77], 0));
+    let stream = Stream::connect_from(local, listener.local_addr().unwrap()).unwrap();
+    assert!(matches!(outcome(stream), Outcome::Connected(_)));
+    let (_, peer) = listener.accept().unwrap();
+    assert_eq!(peer.ip(), local.ip());
+}

@@ -16,6 +16,7 @@
 //! | [`inherits_orphans`], [`reap_orphans`] | what process 1 of a container owes the others |
 //! | [`exit_at_once`] | the end of a child |
 //! | [`signal_when_parent_ends`] | a child that learns of its parent's end |
+//! | [`send_signal`] | a signal to any process, by its number |
 //! | [`connection_signals`] | signals that end the connection of a child that waits for it |
 //! | [`clean_start()`] | signals and modes that a process inherits, set right |
 //! | [`Channel`] | a pair of sockets for messages of one byte, each with a descriptor if need be |
@@ -59,6 +60,7 @@ mod parent_end;
 mod priority;
 mod process_limit;
 mod program;
+mod send_signal;
 mod threads;
 
 pub use affinity::{cores, pin};
@@ -79,3 +81,4 @@ pub use parent_end::signal_when_parent_ends;
 pub use priority::Priority;
 pub use process_limit::process_limit;
 pub use program::Program;
+pub use send_signal::send_signal;

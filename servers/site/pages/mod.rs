@@ -9,7 +9,7 @@
 
 pub(super) mod picture;
 pub(super) mod policy;
-pub(super) mod text;
+pub(crate) mod text;
 
 pub(super) use self::policy::Inline;
 use self::text::escape;
