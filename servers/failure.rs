@@ -65,6 +65,12 @@ fn fix(errno: Errno) -> Option<&'static str> {
     })
 }
 
+/// The error of a listener all of whose connections end before they are accepted.
+pub fn none_lasts() -> io::Error {
+    let text = "all end before they are accepted, or a sandbox (seccomp) forbids accept(2)";
+    io::Error::new(io::ErrorKind::ConnectionAborted, text)
+}
+
 /// Something that is tried again until it succeeds: a line when it begins to fail, and no more than
 /// one a second where it fails and succeeds by turns.
 #[derive(Debug, Default)]

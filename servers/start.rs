@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use reactor::process::clean_start;
 
+use crate::access_log;
 use crate::app::{App, file_errors};
 use crate::failure::{Named as _, last_words};
 use crate::metrics::Metrics;
@@ -80,6 +81,7 @@ fn start<A: App>(
         .named("no memory for the counters")
         .map_err(|error| error.to_string())?;
     file_errors::prepare();
+    access_log::prepare();
     let app = make(&options, metrics.clone(), models::infos::<A>(model.info))
         .map_err(|error| last_words(&error))?;
     let server = Server { listeners, metrics, service };

@@ -81,7 +81,7 @@ fn so_is_one_whose_kernel_or_filter_has_no_such_call() {
 /// Asks for the large file, of which nothing can be read, and expects that to be the server's
 /// failure.
 #[track_caller]
-fn expect_a_read_error(name: &str, server: &Server) {
+fn expect_a_read_error(name: &str, server: &Server, error: &str) {
     let mut client = server.connect();
     client.send(&get("/large"));
     let bytes = client.read_to_end().expect("an end, not a reset");
@@ -90,8 +90,8 @@ fn expect_a_read_error(name: &str, server: &Server) {
     server.until_metric("file_read_errors_total", 1);
     assert_eq!(server.metric("connections_reset_total"), 0, "{name}");
     assert_eq!(server.metric("responses_aborted_total"), 1, "{name}");
-    until("a line about the file", || lines(server, "Input/output error") == 1);
-    assert_eq!(lines(server, "/large\": Input/output error"), 1, "{name}: {}", server.stderr());
+    until("a line about the file", || lines(server, error) == 1);
+    assert_eq!(lines(server, &format!("/large\": {error}")), 1, "{name}: {}", server.stderr());
 }
 
 #[test]
@@ -102,7 +102,25 @@ fn a_disks_error_is_counted_and_reported_as_the_servers_under_every_model() {
     let root = root();
     for (name, command) in server::models() {
         let server = start(&command, root.path(), "sendfile:error=EIO", &[]);
-        expect_a_read_error(name, &server);
+        expect_a_read_error(name, &server, "Input/output error");
+    }
+}
+
+/// A connection fails by these, too, but then it has no peer any more.
+#[test]
+fn so_is_one_of_a_file_server_that_is_gone() {
+    if !observe::can_trace("a file server that is gone") {
+        return;
+    }
+    let root = root();
+    for (error, text) in
+        [("ENOTCONN", "Transport endpoint is not connected"), ("ETIMEDOUT", "Connection timed out")]
+    {
+        let inject = format!("sendfile:error={error}");
+        for command in [server::sped(), server::mt()] {
+            let server = start(&command, root.path(), &inject, &[]);
+            expect_a_read_error(error, &server, text);
+        }
     }
 }
 
@@ -114,12 +132,14 @@ fn so_is_one_of_a_read_without_sendfile() {
     let root = root();
     for (name, command) in [("sped", server::sped()), ("mt", server::mt())] {
         let server = start(&command, root.path(), "pread64:error=EIO", &["--no-sendfile"]);
-        expect_a_read_error(name, &server);
+        expect_a_read_error(name, &server, "Input/output error");
     }
     let small = root.path().join("small");
     fs::write(small, "small").expect("a file");
-    let server = start(&server::sped(), root.path(), "pread64:error=EIO", &[]);
-    assert_eq!(server.get("/small").status, 500);
-    assert_eq!(server.metric("file_read_errors_total"), 1);
-    until("a line about the file", || lines(&server, "Input/output error") == 1);
+    for (name, command) in server::models() {
+        let server = start(&command, root.path(), "pread64,preadv2:error=EIO", &[]);
+        assert_eq!(server.get("/small").status, 500, "{name}");
+        assert_eq!(server.metric("file_read_errors_total"), 1, "{name}");
+        until("a line about the file", || lines(&server, "Input/output error") == 1);
+    }
 }

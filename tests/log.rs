@@ -5,8 +5,9 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use common::server::serves_many;
 use common::{Client, Server, get, os, request, server, until};
@@ -305,6 +306,29 @@ fn a_pipe_without_a_reader_does_not_end_the_server() {
     assert_eq!(server.stop().code(), Some(0));
 }
 
+/// It has one end: the server's.
+#[test]
+fn a_named_pipes_reader_has_all_lines() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("pipe");
+    os::make_fifo(&path);
+    // Makes sure that there is a reader before the other one has opened it.
+    let _first = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(&path)
+        .expect("the pipe");
+    let cat = Command::new("cat").arg(&path).stdout(Stdio::piped()).spawn().expect("cat(1)");
+    let name = path.to_str().expect("UTF-8");
+    let log = ["--access-log", "common", "--log-file", name];
+    let mut server = Server::start(&[&["--demo"], &log[..]].concat());
+    assert_eq!(server.get("/plaintext").status, 200);
+    assert_eq!(server.stop().code(), Some(0));
+    let output = cat.wait_with_output().expect("its end");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(text.contains("\"GET /plaintext HTTP/1.1\" 200 "), "{text:?}");
+}
+
 #[test]
 fn a_log_file_that_cannot_be_opened_is_reported_and_startup_fails() {
     let mut command = server::model();
@@ -313,5 +337,6 @@ fn a_log_file_that_cannot_be_opened_is_reported_and_startup_fails() {
     let output = command.output().expect("running sped");
     assert!(!output.status.success());
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("/nonexistent/folder/log"), "{text}");
+    let why = "No such file or directory (os error 2); make its folder first";
+    assert!(text.contains(&format!("/nonexistent/folder/log: {why}")), "{text}");
 }

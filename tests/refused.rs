@@ -213,6 +213,29 @@ fn accepting_that_is_refused_is_reported_and_does_not_keep_a_server_from_stoppin
     }
 }
 
+/// As with clients that reset their connection at once, where the system tells.
+#[test]
+fn a_connection_that_ends_before_it_is_accepted_is_no_failure_of_accepting() {
+    if !observe::can_trace("connections that end early") {
+        return;
+    }
+    let pass = {
+        let mut command = common::server::symped();
+        command.args(["--accept", "pass"]);
+        ("symped", command)
+    };
+    for (model, mut command) in models().into_iter().chain([pass]) {
+        command.args(["--listen", "127.0.0.1:0", "--demo"]);
+        let mut server = Server::spawn(failing(&command, "accept4", "ECONNABORTED:when=1..3"));
+        for _ in 0..4 {
+            assert_eq!(server.get("/plaintext").status, 200, "{model}");
+        }
+        assert_eq!(server.metric("accept_pauses_total"), 0, "{model}");
+        assert_eq!(server.stop().code(), Some(0), "{model}");
+        assert!(!server.stderr().contains("cannot accept"), "{model}: {}", server.stderr());
+    }
+}
+
 /// Nothing that a server prints ends in a bare error of the system.
 #[test]
 fn memory_that_is_refused_is_named() {

@@ -118,6 +118,29 @@ fn a_rotated_log_is_made_again_or_the_old_one_is_kept_with_a_line() {
     }
 }
 
+/// The processes that write it are one server's.
+#[test]
+fn a_log_that_cannot_be_written_is_one_line_of_all_processes() {
+    if roots_folder().is_none() {
+        return;
+    }
+    for (model, command) in models() {
+        let mut command = as_user(command);
+        command.args(["--access-log", "common", "--log-file", "/dev/full"]);
+        if has_master(model) {
+            command.args(["--workers", "2"]);
+        }
+        let mut server = Server::spawn(command);
+        for _ in 0..20 {
+            assert_eq!(server.get("/plaintext").status, 200, "{model}");
+        }
+        assert!(server.stop().success());
+        let fails = "cannot write the access log";
+        until("a line about it", || server.stderr().contains(fails));
+        assert_eq!(server.stderr().matches(fails).count(), 1, "{model}: {}", server.stderr());
+    }
+}
+
 fn fresh(model: &str) -> Command {
     models().into_iter().find(|(name, _)| *name == model).expect("a model").1
 }
@@ -185,6 +208,10 @@ fn what_the_user_cannot_open_is_one_line_at_the_start() {
     for (model, command) in models() {
         let mut command = as_user(command);
         command.args(["--access-log", "common", "--log-file"]).arg(&log);
+        if model == "amped" {
+            // A niceness of its own may be refused as well, if this test has a higher one.
+            command.args(["--worker-priority", "normal"]);
+        }
         let why = "Permission denied (os error 13); let user 54321 write it (chown, chmod)";
         let line = format!("{model}: cannot open the log file {}: {why}\n", log.display());
         assert_eq!(refusal(command), line);
@@ -203,7 +230,13 @@ fn what_the_user_cannot_open_is_one_line_at_the_start() {
     for (model, command) in models() {
         let mut command = as_user(command);
         command.arg("--root").arg(&inner);
-        assert_eq!(Server::spawn(command).get("/page").text(), "text", "{model}");
+        command.args(["--cache-ttl", "0"]);
+        let server = Server::spawn(command);
+        assert_eq!(server.get("/page").text(), "text", "{model}");
+        // But then it does not learn of another directory there.
+        until("it says so", || server.stderr().contains("cannot be looked up again (Permission"));
+        assert_eq!(server.get("/page").text(), "text", "{model}");
+        assert_eq!(server.stderr().matches("--root").count(), 1, "{model}: {}", server.stderr());
     }
 }
 

@@ -35,6 +35,7 @@ use output::Output;
 pub use shared::Log;
 use stamp::Stamps;
 use trouble::Trouble;
+pub use trouble::prepare;
 
 /// A batch this large is written at the turn's end: many lines per system call, few pages of
 /// memory.

@@ -164,6 +164,7 @@ fn open_file(path: &Path) -> io::Result<File> {
                 "; a named pipe needs a reader first".to_owned()
             }
             _ if error.kind() == io::ErrorKind::PermissionDenied => not_permitted(path),
+            _ if error.kind() == io::ErrorKind::NotFound => "; make its folder first".to_owned(),
             _ => String::new(),
         };
         let text = format!("cannot open the log file {}: {error}{hint}", path.display());

@@ -222,9 +222,16 @@ fn the_last_lines_of_a_blocked_log_go_out_when_the_reader_comes_back() {
 fn a_closed_pipe_is_not_an_error() {
     let (mut log, reader) = into_pipe();
     drop(reader);
-    log.record(&record(None));
-    log.flush();
-    assert!(log.blocked);
+    // A process that another test starts may have a copy of the reader's end for a moment.
+    let is_blocked = (0..100).any(|_| {
+        log.record(&record(None));
+        log.flush();
+        log.blocked || {
+            std::thread::sleep(Duration::from_millis(10));
+            false
+        }
+    });
+    assert!(is_blocked);
 }
 
 #[test]

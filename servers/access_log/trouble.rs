@@ -34,8 +34,13 @@ pub(super) struct Trouble(Option<SharedSlot<State>>);
 /// One for the server's log: a process runs one server.
 static STATE: OnceLock<Option<SharedTable<State>>> = OnceLock::new();
 
+/// To be called before there are other processes, which report in turn what concerns the same log.
+pub fn prepare() {
+    Trouble::of_server();
+}
+
 impl Trouble {
-    /// The server's. To be called before it has other processes.
+    /// The server's; see [`prepare`].
     pub fn of_server() -> Trouble {
         let table = STATE.get_or_init(|| SharedTable::new(1).ok());
         Trouble(table.as_ref().and_then(|table| table.slot(0)))

@@ -69,14 +69,16 @@ pub fn is_refusal(error: &io::Error) -> bool {
     Errno::of(error).is_some_and(|errno| refusals.contains(&errno))
 }
 
-/// Whether an error of sendfile(2) is the connection's.
-pub fn is_of_connection(error: &io::Error) -> bool {
+/// Whether an error of sendfile(2) is the connection's. Some are also those of a network file system,
+/// or of a FUSE server that is gone: then the connection still has a peer.
+pub fn is_of_connection(error: &io::Error, has_peer: impl FnOnce() -> bool) -> bool {
     use ErrorKind as Is;
-    let kind = error.kind();
-    matches!(kind, Is::BrokenPipe | Is::ConnectionReset | Is::ConnectionAborted | Is::NotConnected)
-        || matches!(kind, Is::TimedOut | Is::HostUnreachable | Is::NetworkUnreachable)
-        || matches!(kind, Is::NetworkDown | Is::OutOfMemory)
-        || Errno::of(error) == Some(Errno::ENOBUFS)
+    match error.kind() {
+        Is::BrokenPipe | Is::ConnectionReset | Is::ConnectionAborted | Is::OutOfMemory => true,
+        Is::NotConnected | Is::TimedOut => !has_peer(),
+        Is::HostUnreachable | Is::NetworkUnreachable | Is::NetworkDown => !has_peer(),
+        _ => Errno::of(error) == Some(Errno::ENOBUFS),
+    }
 }
 
 /// From now on files of this file system are read and sent.
@@ -189,14 +191,18 @@ mod tests {
     fn each_error_is_the_connections_the_disks_or_a_refusal() {
         for errno in [Errno::EINVAL, Errno::ENOSYS, Errno::EOPNOTSUPP, Errno::EPERM] {
             let error = io::Error::from(errno);
-            assert!(is_refusal(&error) && !is_of_connection(&error), "{error}");
+            assert!(is_refusal(&error) && !is_of_connection(&error, || false), "{error}");
         }
         for errno in [Errno::EIO, Errno::ESTALE] {
             let error = io::Error::from(errno);
-            assert!(!is_refusal(&error) && !is_of_connection(&error), "{error}");
+            assert!(!is_refusal(&error) && !is_of_connection(&error, || false), "{error}");
         }
-        for kind in [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset, ErrorKind::TimedOut] {
-            assert!(is_of_connection(&kind.into()) && !is_refusal(&kind.into()));
+        for kind in [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset] {
+            assert!(is_of_connection(&kind.into(), || true) && !is_refusal(&kind.into()));
+        }
+        for kind in [ErrorKind::TimedOut, ErrorKind::NotConnected] {
+            assert!(is_of_connection(&kind.into(), || false) && !is_refusal(&kind.into()));
+            assert!(!is_of_connection(&kind.into(), || true), "the connection is as it was");
         }
     }
 }

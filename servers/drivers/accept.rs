@@ -20,7 +20,7 @@ use reactor::net::{Accept, Peer, Stream};
 use reactor::{EventLoop, Interest, Token, Trigger};
 
 use super::accept_budget::Budget;
-use crate::failure::Retrying;
+use crate::failure::{Retrying, none_lasts};
 use crate::operation::listen::Listening;
 use crate::options::{Options, Trusted};
 
@@ -69,7 +69,7 @@ struct Acceptor {
 
 /// Connections of a turn that may end before they are accepted. Few do; but some sandboxes refuse
 /// `accept(2)` by the same error (`EPERM`), and the queue is never empty then.
-const ABORTED_MAX: u32 = 16;
+pub(super) const ABORTED_MAX: u32 = 16;
 
 /// A turn of accepting from one listener.
 pub struct Turn {
@@ -342,12 +342,6 @@ impl Acceptor {
             ev.set_deadline(self.token, ev.now_ms() + PAUSE_MS);
         }
     }
-}
-
-/// The error of a listener all of whose connections end before they are accepted.
-pub fn none_lasts() -> io::Error {
-    let text = "all end before they are accepted, or a sandbox (seccomp) forbids accept(2)";
-    io::Error::new(io::ErrorKind::ConnectionAborted, text)
 }
 
 /// For a message.

@@ -205,7 +205,7 @@ fn send_file(
             Ok(Progress::Done)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Progress::Full),
-        Err(error) if file_errors::is_of_connection(&error) => Err(error),
+        Err(error) if file_errors::is_of_connection(&error, || stream.peer().is_ok()) => Err(error),
         Err(error) if file_errors::is_refusal(&error) => {
             file_errors::sendfile_refused(file, &error);
             // Next turn it is read and sent: for that the connection may need a buffer first.

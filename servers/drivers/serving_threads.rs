@@ -21,6 +21,7 @@
 //! What is *not* guaranteed: an order. The kernel wakes the threads that registered first, so they
 //! get most connections while there are few.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,12 +33,12 @@ use std::time::Duration;
 use reactor::net::{Accept, Listener, Peer, Stream};
 use reactor::{Events, Interest, Poller, Token, Trigger, Waker};
 
-use super::accept::{Admission, Admissions, cannot_accept, none_lasts};
+use super::accept::{ABORTED_MAX, Admission, Admissions, cannot_accept};
 use super::blocking::{Beginning, Shared};
 use super::main_loop::{Accepted, Carrier};
 use super::transport::Blocking;
 use crate::app::App;
-use crate::failure::{Named as _, Retrying};
+use crate::failure::{Named as _, Retrying, none_lasts};
 use crate::operation::listen::Listening;
 
 /// How long a thread pauses when the system is out of descriptors or memory.
@@ -72,6 +73,8 @@ struct ServingThread<A: App> {
     shared: Arc<Shared<A>>,
     poller: Poller,
     events: Events,
+    /// Connections in a row that ended before they were accepted.
+    aborted: Cell<u32>,
     number: usize,
 }
 
@@ -102,7 +105,8 @@ impl ServingThreads {
             wakers.push(Waker::new(&poller, WAKER).named("cannot make a thread's waker")?);
             let events = Events::with_capacity(1 + listeners.len());
             let (pool, shared) = (Arc::clone(&pool), Arc::clone(shared));
-            let thread = ServingThread { pool, shared, poller, events, number };
+            let aborted = Cell::new(0);
+            let thread = ServingThread { pool, shared, poller, events, aborted, number };
             let named = thread::Builder::new().name(format!("serving {number}"));
             let started = named.stack_size(stack_bytes).spawn(move || thread.run());
             started.named(format_args!("cannot start serving thread {number} of {count}"))?;
@@ -214,15 +218,24 @@ impl<A: App> ServingThread<A> {
         match listener.accept_blocking()? {
             // Noted under the lock: from then on the server's end waits for it.
             Accept::Stream(stream, peer) => {
+                self.aborted.set(0);
                 if self.pool.fails.load(Ordering::Relaxed) {
                     self.pool.succeeded();
                 }
                 Ok(self.admit(stream, peer))
             }
             Accept::Empty => Ok(None),
-            Accept::Aborted => Err(none_lasts()),
+            Accept::Aborted => self.one_aborted().map(|()| None),
             Accept::Exhausted(error) => Err(error),
         }
+    }
+
+    /// The next connection may be fine, unless none was for a while.
+    #[cold]
+    fn one_aborted(&self) -> io::Result<()> {
+        let aborted = self.aborted.get() + 1;
+        self.aborted.set(aborted % ABORTED_MAX);
+        if aborted < ABORTED_MAX { Ok(()) } else { Err(none_lasts()) }
     }
 
     fn admit(&self, stream: Stream, peer: Peer) -> Option<Accepted> {

@@ -12,16 +12,19 @@
 //! An existing file is left as it is, for its name may be a link. Nor is one made where that user
 //! could have replaced a folder on the way to it: the log would be made wherever a link leads.
 
+use std::ffi::OsString;
 use std::fs::{self, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::privileges::Identity;
 use crate::options::{LogFormat, LogTarget, Options};
 
 /// Addresses and user agents are personal data.
 const MODE: u32 = 0o640;
+/// Links on the way to it, as many as the kernel follows (path_resolution(7)).
+const LINKS_MAX: u32 = 40;
 
 /// The log file of a server that drops privileges.
 pub struct LogFile {
@@ -59,24 +62,58 @@ impl LogFile {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let (Ok(named), Ok(real)) = (std::path::absolute(folder), fs::canonicalize(folder)) else {
-            return true;
-        };
-        let may_write = |folder: &Path| {
-            fs::metadata(folder).map_or(true, |found| may_replace(&self.writer, &found))
-        };
-        // Its own folder is no way to it: whoever may write there makes the file by itself.
-        named.ancestors().skip(1).chain(real.ancestors().skip(1)).any(may_write)
+        // Its own folder is no step on the way: whoever may write there makes the file by itself.
+        std::path::absolute(folder)
+            .and_then(|folder| is_way_safe(&self.writer, &folder))
+            .map_or(true, |is_safe| !is_safe)
     }
 }
 
-/// Whether a user can rename or remove what is in a folder.
-fn may_replace(who: &Identity, folder: &Metadata) -> bool {
+/// Whether a user can replace none of the names that lead to a folder, those in links included.
+fn is_way_safe(who: &Identity, folder: &Path) -> io::Result<bool> {
+    let (mut reached, mut pending) = (PathBuf::from("/"), names(folder));
+    let mut links = 0;
+    while let Some(name) = pending.pop() {
+        if name == ".." {
+            reached.pop();
+            continue;
+        }
+        let next = reached.join(&name);
+        let found = fs::symlink_metadata(&next)?;
+        if may_replace(who, &fs::metadata(&reached)?, &found) {
+            return Ok(false);
+        }
+        if !found.is_symlink() {
+            reached = next;
+            continue;
+        }
+        links += 1;
+        if links > LINKS_MAX {
+            return Ok(false);
+        }
+        let target = fs::read_link(&next)?;
+        if target.is_absolute() {
+            reached = PathBuf::from("/");
+        }
+        pending.extend(names(&target));
+    }
+    Ok(true)
+}
+
+/// The names in a path, the last one first.
+fn names(path: &Path) -> Vec<OsString> {
+    let is_name =
+        |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    path.components().filter(is_name).map(|part| part.as_os_str().to_owned()).rev().collect()
+}
+
+/// Whether a user can rename or remove what was found in a folder: the sticky bit protects what is
+/// another user's.
+fn may_replace(who: &Identity, folder: &Metadata, found: &Metadata) -> bool {
     let mode = folder.mode();
-    let is_sticky = mode & 0o1000 != 0;
-    folder.uid() == who.user
-        || (mode & 0o020 != 0 && who.groups.contains(&folder.gid()) && !is_sticky)
-        || (mode & 0o002 != 0 && !is_sticky)
+    let may_write = mode & 0o002 != 0 || (mode & 0o020 != 0 && who.groups.contains(&folder.gid()));
+    let is_protected = mode & 0o1000 != 0 && found.uid() != who.user;
+    folder.uid() == who.user || (may_write && !is_protected)
 }
 
 /// Makes the log file for the user that serves, if there is one and the file is missing.
@@ -89,7 +126,7 @@ pub fn make(options: &Options) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
     fn log_file(path: PathBuf) -> LogFile {
         let own = fs::metadata(std::env::temp_dir()).unwrap();
@@ -109,8 +146,32 @@ mod tests {
         assert!(!redirected(safe.join("log")) && !redirected(open.join("log")));
         assert!(redirected(open.join("sub/log")) && redirected(open.join("link/log")));
         assert!(redirected(folder.path().join("missing/log")));
+        let to_link = safe.join("to_link");
+        symlink(open.join("link"), &to_link).unwrap();
+        assert!(redirected(to_link.join("log")), "by the second link");
         fs::set_permissions(&open, fs::Permissions::from_mode(0o1777)).unwrap();
         assert!(!redirected(open.join("sub/log")), "the sticky bit protects what is in it");
+        assert!(!redirected(to_link.join("log")) && !redirected(safe.join("../open/sub/log")));
+        symlink("loop", safe.join("loop")).unwrap();
+        assert!(redirected(safe.join("loop/log")));
+    }
+
+    #[test]
+    fn the_sticky_bit_does_not_protect_from_the_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let sub = folder.path().join("sub");
+        fs::create_dir(&sub).unwrap();
+        // As root, or this user is the owner of it.
+        let _ = chown(&sub, Some(54321), None);
+        let of = |path: &Path| fs::symlink_metadata(path).unwrap();
+        let owner = Identity { user: of(&sub).uid(), groups: vec![] };
+        let other = Identity { user: of(&sub).uid() + 54321, groups: vec![] };
+        let sticky = Path::new("/tmp");
+        if of(sticky).mode() & 0o1002 != 0o1002 {
+            return;
+        }
+        assert!(may_replace(&owner, &of(sticky), &of(&sub)));
+        assert!(!may_replace(&other, &of(sticky), &of(&sub)));
     }
 
     #[test]

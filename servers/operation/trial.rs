@@ -8,9 +8,9 @@
 //!
 //! Root's own attempt would prove nothing, and leave a log behind that the workers cannot open.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use reactor::fs::{OpenFlags, openat};
@@ -18,7 +18,7 @@ use reactor::process::{self, Fork, exit_at_once, fork};
 
 use super::{log_file, privileges};
 use crate::access_log::AccessLog;
-use crate::options::Options;
+use crate::options::{LogTarget, Options};
 
 /// What the child reports when nothing has failed.
 const SUCCESS: &str = "fine";
@@ -55,8 +55,13 @@ pub fn run(options: &Options) -> io::Result<()> {
     }
 }
 
+/// But not a named pipe: its reader would take our closing it for the end.
 fn open_log(options: &Options) -> io::Result<()> {
-    AccessLog::open(&options.log).map(drop)
+    let is_pipe = |path: &Path| fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+    match &options.log.target {
+        LogTarget::File(path) if is_pipe(path) => Ok(()),
+        _ => AccessLog::open(&options.log).map(drop),
+    }
 }
 
 /// Drops privileges as configured, and makes sure that the root can still be searched.

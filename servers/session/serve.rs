@@ -208,6 +208,9 @@ impl Session {
             self.last = true;
         }
         cx.counters.response(finished.status.code());
+        if finished.unreadable {
+            cx.counters.file_read_errors.add(1);
+        }
         if cx.log.is_on() {
             self.log_response(cx, finished, subject, out);
         }

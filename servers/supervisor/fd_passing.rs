@@ -18,7 +18,7 @@ use reactor::{EventLoop, Interest, Token, Trigger};
 use super::Master;
 use super::control::ControlMessage;
 use super::workers::{Phase, Worker, Workers};
-use crate::failure::Retrying;
+use crate::failure::{Retrying, none_lasts};
 use crate::operation::listen::Listening;
 use crate::options::Options;
 
@@ -169,15 +169,17 @@ impl Master {
     }
 }
 
-/// Accepts at most `count` connections; returns whether there may be more.
+/// Accepts at most `count` connections; returns whether there may be more. One that ended before it
+/// was accepted is skipped; if all of them did, that is an error.
 fn accept_some(listening: &Listening, held: &mut VecDeque<Stream>, count: u32) -> io::Result<bool> {
+    let mut aborted = 0;
     for _ in 0..count {
         match listening.listener.accept()? {
             Accept::Stream(stream, _) => held.push_back(stream),
             Accept::Empty => return Ok(false),
-            Accept::Aborted => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Accept::Aborted => aborted += 1,
             Accept::Exhausted(error) => return Err(error),
         }
     }
-    Ok(true)
+    if aborted < count { Ok(true) } else { Err(none_lasts()) }
 }

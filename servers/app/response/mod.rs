@@ -47,6 +47,8 @@ pub struct Finished {
     pub body_len: Option<u64>,
     /// The connection ends after it.
     pub close: bool,
+    /// A file could not be read or opened because of an error of the disk.
+    pub unreadable: bool,
 }
 
 /// What of the request shapes the response's framing.
@@ -197,6 +199,13 @@ impl<'a> Response<'a> {
         self.close
     }
 
+    /// 500, for an error of the disk.
+    #[cold]
+    pub fn unreadable(&mut self) {
+        self.error(Status::INTERNAL_SERVER_ERROR);
+        self.finished.iter_mut().for_each(|finished| finished.unreadable = true);
+    }
+
     /// What was answered; a 500 when nothing was.
     #[inline]
     pub fn outcome(&mut self) -> Finished {
@@ -229,13 +238,13 @@ impl<'a> Response<'a> {
             self.out.put_slice(tail);
         }
         let status = Status::INTERNAL_SERVER_ERROR;
-        let finished = Finished { status, body_len: Some(0), close: true };
+        let finished = Finished { status, body_len: Some(0), close: true, unreadable: false };
         *self.finished.insert(finished)
     }
 
     #[inline]
     fn finish(&mut self, status: Status, body_len: Option<u64>) {
-        self.finished = Some(Finished { status, body_len, close: self.close });
+        self.finished = Some(Finished { status, body_len, close: self.close, unreadable: false });
     }
 }
 

@@ -250,7 +250,7 @@ impl Files {
         if self.disk == Disk::Wait {
             return None;
         }
-        let (resource, age) = self.handoff.take(path)?;
+        let (resource, age) = self.handoff.take(path, local.generation)?;
         Some(local.keep(path, resource, now_ms.saturating_sub(age.as_millis() as u64)))
     }
 
@@ -268,11 +268,7 @@ impl Files {
                 return self.not_found(local, request, response);
             }
             Miss::Error(OpenError::Cold) => return self.leave(local),
-            Miss::Error(error) => {
-                let failed = u64::from(error == OpenError::Failed);
-                self.count(local, |counters| counters.file_read_errors.add(failed));
-                answer_error(error, response);
-            }
+            Miss::Error(error) => answer_error(error, response),
         }
         Action::Done
     }
@@ -388,7 +384,7 @@ fn answer_error(error: OpenError, response: &mut Response<'_>) {
     match error {
         OpenError::NotFound => response.error(Status::NOT_FOUND),
         OpenError::Forbidden => response.error(Status::FORBIDDEN),
-        OpenError::Failed => response.error(Status::INTERNAL_SERVER_ERROR),
+        OpenError::Failed => response.unreadable(),
         OpenError::Busy | OpenError::Cold => response.unavailable(),
     }
 }

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! Where the new one cannot be opened (a sandbox that was entered allows only the old one; the user
-//! may not read it), or there is none, the old one stays, and one line says so. The look is a lookup
-//! of a path that is looked up all the time, and so in the kernel's memory: event loops do it, too.
+//! may not read it, or not look the path up), or there is none, the old one stays, and one line says
+//! so. The look is a lookup of a path that is looked up all the time, and so in the kernel's memory:
+//! event loops do it, too.
 //!
 //! What is *not* guaranteed: that a request sees one root alone, if the path is switched meanwhile.
 
@@ -59,6 +60,8 @@ type Identity = (u64, u64);
 
 /// There is no directory: reported again after there has been one.
 const GONE: u64 = 1;
+/// This process may not look the path up.
+const HIDDEN: u64 = 4;
 
 impl Root {
     /// Opens the directory at `path`, which is looked up again after `ttl_ms`.
@@ -132,7 +135,12 @@ impl Root {
     /// Reports a failure, once. The old directory stays.
     #[cold]
     fn fail(&self, found: Option<Identity>, error: &io::Error) -> bool {
-        let trouble = found.map_or(GONE, |(device, inode)| inode ^ device.rotate_left(40) | 2);
+        let is_hidden = error.kind() == io::ErrorKind::PermissionDenied;
+        let trouble = match found {
+            Some((device, inode)) => inode ^ device.rotate_left(40) | 2,
+            None if is_hidden => HIDDEN,
+            None => GONE,
+        };
         if self.reported.trouble.swap(trouble, Relaxed) == trouble {
             return false;
         }
@@ -142,6 +150,11 @@ impl Root {
                 "--root {path} is another directory now, which this process may not open \
                  ({error}); it goes on serving the old one until it is restarted or, where there \
                  are worker processes, SIGHUP replaces them"
+            ),
+            None if is_hidden => report!(
+                "--root {path} cannot be looked up again ({error}): another directory in its place \
+                 is served only after a restart or, where there are worker processes, SIGHUP; let \
+                 the server's user search the way to it"
             ),
             None => report!("--root {path}: {error}; serving what is left of the directory it was"),
         }

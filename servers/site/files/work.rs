@@ -33,10 +33,11 @@ impl Files {
         let Ok(path) = buffers.canonical(request.path(), self.dotfiles) else {
             return self.not_found_apart(request, response);
         };
+        let generation = self.root.generation();
         match self.load_apart(path, request.clock()) {
             Ok(resource) => {
                 answer::answer(answer::choose(&resource, request), request, response);
-                self.handoff.put(path, resource);
+                self.handoff.put(path, resource, generation);
             }
             Err(Miss::Slash) => redirect(path, request, response),
             Err(Miss::Listing) if self.autoindex => self.list(path, request, response),
@@ -65,11 +66,12 @@ impl Files {
     }
 
     fn not_found_apart(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        let generation = self.root.generation();
         match self.load_apart(NOT_FOUND_PAGE, request.clock()) {
             Ok(page) => {
                 let variant = answer::choose(&page, request);
                 answer::error_page(variant, Status::NOT_FOUND, response);
-                self.handoff.put(NOT_FOUND_PAGE, page);
+                self.handoff.put(NOT_FOUND_PAGE, page, generation);
             }
             Err(_) => response.error(Status::NOT_FOUND),
         }
@@ -99,6 +101,8 @@ struct Entry {
     path: Box<[u8]>,
     resource: Resource,
     since: Instant,
+    /// The root that was looked at, or one before.
+    generation: u32,
 }
 
 impl HandoffCache {
@@ -108,11 +112,11 @@ impl HandoffCache {
     }
 
     /// Adds contents. Not open files: they would stay open for a request that may never come.
-    fn put(&self, path: &[u8], resource: Resource) {
+    fn put(&self, path: &[u8], resource: Resource, generation: u32) {
         if resource.files() > 0 || self.ttl.is_zero() {
             return;
         }
-        let entry = Entry { path: path.into(), resource, since: Instant::now() };
+        let entry = Entry { path: path.into(), resource, since: Instant::now(), generation };
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         list.retain(|other| other.path != entry.path);
         if list.len() == HANDOFF_ENTRIES_MAX {
@@ -121,13 +125,15 @@ impl HandoffCache {
         list.push(entry);
     }
 
-    /// Takes the entry for a path, and its age. Never waits for a worker that is adding one.
-    pub fn take(&self, path: &[u8]) -> Option<(Resource, Duration)> {
+    /// Takes the entry for a path, and its age, unless it may be of another root. Never waits for a
+    /// worker that is adding one.
+    pub fn take(&self, path: &[u8], generation: u32) -> Option<(Resource, Duration)> {
         let mut list = self.try_lock()?;
         let at = list.iter().position(|entry| *entry.path == *path)?;
-        let Entry { resource, since, .. } = list.remove(at);
-        let age = since.elapsed();
-        (age < self.ttl).then_some((resource, age))
+        let entry = list.remove(at);
+        let age = entry.since.elapsed();
+        let is_fresh = age < self.ttl && entry.generation == generation;
+        is_fresh.then_some((entry.resource, age))
     }
 
     /// Forgets everything: it is of another root.

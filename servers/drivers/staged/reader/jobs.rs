@@ -198,12 +198,12 @@ impl<A: App> Reader<A> {
 }
 
 /// Drops requests that wait behind a response of which the client has taken nothing for a time, and
-/// returns their job.
+/// returns their job. One whose buffer is needed for the response keeps them: nothing is gained.
 fn drop_pipelined(connection: &mut Connection, now_ms: u64) -> Option<Box<Job>> {
     if !connection.session.is_stalled(now_ms, SLOW_HEAD_MS) {
         return None;
     }
-    let mut job = connection.job.take()?;
+    let mut job = connection.job.take_if(|job| job.out.bytes.is_empty())?;
     job.buffers().0.clear();
     connection.session.abandon_input();
     Some(job)

@@ -158,10 +158,24 @@ fn the_shelf_is_bounded_and_gives_away_once() {
     for name in &names {
         assert_eq!(server.get(&format!("/{name}")).text(), "text");
     }
-    let kept = |name: &&String| server.files.handoff.take(format!("/{name}").as_bytes()).is_some();
+    let kept =
+        |name: &&String| server.files.handoff.take(format!("/{name}").as_bytes(), 0).is_some();
     let kept: Vec<_> = names.iter().filter(kept).collect();
     assert_eq!(kept, names[names.len() - 16..].iter().collect::<Vec<_>>());
-    assert!(server.files.handoff.take(b"/f39").is_none());
+    assert!(server.files.handoff.take(b"/f39", 0).is_none());
+}
+
+/// A worker may have begun before the root was switched, and be done after the caches' end.
+#[test]
+fn what_was_read_from_another_root_is_not_taken() {
+    let root = Root::new(&[("f", "of the old root")]);
+    let mut server =
+        Server::with(&root, |options| options.content.cache_ttl = HOUR).by(&root, Method::Walk);
+    server.files.disk = Disk::Avoid;
+    for (generation, is_taken) in [(1, false), (0, true)] {
+        assert_eq!(server.get("/f").text(), "of the old root");
+        assert_eq!(server.files.handoff.take(b"/f", generation).is_some(), is_taken);
+    }
 }
 
 /// Descriptors of this process that stand for files beneath `root`.
