@@ -2,6 +2,8 @@
 //!
 //! Nothing here looks at the input.
 
+#[cfg(doc)]
+use super::Event;
 use super::{Connection, Phase};
 use crate::error::{Error, ErrorKind};
 use crate::head::Version;
